@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from json.encoder import encode_basestring as quote
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Union
 
 from scanner import paths
 
@@ -38,15 +38,15 @@ class Row(NamedTuple):
 
     path: str
     type: int
-    size: Optional[int] = None
-    mtime_ns: Optional[int] = None
-    mode: Optional[int] = None
-    uid: Optional[int] = None
-    gid: Optional[int] = None
-    sha256: Optional[bytes] = None
-    md5: Optional[bytes] = None
-    detail: Optional[str] = None
-    stage: Optional[str] = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    sha256: bytes | None = None
+    md5: bytes | None = None
+    detail: str | None = None
+    stage: str | None = None
 
 
 class Note(NamedTuple):
@@ -60,8 +60,10 @@ class Note(NamedTuple):
 class Records(NamedTuple):
     """What the statement says of all lines together. Digests are lower-case hex."""
 
-    count: int
-    bytes: int
+    total: int
+    """The number of lines: `count` in the statement."""
+    size: int
+    """Their bytes, uncompressed: `bytes` in the statement."""
     sha3_512: str
     blocks: tuple[str, ...]
 
@@ -140,9 +142,9 @@ def _decode_row(members: dict[str, Any]) -> Row:
         return Row(path, LINK, detail=members["link"])
     if "special" in members:
         return Row(path, SPECIAL, detail=members["special"])
-    numbers = (members[key] for key in ("size", "mtime_ns", "mode", "uid", "gid"))
-    digests = (bytes.fromhex(members[key]) for key in ("sha256", "md5"))
-    return Row(path, FILE, *numbers, *digests, members.get("hardlink"))
+    size, mtime_ns, mode, uid, gid = (members[key] for key in ("size", "mtime_ns", "mode", "uid", "gid"))
+    sha256, md5 = (bytes.fromhex(members[key]) for key in ("sha256", "md5"))
+    return Row(path, FILE, size, mtime_ns, mode, uid, gid, sha256, md5, members.get("hardlink"))
 
 
 def _decode_note(members: dict[str, Any]) -> Note:

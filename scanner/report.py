@@ -11,7 +11,8 @@ import binascii
 import hashlib
 import re
 from datetime import datetime, timezone
-from typing import Any, Callable, Iterator, NamedTuple, Optional
+from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
 
 from scanner import paths, signing
 from scanner.records import BLOCKS, INT64, RecordError, Records, canonical, decode_json
@@ -102,14 +103,14 @@ class Statement(NamedTuple):
     group: str
     root: str
     sequence: int
-    previous: Optional[str]
-    break_: Optional[str]
+    previous: str | None
+    break_: str | None
     base: None
     started_at: str
     finished_at: str
     work_time_ns: int
     outcome: str
-    reason: Optional[str]
+    reason: str | None
     mode: str
     engine: dict[str, Any]
     algorithms: tuple[str, ...]
@@ -124,8 +125,8 @@ class Statement(NamedTuple):
 
     def payload(self) -> bytes:
         """The canonical bytes to be signed; ReportError when they pass PAYLOAD_LIMIT."""
-        values = [value._asdict() if isinstance(value, Records) else value for value in self]
-        payload = canonical(dict(zip(KEYS, values))).encode()
+        records = dict(zip(("count", "bytes", "sha3_512", "blocks"), self.records))
+        payload = canonical(dict(zip(KEYS, (*self[:-1], records)))).encode()
         if len(payload) > PAYLOAD_LIMIT:
             raise ReportError("the statement is longer than 64 KiB")
         return payload
@@ -142,8 +143,9 @@ def read_statement(payload: bytes) -> Statement:
     for key, test in _TESTS.items():
         if not test(members[key]):
             raise ReportError(f"the statement's {key} is not what the format allows")
-    records = members.pop("records")
-    statement = Statement(*members.values(), Records(*records.values())._replace(blocks=tuple(records["blocks"])))
+    total, size, sha3_512, blocks = members["records"].values()
+    members["records"] = Records(total, size, sha3_512, tuple(blocks))
+    statement = Statement._make(members.values())
     _check_together(statement)
     if statement.payload() != payload:
         raise ReportError("the statement is not in its canonical form")
@@ -154,14 +156,14 @@ def _check_together(statement: Statement) -> None:
     records = statement.records
     if (statement.outcome == "failed") != (statement.reason is not None):
         raise ReportError("a failed run has a reason, and a complete one has none")
-    if statement.outcome == "failed" and records.count:
+    if statement.outcome == "failed" and records.total:
         raise ReportError("a failed run has no records")
     if (statement.sequence == 1) > (statement.previous is None):
         raise ReportError("the first run has no run before it")
-    size = max(1, -(-records.count // BLOCKS))
-    if len(records.blocks) != -(-records.count // size):
+    size = max(1, -(-records.total // BLOCKS))
+    if len(records.blocks) != -(-records.total // size):
         raise ReportError("the number of blocks does not fit the number of records")
-    if max(statement.files, statement.errors, statement.files + statement.errors) > records.count:
+    if max(statement.files, statement.errors, statement.files + statement.errors) > records.total:
         raise ReportError("more files and errors than records")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Callable, Iterable, Iterator, Optional
+from collections.abc import Callable, Iterable, Iterator
 
 from scanner import paths
 from scanner.records import BLOCKS, ERROR, FILE, LINK, Record, RecordError, Records, Row, check, decode, encode
@@ -77,7 +77,7 @@ class Tally:
         self.digest, self.content = RecordsDigest(count), ContentDigest()
         self.files = self.size = self.errors = 0
         self._last_row = ""
-        self._last_note: Optional[tuple[str, str]] = None
+        self._last_note: tuple[str, str] | None = None
 
     def add(self, record: Record, line: bytes) -> None:
         if isinstance(record, Row):
