@@ -1,0 +1,53 @@
+"""The state folder: where everything that outlives a process is kept, and what is where in it.
+
+Imports no Django, so that the launcher can use it before anything is set up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import quote
+
+DATABASE = "backup_syncer"
+"""Name of the database and of its role in the embedded PostgreSQL."""
+
+
+def default_state() -> Path:
+    """`/var/lib/backup_syncer` for root, else `backup_syncer` in the user's data folder (XDG base directories)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/backup_syncer")
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if data.startswith("/"):
+        return Path(data) / "backup_syncer"
+    return Path.home() / ".local/share/backup_syncer"
+
+
+def socket_folder(state: Path) -> Path:
+    """The folder of the embedded PostgreSQL's Unix socket."""
+    return state / "run"
+
+
+def embedded_url(state: Path) -> str:
+    """The database URL of the embedded PostgreSQL; it listens nowhere but on its Unix socket."""
+    return f"postgresql://{DATABASE}@{quote(str(socket_folder(state)), safe='')}/{DATABASE}"
+
+
+def secret_key(path: Path) -> str:
+    """The key in this file; made at the first call, mode 0600. Two first calls at once end with the same key."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(64) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):  # another process made it first: its key counts
+        os.link(made, path)
+    made.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,32 @@
+"""The project's settings with a state folder of this test process alone, which goes when the process ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+STATE = tempfile.mkdtemp(prefix="bs-test-", dir="/tmp")
+"""A short path: a Unix socket lies in it."""
+_MAKER = os.getpid()
+
+
+def _remove() -> None:
+    """Forked children end through here too: only the maker clears up."""
+    if os.getpid() == _MAKER:
+        shutil.rmtree(STATE, ignore_errors=True)
+
+
+atexit.register(_remove)
+os.environ["BACKUP_SYNCER_STATE"] = STATE
+for _folder in ("static", "reports", "journal", "beat"):
+    os.makedirs(os.path.join(STATE, _folder))
+
+from backup_syncer.settings import *  # noqa: E402, F403  # the state folder must be named before they are read
+from backup_syncer.settings import Q_CLUSTER, STORAGES  # noqa: E402
+
+STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+Q_CLUSTER = Q_CLUSTER | {"workers": 1}
