@@ -11,8 +11,8 @@ from django.http import HttpRequest
 def client_address(request: HttpRequest) -> str:
     """The peer's address, or, behind a proxy, the address that the proxy saw.
 
-    The proxy appends what it saw as the last part of `X-Forwarded-For`; parts before it are the client's own claim. Where
-    no proxy is expected the header is a claim as a whole and is not looked at.
+    The proxy appends what it saw as the last part of `X-Forwarded-For`; parts before it are the client's own claim.
+    Where no proxy is expected the header is a claim as a whole and is not looked at.
     """
     peer = str(request.META.get("REMOTE_ADDR", ""))
     if not settings.BACKUP_SYNCER_BEHIND_PROXY:

@@ -25,7 +25,7 @@ from backup_syncer.service_user import dropped, let_in, own_folder
 from backup_syncer.state_folder import DATABASE, socket_folder
 
 SOCKET_LIMIT = 103
-"""The longest address of a Unix socket that every system takes (`sun_path` holds 108 bytes on Linux, 104 on the BSDs)."""
+"""The longest address of a Unix socket that every system takes: `sun_path` is 108 bytes on Linux, 104 on the BSDs."""
 
 SUPERUSER = "postgres"
 START_SECONDS, STOP_SECONDS = 300, 120
@@ -155,7 +155,7 @@ class Embedded:
         partial.rename(self.data)
 
     def _write(self, name: str, contents: str) -> None:
-        """A new file takes the old one's place: in a folder of `owner`, root follows no link and touches no other file."""
+        """A new file takes the old one's place: in a folder of `owner`, root follows no link, touches no other file."""
         made = self.data / f".{name}.new"
         made.unlink(missing_ok=True)
         descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -179,8 +179,13 @@ class Embedded:
     def _launch(self) -> None:
         with open(self.state / "postgresql.start.log", "wb") as log:
             call = self._call(["postgres", "-D", str(self.data)])
-            died = die_with_parent(signal.SIGINT)
-            self.process = subprocess.Popen(**call, stdout=log, stderr=log, start_new_session=True, preexec_fn=died)
+            self.process = subprocess.Popen(
+                **call,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509  # the starter runs one thread
+            )
         time.sleep(0.1)
 
     def _complaint(self) -> str:

@@ -23,8 +23,8 @@ OLDEST = 15
 def find(user: pwd.struct_passwd, copies: Path) -> tuple[Path, int]:
     """The folder of programs and their major version, all of which `user` can run.
 
-    Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that lie below a folder closed to
-    `user` are copied into `copies` once: a folder of somebody else's is never opened to the world.
+    Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that lie below a folder closed
+    to `user` are copied into `copies` once: a folder of somebody else's is never opened to the world.
     """
     named = os.environ.get("BACKUP_SYNCER_PG_BIN", "").strip()
     if named:
