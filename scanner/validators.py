@@ -1,0 +1,29 @@
+"""What the admin lets an operator write: excludes in their grammar, roots in their coded form."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from scanner import paths
+from scanner.excludes import ExcludeError, parse
+
+
+def validate_excludes(text: str) -> None:
+    """Raise ValidationError naming the first pattern that the grammar does not know."""
+    try:
+        parse(text)
+    except ExcludeError as error:
+        raise ValidationError(str(error)) from error
+
+
+def validate_root(text: str) -> None:
+    """Raise ValidationError unless `text` is the coded form of an absolute path without `.`, `..` and empty parts."""
+    if text == "/":
+        return
+    try:
+        if not text.startswith("/"):
+            raise paths.PathError(text)
+        paths.check(text[1:])
+    except paths.PathError as error:
+        raise ValidationError(_("An absolute path such as /srv/photos; a backslash is written twice.")) from error
