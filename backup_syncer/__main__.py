@@ -5,16 +5,57 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+from backup_syncer.errors import NotStarted
+from backup_syncer.progress import complain
+from backup_syncer.state_folder import default_state
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code comes back: 0 done and proven, 1 something is wrong, 2 not done."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except NotStarted as error:
+        complain(str(error))
+    except OSError as error:
+        complain(f"{error.filename or 'system'}: {error.strerror or error}")
+    return 2
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else ""
+    if command == "quickstart":
+        from backup_syncer.quickstart import quickstart  # imports what Django's commands have no use for
+
+        return quickstart(arguments[1:])
+    if command == "serve":
+        from backup_syncer.serve import serve
+
+        return serve(arguments[1:])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backup_syncer.settings")
-    from django.core.management import execute_from_command_line
+    become_owner(Path(os.environ.get("BACKUP_SYNCER_STATE") or default_state()))
+    from django.core.management import execute_from_command_line  # root's rights are gone by now
 
     execute_from_command_line(["backup-syncer", *arguments])
     return 0
+
+
+def become_owner(state: Path) -> None:
+    """Where root has started the system before, root's commands run as the service user: what they write, the system
+    must be able to read, and what the system wrote, root must not trust."""
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = os.stat(state / "keys")
+    except FileNotFoundError:
+        return
+    if owner.st_uid:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+        os.environ["HOME"] = str(state)
 
 
 if __name__ == "__main__":

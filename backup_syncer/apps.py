@@ -10,3 +10,9 @@ class WiringConfig(AppConfig):
 
     name = "backup_syncer"
     label = "backup_syncer"
+
+    def ready(self) -> None:
+        """Let the workers say when they are at work."""
+        from backup_syncer import heartbeat  # django_q's signals need loaded applications
+
+        heartbeat.connect()

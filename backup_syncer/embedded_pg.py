@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from backup_syncer import pg_binaries
 from backup_syncer.errors import DatabaseNotStarted
@@ -58,16 +59,16 @@ class Embedded:
     """The server whose files are in `state`, run as `owner`.
 
     Only `owner` and root can connect (peer authentication), as the role `backup_syncer`, which owns one database and is
-    no superuser, or as `postgres`.
+    no superuser, or as `postgres`. `may_create` lets the role make databases, as tests do.
     """
 
     def __init__(
-        self, state: Path, owner: pwd.struct_passwd, options: Mapping[str, str] | None = None, role_options: str = ""
+        self, state: Path, owner: pwd.struct_passwd, options: Mapping[str, str] | None = None, may_create: bool = False
     ) -> None:
         self.state, self.owner = state, owner
         self.data, self.sockets = state / "pgdata", socket_folder(state)
         self.options = OPTIONS | dict(options or {}) | {"unix_socket_directories": str(self.sockets)}
-        self.role_options = role_options
+        self.may_create = may_create
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -102,8 +103,10 @@ class Embedded:
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection as superuser, for set-up and tests."""
-        where = {"host": str(self.sockets), "user": SUPERUSER, "dbname": "postgres", "connect_timeout": 5}
-        return psycopg.connect(**where, requirepeer=self.owner.pw_name, autocommit=True)  # type: ignore[arg-type]  # libpq's options
+        where = make_conninfo(
+            host=str(self.sockets), user=SUPERUSER, dbname="postgres", connect_timeout=5, requirepeer=self.owner.pw_name
+        )
+        return psycopg.connect(where, autocommit=True)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -221,7 +224,8 @@ class Embedded:
         name = sql.Identifier(DATABASE)
         with self.connect() as connection:
             if not connection.execute(ROLE_EXISTS, {"name": DATABASE}).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN {}").format(name, sql.SQL(self.role_options)))  # type: ignore[arg-type]  # a constant of the caller
+                createdb = sql.SQL("CREATEDB" if self.may_create else "NOCREATEDB")
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN {}").format(name, createdb))
             if not connection.execute(DATABASE_EXISTS, {"name": DATABASE}).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
 

@@ -82,15 +82,17 @@ def let_in(state: Path, user: pwd.struct_passwd) -> None:
 
 def _make(name: str) -> pwd.struct_passwd:
     shell = next((path for path in NO_LOGIN if os.path.exists(path)), "/bin/false")
-    said = "none of useradd, pw and adduser was found"
+    failure = "none of useradd, pw and adduser was found"
     for command in _ways(name, shell):
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         try:
             return pwd.getpwnam(name)
         except KeyError:
-            said = (done.stderr or done.stdout).strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            said = f"{command[0]}: {said[0]}"
-    raise NoServiceUser(f"the system user {name} cannot be made ({said}); make it, or name one in BACKUP_SYNCER_USER")
+            said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+            failure = f"{command[0]}: {said[-1]}"
+    raise NoServiceUser(
+        f"the system user {name} cannot be made ({failure}); make it, or name one in BACKUP_SYNCER_USER"
+    )
 
 
 def _ways(name: str, shell: str) -> Iterator[list[str]]:

@@ -24,7 +24,7 @@ BACKUP_SYNCER_PUBLIC_URL = environment.public_url("BACKUP_SYNCER_PUBLIC_URL", "h
 
 BACKUP_SYNCER_JOURNAL = BACKUP_SYNCER_STATE / "journal"
 """Folder of the append-only journal of accepted statements."""
-BACKUP_SYNCER_CENTRAL_KEY = BACKUP_SYNCER_STATE / "central.key"
+BACKUP_SYNCER_CENTRAL_KEY = BACKUP_SYNCER_STATE / "keys" / "central.key"
 """File of the central server's own signing key."""
 BACKUP_SYNCER_BEAT = BACKUP_SYNCER_STATE / "beat"
 """Folder where the task cluster shows that it is alive and which workers are busy."""
@@ -60,7 +60,7 @@ def _secret_key() -> str:
     if given:
         return given
     try:
-        return secret_key(BACKUP_SYNCER_STATE / "secret_key")
+        return secret_key(BACKUP_SYNCER_STATE / "keys" / "secret_key")
     except OSError as error:
         raise ImproperlyConfigured(f"SECRET_KEY is not set and its file cannot be used: {error}") from error
 

@@ -38,7 +38,7 @@ def postgres(owner: pwd.struct_passwd) -> Iterator[Embedded | None]:
         yield None
         return
     state = Path(os.environ["BACKUP_SYNCER_STATE"])
-    server = Embedded(state, owner, options=QUICK, role_options="CREATEDB")
+    server = Embedded(state, owner, options=QUICK, may_create=True)
     server.start()
     yield server
     server.stop()

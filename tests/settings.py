@@ -20,7 +20,7 @@ def _remove() -> None:
 
 atexit.register(_remove)
 os.environ["BACKUP_SYNCER_STATE"] = STATE
-for _folder in ("static", "reports", "journal", "beat"):
+for _folder in ("keys", "static", "reports", "journal", "beat"):
     os.makedirs(os.path.join(STATE, _folder))
 
 from backup_syncer.settings import *  # noqa: E402, F403  # the state folder must be named before they are read

@@ -1,0 +1,76 @@
+"""The collector of the quick start: the same program that other servers run, as the person who started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from backup_syncer.errors import StepFailed
+
+GRACE = 10.0
+SECRETS = ("SECRET_KEY", "SECRET_KEY_FILE", "DATABASE_URL", "DATABASE_URL_FILE")
+
+CONFIG = """\
+# Written by the quick start for the collector of this machine.
+[collector]
+server = {url}
+state = {state}
+"""
+
+
+class LocalCollector:
+    """A collector with its configuration and state in `folder`, which belongs to the present user."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        self.config = folder / "collector.conf"
+
+    def prepare(self) -> None:
+        """Folder and configuration; the address is written anew, since the port may be another one today."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.config.write_text(CONFIG.format(url=self.url, state=self.folder / "state"), encoding="utf-8")
+
+    def enroll(self, token: str) -> None:
+        """Make the key and register it. The token is redeemed at once, so that it may stand in a command line."""
+        code = self._run("enroll", token, "--server", self.url)
+        if code:
+            raise StepFailed(f"the collector could not enrol (exit code {code}); its message is above")
+
+    def run(self, replica: str) -> int:
+        """Hash and deliver one replica; 0 or 1 (some files could not be read) comes back."""
+        code = self._run("run", replica)
+        if code not in (0, 1):
+            raise StepFailed(
+                f"the collector's run was not done or not delivered (exit code {code}); its message is above"
+            )
+        return code
+
+    def _run(self, *arguments: str) -> int:
+        environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        environment["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+        command = [*_program(), "--config", str(self.config), *arguments]
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
+
+
+def _program() -> Sequence[str]:
+    """The installed command beside this Python, or the module in a checkout."""
+    installed = Path(sys.executable).parent / "backup-syncer-collector"
+    return [str(installed)] if installed.exists() else [sys.executable, "-m", "scanner.collector"]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

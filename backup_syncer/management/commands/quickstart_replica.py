@@ -1,0 +1,42 @@
+"""`quickstart_replica`: the rows that the quick start needs for one directory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backup_syncer.first_replica import prepare
+from scanner.validators import validate_root
+
+
+class Command(BaseCommand):
+    """Prints one JSON object: `server`, `replica`, `token` (null when the server is enrolled) and `sequence`."""
+
+    help = "Finds or makes group, server and replica of one directory of this machine."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The directory in its coded form."""
+        parser.add_argument("root")
+        parser.add_argument("--server", type=UUID, help="the server of an earlier quick start")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """One call, one line."""
+        try:
+            validate_root(options["root"])
+        except ValidationError as error:
+            raise CommandError(error.messages[0]) from error
+        first = prepare(options["root"], options["server"])
+        self.stdout.write(
+            json.dumps(
+                {
+                    "server": str(first.replica.server.uuid),
+                    "replica": str(first.replica.uuid),
+                    "token": first.token,
+                    "sequence": first.sequence,
+                }
+            )
+        )

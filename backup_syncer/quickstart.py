@@ -1,0 +1,112 @@
+"""`backup-syncer quickstart`: the whole road on one machine, from a directory to a proven run in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backup_syncer.errors import NotStarted
+from backup_syncer.launcher import System, interruptible, listen
+from backup_syncer.local_collector import LocalCollector
+from backup_syncer.progress import Progress, result
+from backup_syncer.sample import make_sample
+from backup_syncer.state_folder import default_state
+from scanner import paths
+
+PROVEN, NOT_PROVEN, NOT_DONE = 0, 1, 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; `deploy/quickstart.sh` passes on what it was given."""
+    options = argparse.ArgumentParser(
+        prog="quickstart",
+        description="Starts the whole system on this machine, hashes DIR, uploads, ingests and proves the run.",
+        epilog="Exit code: 0 the run was proven, 1 it was not, 2 something was not done.",
+    )
+    options.add_argument(
+        "directory", metavar="DIR", nargs="?", help="what to hash (default: a small sample that is made)"
+    )
+    options.add_argument("--once", action="store_true", help="stop everything when the run is proven")
+    options.add_argument("--port", type=_port, default=8000, help="port of the pages on 127.0.0.1; 0 takes a free one")
+    options.add_argument(
+        "--state", type=Path, default=default_state(), metavar="DIR", help="where all is kept (%(default)s)"
+    )
+    return options
+
+
+def quickstart(arguments: Sequence[str]) -> int:
+    """Walk the road; the exit code comes back."""
+    options = parser().parse_args(arguments)
+    interruptible()
+    state = Path(os.path.abspath(options.state))
+    root = readable(options.directory) if options.directory else None
+    listener = listen("127.0.0.1", options.port)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    system = System(state, url, listener, state / "log", Progress())
+    try:
+        told = system.start()
+        outcome = _road(system, root or os.fsencode(make_sample(state / "sample")))
+        _tell(system, told, outcome)
+        while not options.once:
+            system.tick()
+            time.sleep(0.5)
+        return PROVEN if outcome["proven"] else NOT_PROVEN
+    except KeyboardInterrupt:
+        return NOT_DONE if options.once else PROVEN
+    finally:
+        system.stop()
+
+
+def _road(system: System, root: bytes) -> dict[str, Any]:
+    """Rows, enrolment, hash, upload, ingest, proof: what `await_proof` says of the run."""
+    marker = system.state / "quickstart.json"
+    known = json.loads(marker.read_text(encoding="utf-8"))["server"] if marker.exists() else None
+    first = system.manage("quickstart_replica", paths.encode(root), *(["--server", known] if known else []))
+    marker.write_text(json.dumps({"server": first["server"]}) + "\n", encoding="utf-8")
+    collector = LocalCollector(system.state / "collector" / first["server"], system.url)
+    collector.prepare()
+    if first["token"]:
+        collector.enroll(first["token"])
+        system.progress.say("the collector of this machine is enrolled")
+    system.progress.say(f"hashing {os.fsdecode(root)!r}")
+    collector.run(first["replica"])
+    system.progress.say("the signed report is delivered; waiting for ingest and proof")
+    outcome = system.manage("await_proof", first["replica"], "--after", str(first["sequence"]))
+    system.progress.say(f"the run is {outcome['said']}")
+    return outcome
+
+
+def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """What the person needs to go on, on stdout."""
+    if "run" in outcome:
+        verdict = "PROVEN" if outcome["proven"] else "NOT PROVEN"
+        counts = f"{outcome['files']} files, {outcome['bytes']} bytes, {outcome['errors']} errors"
+        result(f"Run {outcome['run']}: {verdict} ({counts})")
+        result(f"Page: {system.url}{outcome['page']}")
+    else:
+        result(f"No run: {outcome['said']}")
+    if told["password"]:
+        result(f"Login: {told['administrator']}   Password: {told['password']}   (shown this once)")
+    result("Ctrl-C stops everything.")
+
+
+def readable(directory: str) -> bytes:
+    """The real path of a directory that can be listed."""
+    try:
+        with os.scandir(directory) as entries:
+            next(entries, None)
+    except OSError as error:
+        raise NotStarted(f"{directory}: {error.strerror}") from error
+    return os.fsencode(os.path.realpath(directory))
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise ValueError(text)
+    return value

@@ -1,0 +1,57 @@
+"""What must be there before the system serves anybody: tables, static files, the heartbeat, an administrator."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.db import connection
+
+from backup_syncer import heartbeat
+
+ADMINISTRATOR = "admin"
+
+
+def set_up() -> str | None:
+    """Do what is missing; doing it again is harmless. The administrator's password comes back when he was just made."""
+    call_command("migrate", interactive=False, verbosity=0)
+    collect_static()
+    heartbeat.schedule()
+    password = make_administrator()
+    connection.close()
+    return password
+
+
+def collect_static() -> None:
+    """Collect the static files unless these very files were collected: to compress them takes seconds."""
+    stamp = Path(settings.STATIC_ROOT) / ".collected"
+    digest = _sources()
+    if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
+        return
+    call_command("collectstatic", interactive=False, verbosity=0)
+    stamp.write_text(digest, encoding="ascii")
+
+
+def _sources() -> str:
+    """A digest of name, size and time of each static file."""
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            status = Path(storage.path(name)).stat()
+            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def make_administrator() -> str | None:
+    """Make the first administrator, with a password that is nowhere but in the answer; None when there is one."""
+    users = get_user_model()
+    if users.objects.filter(is_superuser=True).exists():
+        return None
+    password = secrets.token_urlsafe(15)
+    users.objects.create_superuser(username=ADMINISTRATOR, email="", password=password)
+    return password
