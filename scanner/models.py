@@ -49,6 +49,8 @@ class EnrolmentToken(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     expires_at = models.DateTimeField(_("expires"))
     used_at = models.DateTimeField(_("used"), null=True)
+    key = models.ForeignKey("ServerKey", models.PROTECT, null=True, related_name="+")
+    """The key it registered: the same key may ask again while the token lives, since an answer can be lost."""
 
     class Meta:
         verbose_name = _("enrolment token")
@@ -224,18 +226,31 @@ class Run(models.Model):
         indexes = [
             # The queue: what ingest looks for each minute.
             models.Index(fields=["replica", "sequence"], condition=Q(state="received"), name="run_waiting"),
-            # The hourly and daily quota of a server.
-            models.Index(fields=["received_at"], name="run_received"),
         ]
 
     def __str__(self) -> str:
         return f"{self.replica} #{self.sequence}"
 
 
+class Usage(models.Model):
+    """What a server, or an address, has used up of a quota in one slot of time. Written by `quotas`."""
+
+    subject = models.CharField(max_length=100)
+    """`uploads:` or `bytes:` and a server, `enrolment:` and an address."""
+    slot = models.DateTimeField()
+    """When the slot began: a minute, an hour or a day."""
+    used = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("usage")
+        verbose_name_plural = _("usage")
+        constraints = [models.UniqueConstraint(fields=["subject", "slot"], name="usage_once")]
+
+
 class Equivocation(models.Model):
     """A second statement for a sequence that has one: evidence of a clone, a restored machine or a stolen key.
 
-    Written by `store`; the server is held until an operator resolves it.
+    Written by `chain`; the server is held until an operator resolves it.
     """
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="equivocations")
@@ -251,7 +266,7 @@ class Equivocation(models.Model):
 
 
 class Progress(models.Model):
-    """How far a run is that goes on now. Written by `store`, deleted when the run arrives."""
+    """How far a run is that goes on now. Written by `progress`, deleted by `chain` when the run arrives."""
 
     uuid = models.UUIDField(primary_key=True)
     """Of the run."""

@@ -299,6 +299,27 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AddField(
+            model_name="enrolmenttoken",
+            name="key",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="scanner.serverkey"
+            ),
+        ),
+        migrations.CreateModel(
+            name="Usage",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("subject", models.CharField(max_length=100)),
+                ("slot", models.DateTimeField()),
+                ("used", models.BigIntegerField(default=0)),
+            ],
+            options={
+                "verbose_name": "usage",
+                "verbose_name_plural": "usage",
+                "constraints": [models.UniqueConstraint(fields=("subject", "slot"), name="usage_once")],
+            },
+        ),
+        migrations.AddField(
             model_name="run",
             name="key",
             field=models.ForeignKey(
@@ -430,10 +451,6 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("state", "received")), fields=["replica", "sequence"], name="run_waiting"
             ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["received_at"], name="run_received"),
         ),
         migrations.AddConstraint(
             model_name="run",

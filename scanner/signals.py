@@ -1,0 +1,11 @@
+"""What scanner tells the rest of the program."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+run_received = Signal()
+"""A run has its place in the chain and in the journal. `run`: the Run; only state `received` is work for ingest."""
+
+run_ingested = Signal()
+"""A run's entries stand in the history. `run`: the Run."""
