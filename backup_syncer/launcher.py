@@ -174,6 +174,7 @@ class System:
             "BACKUP_SYNCER_PUBLIC_URL": self.url,
             "DJANGO_SETTINGS_MODULE": "backup_syncer.settings",
             "PYTHONPATH": os.pathsep.join(_paths()),
+            "PYTHONSAFEPATH": "1",
             "HOME": str(self.state),
         }
         return dict(os.environ) | ours
@@ -191,22 +192,6 @@ def _paths() -> list[str]:
     """The folder that holds our packages, so that children started elsewhere find them, and what was set before."""
     before = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     return list(dict.fromkeys([str(Path(__file__).resolve().parent.parent), *before]))
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The bound socket of the web server; port 0 takes a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise NotStarted(
-            f"port {port} of {host} cannot be had ({error.strerror}); choose another with --port"
-        ) from error
-    listener.listen(128)
-    return listener
 
 
 def interruptible() -> None:

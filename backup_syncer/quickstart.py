@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from backup_syncer.errors import NotStarted
-from backup_syncer.launcher import System, interruptible, listen
+from backup_syncer.launcher import System, interruptible
+from backup_syncer.listener import listen
 from backup_syncer.local_collector import LocalCollector
 from backup_syncer.progress import Progress, result
+from backup_syncer.quickstart_options import parser, readable
 from backup_syncer.sample import make_sample
-from backup_syncer.state_folder import default_state
 from scanner import paths
 
 PROVEN, NOT_PROVEN, NOT_DONE = 0, 1, 2
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options; `deploy/quickstart.sh` passes on what it was given."""
-    options = argparse.ArgumentParser(
-        prog="quickstart",
-        description="Starts the whole system on this machine, hashes DIR, uploads, ingests and proves the run.",
-        epilog="Exit code: 0 the run was proven, 1 it was not, 2 something was not done.",
-    )
-    options.add_argument(
-        "directory", metavar="DIR", nargs="?", help="what to hash (default: a small sample that is made)"
-    )
-    options.add_argument("--once", action="store_true", help="stop everything when the run is proven")
-    options.add_argument("--port", type=_port, default=8000, help="port of the pages on 127.0.0.1; 0 takes a free one")
-    options.add_argument(
-        "--state", type=Path, default=default_state(), metavar="DIR", help="where all is kept (%(default)s)"
-    )
-    return options
 
 
 def quickstart(arguments: Sequence[str]) -> int:
     """Walk the road; the exit code comes back."""
     options = parser().parse_args(arguments)
     interruptible()
-    state = Path(os.path.abspath(options.state))
+    state = options.state
     root = readable(options.directory) if options.directory else None
     listener = listen("127.0.0.1", options.port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -93,20 +73,3 @@ def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any]) -> None
     if told["password"]:
         result(f"Login: {told['administrator']}   Password: {told['password']}   (shown this once)")
     result("Ctrl-C stops everything.")
-
-
-def readable(directory: str) -> bytes:
-    """The real path of a directory that can be listed."""
-    try:
-        with os.scandir(directory) as entries:
-            next(entries, None)
-    except OSError as error:
-        raise NotStarted(f"{directory}: {error.strerror}") from error
-    return os.fsencode(os.path.realpath(directory))
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 65536:
-        raise ValueError(text)
-    return value

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from backup_syncer.launcher import System, interruptible, listen
+from backup_syncer.launcher import System, interruptible
+from backup_syncer.listener import listen
 from backup_syncer.progress import Progress, complain
 from backup_syncer.state_folder import default_state
 

@@ -121,6 +121,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = environment.whole("BACKUP_SYNCER_LOGIN_FAILURES", 5)
 AXES_COOLOFF_TIME = timedelta(minutes=environment.whole("BACKUP_SYNCER_LOGIN_PAUSE_MINUTES", 15))
 AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "backup_syncer.client_address.client_address"
 
 LOGIN_URL = "login"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import secrets
 from pathlib import Path
 from urllib.parse import quote
@@ -22,7 +23,8 @@ def default_state() -> Path:
     data = os.environ.get("XDG_DATA_HOME", "")
     if data.startswith("/"):
         return Path(data) / "backup_syncer"
-    return Path.home() / ".local/share/backup_syncer"
+    home = os.environ.get("HOME", "") or pwd.getpwuid(os.geteuid()).pw_dir
+    return Path(home) / ".local/share/backup_syncer"
 
 
 def socket_folder(state: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backup_syncer.embedded_pg import Embedded
+from tests import skips
 
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "logging_collector": "off"}
 """The session's cluster does not outlive it, so it need not survive a power cut."""
@@ -17,7 +18,43 @@ QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "
 UNPRIVILEGED = ("backup_syncer", "postgres", "daemon", "nobody")
 
 
-def test_owner() -> pwd.struct_passwd:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our own options."""
+    parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption(
+        "--skips",
+        choices=("any", "listed", "none"),
+        default="any",
+        help="which skips are allowed: any, those of tests/allowed_skips.txt, or none (default: any)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --long the long tests are not part of the run."""
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A skip that is not allowed turns a passed run into a failed one."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    wanted = session.config.getoption("--skips")
+    if reporter is None or wanted == "any" or hasattr(session.config, "workerinput"):
+        return
+    allowed = skips.read(skips.LIST.read_text(encoding="utf-8")) if wanted == "listed" else []
+    refused = skips.refused([skips.of(report) for report in reporter.stats.get("skipped", [])], allowed)
+    for one in refused:
+        reporter.write_line(f"SKIP NOT ALLOWED {one.test}: {one.reason}", red=True)
+    if refused and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def unprivileged() -> pwd.struct_passwd:
     """Who runs PostgreSQL in tests: oneself, or, for root, an unprivileged user that the system has anyway."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
@@ -28,7 +65,7 @@ def test_owner() -> pwd.struct_passwd:
 @pytest.fixture(scope="session")
 def owner() -> pwd.struct_passwd:
     """The system user that PostgreSQL runs as in tests."""
-    return test_owner()
+    return unprivileged()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,21 @@
+"""The bound socket of the web server."""
+
+from __future__ import annotations
+
+import socket
+
+from backup_syncer.errors import NotStarted
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise NotStarted(f"port {port} of {host}: {error.strerror}; choose another with --port") from error
+    listener.listen(128)
+    return listener

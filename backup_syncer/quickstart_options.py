@@ -1,0 +1,51 @@
+"""The options of the quick start, and the checks that need nothing installed. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from backup_syncer.errors import NotStarted
+from backup_syncer.state_folder import default_state
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `deploy/quickstart.sh` and of `backup-syncer quickstart`."""
+    options = argparse.ArgumentParser(
+        prog="quickstart",
+        description="Starts the whole system on this machine, hashes DIR, uploads, ingests and proves the run.",
+        epilog="Exit code: 0 the run was proven, 1 it was not, 2 something was not done.",
+    )
+    options.add_argument("directory", metavar="DIR", nargs="?", help="what to hash (default: a small sample is made)")
+    options.add_argument("--once", action="store_true", help="stop everything when the run is proven")
+    options.add_argument("--port", type=_port, default=8000, help="port of the pages on 127.0.0.1; 0 takes a free one")
+    options.add_argument(
+        "--state",
+        type=_absolute,
+        default=default_state(),
+        metavar="DIR",
+        help="where all is kept (default %(default)s)",
+    )
+    return options
+
+
+def readable(directory: str) -> bytes:
+    """The real path of a directory that can be listed."""
+    try:
+        with os.scandir(directory) as entries:
+            next(entries, None)
+    except OSError as error:
+        raise NotStarted(f"{directory}: {error.strerror}") from error
+    return os.fsencode(os.path.realpath(directory))
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise ValueError(text)
+    return value
+
+
+def _absolute(text: str) -> Path:
+    return Path(os.path.abspath(text))

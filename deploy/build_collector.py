@@ -1,0 +1,52 @@
+"""Packs the collector into one executable file. The same source gives the same bytes. Standard library only."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+SCANNER = Path(__file__).resolve().parent.parent / "scanner"
+MODULES = ("__init__", "excludes", "paths", "records", "report", "signing", "tally")
+"""What of `scanner` the collector stands on, beside its own folder."""
+
+MAIN = """\
+import sys
+
+if sys.version_info < (3, 9):
+    sys.exit("backup-syncer-collector needs Python 3.9 or newer, this is " + sys.version.split()[0])
+from scanner.collector.__main__ import main
+
+sys.exit(main())
+"""
+SHEBANG = b"#!/usr/bin/env python3\n"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def build(out: Path) -> None:
+    """Write the file, executable, beside its place first."""
+    partial = out.with_name(f".{out.name}.new")
+    with open(partial, "wb") as file:
+        file.write(SHEBANG)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, "__main__.py", MAIN.encode())
+            for path in sources():
+                _add(archive, f"scanner/{path.relative_to(SCANNER).as_posix()}", path.read_bytes())
+    partial.chmod(0o755)
+    partial.replace(out)
+
+
+def sources() -> list[Path]:
+    """The modules that go into the file."""
+    return [*(SCANNER / f"{name}.py" for name in MODULES), *sorted((SCANNER / "collector").rglob("*.py"))]
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, data)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

@@ -1,0 +1,54 @@
+"""Installs the project below the state folder and hands over to it. Standard library only; see quickstart.sh."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+import virtual_environment
+
+sys.path.insert(0, str(virtual_environment.CHECKOUT))
+from backup_syncer.errors import NotStarted  # the checkout is on the path only now
+from backup_syncer.listener import listen
+from backup_syncer.quickstart_options import parser, readable
+
+REQUIREMENTS = ("requirements.txt", "requirements-build.txt")
+
+
+def main() -> int:
+    """Replaces itself by the installed program; 2 comes back when it cannot."""
+    options = parser().parse_args()
+    try:
+        if options.directory:
+            readable(options.directory)
+        listen("127.0.0.1", options.port).close()
+        python = _install(options.state)
+        os.execv(python, [str(python), "-P", "-m", "backup_syncer", "quickstart", *sys.argv[1:]])
+    except (NotStarted, virtual_environment.NotInstalled) as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or options.state}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return _fail("interrupted during the set-up")
+
+
+def _install(state: Path) -> Path:
+    """Not beneath a system that runs: its programs would change under it."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(state / "launcher.lock", "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NotStarted(f"another backup-syncer already runs on {state}") from error
+        return virtual_environment.make(state / "venv", REQUIREMENTS, project=True)
+
+
+def _fail(line: str) -> int:
+    sys.stderr.write(f"quickstart: {line}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

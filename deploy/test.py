@@ -1,0 +1,112 @@
+"""Makes the test environment and runs lint, format, types and tests; any of them can fail. See test.sh."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import virtual_environment
+
+REQUIREMENTS = ("requirements-dev.txt", "requirements-build.txt")
+DEBIAN_PACKAGES = (
+    "busybox",
+    "chromium",
+    "fonts-dejavu-core",
+    "gettext",
+    "hashdeep",
+    "libdigest-sha-perl",
+    "openssl",
+    "perl",
+    "procps",
+    "python3-venv",
+    "rhash",
+    "rust-coreutils",
+)
+"""What tests use beyond Python: real tools to hold the engines against, and a real browser."""
+
+
+def main() -> int:
+    """0 when everything passed."""
+    options, passed_on = _options().parse_known_args()
+    try:
+        if options.all:
+            _install_debian_packages()
+        python = virtual_environment.make(virtual_environment.CHECKOUT / ".venv", REQUIREMENTS, project=False)
+    except virtual_environment.NotInstalled as error:
+        sys.stderr.write(f"test: {error}\n")
+        return 2
+    steps = [] if options.no_lint else _lint(python)
+    steps.append(("tests", _pytest(python, options, passed_on)))
+    failed = [name for name, command in steps if not _passes(name, command)]
+    sys.stderr.write(f"\ntest: FAILED: {', '.join(failed)}\n" if failed else "\ntest: everything passed\n")
+    return 1 if failed else 0
+
+
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="test.sh",
+        description="Set-up and the whole test suite, against the embedded PostgreSQL or the server of DATABASE_URL.",
+        epilog="Everything else is passed on to pytest, e.g. -k NAME or a path.",
+    )
+    options.add_argument("--all", action="store_true", help="as root on Debian: install what tests use, allow no skip")
+    options.add_argument("--long", action="store_true", help="the tests that take minutes, too")
+    options.add_argument("--no-lint", action="store_true", help="the tests alone, without ruff and mypy")
+    return options
+
+
+def _lint(python: Path) -> list[tuple[str, list[str]]]:
+    here = python.parent
+    return [
+        ("lint", [str(here / "ruff"), "check", "."]),
+        ("format", [str(here / "ruff"), "format", "--check", "."]),
+        ("types", [str(here / "mypy")]),
+    ]
+
+
+def _pytest(python: Path, options: argparse.Namespace, passed_on: list[str]) -> list[str]:
+    command = [str(python), "-X", "dev", "-m", "pytest", "--skips", "none" if options.all else "listed"]
+    if not any(part == "-n" or part.startswith(("-n", "--numprocesses")) for part in passed_on):
+        command += ["-n", str(max(2, len(_cores()))), "--dist", "loadgroup"]
+    return [*command, *(["--long"] if options.long else []), *passed_on]
+
+
+def _cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _passes(name: str, command: list[str]) -> bool:
+    sys.stderr.write(f"\n== {name}\n")
+    sys.stderr.flush()
+    began = time.monotonic()
+    code = subprocess.run(command, cwd=virtual_environment.CHECKOUT, env=_environment(), check=False).returncode
+    sys.stderr.write(
+        f"== {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - began:.0f} s\n"
+    )
+    return code == 0
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of this machine's own settings reaches the tests; a database that was named does."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_SYNCER_", "DJANGO_"))}
+    return kept | {"PYTHONDEVMODE": "1", "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"}
+
+
+def _install_debian_packages() -> None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise virtual_environment.NotInstalled("--all installs Debian packages: run it as root on Debian")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *DEBIAN_PACKAGES]):
+        done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise virtual_environment.NotInstalled(f"apt-get {command[0]}: {done.stderr.strip().splitlines()[-1:]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The rules of the layout: who may import whom, who may speak SQL, how long things are, what runs on Python 3.9."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("backup_syncer", "scanner", "checker", "deploy", "tests")
+COLLECTOR = ("excludes", "paths", "records", "report", "signing", "tally")
+"""Modules of `scanner` that run on the servers, beside the package `scanner.collector`."""
+OPTIONAL_THERE = {"cryptography", "psutil"}
+
+SQL_MODULES = {"store", "queries", "compare", "replicas"}
+SQL_ELSEWHERE = {"backup_syncer/embedded_pg.py": "makes role and database before there is a Django"}
+SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE ")
+
+FUNCTION_WALL, FILE_WALL, TEST_FILE_WALL = 40, 300, 400
+
+
+def files(*packages: str) -> list[Path]:
+    """Python files of these packages, without migrations (which Django writes) and fakes (which are no code of ours)."""
+    found = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path for path in found if "migrations" not in path.parts and "fakes" not in path.parts]
+
+
+def name(path: Path) -> str:
+    """The path in the repository."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The parsed file."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports, anywhere in it; `from a import b` gives a and a.b."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}:{node.lineno}: a relative import"
+            module = node.module or ""
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def collector_files() -> list[Path]:
+    """What the one-file collector is made of."""
+    single = [ROOT / "scanner" / f"{module}.py" for module in (*COLLECTOR, "__init__")]
+    return [*(path for path in single if path.exists()), *files("scanner/collector")]
+
+
+def test_collector_imports_the_standard_library_and_itself_alone() -> None:
+    """Collector and format pull in neither Django, nor the rest of scanner, nor a package that is not optional."""
+    own = {f"scanner.{module}" for module in (*COLLECTOR, "collector")} | {"scanner"}
+    for path in collector_files():
+        for module in imports(path):
+            top = module.split(".")[0]
+            if top == "scanner":
+                assert ".".join(module.split(".")[:2]) in own, f"{name(path)} imports {module}"
+            else:
+                allowed = top in sys.stdlib_module_names or top in OPTIONAL_THERE
+                assert allowed, f"{name(path)} imports {module}"
+
+
+def test_collector_parses_as_python_3_9() -> None:
+    """No match statement, no parenthesised with, nothing newer than 3.9 in what runs on the servers."""
+    for path in collector_files():
+        ast.parse(path.read_text(encoding="utf-8"), filename=str(path), feature_version=(3, 9))
+
+
+def test_collector_delays_annotations() -> None:
+    """`X | Y` in an annotation is read on 3.9 only when annotations are not evaluated."""
+    for path in collector_files():
+        if path.read_text(encoding="utf-8").strip():
+            assert "__future__.annotations" in set(imports(path)), f"{name(path)} lacks the __future__ import"
+
+
+def test_scanner_does_not_know_the_checker() -> None:
+    """Data flows one way: what holds must not depend on what judges."""
+    for path in files("scanner"):
+        assert not any(module.split(".")[0] == "checker" for module in imports(path)), f"{name(path)} imports checker"
+
+
+def test_packages_do_not_know_the_wiring() -> None:
+    """scanner and checker read Django's settings and nothing else of the project package."""
+    for path in files("scanner", "checker"):
+        wired = [module for module in imports(path) if module.split(".")[0] == "backup_syncer"]
+        assert not wired, f"{name(path)} imports {wired}"
+
+
+def test_scanner_package_is_empty() -> None:
+    """Importing scanner.collector pulls in nothing else."""
+    assert not (ROOT / "scanner" / "__init__.py").read_text(encoding="utf-8").strip()
+
+
+def test_only_named_modules_open_a_cursor() -> None:
+    """`cursor()` is called where the SQL is, and nowhere else."""
+    for path in files("scanner", "checker", "backup_syncer"):
+        if path.stem in SQL_MODULES or name(path) in SQL_ELSEWHERE or path in collector_files():
+            continue
+        for node in ast.walk(tree(path)):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            assert not (called and node.func.attr in ("cursor", "raw", "execute")), f"{name(path)}:{node.lineno}"
+
+
+def test_no_sql_outside_its_modules() -> None:
+    """Views, tasks, commands and the API contain no SQL text."""
+    for path in files("scanner", "checker", "backup_syncer"):
+        if path.stem in SQL_MODULES or name(path) in SQL_ELSEWHERE or path in collector_files():
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not node.value.lstrip().startswith(SQL_WORDS), f"{name(path)}:{node.lineno}: SQL"
+
+
+@pytest.mark.parametrize("path", files(*PACKAGES), ids=name)
+def test_lengths(path: Path) -> None:
+    """A file ends at 300 lines (a test file at 400), a function at 40."""
+    wall = TEST_FILE_WALL if path.parts[len(ROOT.parts)] == "tests" else FILE_WALL
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= wall, f"{name(path)} has {lines} lines"
+    for node in ast.walk(tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= FUNCTION_WALL, f"{name(path)}:{node.lineno}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", files("backup_syncer", "scanner", "checker"), ids=name)
+def test_public_things_say_what_they_are(path: Path) -> None:
+    """Each module and each public class and function of the program has a docstring."""
+    if not path.read_text(encoding="utf-8").strip():
+        return
+    assert ast.get_docstring(tree(path)), f"{name(path)} has no docstring"
+
+
+def test_every_test_states_its_behaviour() -> None:
+    """A test's first line says what holds."""
+    for path in files("tests"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{name(path)}:{node.lineno}: {node.name} has no docstring"
+
+
+def test_no_drawer_for_everything() -> None:
+    """Modules are named after what they hold."""
+    drawers = {"utils", "helpers", "common", "services", "managers", "misc"}
+    assert not [name(path) for path in files(*PACKAGES) if path.stem in drawers]
