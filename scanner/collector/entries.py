@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import NamedTuple, Optional, Union
 
 FILE, ERROR, LINK, SPECIAL = 1, 2, 3, 4
@@ -60,3 +61,8 @@ class Vanished(NamedTuple):
 
 
 Result = Union[Hashed, Failed, Vanished]
+
+
+def error_name(error: OSError) -> str:
+    """The errno name of what the system refused, such as EACCES; EIO when it gave no number that has a name."""
+    return errno.errorcode.get(error.errno or 0, "EIO")
