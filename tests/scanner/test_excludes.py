@@ -18,7 +18,9 @@ def vector_path(vector: Dict[str, Any]) -> bytes:
     return bytes.fromhex(vector["path_hex"]) if "path_hex" in vector else vector["path"].encode()
 
 
-@pytest.mark.parametrize("vector", VECTORS["matches"], ids=lambda vector: repr((vector["pattern"], vector_path(vector))))
+@pytest.mark.parametrize(
+    "vector", VECTORS["matches"], ids=lambda vector: repr((vector["pattern"], vector_path(vector)))
+)
 def test_vector(vector: Dict[str, Any]) -> None:
     """Each vector says whether its pattern excludes its path."""
     assert Excludes([vector["pattern"]]).matches(vector_path(vector), vector["is_dir"]) is vector["excluded"]
@@ -42,7 +44,9 @@ def test_no_patterns_exclude_nothing() -> None:
 def test_any_of_many() -> None:
     """A path is excluded when any one of the patterns matches it."""
     excludes = Excludes(["*.o", "/build/", "lost+found"])
-    assert [excludes.matches(path, False) for path in (b"x/a.o", b"build/y", b"z/lost+found", b"a.c")] == [True] * 3 + [False]
+    assert [excludes.matches(path, False) for path in (b"x/a.o", b"build/y", b"z/lost+found", b"a.c")] == [True] * 3 + [
+        False
+    ]
 
 
 def test_parse_lines() -> None:

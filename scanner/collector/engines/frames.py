@@ -1,0 +1,74 @@
+"""What a worker process and its parent say to one another: frames of marshal, a length before each.
+
+Both ends are one program of one Python version, and the pipe has no other writer; marshal is the quickest coding there is
+for plain tuples, bytes and integers.
+"""
+
+from __future__ import annotations
+
+import marshal
+import struct
+from typing import Any, Iterator, List, Tuple
+
+from scanner.collector.engines.base import Answer, Digests
+from scanner.collector.entries import Failed, Found, Hashed, Result, Vanished
+
+HELLO, RESULTS, PROGRESS, BROKEN = range(4)
+"""What a worker says: it is ready; (index, answer)s of its batch; the bytes of its present file; a traceback."""
+
+_LENGTH = struct.Struct("=I")
+_AS_WALKED, _HASHED, _FAILED, _VANISHED = range(4)
+Packed = Tuple[Any, ...]
+
+
+def frame(message: Tuple[Any, ...]) -> bytes:
+    """A message as it goes through the pipe."""
+    payload = marshal.dumps(message)
+    return _LENGTH.pack(len(payload)) + payload
+
+
+def messages(buffer: bytearray) -> Iterator[Tuple[Any, ...]]:
+    """The whole messages at the start of `buffer`, which are taken out of it."""
+    start = 0
+    while len(buffer) - start >= _LENGTH.size:
+        end = start + _LENGTH.size + _LENGTH.unpack_from(buffer, start)[0]
+        if len(buffer) < end:
+            break
+        message: Tuple[Any, ...] = marshal.loads(buffer[start + _LENGTH.size : end])
+        start = end
+        yield message
+    del buffer[:start]
+
+
+def pack_files(files: List[Found]) -> List[Tuple[Any, ...]]:
+    """Files as plain tuples."""
+    return [tuple(found) for found in files]
+
+
+def unpack_files(packed: List[Tuple[Any, ...]]) -> List[Found]:
+    """The files of plain tuples."""
+    return [Found._make(fields) for fields in packed]
+
+
+def pack(index: int, answer: Answer) -> Packed:
+    """An answer as a plain tuple, without what the parent knows already."""
+    if type(answer) is Digests:
+        return (index, _AS_WALKED, answer.sha256, answer.md5)
+    if type(answer) is Hashed:
+        return (index, _HASHED, *answer[1:])
+    if type(answer) is Failed:
+        return (index, _FAILED, answer.error, answer.stage)
+    return (index, _VANISHED)
+
+
+def unpack(found: Found, packed: Packed) -> Result:
+    """The result that a packed answer says of a file."""
+    kind = packed[1]
+    if kind == _AS_WALKED:
+        path, _, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, *_ = found
+        return Hashed(path, packed[2], packed[3], size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
+    if kind == _HASHED:
+        return Hashed(found.path, *packed[2:])
+    if kind == _FAILED:
+        return Failed(found.path, packed[2], packed[3])
+    return Vanished(found.path)

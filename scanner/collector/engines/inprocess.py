@@ -1,0 +1,144 @@
+"""The `hashlib` engine: one read of each file gives both digests, in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Deque, Iterator, List, Optional, Sequence, Tuple
+
+from scanner.collector.engines.base import ALGORITHMS, Answer, Digests, Engine, Meter, Root, Tool
+from scanner.collector.engines.reading import (
+    TRIES,
+    Reading,
+    as_walked,
+    hashed,
+    moved,
+    open_file,
+    open_flags,
+    read_carefully,
+)
+from scanner.collector.entries import Found
+from scanner.collector.impact import CARE, PageCache
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_CHUNK = 256 << 10
+"""Fits a core's second level cache, so that the second digest reads what the first one has just read."""
+_WIDE_CHUNK = 1 << 20
+_WIDE_AHEAD = 4
+_WIDE_FROM = 32 << 20
+"""With fewer bytes than this left, a second thread is not worth its start."""
+_SMALL = 64 << 10
+"""Up to this size one call reads a file, without a word to the page cache."""
+
+
+class HashlibEngine(Engine):
+    """SHA-256 and MD5 by Python's hashlib, which is OpenSSL's in most builds."""
+
+    name = "hashlib"
+    batch_bytes = 8 << 20
+    lone = 8 << 20
+
+    def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[Tuple[int, Answer]]:
+        """The answer for each file, in the order of `files`."""
+        paced = meter.paced()
+        for index, found in enumerate(files):
+            answer: Optional[Answer] = None
+            small = found.size <= _SMALL
+            if small and paced:
+                meter.reserve(found.size)
+            if small:
+                answer = _read_small(root.descriptor, found)
+            if answer is None:
+                answer = read_carefully(root, found, _read_large, meter, TRIES - small)
+            yield index, answer
+
+    def tools(self) -> List[Tool]:
+        """The library that computes, once for each algorithm."""
+        return [
+            {"algorithm": name, "path": "hashlib", "version": ssl.OPENSSL_VERSION, "profile": "hashlib"}
+            for name in ALGORITHMS
+        ]
+
+
+def _read_small(root: int, found: Found) -> Optional[Answer]:
+    """The digests of a file that is read in one go; None when anything is not as it should be: then care is needed."""
+    size = found.size
+    try:
+        descriptor = os.open(found.path, open_flags(found.uid), dir_fd=root)
+    except OSError:
+        return None
+    try:
+        before = os.fstat(descriptor)
+        if before.st_ino != found.ino or before.st_dev != found.dev or before.st_mode != found.mode:
+            return None
+        data = os.read(descriptor, size + 1)
+        after = os.fstat(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    if len(data) != after.st_size:
+        return None
+    sha256 = hashlib.sha256(data).digest()
+    md5 = hashlib.md5(data, usedforsecurity=False).digest()
+    if as_walked(found, after):
+        return Digests(sha256, md5)
+    return None if moved(before, after) else hashed(found.path, sha256, md5, after)
+
+
+def _read_large(descriptor: int, size: int, meter: Meter) -> Reading:
+    """Both digests of one read, window by window; the page cache is relieved of what it did not hold before."""
+    cache = PageCache(descriptor, size)
+    if size > CARE and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+    hashes = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    buffer = bytearray(min(_CHUNK, size + 1))
+    view = memoryview(buffer)
+    done = 0
+    while done <= size:
+        if size - done > _WIDE_FROM and meter.wide():
+            return _read_wide(descriptor, size, meter, hashes, done, cache)
+        want = min(len(buffer), size + 1 - done)
+        meter.reserve(want)
+        count = os.readv(descriptor, [buffer if want == len(buffer) else view[:want]])
+        if count == 0:
+            break
+        data = buffer if count == len(buffer) else view[:count]
+        for digest in hashes:
+            digest.update(data)
+        done += count
+        meter.advance(count)
+        cache.release(done)
+    return Reading(hashes[0].digest(), hashes[1].digest(), done)
+
+
+def _read_wide(
+    descriptor: int, size: int, meter: Meter, hashes: Tuple[_Hash, _Hash], done: int, cache: PageCache
+) -> Reading:
+    """The rest of a large file, with MD5, the slower digest, on a thread of its own."""
+    buffers = deque(bytearray(_WIDE_CHUNK) for _ in range(_WIDE_AHEAD))
+    ahead: Deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        while done <= size:
+            want = min(_WIDE_CHUNK, size + 1 - done)
+            meter.reserve(want)
+            if len(ahead) == _WIDE_AHEAD - 1:
+                ahead.popleft().result()
+            data = memoryview(buffers[0])[:want]
+            buffers.rotate(-1)
+            count = os.readv(descriptor, [data])
+            if count == 0:
+                break
+            ahead.append(thread.submit(hashes[1].update, data[:count]))
+            hashes[0].update(data[:count])
+            done += count
+            meter.advance(count)
+            cache.release(done)
+        while ahead:
+            ahead.popleft().result()
+    return Reading(hashes[0].digest(), hashes[1].digest(), done)
