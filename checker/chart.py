@@ -1,0 +1,56 @@
+"""Where the points of a chart lie. The template draws them; nothing here knows of colours or words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+WIDTH, HEIGHT = 600, 120
+"""Units of the drawing; it scales with the page."""
+TOP, BOTTOM, SIDE = 10, 8, 8
+"""Room around the points, so that a mark at the edge is whole."""
+
+
+class Point(NamedTuple):
+    """A value at its place; x and y as text that SVG reads in every language."""
+
+    x: str
+    y: str
+    label: str
+    value: int
+
+
+class Series(NamedTuple):
+    """A line over runs."""
+
+    points: list[Point]
+    line: str
+    """For `points` of a polyline."""
+    area: str
+    """The same, closed along the foot."""
+    top: int
+    """The largest value: what the upper edge stands for."""
+
+
+def series(values: Sequence[tuple[str, int]]) -> Series:
+    """The chart of (label, value) from left to right. Its foot is zero, so that no change looks larger."""
+    top = max((value for _label, value in values), default=0)
+    step = (WIDTH - 2 * SIDE) / max(1, len(values) - 1)
+    room = HEIGHT - TOP - BOTTOM
+    points = [
+        Point(
+            _coordinate(SIDE + step * at if len(values) > 1 else WIDTH / 2),
+            _coordinate(HEIGHT - BOTTOM - (room * value / top if top else 0)),
+            label,
+            value,
+        )
+        for at, (label, value) in enumerate(values)
+    ]
+    line = " ".join(f"{point.x},{point.y}" for point in points)
+    foot = HEIGHT - BOTTOM
+    area = f"{points[0].x},{foot} {line} {points[-1].x},{foot}" if points else ""
+    return Series(points, line, area, top)
+
+
+def _coordinate(value: float) -> str:
+    return f"{value:.1f}"

@@ -1,0 +1,89 @@
+"""The facts that states and pages rest on, fetched for many replicas in a few queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+
+from checker.models import Proof
+from checker.states import Facts
+from scanner.models import Progress, Replica, Run
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+STRIP = 20
+"""Runs of the small strip beside a replica's name."""
+ALIVE = timedelta(minutes=3)
+"""A run that says nothing for so long is not shown as one that goes on."""
+
+
+class Extra(TypedDict):
+    """What `replicas()` adds to a row."""
+
+    newest_id: int | None
+    complete_id: int | None
+    last_proven: datetime | None
+    strip: list[dict[str, Any]]
+    """Of the newest runs, newest first: state, sequence, errors, and whether proven (null: never verified)."""
+    all_progress: list[Progress]
+
+
+if TYPE_CHECKING:
+    Found = WithAnnotations[Replica, Extra]
+
+
+def replicas() -> QuerySet[Found]:
+    """The replicas in use: neither they nor their group or server are archived."""
+    return every_replica().filter(archived_at=None, group__archived_at=None, server__archived_at=None)
+
+
+def every_replica() -> QuerySet[Found]:
+    """Replicas, each with the keys of the rows that its facts need."""
+    of_replica = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
+    proofs = Proof.objects.filter(run__replica=OuterRef("pk")).order_by("-run__sequence")
+    strip = of_replica.values(row=JSONObject(state="state", sequence="sequence", errors="errors", proven="proof__ok"))
+    return (
+        Replica.objects.select_related("group", "server")
+        .annotate(
+            newest_id=Subquery(of_replica.values("pk")[:1]),
+            complete_id=Subquery(of_replica.filter(state=Run.State.INGESTED).values("pk")[:1]),
+            last_proven=Subquery(proofs.exclude(proven_at=None).values("proven_at")[:1]),
+            strip=ArraySubquery(strip[:STRIP]),
+        )
+        .prefetch_related(Prefetch("progress", Progress.objects.order_by("-updated_at"), to_attr="all_progress"))
+    )
+
+
+def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
+    """The facts of each of `found`, which came from `replicas()`, in its order."""
+    found = list(found)
+    wanted = {pk for replica in found for pk in (replica.newest_id, replica.complete_id) if pk}
+    runs = Run.objects.defer("envelope").select_related("proof").in_bulk(wanted)
+    ids = [replica.pk for replica in found]
+    broken = dict(Proof.objects.filter(ok=False, run__replica__in=ids).values_list("run__replica", "run__sequence"))
+    breaks = Run.objects.filter(replica__in=ids, break_acknowledged_at=None).exclude(break_reason="")
+    open_breaks = dict(breaks.values_list("replica", "sequence"))
+    return [
+        Facts(
+            replica,
+            now,
+            newest=runs.get(replica.newest_id),
+            complete=(complete := runs.get(replica.complete_id)),
+            proof=getattr(complete, "proof", None),
+            broken=broken.get(replica.pk),
+            open_break=open_breaks.get(replica.pk),
+        )
+        for replica in found
+    ]
+
+
+def running(replica: Found, now: datetime) -> Progress | None:
+    """The run that goes on now on a replica of `replicas()`."""
+    newest = replica.all_progress
+    return newest[0] if newest and now - newest[0].updated_at < ALIVE else None

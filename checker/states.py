@@ -1,0 +1,149 @@
+"""What is said of a replica in one word, and why. *Proven* is said only of what was read, on time, whole and proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from checker.models import Proof
+from scanner.models import Replica, Run
+from scanner.templatetags.figures import long_span, number
+from scanner.templatetags.names import plain_shown
+
+GRACE = timedelta(hours=1)
+"""The least time that a run may be late before anybody is told."""
+
+
+class State(TextChoices):
+    """In the order of urgency."""
+
+    ALARM = "alarm", gettext_lazy("Alarm")
+    ATTENTION = "attention", gettext_lazy("Attention")
+    UNKNOWN = "unknown", gettext_lazy("Unknown")
+    PROVEN = "proven", gettext_lazy("Proven")
+
+    @property
+    def urgency(self) -> int:
+        """0 for what should be looked at first."""
+        return list(State).index(self)
+
+
+class Reason(NamedTuple):
+    """Why a state is not better than it is, as one sentence."""
+
+    state: State
+    text: str
+
+
+class Verdict(NamedTuple):
+    """A state and all that speaks against a better one, worst first."""
+
+    state: State
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a verdict on a replica rests on."""
+
+    replica: Replica
+    now: datetime
+    newest: Run | None = None
+    """The newest run, whatever became of it."""
+    complete: Run | None = None
+    """The newest run that was read whole and ingested."""
+    proof: Proof | None = None
+    """Of `complete`."""
+    broken: int | None = None
+    """Number of a run whose verification did not hold."""
+    open_break: int | None = None
+    """Number of a run that begins a new chain and that nobody acknowledged."""
+
+
+def due(replica: Replica, complete: Run | None) -> datetime | None:
+    """When the next complete run is expected; None before the first one. A clock that runs ahead wins no time."""
+    if complete is None:
+        return None
+    return min(complete.finished_at, complete.received_at) + replica.group.expected_interval
+
+
+def grace(replica: Replica) -> timedelta:
+    """How late a run may be: a quarter of the interval, an hour at least."""
+    return max(GRACE, replica.group.expected_interval / 4)
+
+
+def judge(facts: Facts) -> Verdict:
+    """The state of a replica: that of its worst reason, proven when there is none."""
+    reasons = [*_alarms(facts), *_of_newest(facts), *_of_time(facts), *_of_proof(facts)]
+    reasons.sort(key=lambda reason: reason.state.urgency)
+    return Verdict(reasons[0].state if reasons else State.PROVEN, tuple(reasons))
+
+
+def _alarms(facts: Facts) -> list[Reason]:
+    found = []
+    server = facts.replica.server
+    if server.held_at is not None:
+        text = _("The server is held, nothing of it is accepted: %(reason)s") % {
+            "reason": plain_shown(server.held_reason)
+        }
+        found.append(Reason(State.ALARM, text))
+    if facts.broken is not None:
+        text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
+        found.append(Reason(State.ALARM, text))
+    if facts.open_break is not None:
+        text = _("The chain of runs was begun anew with run %(sequence)d; nobody has acknowledged that.")
+        found.append(Reason(State.ATTENTION, text % {"sequence": facts.open_break}))
+    return found
+
+
+def _of_newest(facts: Facts) -> list[Reason]:
+    run = facts.newest
+    if run is None:
+        return [Reason(State.UNKNOWN, _("No run has arrived yet."))]
+    about = {"sequence": run.sequence, "reason": plain_shown(run.reason)}
+    said = {
+        Run.State.FAILED: _("Run %(sequence)d failed on its server: %(reason)s"),
+        Run.State.REFUSED: _("Run %(sequence)d was refused: %(reason)s"),
+        Run.State.SET_ASIDE: _("Run %(sequence)d was set aside: %(reason)s"),
+    }
+    if run.state in said:
+        return [Reason(State.ATTENTION, said[Run.State(run.state)] % about)]
+    if run.state == Run.State.RECEIVED:
+        return [Reason(State.UNKNOWN, _("Run %(sequence)d has arrived and is being taken in.") % about)]
+    if run.errors:
+        text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
+        return [Reason(State.ATTENTION, text % {"n": number(run.errors)})]
+    return []
+
+
+def _of_time(facts: Facts) -> list[Reason]:
+    replica = facts.replica
+    if not replica.enabled:
+        return [Reason(State.UNKNOWN, _("Switched off: no run is expected."))]
+    expected = due(replica, facts.complete)
+    if expected is None or replica.origin == Replica.Origin.UNSIGNED:
+        return []
+    late = facts.now - expected
+    if late <= grace(replica):
+        return []
+    text = _("The last complete run is too old: the next one was due %(late)s ago.")
+    return [Reason(State.ATTENTION, text % {"late": long_span(late)})]
+
+
+def _of_proof(facts: Facts) -> list[Reason]:
+    run, proof = facts.complete, facts.proof
+    if facts.replica.origin == Replica.Origin.UNSIGNED:
+        return [Reason(State.UNKNOWN, _("Imported without a signature: nobody vouches for it."))]
+    if run is None:
+        return []
+    if proof is None:
+        return [Reason(State.UNKNOWN, _("Run %(sequence)d was not verified yet.") % {"sequence": run.sequence})]
+    if not proof.ok and facts.broken is None:
+        text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
+        return [Reason(State.ALARM, text)]
+    return []

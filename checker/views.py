@@ -1,0 +1,82 @@
+"""The pages of what is proven: overview, replica, run."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
+
+from checker import facts, overview, replica_history, run_story
+from checker.states import State, grace
+from scanner.access import PageRequest, page
+
+
+@page
+def overview_page(request: PageRequest) -> HttpResponse:
+    """Groups and replicas with their states, most urgent first; filtered by name and state."""
+    name, state = request.GET.get("name", "").strip(), request.GET.get("state", "")
+    now = timezone.now()
+    shown = overview.overview(now, name, state if state in State.values else "")
+    context = {
+        "overview": shown,
+        "name": name,
+        "state": state,
+        "running": overview.running(now),
+        "steps": None if shown.total else overview.first_steps(),
+    }
+    return render(request, "checker/overview.html", context)
+
+
+@page
+def running_fragment(request: PageRequest) -> HttpResponse:
+    """What runs now; when that has changed since `were`, the page is told to look again at the rest."""
+    going = overview.running(timezone.now())
+    response = render(request, "checker/_running.html", {"running": going})
+    if request.GET.get("were", "") != going.key:
+        return trigger_client_event(response, "runs-changed")
+    return response
+
+
+@page
+def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """A replica: its state and why, charts, and its runs."""
+    replica = get_object_or_404(facts.every_replica(), uuid=uuid)
+    before = request.GET.get("before", "")
+    runs = replica_history.runs(replica, int(before) if before.isdecimal() and len(before) < 10 else None)
+    if request.htmx:
+        return render(request, "checker/_runs.html", {"replica": replica, "page": runs})
+    (line,) = overview.list_lines([replica], timezone.now())
+    context = {
+        "replica": replica,
+        "line": line,
+        "grace": grace(replica),
+        "page": runs,
+        "charts": None if before else replica_history.charts(replica),
+    }
+    return render(request, "checker/replica.html", context)
+
+
+@page
+def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """A run: what it found, who signed it, whether it is proven; before it has arrived, how far it is."""
+    course = run_story.course(uuid, timezone.now())
+    if course is None:
+        raise Http404
+    if course.run is None:
+        return render(request, "checker/progress.html", {"course": course})
+    return render(
+        request, "checker/run.html", {"course": course, "story": run_story.tell(course.run), "run": course.run}
+    )
+
+
+@page
+def progress_fragment(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """How far a run is; when it is over, or has arrived, the whole page is made anew."""
+    course = run_story.course(uuid, timezone.now())
+    stage = request.GET.get("stage", "")
+    if course is not None and (course.over or stage != course.stage):
+        return HttpResponseClientRefresh()
+    return render(request, "checker/_course.html", {"course": course, "uuid": uuid})
