@@ -99,7 +99,9 @@ def stop_left_over(state: Path, grace: float = 15) -> int:
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.ppid() not in numbers:
                 process.terminate()
-    psutil.wait_procs(found, timeout=grace)
+    deadline = time.monotonic() + grace
+    while left_over(state) and time.monotonic() < deadline:
+        time.sleep(0.1)
     for process in left_over(state):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

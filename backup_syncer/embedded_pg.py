@@ -29,8 +29,11 @@ SOCKET_LIMIT = 103
 """The longest address of a Unix socket that every system takes: `sun_path` is 108 bytes on Linux, 104 on the BSDs."""
 
 SUPERUSER = "postgres"
-START_SECONDS, STOP_SECONDS = 300, 120
+START_SECONDS, STOP_SECONDS, QUIT_SECONDS = 300, 120, 10
 """A crash recovery of a large database, and a last checkpoint, take their time."""
+
+BACKENDS_LEFT = "shared memory block"
+"""What a server says that finds backends of its killed predecessor still at work; they end within moments."""
 
 OPTIONS = {
     "listen_addresses": "",
@@ -74,7 +77,8 @@ class Embedded:
     def start(self) -> None:
         """Return when the server takes connections and role and database exist. One that runs already is adopted.
 
-        Of several starters at once one starts and the others adopt.
+        Of several starters at once one starts and the others adopt. The server ends when the thread that started it
+        does (see `die_with_parent`), so that must be a thread that lasts.
         """
         address = len(os.fsencode(self.sockets / ".s.PGSQL.5432"))
         if address > SOCKET_LIMIT:
@@ -86,16 +90,20 @@ class Embedded:
             self._make_database()
 
     def stop(self) -> None:
-        """Fast shutdown: sessions end, a checkpoint is written. Nothing happens when no server runs."""
-        server = self._postmaster()
-        if server is None:
-            return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            server.send_signal(signal.SIGINT)
-            if self.process is not None and self.process.pid == server.pid:
-                self.process.wait(STOP_SECONDS)
-            else:
-                server.wait(STOP_SECONDS)
+        """Fast shutdown: sessions end, a checkpoint is written. Nothing happens when no server runs.
+
+        A server that takes too long is ended at once; it recovers at its next start.
+        """
+        for number, patience in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, QUIT_SECONDS)):
+            server = self._postmaster()
+            if server is None:
+                break
+            with contextlib.suppress(psutil.NoSuchProcess):
+                server.send_signal(number)
+            self._await_end(patience)
+        if self.process is not None:
+            self.process.wait(QUIT_SECONDS)
+            self.process = None
 
     def running(self) -> bool:
         """Whether a server process works on these files."""
@@ -171,7 +179,7 @@ class Embedded:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self.process is None or self.process.poll() is not None:
-                if self.process is not None and time.monotonic() > deadline - START_SECONDS + 10:
+                if self.process is not None and BACKENDS_LEFT not in self._complaint():
                     raise DatabaseNotStarted(f"PostgreSQL: {self._complaint()}")
                 self._drop_stale_locks()
                 self._launch()
@@ -212,6 +220,12 @@ class Embedded:
             if ours and line[1:] == ["-D", str(self.data)] and os.path.basename(line[0]) == "postgres":
                 return process
         return None
+
+    def _await_end(self, patience: float) -> None:
+        """By the command line, which a zombie has lost: whose child it was may never ask for its exit code."""
+        deadline = time.monotonic() + patience
+        while self._postmaster() is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _drop_stale_locks(self) -> None:
         """A lock file may name a zombie, or after a reboot a stranger that was given the old number; PostgreSQL would

@@ -11,7 +11,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(number: int) -> Callable[[], None] | None:
-    """For `preexec_fn`: the kernel sends this signal to the child when its parent ends, however that ends: prctl(2).
+    """For `preexec_fn`: the kernel sends this signal to the child when the thread that made it ends: prctl(2).
 
     None where the system has no such thing; there a left-over child is found by its pid file at the next start. It must
     run after the child's user was changed, which `subprocess` does, since that change clears the setting.

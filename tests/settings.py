@@ -5,9 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
-STATE = tempfile.mkdtemp(prefix="bs-test-", dir="/tmp")
+UNDER_TEST = "pytest" in sys.modules
+"""The type checker reads these settings, too; it needs no folder."""
+
+STATE = tempfile.mkdtemp(prefix="bs-test-", dir="/tmp") if UNDER_TEST else "/nonexistent"
 """A short path: a Unix socket lies in it."""
 _MAKER = os.getpid()
 
@@ -18,10 +22,13 @@ def _remove() -> None:
         shutil.rmtree(STATE, ignore_errors=True)
 
 
-atexit.register(_remove)
 os.environ["BACKUP_SYNCER_STATE"] = STATE
-for _folder in ("keys", "static", "reports", "journal", "beat"):
-    os.makedirs(os.path.join(STATE, _folder))
+if UNDER_TEST:
+    atexit.register(_remove)
+    for _folder in ("keys", "static", "reports", "journal", "beat"):
+        os.makedirs(os.path.join(STATE, _folder))
+else:
+    os.environ.setdefault("SECRET_KEY", "for types alone")
 
 from backup_syncer.settings import *  # noqa: E402, F403  # the state folder must be named before they are read
 from backup_syncer.settings import Q_CLUSTER, STORAGES  # noqa: E402

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.urls import reverse
 
 from backup_syncer.first_replica import await_proof
 
@@ -28,6 +29,6 @@ class Command(BaseCommand):
         answer: dict[str, Any] = {"proven": outcome.proven, "said": outcome.said}
         if outcome.run is not None:
             run = outcome.run
-            answer |= {"run": run.sequence, "page": run.get_absolute_url()}
+            answer |= {"run": run.sequence, "page": reverse("run", args=[run.uuid])}
             answer |= {"files": run.files, "bytes": run.bytes, "errors": run.errors}
         self.stdout.write(json.dumps(answer))

@@ -20,39 +20,16 @@
     label(button);
   };
 
-  const select = (source) => {
-    const range = document.createRange();
-    range.selectNodeContents(source);
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
-  };
-
-  const copy = async (button) => {
-    const source = document.getElementById(button.dataset.copy);
-    select(source);
-    if (!navigator.clipboard) return; // not a secure origin: the text is selected, the keyboard copies it
-    try {
-      await navigator.clipboard.writeText(source.textContent.trim());
-    } catch {
-      return; // the browser refused: the text is selected all the same
-    }
-    const before = button.textContent;
-    button.textContent = button.dataset.done;
-    setTimeout(() => (button.textContent = before), 2000);
-  };
-
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("[data-theme-switch]").forEach((button) => {
       button.hidden = false;
       label(button);
     });
-    document.querySelectorAll("[data-copy]").forEach((button) => (button.hidden = false));
   });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button?.hasAttribute("data-theme-switch")) turn(button);
-    if (button?.hasAttribute("data-copy")) copy(button);
   });
 
   // The key that most sites give to search; not while something is being typed.
