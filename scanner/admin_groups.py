@@ -1,0 +1,190 @@
+"""Groups and replicas in the admin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from scanner.admin_acts import Act, ActsAdmin, Done, archive_acts
+from scanner.admin_lists import KeptAdmin, TabularInline
+from scanner.excludes import ExcludeError, parse
+from scanner.models import Group, Replica
+from scanner.templatetags.figures import long_span
+
+if TYPE_CHECKING:
+    GroupModelForm = forms.ModelForm[Group]
+    ReplicaModelForm = forms.ModelForm[Replica]
+else:
+    GroupModelForm = ReplicaModelForm = forms.ModelForm
+
+INTERVALS = {
+    timedelta(hours=1): _("every hour"),
+    timedelta(hours=6): _("every 6 hours"),
+    timedelta(hours=12): _("every 12 hours"),
+    timedelta(days=1): _("every day"),
+    timedelta(days=2): _("every 2 days"),
+    timedelta(days=7): _("every week"),
+    timedelta(days=14): _("every 2 weeks"),
+    timedelta(days=30): _("every 30 days"),
+}
+
+
+class GroupForm(GroupModelForm):
+    """A group, with its interval to choose and its excludes read line by line."""
+
+    expected_interval = forms.TypedChoiceField(
+        label=_("A complete run is expected"),
+        coerce=lambda seconds: timedelta(seconds=int(seconds)),
+        help_text=_("When it is late by a quarter of that, the replica wants attention."),
+    )
+
+    class Meta:
+        model = Group
+        fields = ["name", "note", "expected_interval", "excludes", "engine", "cross_mounts"]
+        widgets = {
+            "note": forms.Textarea(attrs={"rows": 2}),
+            "excludes": forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField mono", "spellcheck": "false"}),
+        }
+        help_texts = {
+            "excludes": _(
+                "One pattern a line. * and ? stop at /, ** does not; without / it matches a name anywhere, with / it "
+                "begins at the root; a trailing / means a directory and all below it."
+            ),
+            "engine": _("What computes the digests on the servers."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        intervals: dict[timedelta, str] = {span: str(text) for span, text in INTERVALS.items()}
+        intervals.setdefault(self.instance.expected_interval, long_span(self.instance.expected_interval))
+        field = self.fields["expected_interval"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(int(span.total_seconds()), text) for span, text in sorted(intervals.items())]
+        self.initial["expected_interval"] = int(self.instance.expected_interval.total_seconds())
+
+    def clean_excludes(self) -> str:
+        """The patterns; each line that is none is named by its number."""
+        text: str = self.cleaned_data["excludes"]
+        errors = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                parse(line)
+            except ExcludeError as error:
+                errors.append(gettext("Line %(number)d: %(error)s") % {"number": number, "error": error})
+        if errors:
+            raise ValidationError(errors)
+        return text
+
+
+class ReplicaForm(ReplicaModelForm):
+    """A replica; server and root are fixed once it exists: another root is another replica."""
+
+    class Meta:
+        model = Replica
+        fields = ["server", "root", "enabled"]
+        widgets = {"root": forms.TextInput(attrs={"size": 50, "placeholder": "/srv/photos", "class": "mono"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("group", "server", "root"):
+            if name in self.fields and self.instance.pk is not None:
+                self.fields[name].disabled = True
+
+
+class ReplicaInline(TabularInline):
+    """The replicas of a group, on its page."""
+
+    model = Replica
+    form = ReplicaForm
+    extra = 1
+    can_delete = False
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Replica]:
+        """Those in use."""
+        rows: QuerySet[Replica] = super().get_queryset(request)
+        return rows.filter(archived_at=None)
+
+
+@admin.register(Group)
+class GroupAdmin(KeptAdmin, ActsAdmin):
+    """Groups, each with its replicas."""
+
+    form = GroupForm
+    inlines = [ReplicaInline]
+    acts = archive_acts("scanner.change_group")
+    evidence = ("replicas",)
+    list_display = ["name", "interval", "engine", "archived_at"]
+    list_filter = [("archived_at", admin.EmptyFieldListFilter)]
+    search_fields = ["name"]
+
+    @admin.display(description=_("expected interval"), ordering="expected_interval")
+    def interval(self, group: Group) -> str:
+        """How often a run is expected."""
+        return str(INTERVALS.get(group.expected_interval) or long_span(group.expected_interval))
+
+
+def _accept_root(_request: HttpRequest, replica: Replica, _reason: str) -> Done:
+    replica.accept_root = True
+    replica.save(update_fields=["accept_root"])
+    return Done(gettext("The next run accepts what it finds below the root."))
+
+
+def _stop_accepting(_request: HttpRequest, replica: Replica, _reason: str) -> Done:
+    replica.accept_root = False
+    replica.save(update_fields=["accept_root"])
+    return Done(gettext("The release of the root is withdrawn."))
+
+
+@admin.register(Replica)
+class ReplicaAdmin(KeptAdmin, ActsAdmin):
+    """Replicas by themselves: what is done to one of them."""
+
+    form = ReplicaForm
+    fields = ["group", "server", "root", "enabled", "origin", "accept_root", "page"]
+    readonly_fields = ["origin", "accept_root", "page"]
+    evidence = ("runs",)
+    list_display = ["group", "server", "root", "enabled", "accept_root", "archived_at"]
+    list_display_links = ["root"]
+    list_filter = ["enabled", ("archived_at", admin.EmptyFieldListFilter), "origin"]
+    list_select_related = ["group", "server"]
+    search_fields = ["root", "group__name", "server__name"]
+    acts = (
+        Act(
+            "accept-root",
+            _("Accept the root once"),
+            _(
+                "The next run may find another file system below the root, or an empty one, and takes it as it is: "
+                "files that are gone count as removed. Release it only when the disk was honestly replaced. The run "
+                "that uses the release ends it."
+            ),
+            _accept_root,
+            applies=lambda replica: not replica.accept_root,
+            needs_reason=True,
+        ),
+        Act(
+            "refuse-root",
+            _("Withdraw the release of the root"),
+            _("A run that finds another file system below the root fails again, and history stays as it is."),
+            _stop_accepting,
+            applies=lambda replica: bool(replica.accept_root),
+        ),
+        *archive_acts("scanner.change_replica"),
+    )
+
+    @admin.display(description=_("page"))
+    def page(self, replica: Replica) -> str:
+        """Where its runs are shown."""
+        return format_html(
+            '<a href="{}">{}</a>', reverse("replica", args=[replica.uuid]), gettext("Runs of this replica")
+        )
