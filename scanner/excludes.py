@@ -1,12 +1,13 @@
-"""The one grammar of excludes: the collector applies it to what it walks, the server checks what is typed in.
+r"""The one grammar of excludes: the collector applies it to what it walks, the server checks what is typed in.
 
 A pattern is text, one a line:
 
 - `*` is any run of characters and `?` one character, `/` excepted; `**` is any run, `/` included;
   `**/` is any number of directories, also none;
-- `[abc]`, `[a-z]`, `[!a-z]` is one character of a set or not of it, never `/`; a `]` that comes first stands for itself;
-- `\\` takes the next character as it is, `\\xhh` names a byte;
-- a pattern without `/` matches the last part of a path anywhere; one with `/` (a leading one serves) is anchored at the root;
+- `[abc]`, `[a-z]`, `[!a-z]` is one character of a set or not of it, never `/`; a first `]` stands for itself;
+- `\` takes the next character as it is, `\xhh` names a byte;
+- a pattern without `/` matches the last part of a path anywhere; one with `/` (a leading one serves) is anchored at
+  the root;
 - a trailing `/` matches directories alone.
 
 What lies below a matched directory is matched as well. A name is matched character by character where it is UTF-8 and
@@ -16,7 +17,8 @@ byte by byte where it is not. Nothing is normalised and nothing is case-folded.
 from __future__ import annotations
 
 import re
-from typing import Iterable, Iterator, List, NamedTuple, Tuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 MAX_PATTERN = 4096
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
@@ -45,7 +47,7 @@ class Excludes:
     """A set of patterns, compiled once."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self.patterns: Tuple[str, ...] = tuple(patterns)
+        self.patterns: tuple[str, ...] = tuple(patterns)
         alternatives = "|".join(_expression(pattern) for pattern in self.patterns)
         self._match = re.compile(alternatives, re.DOTALL).fullmatch if self.patterns else None
 
@@ -89,13 +91,13 @@ def _expression(pattern: str) -> str:
     return f"(?:{'' if anchored else _DIRECTORIES}{''.join(rendered)}{'/.*' if only_directories else '(?:/.*)?'})"
 
 
-def _part(tokens: List[_Token], *, last: bool) -> str:
+def _part(tokens: list[_Token], *, last: bool) -> str:
     if tokens == [_DEEP]:
         return ".+" if last else _DIRECTORIES
     return "".join(token.expression for token in tokens) + ("" if last else "/")
 
 
-def _refuse_impossible(pattern: str, parts: List[List[_Token]]) -> None:
+def _refuse_impossible(pattern: str, parts: list[list[_Token]]) -> None:
     for part in parts:
         text = "".join(token.literal or "*" for token in part)
         if text in ("", ".", ".."):
@@ -104,8 +106,8 @@ def _refuse_impossible(pattern: str, parts: List[List[_Token]]) -> None:
             raise ExcludeError(pattern, "no path has a NUL")
 
 
-def _parts(pattern: str) -> List[List[_Token]]:
-    parts: List[List[_Token]] = [[]]
+def _parts(pattern: str) -> list[list[_Token]]:
+    parts: list[list[_Token]] = [[]]
     for token in _joined(_tokens(pattern)):
         if token.literal == "/":
             parts.append([])
@@ -148,7 +150,7 @@ def _tokens(pattern: str) -> Iterator[_Token]:
         yield token
 
 
-def _character(pattern: str, at: int) -> Tuple[str, int]:
+def _character(pattern: str, at: int) -> tuple[str, int]:
     """The character that stands at `at`, and where the next one begins."""
     char = pattern[at]
     if "\ud800" <= char <= "\udfff":
@@ -165,11 +167,11 @@ def _character(pattern: str, at: int) -> Tuple[str, int]:
     return bytes([int(found[0], 16)]).decode("utf-8", "surrogateescape"), at + 4
 
 
-def _set(pattern: str, at: int) -> Tuple[_Token, int]:
+def _set(pattern: str, at: int) -> tuple[_Token, int]:
     """The token of a set whose first character stands at `at`, and where the pattern goes on."""
     negated = pattern.startswith("!", at)
     start = at = at + negated
-    members: List[str] = []
+    members: list[str] = []
     while at == start or not pattern.startswith("]", at):
         if at >= len(pattern):
             raise ExcludeError(pattern, "a [ without its ]")

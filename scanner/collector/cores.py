@@ -32,15 +32,16 @@ def logical() -> int:
 
 def physical() -> Optional[int]:
     """The physical cores of the machine, on Linux those within the affinity; None when the system does not tell."""
-    if sys.platform == "linux":
+    system: str = sys.platform
+    if system == "linux":
         return linux_cores("/sys") or _psutil_cores()
-    if sys.platform == "darwin":
+    if system == "darwin":
         return _sysctl("/usr/sbin/sysctl", "hw.perflevel0.physicalcpu") or _sysctl("/usr/sbin/sysctl", "hw.physicalcpu")
-    if sys.platform.startswith("freebsd"):
+    if system.startswith("freebsd"):
         return _sysctl("/sbin/sysctl", "kern.smp.cores") or _psutil_cores()
-    if sys.platform.startswith("openbsd"):
+    if system.startswith("openbsd"):
         return _sysctl("/sbin/sysctl", "hw.ncpuonline")
-    if sys.platform.startswith("sunos"):
+    if system.startswith("sunos"):
         return kstat_cores(_output("/usr/bin/kstat", "-p", "-m", "cpu_info"))
     return _psutil_cores()
 
@@ -136,7 +137,12 @@ def _output(*command: str) -> str:
     """What a system tool prints; empty when it is not there or fails: each caller has a next best answer."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_TOOL_SECONDS
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_TOOL_SECONDS,
         )
     except (OSError, subprocess.SubprocessError):
         return ""

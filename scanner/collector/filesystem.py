@@ -93,11 +93,12 @@ def identify(root: bytes) -> FileSystem:
 
 def mounts() -> List[Mount]:
     """The mount table in mounting order; empty where the system keeps it from this process."""
-    if sys.platform == "linux":
+    system: str = sys.platform
+    if system == "linux":
         return list(parse_mountinfo(_content("/proc/self/mountinfo")))
-    if sys.platform.startswith("sunos"):
+    if system.startswith("sunos"):
         return list(parse_mnttab(_content("/etc/mnttab")))
-    output = _output("/sbin/mount", *(["-v"] if sys.platform.startswith(("freebsd", "openbsd")) else []))
+    output = _output("/sbin/mount", *(["-v"] if system.startswith(("freebsd", "openbsd")) else []))
     return list(parse_mount(output))
 
 
@@ -154,11 +155,12 @@ def _holding(path: bytes, table: Iterable[Mount], number: int) -> Optional[Mount
 
 def _identity(descriptor: int, mount: Mount) -> str:
     source = f"source:{mount.source.decode('utf-8', 'backslashreplace')}" if mount.source else ""
-    if sys.platform == "linux":
+    system: str = sys.platform
+    if system == "linux":
         return _linux_uuid(descriptor, mount) or _fsid(descriptor) or source
-    if sys.platform == "darwin":
+    if system == "darwin":
         return _macos_uuid(mount.point) or mount.id or source
-    if sys.platform.startswith("sunos"):
+    if system.startswith("sunos"):
         return source
     return mount.id or _fsid(descriptor) or source
 
@@ -227,7 +229,12 @@ def _output(*command: str) -> bytes:
     """What a system tool prints; empty when there is no such tool or it fails: the caller has a next best answer."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_TOOL_SECONDS
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_TOOL_SECONDS,
         )
     except (OSError, subprocess.SubprocessError):
         return b""

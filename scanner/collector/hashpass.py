@@ -37,7 +37,7 @@ class HashPassError(Exception):
 
 
 class HashPass:
-    """A pool of workers that hash the files below one root. One thread uses it; leaving its context ends the workers."""
+    """A pool of workers that hash the files below one root. One thread uses it; the end of its context is theirs."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class HashPass:
     def run(self, files: Iterable[Found], total_bytes: Optional[int] = None) -> Iterator[Result]:
         """One result for each file, in any order; `files` come largest first and are taken as they are needed.
 
-        `total_bytes`, if known, lets a file that is larger than all the others together have two threads from its start;
-        else it gets the second one when the other workers have run out of work. Raises HashPassError.
+        `total_bytes`, if known, lets a file that is larger than all the others together have two threads from its
+        start; else it gets the second one when the other workers have run out of work. Raises HashPassError.
         """
         batches = self._batches(files, total_bytes)
         try:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from functools import lru_cache
+from functools import cache
 from typing import Callable, List, Optional
 
 NICENESS = 10
@@ -52,9 +52,10 @@ def _lowest_best_effort() -> bool:
 def _ionice() -> bool:
     command = ["/usr/bin/ionice", "-c", "2", "-n", "7", "-p", str(os.getpid())]
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10).returncode == 0
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return False
+    return done.returncode == 0
 
 
 class RateLimit:
@@ -69,7 +70,10 @@ class RateLimit:
         if not max_bytes_per_second > 0:
             raise ValueError("a rate limit is more than 0 bytes a second")
         self.rate = max_bytes_per_second
-        self._file = tempfile.TemporaryFile() if descriptor is None else os.fdopen(descriptor, "r+b", closefd=False)
+        if descriptor is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        else:
+            self._file = os.fdopen(descriptor, "r+b", closefd=False)
         self._lock = threading.Lock()
 
     def fileno(self) -> int:
@@ -132,6 +136,11 @@ class PageCache:
             except OSError:
                 self._cold = []  # a file system that cannot; the digests do not depend on it
 
+    def release_all(self) -> None:
+        """Drop all that was cold."""
+        if self._cold:
+            self.release(self._cold[0])
+
 
 def _cold_windows(descriptor: int, size: int) -> List[int]:
     """The ends of the windows without a cached page, last one first."""
@@ -160,7 +169,7 @@ def cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
     return int(answer[0])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _find_syscall() -> Optional[Callable[..., int]]:
     """The syscall function of the C library where cachestat(2) works; its number is one on all machines but Alpha."""
     if sys.platform != "linux" or os.uname().machine == "alpha":

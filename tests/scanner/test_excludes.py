@@ -5,29 +5,29 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
 from scanner.excludes import MAX_PATTERN, ExcludeError, Excludes, parse
 
-VECTORS: Dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "excludes.json").read_text("utf-8"))
+VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "excludes.json").read_text("utf-8"))
 
 
-def vector_path(vector: Dict[str, Any]) -> bytes:
+def vector_path(vector: dict[str, Any]) -> bytes:
     return bytes.fromhex(vector["path_hex"]) if "path_hex" in vector else vector["path"].encode()
 
 
 @pytest.mark.parametrize(
     "vector", VECTORS["matches"], ids=lambda vector: repr((vector["pattern"], vector_path(vector)))
 )
-def test_vector(vector: Dict[str, Any]) -> None:
+def test_vector(vector: dict[str, Any]) -> None:
     """Each vector says whether its pattern excludes its path."""
     assert Excludes([vector["pattern"]]).matches(vector_path(vector), vector["is_dir"]) is vector["excluded"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda vector: repr(vector["pattern"]))
-def test_refused_pattern(vector: Dict[str, Any]) -> None:
+def test_refused_pattern(vector: dict[str, Any]) -> None:
     """A pattern that cannot mean anything is refused by name, with the reason."""
     with pytest.raises(ExcludeError) as caught:
         Excludes(["fine", vector["pattern"]])
@@ -44,9 +44,8 @@ def test_no_patterns_exclude_nothing() -> None:
 def test_any_of_many() -> None:
     """A path is excluded when any one of the patterns matches it."""
     excludes = Excludes(["*.o", "/build/", "lost+found"])
-    assert [excludes.matches(path, False) for path in (b"x/a.o", b"build/y", b"z/lost+found", b"a.c")] == [True] * 3 + [
-        False
-    ]
+    paths = (b"x/a.o", b"build/y", b"z/lost+found", b"a.c")
+    assert [excludes.matches(path, False) for path in paths] == [True] * 3 + [False]
 
 
 def test_parse_lines() -> None:

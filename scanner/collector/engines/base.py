@@ -56,6 +56,10 @@ class Meter(abc.ABC):
         """Called while nothing moves; raises SystemExit when nobody waits for the result any more."""
 
     @abc.abstractmethod
+    def alive(self) -> None:
+        """Called between steps: what is under way gets on, though no byte was counted."""
+
+    @abc.abstractmethod
     def paced(self) -> bool:
         """Whether a rate limit holds."""
 

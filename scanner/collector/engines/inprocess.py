@@ -10,16 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Deque, Iterator, List, Optional, Sequence, Tuple
 
 from scanner.collector.engines.base import ALGORITHMS, Answer, Digests, Engine, Meter, Root, Tool
-from scanner.collector.engines.reading import (
-    TRIES,
-    Reading,
-    as_walked,
-    hashed,
-    moved,
-    open_file,
-    open_flags,
-    read_carefully,
-)
+from scanner.collector.engines.reading import Opened, Reading, open_flags, read_carefully
 from scanner.collector.entries import Found
 from scanner.collector.impact import CARE, PageCache
 
@@ -48,14 +39,11 @@ class HashlibEngine(Engine):
         paced = meter.paced()
         for index, found in enumerate(files):
             answer: Optional[Answer] = None
-            small = found.size <= _SMALL
-            if small and paced:
-                meter.reserve(found.size)
-            if small:
+            if found.size <= _SMALL:
+                if paced:
+                    meter.reserve(found.size)
                 answer = _read_small(root.descriptor, found)
-            if answer is None:
-                answer = read_carefully(root, found, _read_large, meter, TRIES - small)
-            yield index, answer
+            yield index, answer or read_carefully(root, found, read_whole, meter)
 
     def tools(self) -> List[Tool]:
         """The library that computes, once for each algorithm."""
@@ -65,34 +53,33 @@ class HashlibEngine(Engine):
         ]
 
 
-def _read_small(root: int, found: Found) -> Optional[Answer]:
-    """The digests of a file that is read in one go; None when anything is not as it should be: then care is needed."""
-    size = found.size
+def _read_small(root: int, found: Found) -> Optional[Digests]:
+    """The digests of a file that is read in one go; None when it is not, to the nanosecond, what the walk saw.
+
+    One look after the reading is enough: what is as the walk saw it has stood still since. Nothing that was swapped in
+    can do harm before that look: no link is followed and no open or read blocks.
+    """
+    path, _, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, *_ = found
     try:
-        descriptor = os.open(found.path, open_flags(found.uid), dir_fd=root)
+        descriptor = os.open(path, open_flags(uid), dir_fd=root)
     except OSError:
-        return None
+        return None  # the careful reading meets it again and says what it is
     try:
-        before = os.fstat(descriptor)
-        if before.st_ino != found.ino or before.st_dev != found.dev or before.st_mode != found.mode:
-            return None
         data = os.read(descriptor, size + 1)
-        after = os.fstat(descriptor)
+        now = os.fstat(descriptor)
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    if len(data) != after.st_size:
-        return None
-    sha256 = hashlib.sha256(data).digest()
-    md5 = hashlib.md5(data, usedforsecurity=False).digest()
-    if as_walked(found, after):
-        return Digests(sha256, md5)
-    return None if moved(before, after) else hashed(found.path, sha256, md5, after)
+    same = now[:3] == (mode, ino, dev) and now[4:6] == (uid, gid) and len(data) == size == now.st_size
+    if same and now.st_mtime_ns == mtime_ns and now.st_ctime_ns == ctime_ns:
+        return Digests(hashlib.sha256(data).digest(), hashlib.md5(data, usedforsecurity=False).digest())
+    return None
 
 
-def _read_large(descriptor: int, size: int, meter: Meter) -> Reading:
-    """Both digests of one read, window by window; the page cache is relieved of what it did not hold before."""
+def read_whole(opened: Opened, meter: Meter) -> Reading:
+    """Both digests of one read, piece by piece; the page cache is relieved of what it did not hold before."""
+    descriptor, size = opened.descriptor, opened.size
     cache = PageCache(descriptor, size)
     if size > CARE and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)

@@ -27,12 +27,32 @@ class Reading(NamedTuple):
 
     sha256: bytes
     md5: bytes
-    count: int
-    """The bytes that were read; one more than the size at most."""
+    read: int
+    """The bytes that were read; more than the size when the file has grown."""
 
 
-Reader = Callable[[int, int, Meter], Reading]
-"""Reads a descriptor of a regular file of a size from its start, at most one byte beyond the size. Raises OSError."""
+class Opened(NamedTuple):
+    """A regular file, open and at its start."""
+
+    descriptor: int
+    size: int
+    parent: int
+    """The descriptor of its directory."""
+    name: bytes
+    flags: int
+
+    def again(self) -> int:
+        """A second descriptor of the same file, with an offset of its own. Raises OSError, Unsteady."""
+        descriptor = open_file(self.name, self.parent, self.flags)
+        if not os.path.samestat(os.fstat(descriptor), os.fstat(self.descriptor)):
+            os.close(descriptor)
+            raise Unsteady("ECHANGED", "open")
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+
+Reader = Callable[[Opened, Meter], Reading]
+"""Reads a file to its end, and at most one byte beyond its size. Raises OSError, Unsteady."""
 
 
 class Unsteady(Exception):
@@ -101,12 +121,13 @@ def _attempt(root: Root, found: Found, reader: Reader, meter: Meter) -> Hashed:
     above, _, name = found.path.rpartition(b"/")
     parent = _open_parent(root, above)
     try:
-        descriptor = open_file(name, parent, open_flags(found.uid))
+        flags = open_flags(found.uid)
+        descriptor = open_file(name, parent, flags)
         try:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode) or before.st_dev != found.dev:
                 raise Unsteady("ECHANGED", "open")
-            reading = _read(descriptor, before, reader, meter)
+            reading = _read(Opened(descriptor, before.st_size, parent, name, flags), reader, meter)
             _check(reading, before, os.fstat(descriptor), os.lstat(name, dir_fd=parent))
         finally:
             os.close(descriptor)
@@ -138,18 +159,18 @@ def open_file(name: bytes, folder: int, flags: int) -> int:
     return os.open(name, flags & ~NOATIME, dir_fd=folder)
 
 
-def _read(descriptor: int, before: os.stat_result, reader: Reader, meter: Meter) -> Reading:
-    os.set_blocking(descriptor, True)  # it is a regular file: a file system that could answer EAGAIN must not
+def _read(opened: Opened, reader: Reader, meter: Meter) -> Reading:
+    os.set_blocking(opened.descriptor, True)  # it is a regular file: a file system that could answer EAGAIN must not
     try:
-        return reader(descriptor, before.st_size, meter)
+        return reader(opened, meter)
     except OSError as error:
         raise _ReadError(error) from error
 
 
 def _check(reading: Reading, before: os.stat_result, after: os.stat_result, named: os.stat_result) -> None:
-    if moved(before, after) or moved(after, named) or reading.count > before.st_size:
+    if moved(before, after) or moved(after, named) or reading.read > before.st_size:
         raise Unsteady("ECHANGED", "read")
-    if reading.count < before.st_size:
+    if reading.read < before.st_size:
         raise Unsteady("ESHORT", "read")
 
 
@@ -172,13 +193,9 @@ def hashed(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> Ha
 
 def as_walked(found: Found, status: os.stat_result) -> bool:
     """Whether a status is, to the nanosecond, what the walk saw of a regular file."""
-    return (
-        status.st_ctime_ns == found.ctime_ns
-        and status.st_mtime_ns == found.mtime_ns
-        and status.st_size == found.size
-        and status.st_ino == found.ino
-        and status.st_dev == found.dev
-        and status.st_mode == found.mode
-        and status.st_uid == found.uid
-        and status.st_gid == found.gid
+    seen = (status.st_mode, status.st_ino, status.st_dev, status.st_uid, status.st_gid, status.st_size)
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return seen == (found.mode, found.ino, found.dev, found.uid, found.gid, found.size) and times == (
+        found.mtime_ns,
+        found.ctime_ns,
     )

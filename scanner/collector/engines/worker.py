@@ -1,4 +1,4 @@
-"""A worker process: takes batches from its standard input, gives answers on its standard output, until that is closed."""
+"""A worker process: takes batches from its standard input and answers on its standard output, until that is closed."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class _WorkerMeter(Meter):
 
     def reserve(self, count: int) -> None:
         while self._limit is not None and count > 0:
-            self._limit.wait(min(count, _LIMIT_CHUNK), self._alive)
+            self._limit.wait(min(count, _LIMIT_CHUNK), self.alive)
             count -= _LIMIT_CHUNK
 
     def advance(self, count: int) -> None:
         self._partial += count
-        self._alive()
+        self.alive()
 
     def check(self) -> None:
         if os.getppid() != self._parent:
@@ -92,7 +92,7 @@ class _WorkerMeter(Meter):
     def wide(self) -> bool:
         return self.widened
 
-    def _alive(self) -> None:
+    def alive(self) -> None:
         if time.monotonic() - self._channel.told >= TELL_SECONDS:
             self.check()
             self._channel.send(frames.PROGRESS, self._partial)
@@ -107,7 +107,7 @@ def main() -> NoReturn:
         _work(channel)
     except BrokenPipeError:
         sys.exit(1)  # the parent is gone
-    except Exception:  # the parent raises it: a fault of the program is not a fault of a file
+    except Exception:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
         channel.send(frames.BROKEN, traceback.format_exc())
         sys.exit(1)
     sys.exit(0)
@@ -115,11 +115,11 @@ def main() -> NoReturn:
 
 def _work(channel: _Channel) -> None:
     incoming = channel.receive()
-    setup: Setup = pickle.loads(next(incoming)[0])
+    setup: Setup = pickle.loads(next(incoming)[0])  # noqa: S301 - our own parent wrote it
     limit = RateLimit(setup.rate, setup.rate_descriptor) if setup.rate is not None else None
     meter = _WorkerMeter(channel, limit, setup.no_progress)
 
-    def widen(signum: int, stack: Optional[FrameType]) -> None:
+    def widen(_signum: int, _stack: Optional[FrameType]) -> None:
         meter.widened = True
 
     signal.signal(signal.SIGUSR1, widen)
