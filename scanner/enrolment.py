@@ -37,7 +37,7 @@ _MEMBERS = {
     "secret": r"[A-Za-z0-9_-]{43}",
     "public_key": r"[0-9a-f]{64}",
     "central": r"[0-9a-f]{64}",
-    "host": r"[^\0-\x1f\ud800-\udfff]{1,255}",
+    "host": r"[^\0-\x1f\ud800-\udfff]{0,255}",
     "time": r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
 }
 """The payload's members, in their order, and what each may be."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from scanner.answers import not_found
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("scanner.api_urls")),
+    re_path(r"^api/", not_found),
+]

@@ -1,0 +1,178 @@
+"""The API that collectors speak, `/api/v1/`: who calls, what is asked, who answers. All else stands elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from ninja.security import HttpBearer
+
+from backup_syncer.client_address import client_address
+from scanner import answers, central, enrolment, openapi, progress, quotas
+from scanner.models import Replica, Run, Server
+from scanner.records import RecordError, decode_json
+from scanner.refusals import Busy, Malformed, Refusal, Unauthorised
+from scanner.upload import upload
+from scanner.wire import read_small
+
+logger = logging.getLogger(__name__)
+
+
+class Bearer(HttpBearer):
+    """The token that enrolment gave to a server."""
+
+    def authenticate(self, _: HttpRequest, token: str) -> Server:
+        """The server that calls; Unauthorised when the token is not good."""
+        return enrolment.authenticate(token)
+
+
+class StrictParser(Parser):
+    """JSON without what has two meanings, and no more of it than a small request has."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """The JSON value of the body. Raises a Refusal."""
+        try:
+            return decode_json(read_small(request))
+        except RecordError as error:
+            raise Malformed(f"The body is {error}.") from error
+
+
+api = NinjaAPI(
+    title="backup_syncer",
+    version="1",
+    description="What a collector and its central server say to each other. Answers are signed DSSE envelopes.",
+    docs_url=None,
+    openapi_url="openapi.json",
+    docs_decorator=require_safe,
+    auth=Bearer(),
+    parser=StrictParser(),
+)
+
+
+@api.exception_handler(Refusal)
+def refuse(_: HttpRequest, refused: Refusal) -> HttpResponse:
+    """Answer a refusal in its shape."""
+    return answers.refusal(refused)
+
+
+@api.exception_handler(HttpError)
+def refuse_early(_: HttpRequest, error: HttpError) -> HttpResponse:
+    """What the framework refuses by itself: a call without a token, or a body that is not read."""
+    if error.status_code == 401:
+        return answers.refusal(Unauthorised("A bearer token is needed."))
+    return answers.refusal(Malformed("The request cannot be read."))
+
+
+@api.exception_handler(ValidationError)
+def refuse_members(_: HttpRequest, error: ValidationError) -> HttpResponse:
+    """A body whose members are not those of the API: named by place and kind, never repeated."""
+    first = error.errors[0]
+    place = ".".join(str(part) for part in first["loc"][2:]) or "body"
+    return answers.refusal(Malformed(f"{place}: {first['msg']}."[:300]))
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def refuse_for_now(_: HttpRequest, error: Exception) -> HttpResponse:
+    """The database is away: nothing was acknowledged, the collector tries again."""
+    logger.error("the database cannot be used", exc_info=error)
+    return answers.refusal(Busy("The central server's database cannot be used now.", retry_after=30))
+
+
+@api.exception_handler(Exception)
+def fail(request: HttpRequest, error: Exception) -> HttpResponse:
+    """A fault of the central server: logged in full, told in one sentence."""
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return answers.refusal(Refusal("The central server failed; its log says how."))
+
+
+@api.post("/enrolment", auth=None, openapi_extra=openapi.ENROLMENT)
+def enrol(request: HttpRequest) -> HttpResponse:
+    """Redeem a one-time token: register the key that signed this envelope, get a bearer token."""
+    address = client_address(request)
+    quotas.check_enrolment(address)
+    line = read_small(request)
+    try:
+        done = enrolment.redeem(line)
+    except Refusal:
+        quotas.count_failed_enrolment(address)
+        raise
+    return answers.signed(
+        "enrolment",
+        done.server,
+        status=201,
+        keyid=done.key.keyid,
+        token=done.token,
+        name=done.server.name,
+        central=central.key().public.hex(),
+    )
+
+
+@api.post("/token", openapi_extra=openapi.TOKEN)
+def rotate(request: HttpRequest) -> HttpResponse:
+    """Issue a fresh bearer token; the old ones end when it is first used."""
+    server = _caller(request)
+    return answers.signed("token", server, status=201, token=enrolment.issue(server))
+
+
+@api.get("/replicas", openapi_extra=openapi.REPLICAS)
+def replicas(request: HttpRequest) -> HttpResponse:
+    """List what the calling server has to hash, and how far the chain of each replica is."""
+    server = _caller(request)
+    return answers.signed("replicas", server, name=server.name, replicas=_replicas(server))
+
+
+@api.post("/progress", response={204: None}, openapi_extra=openapi.PROGRESS)
+def tell(request: HttpRequest, message: progress.Message) -> HttpResponse:
+    """Say how far a run is. Nothing rests on it."""
+    progress.note(_caller(request), message)
+    return HttpResponse(status=204)
+
+
+@api.post("/reports", openapi_extra=openapi.REPORT)
+def report(request: HttpRequest) -> HttpResponse:
+    """Upload a report: the envelope is verified before anything else is read, every line while it flows to the disk."""
+    return upload(_caller(request), request)
+
+
+def _caller(request: HttpRequest) -> Server:
+    return cast(Server, request.auth)  # type: ignore[attr-defined]  # set by the framework
+
+
+def _replicas(server: Server) -> list[dict[str, Any]]:
+    listed = Replica.objects.select_related("group").filter(
+        server=server, origin=Replica.Origin.COLLECTOR, archived_at=None, group__archived_at=None
+    )
+    newest = Run.objects.filter(replica__in=listed).order_by("replica_id", "-sequence").distinct("replica_id")
+    last = {run.replica_id: run for run in newest}
+    return [_replica(replica, last.get(replica.pk)) for replica in listed.order_by("group__name", "root")]
+
+
+def _replica(replica: Replica, last: Run | None) -> dict[str, Any]:
+    group = replica.group
+    return {
+        "replica": str(replica.uuid),
+        "group": str(group.uuid),
+        "group_name": group.name,
+        "root": replica.root,
+        "enabled": replica.enabled,
+        "excludes": group.excludes,
+        "engine": group.engine,
+        "cross_mounts": group.cross_mounts,
+        "accept_root": replica.accept_root,
+        "interval_s": int(group.expected_interval.total_seconds()),
+        "last": last
+        and {
+            "sequence": last.sequence,
+            "statement": bytes(last.statement).hex(),
+            "run": str(last.uuid),
+            "state": last.state,
+            "reason": last.reason,
+        },
+    }

@@ -1,0 +1,108 @@
+"""What the API's own description cannot be told by types: bodies that are no JSON, and the one shape of refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scanner import refusals
+from scanner.answers import ENVELOPE_TYPE
+from scanner.upload import REPORT_TYPE
+
+_REFUSAL = {
+    "type": "object",
+    "required": ["error", "detail"],
+    "properties": {
+        "error": {"type": "string", "description": "a code that programs read"},
+        "detail": {"type": "string", "description": "one English sentence"},
+        "recorded": {"type": "boolean", "description": "refused: whether the statement has its place in the chain"},
+        "sequence": {"type": ["integer", "null"], "description": "refused: the place"},
+        "expected": {
+            "type": "object",
+            "description": "gap: what must come next",
+            "required": ["sequence", "previous"],
+            "properties": {"sequence": {"type": "integer"}, "previous": {"type": ["string", "null"]}},
+        },
+    },
+}
+_ENVELOPE = {
+    "type": "object",
+    "description": "A DSSE envelope with one signature; its payload is canonical JSON.",
+    "required": ["payloadType", "payload", "signatures"],
+    "properties": {
+        "payloadType": {"type": "string"},
+        "payload": {"type": "string", "contentEncoding": "base64"},
+        "signatures": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["keyid", "sig"],
+                "properties": {"keyid": {"type": "string"}, "sig": {"type": "string"}},
+            },
+        },
+    },
+}
+_ALWAYS: tuple[type[refusals.Refusal], ...] = (
+    refusals.Malformed,
+    refusals.Incomplete,
+    refusals.TooLarge,
+    refusals.Quota,
+    refusals.Busy,
+)
+
+
+def _answers(signed: dict[int, str], *refused: type[refusals.Refusal]) -> dict[str, Any]:
+    """The responses of an operation: signed replies by status and description, then refusals by their class."""
+    found: dict[str, Any] = {
+        str(status): {"description": text, "content": {ENVELOPE_TYPE: {"schema": _ENVELOPE}}}
+        for status, text in signed.items()
+    }
+    for kind in (*_ALWAYS, *refused):
+        about = found.setdefault(
+            str(kind.status), {"description": "", "content": {"application/json": {"schema": _REFUSAL}}}
+        )
+        text = f"{kind.code}: {(kind.__doc__ or '').strip()}"
+        about["description"] = f"{about['description']} {text}".strip()
+    if refusals.Quota in (*_ALWAYS, *refused):
+        for status in ("429", "503"):
+            found[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    return found
+
+
+def _header(name: str, text: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string", **schema}}
+
+
+ENROLMENT = {
+    "requestBody": {"required": True, "content": {ENVELOPE_TYPE: {"schema": _ENVELOPE}}},
+    "responses": _answers(
+        {201: "The key is registered; the reply carries a bearer token and the central server's key."},
+        refusals.Unauthorised,
+        refusals.Forbidden,
+        refusals.Refused,
+    ),
+}
+TOKEN = {"responses": _answers({201: "A fresh bearer token."}, refusals.Unauthorised)}
+REPLICAS = {"responses": _answers({200: "The replicas of the calling server."}, refusals.Unauthorised)}
+PROGRESS = {"responses": _answers({}, refusals.Unauthorised, refusals.Forbidden)}
+REPORT = {
+    "parameters": [
+        _header("Content-Digest", "SHA-256 of the body as sent (RFC 9530)", pattern="^sha-256=:[A-Za-z0-9+/]{43}=:$"),
+        _header("Content-Encoding", "how the body is sent", enum=["gzip", "identity"]),
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {REPORT_TYPE: {"schema": {"type": "string", "contentMediaType": REPORT_TYPE}}},
+    },
+    "responses": _answers(
+        {201: "The report is durable and has its place.", 200: "It came before; nothing is done twice."},
+        refusals.Unauthorised,
+        refusals.Forbidden,
+        refusals.Gap,
+        refusals.Stale,
+        refusals.Equivocates,
+        refusals.Unsupported,
+        refusals.Refused,
+    ),
+}

@@ -1,0 +1,53 @@
+"""How far the runs are that go on now, as their collectors say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.utils import timezone
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from scanner.models import Progress, Replica, Run, Server
+from scanner.refusals import Forbidden, Malformed
+from scanner.report import ReportError, read_timestamp
+
+_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_TIME = r"^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
+_MOST = 2**63 - 1
+
+
+class Message(Schema):
+    """What a collector says of its run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run: str = Field(pattern=_UUID)
+    replica: str = Field(pattern=_UUID)
+    started_at: str = Field(pattern=_TIME)
+    phase: Literal["walk", "hash", "write", "send"]
+    files_done: int = Field(ge=0, le=_MOST)
+    files_total: int = Field(ge=0, le=_MOST)
+    bytes_done: int = Field(ge=0, le=_MOST)
+    bytes_total: int = Field(ge=0, le=_MOST)
+    current: str = Field(max_length=16384, pattern=r"^[^\x00]*$")
+
+
+def note(server: Server, message: Message) -> None:
+    """Write down how far a run of `server` is, if it has not arrived yet. A replica has one run at a time."""
+    replica = Replica.objects.filter(
+        uuid=message.replica, server=server, origin=Replica.Origin.COLLECTOR, archived_at=None
+    ).first()
+    if replica is None:
+        raise Forbidden("This is no replica of this server.")
+    try:
+        started_at = read_timestamp(message.started_at)
+    except ReportError as error:
+        raise Malformed(f"started_at: {error}.") from error
+    if Run.objects.filter(uuid=message.run).exists():
+        return
+    said = message.model_dump(exclude={"run", "replica", "started_at"})
+    Progress.objects.update_or_create(
+        uuid=message.run, replica=replica, defaults=said | {"started_at": started_at, "updated_at": timezone.now()}
+    )
+    replica.progress.exclude(uuid=message.run).delete()

@@ -1,0 +1,51 @@
+"""The upload of a report: what its headers must be, what its server may, and the receipt."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from scanner import answers, chain, quotas
+from scanner.arrival import SLACK
+from scanner.models import Server
+from scanner.refusals import TooLarge, Unsupported
+from scanner.report import ENVELOPE_LIMIT
+from scanner.unpack import GZIP, IDENTITY
+from scanner.wire import RequestBody, content_digest
+
+REPORT_TYPE = "application/vnd.backup-syncer.report+jsonl"
+
+
+def upload(server: Server, request: HttpRequest) -> HttpResponse:
+    """Receive the report in this request's body: 201 with its receipt, 200 when it came before. Raises a Refusal."""
+    encoding, digest = _encoding(request), content_digest(request)
+    most = settings.BACKUP_SYNCER_RECORDS_BYTES + ENVELOPE_LIMIT + SLACK
+    with RequestBody(request) as body:
+        if (body.length or 0) > most:
+            raise TooLarge(f"No report may be longer than {most} bytes.")
+        try:
+            quotas.check_upload(server, body.length or 0)
+            receipt = chain.receive(server, body.read, encoding=encoding, digest=digest)
+        finally:
+            body.drain(most)
+            quotas.count_bytes(server, body.size)
+    run = receipt.run
+    return answers.signed(
+        "report",
+        server,
+        status=201 if receipt.new else 200,
+        run=str(run.uuid),
+        replica=str(run.replica.uuid),
+        sequence=run.sequence,
+        statement=bytes(run.statement).hex(),
+        state=run.state,
+    )
+
+
+def _encoding(request: HttpRequest) -> str:
+    if request.content_type != REPORT_TYPE:
+        raise Unsupported(f"The media type of a report is {REPORT_TYPE}.")
+    encoding = request.headers.get("Content-Encoding", IDENTITY).strip().lower()
+    if encoding not in (GZIP, IDENTITY):
+        raise Unsupported("A report is sent as gzip or identity.")
+    return encoding
