@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.security import HttpBearer
 
-from backup_syncer.client_address import client_address
 from scanner import answers, central, enrolment, openapi, progress, quotas
 from scanner.models import Replica, Run, Server
 from scanner.records import RecordError, decode_json
@@ -95,7 +96,7 @@ def fail(request: HttpRequest, error: Exception) -> HttpResponse:
 @api.post("/enrolment", auth=None, openapi_extra=openapi.ENROLMENT)
 def enrol(request: HttpRequest) -> HttpResponse:
     """Redeem a one-time token: register the key that signed this envelope, get a bearer token."""
-    address = client_address(request)
+    address = str(import_string(settings.AXES_CLIENT_IP_CALLABLE)(request))
     quotas.check_enrolment(address)
     line = read_small(request)
     try:

@@ -1,0 +1,82 @@
+"""What is to be proven: groups of data, and their copies."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from scanner.models.servers import Server
+from scanner.validators import validate_excludes, validate_root
+
+
+class Group(models.Model):
+    """A set of data that should be the same wherever it is kept. Written by the admin."""
+
+    class Engine(models.TextChoices):
+        AUTO = "auto", _("the faster one")
+        NATIVE = "native", _("the platform's tools")
+        HASHLIB = "hashlib", _("in process, one read")
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    note = models.TextField(_("note"), blank=True)
+    excludes = models.TextField(_("excludes"), blank=True, validators=[validate_excludes])
+    engine = models.CharField(_("engine"), max_length=10, choices=Engine, default=Engine.AUTO)
+    cross_mounts = models.BooleanField(_("enter mounts below the root"), default=False)
+    expected_interval = models.DurationField(_("expected interval"), default=timedelta(days=1))
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(expected_interval__gt=timedelta(0)), name="group_interval_positive"),
+            models.CheckConstraint(condition=Q(engine__in=["auto", "native", "hashlib"]), name="group_engine_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Replica(models.Model):
+    """One copy of a group: (group, server, root); the root never changes. Written by the admin and `old_form`.
+
+    `accept_root` is an operator's release of a guard: the next run may find another file system below the root; the run that
+    used it clears it. Who released it stands in the admin's log, that it was used in the run's statement.
+    """
+
+    class Origin(models.TextChoices):
+        COLLECTOR = "collector", _("signed by a collector")
+        UNSIGNED = "unsigned", _("imported, unsigned")
+
+    id = models.AutoField(primary_key=True)
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    group = models.ForeignKey(Group, models.PROTECT, related_name="replicas")
+    server = models.ForeignKey(Server, models.PROTECT, related_name="replicas")
+    root = models.CharField(_("root"), max_length=600, validators=[validate_root])
+    """An absolute path in its coded form; as long as a B-tree key can be."""
+    origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.COLLECTOR, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    accept_root = models.BooleanField(_("accept another file system once"), default=False)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("replica")
+        verbose_name_plural = _("replicas")
+        ordering = ["group__name", "server__name", "root"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "server", "root", "origin"], name="replica_once"),
+            models.CheckConstraint(condition=Q(root__startswith="/"), name="replica_root_absolute"),
+            models.CheckConstraint(condition=Q(origin__in=["collector", "unsigned"]), name="replica_origin_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} @ {self.server}:{self.root}"

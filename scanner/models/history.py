@@ -1,0 +1,59 @@
+"""History: what each path was, from which run until which."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from scanner.models.groups import Replica
+from scanner.models.runs import Run
+
+
+class Version(models.Model):
+    """A row of history: an entry as it stood from run `from_seq` until before run `until_seq` (null: still so).
+
+    Written by `store` alone. Wide columns first, so that no padding is stored. Which columns are set depends on `type`
+    (`scanner.records`): 1 file, 2 error, 3 link, 4 special. The table's text columns collate "C": order is that of bytes.
+    Its indexes need expressions on a part of the path: they stand, with whom they serve, in migration 0002.
+    """
+
+    size = models.BigIntegerField(_("size"), null=True)
+    mtime_ns = models.BigIntegerField(_("modified"), null=True)
+    uid = models.BigIntegerField(null=True)
+    gid = models.BigIntegerField(null=True)
+    replica = models.ForeignKey(Replica, models.PROTECT, db_index=False, related_name="versions")
+    from_seq = models.IntegerField()
+    until_seq = models.IntegerField(null=True)
+    mode = models.IntegerField(null=True)
+    type = models.SmallIntegerField()
+    sha256 = models.BinaryField(max_length=32, null=True)
+    md5 = models.BinaryField(max_length=16, null=True)
+    path = models.TextField(_("path"), db_collation="C")
+    detail = models.TextField(null=True, db_collation="C")
+    stage = models.TextField(null=True, db_collation="C")
+
+    class Meta:
+        verbose_name = _("version")
+        verbose_name_plural = _("versions")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(from_seq__gte=1) & (Q(until_seq__isnull=True) | Q(until_seq__gt=F("from_seq"))),
+                name="version_interval",
+            ),
+            models.CheckConstraint(condition=Q(type__in=[1, 2, 3, 4]), name="version_type_known"),
+        ]
+
+
+class Note(models.Model):
+    """What happened to a path in one run; never part of history. Written by `store` alone."""
+
+    run = models.ForeignKey(Run, models.PROTECT, related_name="notes", db_index=False)
+    note = models.TextField(db_collation="C")
+    path = models.TextField(db_collation="C")
+    detail = models.TextField(db_collation="C")
+    """Canonical JSON of what else the note says, or empty."""
+
+    class Meta:
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")

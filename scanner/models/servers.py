@@ -1,0 +1,99 @@
+"""Servers, how they speak for themselves, and what they use up."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Server(models.Model):
+    """A machine that runs the collector. Written by the admin; `enrolment` and `chain` hold and release it."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    note = models.TextField(_("note"), blank=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
+    held_at = models.DateTimeField(_("held"), null=True, blank=True, editable=False)
+    held_reason = models.TextField(_("reason of the hold"), blank=True, editable=False)
+    """While held, nothing of this server is accepted: two statements for one sequence were seen."""
+    last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
+    uploads_per_hour = models.PositiveIntegerField(_("uploads per hour"), null=True, blank=True)
+    bytes_per_day = models.PositiveBigIntegerField(_("bytes per day"), null=True, blank=True)
+    """Quotas; null means the setting of the whole installation."""
+
+    class Meta:
+        verbose_name = _("server")
+        verbose_name_plural = _("servers")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EnrolmentToken(models.Model):
+    """A one-time right to register a key for a server; only its SHA-256 is kept. Written by `enrolment`."""
+
+    server = models.ForeignKey(Server, models.CASCADE, related_name="enrolment_tokens")
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    expires_at = models.DateTimeField(_("expires"))
+    used_at = models.DateTimeField(_("used"), null=True)
+    key = models.ForeignKey("ServerKey", models.PROTECT, null=True, related_name="+")
+    """The key it registered: the same key may ask again while the token lives, since an answer can be lost."""
+
+    class Meta:
+        verbose_name = _("enrolment token")
+        verbose_name_plural = _("enrolment tokens")
+
+
+class ServerToken(models.Model):
+    """A bearer token for transport; only its SHA-256 is kept. Written by `enrolment`."""
+
+    server = models.ForeignKey(Server, models.CASCADE, related_name="tokens")
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    last_used_at = models.DateTimeField(_("last used"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+
+    class Meta:
+        verbose_name = _("server token")
+        verbose_name_plural = _("server tokens")
+
+
+class ServerKey(models.Model):
+    """An Ed25519 public key that speaks for a server; kept for ever. Written by `enrolment`."""
+
+    server = models.ForeignKey(Server, models.PROTECT, related_name="keys")
+    keyid = models.CharField(_("key"), max_length=64, unique=True)
+    public = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    """From then on nothing new signed by it is accepted; what was accepted stays."""
+
+    class Meta:
+        verbose_name = _("server key")
+        verbose_name_plural = _("server keys")
+
+    def __str__(self) -> str:
+        return self.keyid[:16]
+
+
+class Usage(models.Model):
+    """What a server, or an address, has used up of a quota in one slot of time. Written by `quotas`."""
+
+    subject = models.CharField(max_length=100)
+    """`uploads:` or `bytes:` and a server, `enrolment:` and an address."""
+    slot = models.DateTimeField()
+    """When the slot began: a minute, an hour or a day."""
+    used = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("usage")
+        verbose_name_plural = _("usage")
+        constraints = [models.UniqueConstraint(fields=["subject", "slot"], name="usage_once")]
