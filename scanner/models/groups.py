@@ -48,8 +48,8 @@ class Group(models.Model):
 class Replica(models.Model):
     """One copy of a group: (group, server, root); the root never changes. Written by the admin and `old_form`.
 
-    `accept_root` is an operator's release of a guard: the next run may find another file system below the root; the run that
-    used it clears it. Who released it stands in the admin's log, that it was used in the run's statement.
+    `accept_root` is an operator's release of a guard: the next run may find another file system below the root; the run
+    that used it clears it. Who released it stands in the admin's log, that it was used in the run's statement.
     """
 
     class Origin(models.TextChoices):

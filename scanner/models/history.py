@@ -14,8 +14,8 @@ class Version(models.Model):
     """A row of history: an entry as it stood from run `from_seq` until before run `until_seq` (null: still so).
 
     Written by `store` alone. Wide columns first, so that no padding is stored. Which columns are set depends on `type`
-    (`scanner.records`): 1 file, 2 error, 3 link, 4 special. The table's text columns collate "C": order is that of bytes.
-    Its indexes need expressions on a part of the path: they stand, with whom they serve, in migration 0002.
+    (`scanner.records`): 1 file, 2 error, 3 link, 4 special. Text collates "C": its order is that of bytes. The indexes
+    need expressions on a part of the path: they stand, with whom they serve, in migration 0002.
     """
 
     size = models.BigIntegerField(_("size"), null=True)
@@ -30,8 +30,8 @@ class Version(models.Model):
     sha256 = models.BinaryField(max_length=32, null=True)
     md5 = models.BinaryField(max_length=16, null=True)
     path = models.TextField(_("path"), db_collation="C")
-    detail = models.TextField(null=True, db_collation="C")
-    stage = models.TextField(null=True, db_collation="C")
+    detail = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # null is what `records.Row` holds
+    stage = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # likewise
 
     class Meta:
         verbose_name = _("version")
@@ -43,6 +43,9 @@ class Version(models.Model):
             ),
             models.CheckConstraint(condition=Q(type__in=[1, 2, 3, 4]), name="version_type_known"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.path} [{self.from_seq}, {self.until_seq or ''})"
 
 
 class Note(models.Model):
@@ -57,3 +60,6 @@ class Note(models.Model):
     class Meta:
         verbose_name = _("note")
         verbose_name_plural = _("notes")
+
+    def __str__(self) -> str:
+        return f"{self.note}: {self.path}"

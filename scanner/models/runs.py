@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -11,9 +13,12 @@ from django.utils.translation import gettext_lazy as _
 from scanner.models.groups import Replica
 from scanner.models.servers import ServerKey
 
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""A clock that is off by no more is not worth a word."""
+
 
 class Run(models.Model):
-    """One hash pass over one replica, with its statement as signed. Written by `chain` when it arrives, by `store` from then on.
+    """One hash pass over one replica, with its statement as signed. Written by `chain` when it arrives, then by `store`.
 
     The row is the work: RECEIVED waits for ingest. Digests are raw bytes; `statement` is the SHA3-512 of the payload.
     """
@@ -86,6 +91,18 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"{self.replica} #{self.sequence}"
 
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the server's clock must have been off, when that is more than CLOCK_TOLERANCE; None when it is sound.
+
+        Positive: ahead, the run ended after it had arrived. Negative: the clock went back while the run went on. A run
+        that arrives long after it ended says nothing about a clock.
+        """
+        ahead, back = self.finished_at - self.received_at, self.finished_at - self.started_at
+        if ahead > CLOCK_TOLERANCE:
+            return ahead
+        return back if back < timedelta(0) else None
+
 
 class Equivocation(models.Model):
     """A second statement for a sequence that has one: evidence of a clone, a restored machine or a stolen key.
@@ -103,6 +120,9 @@ class Equivocation(models.Model):
         verbose_name = _("equivocation")
         verbose_name_plural = _("equivocations")
         constraints = [models.UniqueConstraint(fields=["run", "statement"], name="equivocation_once")]
+
+    def __str__(self) -> str:
+        return str(self.run)
 
 
 class Progress(models.Model):
@@ -126,3 +146,6 @@ class Progress(models.Model):
         verbose_name = _("progress")
         verbose_name_plural = _("progress")
         indexes = [models.Index(fields=["replica", "-updated_at"], name="progress_newest")]
+
+    def __str__(self) -> str:
+        return str(self.uuid)

@@ -51,6 +51,9 @@ class EnrolmentToken(models.Model):
         verbose_name = _("enrolment token")
         verbose_name_plural = _("enrolment tokens")
 
+    def __str__(self) -> str:
+        return f"{self.server} until {self.expires_at}"
+
 
 class ServerToken(models.Model):
     """A bearer token for transport; only its SHA-256 is kept. Written by `enrolment`."""
@@ -64,6 +67,9 @@ class ServerToken(models.Model):
     class Meta:
         verbose_name = _("server token")
         verbose_name_plural = _("server tokens")
+
+    def __str__(self) -> str:
+        return f"{self.server} since {self.created_at}"
 
 
 class ServerKey(models.Model):
@@ -97,3 +103,6 @@ class Usage(models.Model):
         verbose_name = _("usage")
         verbose_name_plural = _("usage")
         constraints = [models.UniqueConstraint(fields=["subject", "slot"], name="usage_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.slot}: {self.used}"
