@@ -1,7 +1,7 @@
-"""How a name, which is bytes, becomes text that a report and a database can carry, and back.
+r"""How a name, which is bytes, becomes text that a report and a database can carry, and back.
 
-What is UTF-8 stays text, any other byte becomes `\\xhh` in lower case, a backslash becomes two. Nothing is normalised and
-nothing is case-folded, so two names that differ in one byte stay two names.
+What is UTF-8 stays text, any other byte becomes `\xhh` in lower case, a backslash becomes two. Nothing is normalised
+and nothing is case-folded, so two names that differ in one byte stay two names.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def encode(name: bytes) -> str:
 def decode(text: str) -> bytes:
     """The bytes behind a coded name.
 
-    Raises PathError when `text` is not what `encode` makes of them (a lone backslash, upper-case hex, an escape for a byte
-    that needs none, a surrogate).
+    Raises PathError when `text` is not what `encode` makes of them (a lone backslash, upper-case hex, an escape for a
+    byte that needs none, a surrogate).
     """
     if "\\" not in text:
         return _utf8(text)

@@ -34,7 +34,8 @@ class RecordError(ValueError):
 
 
 class Row(NamedTuple):
-    """An entry. `detail` is the first path of a hard link, the error's name, the link's target or the special's kind."""
+    """An entry. `detail` is the first path of a hard link, the error's name, the link's target or the special's
+    kind."""
 
     path: str
     type: int
@@ -105,7 +106,8 @@ def canonical(value: Any) -> str:
 
 
 def decode_json(text: bytes) -> Any:
-    """JSON without what has two meanings: no duplicate key, float, NaN, byte order mark or encoding other than UTF-8."""
+    """JSON without what has two meanings: no duplicate key, float, NaN, byte order mark or encoding other than
+    UTF-8."""
     try:
         return json.loads(text.decode(), object_pairs_hook=_pairs, parse_float=_no_float, parse_constant=_no_float)
     except RecordError:
@@ -126,7 +128,8 @@ def _no_float(text: str) -> Any:
 
 
 def decode(line: bytes) -> Record:
-    """The record of one line, its form not yet checked: `check` and `encode` find a duplicate key, a float and the like."""
+    """The record of one line, its form not yet checked: `check` and `encode` find a duplicate key, a float and the
+    like."""
     try:
         members = json.loads(line.decode())
         return _decode_note(members) if "note" in members else _decode_row(members)
@@ -153,7 +156,8 @@ def _decode_note(members: dict[str, Any]) -> Note:
 
 
 def check(record: Record) -> None:
-    """Raise RecordError (or paths.PathError, its sibling) unless every value of `record` is one that a report may hold."""
+    """Raise RecordError (or paths.PathError, its sibling) unless every value of `record` is one that a report may
+    hold."""
     if not isinstance(record.path, str):
         raise RecordError("a path is a string")
     paths.check(record.path)

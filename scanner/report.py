@@ -1,7 +1,7 @@
 """The report: a signed envelope in line 1 that commits to all lines below it.
 
-The envelope is DSSE (secure-systems-lab/dsse, envelope.md): Ed25519 over `PAE(payloadType, payload)`. The payload of a run
-is its statement. Bytes are signed and bytes are verified; a statement is read only after its signature held.
+The envelope is DSSE (secure-systems-lab/dsse, envelope.md): Ed25519 over `PAE(payloadType, payload)`. The payload of a
+run is its statement. Bytes are signed and bytes are verified; a statement is read only after its signature held.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
-from collections.abc import Callable, Iterator
 
 from scanner import paths, signing
 from scanner.records import BLOCKS, INT64, RecordError, Records, canonical, decode_json
@@ -22,11 +22,27 @@ ENROLMENT_TYPE = "application/vnd.backup-syncer.enrolment.v1+json"
 REPLY_TYPE = "application/vnd.backup-syncer.reply.v1+json"
 ENVELOPE_LIMIT, PAYLOAD_LIMIT = 128 * 1024, 64 * 1024
 """Bytes: the longest envelope line, and the longest payload within it."""
+REPLY_LIMIT = 16 * 1024 * 1024
+"""Bytes: the longest payload of a reply, which may tell of many replicas."""
 ALGORITHMS = ("sha256", "md5")
-KEYS = (
-    "run server replica group root sequence previous break base started_at finished_at work_time_ns outcome reason mode engine "
-    "algorithms collector host config files bytes errors content records"
-).split()
+KEYS = [
+    *(
+        "run",
+        "server",
+        "replica",
+        "group",
+        "root",
+        "sequence",
+        "previous",
+        "break",
+        "base",
+        "started_at",
+        "finished_at",
+    ),
+    *("work_time_ns", "outcome", "reason", "mode", "engine", "algorithms", "collector", "host", "config"),
+    *("files", "bytes", "errors", "content", "records"),
+]
+"""The statement's keys, in their order."""
 
 _HEX128 = re.compile(r"[0-9a-f]{128}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
@@ -73,9 +89,9 @@ def seal(payload_type: str, payload: bytes, sign: Callable[[bytes], bytes], keyi
     return canonical(body).encode() + b"\n"
 
 
-def open_envelope(line: bytes, payload_type: str = RUN_TYPE) -> Envelope:
-    """The envelope in `line`; ReportError unless it is of this type, within the limits and in its canonical form."""
-    if len(line) > ENVELOPE_LIMIT or not line.endswith(b"\n"):
+def open_envelope(line: bytes, payload_type: str = RUN_TYPE, limit: int = PAYLOAD_LIMIT) -> Envelope:
+    """The envelope in `line`; ReportError unless it is of this type, its payload within `limit`, its form canonical."""
+    if len(line) > 2 * limit or not line.endswith(b"\n"):
         raise ReportError("the first line is no envelope: too long or cut short")
     try:
         body = decode_json(line)
@@ -89,7 +105,7 @@ def open_envelope(line: bytes, payload_type: str = RUN_TYPE) -> Envelope:
         raise ReportError("the envelope is not in its canonical form")
     if envelope.payload_type != payload_type:
         raise ReportError("the envelope is of another type")
-    if len(payload) > PAYLOAD_LIMIT or not _HEX64.match(envelope.keyid) or len(signature) != 64:
+    if len(payload) > limit or not _HEX64.match(envelope.keyid) or len(signature) != 64:
         raise ReportError("the envelope's payload, keyid or signature has not the size it must have")
     return envelope
 

@@ -45,7 +45,8 @@ class SigningKey:
 
     @classmethod
     def create(cls, path: Path) -> SigningKey:
-        """Make a key in a new file that is on disk when this returns; SigningError when the file exists or cannot be made."""
+        """Make a key in a new file that is on disk when this returns; SigningError when the file exists or cannot be
+        made."""
         body = base64.b64encode(_PKCS8 + os.urandom(32)).decode()
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

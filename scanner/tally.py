@@ -19,6 +19,7 @@ class RecordsDigest:
         self.count = self.bytes = 0
 
     def add(self, line: bytes) -> None:
+        """Take in the next line, newline included."""
         self._lines.append(line)
         if len(self._lines) >= min(self._room, 4096):
             self._flush()
@@ -47,13 +48,15 @@ class RecordsDigest:
 
 
 class ContentDigest:
-    """SHA3-512 over `path NUL sha256-hex NUL` of files and `path NUL ->target NUL` of links, in the order of the report."""
+    """SHA3-512 over `path NUL sha256-hex NUL` of files and `path NUL ->target NUL` of links, in the order of the
+    report."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha3_512()
         self._parts: list[str] = []
 
     def add(self, row: Row) -> None:
+        """Take in the next entry."""
         if row.type == FILE and row.sha256 is not None:
             self._parts.append(f"{row.path}\0{row.sha256.hex()}\0")
         elif row.type == LINK:
@@ -66,6 +69,7 @@ class ContentDigest:
         self._parts.clear()
 
     def hexdigest(self) -> str:
+        """The digest of what was added until now."""
         self._flush()
         return self._digest.hexdigest()
 
@@ -80,6 +84,7 @@ class Tally:
         self._last_note: tuple[str, str] | None = None
 
     def add(self, record: Record, line: bytes) -> None:
+        """Take in the next record and its line; RecordError when it stands out of order."""
         if isinstance(record, Row):
             self._add_row(record)
         else:
@@ -103,8 +108,8 @@ class Tally:
 def read(lines: Iterable[bytes], tally: Tally, parse: Callable[[bytes], Record] = decode) -> Iterator[Record]:
     """Each record of `lines`, checked as strictly as a report demands; `tally` has seen all of them in the end.
 
-    `parse` may be a quicker decoder that accepts whatever `decode` accepts: what it makes of a line is checked all the same.
-    Raises RecordError with the number of the first bad line (the envelope is line 1).
+    `parse` may be a quicker decoder that accepts whatever `decode` accepts: what it makes of a line is checked all the
+    same. Raises RecordError with the number of the first bad line (the envelope is line 1).
     """
     for number, line in enumerate(lines, 2):
         try:

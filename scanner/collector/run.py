@@ -1,0 +1,176 @@
+"""One run of one replica: guards, walk, hash pass, report in the spool, state. Nothing is sent here."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, BinaryIO, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+
+from scanner import excludes
+from scanner.collector import body, chain, durable, guards, state
+from scanner.collector.chain import Known
+from scanner.collector.engines.choice import EngineChoice, choose
+from scanner.collector.entries import Found
+from scanner.collector.errors import StorageError
+from scanner.collector.failpoint import reach
+from scanner.collector.filesystem import FileSystem, RootError
+from scanner.collector.guards import RunFailed
+from scanner.collector.hashpass import HashPass, HashPassError
+from scanner.collector.progress import Progress
+from scanner.collector.spool import Report, Spool
+from scanner.collector.statement import Clock, Job, Seen, build
+from scanner.collector.walk import walk
+from scanner.collector.work import Totals, Work
+from scanner.excludes import ExcludeError, Excludes
+from scanner.report import Statement
+from scanner.signing import SigningKey
+from scanner.tally import Tally
+
+_NO_ENGINE: Dict[str, Any] = {"name": "", "wanted": "", "why": "nothing was read", "tools": []}
+
+
+class Limits(NamedTuple):
+    """What a run may use: worker processes, and bytes a second for all of them together."""
+
+    workers: int
+    max_rate: Optional[float]
+
+
+class Made(NamedTuple):
+    """A run that has its report in the spool."""
+
+    statement: Statement
+    report: Report
+    skipped: int
+    vanished: int
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all was read, 1 when something was not, 2 when the run failed."""
+        if self.statement.outcome == "failed":
+            return 2
+        return 1 if self.statement.errors or self.skipped else 0
+
+
+class Runner:
+    """Runs replicas with one key, one set of limits, and engines that are chosen once."""
+
+    def __init__(
+        self,
+        key: SigningKey,
+        limits: Limits,
+        allowed: Tuple[bytes, ...],
+        mark_begun: Callable[[str], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`allowed` are the roots that may be read, any when empty; `mark_begun` gets a replica before its first
+        report."""
+        self._key, self._limits, self._allowed = key, limits, allowed
+        self._mark_begun, self._tell = mark_begun, tell
+        self._choices: Dict[str, EngineChoice] = {}
+
+    def run(self, job: Job, run: str, known: Optional[Known], begun: bool, progress: Progress) -> Made:
+        """Read the root of `job` and queue the signed report, also that of a failed run.
+
+        `known` and `begun` are as in `chain.next_link`. Raises ChainError when the report can have no place,
+        StorageError when not even the report of a failure can be written.
+        """
+        spool, clock = Spool(job.folder), Clock()
+        chain.next_link(spool, known, begun)  # better no place now than after hours of reading
+        with ExitStack() as stack:
+            with durable.storage_errors(job.folder):
+                lines = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
+            patterns, work = excludes.Excludes(()), None
+            try:
+                patterns = excludes.parse(job.excludes)
+                work = stack.enter_context(Work(job.folder))
+                seen = self._read(job, patterns, spool, work, progress, lines)
+            except (RunFailed, RootError, ExcludeError, StorageError, HashPassError) as error:
+                seen = Seen(None, {**_NO_ENGINE, "wanted": job.engine}, Tally(0), _reason(error))
+                _undo(work, lines)
+                work = None
+            link = chain.next_link(spool, known, begun)
+            statement = build(job, run, link, clock, seen, patterns.patterns)
+            self._mark_begun(job.replica)
+            reach("run:read")
+            lines.seek(0)
+            report = spool.put(statement, lines, self._key)
+            reach("run:queued")
+            if work is None:
+                return Made(statement, report, 0, 0)
+            self._remember(work, statement, seen.file_system)
+            return Made(statement, report, work.skipped, work.vanished)
+
+    def _read(
+        self, job: Job, patterns: Excludes, spool: Spool, work: Work, progress: Progress, lines: BinaryIO
+    ) -> Seen:
+        last = guards.last_seen(job.folder, spool)
+        guards.check_allowed(job.root, self._allowed)
+        file_system = guards.identify(job.root)
+        guards.check_file_system(file_system, last, accepted=job.accepted is not None)
+        for found in walk(job.root, patterns, job.cross_mounts):
+            work.add(found)
+            progress.files_done += 1
+        totals = work.plan()
+        guards.check_not_empty(totals.entries + work.skipped, last, accepted=job.accepted is not None)
+        choice = self._choose(job.engine)
+        self._hash(job.root, choice, work, totals, progress)
+        guards.check_still(job.root, file_system)
+        progress.enter("write")
+        tally = body.write(work.records(), sum(work.finish()), lines, job.folder)
+        return Seen(file_system, choice.statement(), tally)
+
+    def _choose(self, wanted: str) -> EngineChoice:
+        if wanted not in self._choices:
+            self._choices[wanted] = choose(wanted)
+        return self._choices[wanted]
+
+    def _hash(self, root: bytes, choice: EngineChoice, work: Work, totals: Totals, progress: Progress) -> None:
+        progress.files_done, progress.files_total, progress.bytes_total = 0, totals.files, totals.bytes
+        progress.enter("hash")
+        for files in itertools.chain([work.files()], work.rounds()):
+            before = progress.bytes_done
+            with HashPass(root, choice, self._limits.workers, self._limits.max_rate) as hash_pass:
+                progress.bytes_read = partial(_sum, before, hash_pass)
+                for result in hash_pass.run(_watched(files, progress), totals.bytes - before):
+                    work.put(result)
+                    progress.files_done += 1
+
+    def _remember(self, work: Work, statement: Statement, file_system: Optional[FileSystem]) -> None:
+        """Keep what was seen. The report is in the spool already: a state that cannot be written costs time only."""
+        described = None if file_system is None else state.to_json(file_system)
+        meta = {
+            "run": statement.run,
+            "sequence": statement.sequence,
+            "finished_at": statement.finished_at,
+            "entries": work.entries,
+            "file_system": described,
+        }
+        try:
+            work.commit(meta)
+        except StorageError as error:
+            self._tell(f"warning: {error}")
+
+
+def _watched(files: Iterator[Found], progress: Progress) -> Iterator[Found]:
+    for found in files:
+        progress.current = found.path
+        yield found
+
+
+def _sum(before: int, hash_pass: HashPass) -> int:
+    return before + hash_pass.bytes_done
+
+
+def _undo(work: Optional[Work], lines: BinaryIO) -> None:
+    """Give back the space of a run that failed: the report of the failure may need it."""
+    if work is not None:
+        work.close()
+    lines.seek(0)
+    lines.truncate()
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, (RunFailed, RootError)) else str(error)

@@ -1,0 +1,106 @@
+"""The SQL of one run on its way: tables, and how they come from one another in sets."""
+
+from __future__ import annotations
+
+_COLUMNS = """
+    id INTEGER PRIMARY KEY, path TEXT, type INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, mode INTEGER,
+    uid INTEGER, gid INTEGER, dev INTEGER, ino INTEGER, nlink INTEGER, detail TEXT, stage TEXT
+"""
+SCHEMA = f"""
+CREATE TABLE work.found ({_COLUMNS});
+CREATE TABLE work.entry ({_COLUMNS});
+CREATE TABLE work.digest (id INTEGER PRIMARY KEY, digest BLOB, read_ns INTEGER);
+CREATE TABLE work.restat (id INTEGER PRIMARY KEY, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino);
+CREATE TABLE work.problem (id INTEGER PRIMARY KEY, error TEXT, stage TEXT);
+CREATE TABLE work.link (id INTEGER PRIMARY KEY, first INTEGER);
+CREATE TABLE work.again (id INTEGER PRIMARY KEY);
+CREATE TABLE work.note (path TEXT, note TEXT, count INTEGER, PRIMARY KEY (path, note)) WITHOUT ROWID;
+"""
+"""`found` is the walk's order, `entry` the same with files first and the largest of them first. `link` names the first
+path of an inode for each further one. `restat` is a file whose read saw another status than the walk. `problem` has an
+empty error for what vanished."""
+
+ADD_FOUND = "INSERT INTO work.found VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_DIGEST = "INSERT INTO work.digest VALUES (?, ?, ?)"
+ADD_RESTAT = "INSERT INTO work.restat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_PROBLEM = "INSERT INTO work.problem VALUES (?, ?, ?)"
+ADD_NOTE = """
+INSERT INTO work.note VALUES (?, ?, 1) ON CONFLICT (path, note) DO UPDATE SET count = count + 1
+"""
+
+ORDER = """
+INSERT INTO work.entry
+SELECT NULL, path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, detail, stage
+FROM work.found ORDER BY type <> 1, size DESC
+"""
+LINK = """
+INSERT INTO work.link SELECT id, first FROM (
+    SELECT id, first_value(id) OVER (PARTITION BY dev, ino ORDER BY path) AS first
+    FROM work.entry WHERE type = 1 AND nlink > 1
+) WHERE id <> first
+"""
+TOTALS = """
+SELECT (SELECT count(*) FROM work.entry), count(*), coalesce(sum(size), 0) FROM work.entry AS e
+WHERE type = 1 AND NOT EXISTS (SELECT 1 FROM work.link WHERE link.id = e.id)
+"""
+FILES = """
+SELECT id, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink FROM work.entry AS e
+WHERE id > ? AND type = 1 AND NOT EXISTS (SELECT 1 FROM work.link WHERE link.id = e.id) ORDER BY id LIMIT ?
+"""
+FILES_AGAIN = """
+SELECT id, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink FROM work.entry
+WHERE id > ? AND id IN (SELECT id FROM work.again) ORDER BY id LIMIT ?
+"""
+
+PART = """
+CREATE TEMP TABLE parted AS
+SELECT link.id, first_value(link.id) OVER (PARTITION BY link.first ORDER BY entry.path) AS first
+FROM work.link AS link JOIN work.entry AS entry ON entry.id = link.id
+WHERE link.first IN (
+    SELECT id FROM work.problem WHERE stage <> 'read'
+    UNION SELECT restat.id FROM work.restat AS restat JOIN work.entry AS seen ON seen.id = restat.id
+    WHERE restat.dev <> seen.dev OR restat.ino <> seen.ino
+);
+DELETE FROM work.again;
+DELETE FROM work.link WHERE id IN (SELECT id FROM parted);
+INSERT INTO work.link SELECT id, first FROM parted WHERE id <> first;
+INSERT INTO work.again SELECT DISTINCT first FROM parted;
+DROP TABLE parted;
+"""
+"""Links whose first path vanished, could not be opened or has become another inode: the next path becomes the first one
+and is to be read."""
+DISSOLVE = """
+INSERT OR IGNORE INTO work.again SELECT id FROM work.link WHERE first IN (SELECT id FROM work.again);
+DELETE FROM work.link WHERE first IN (SELECT id FROM work.again);
+"""
+UNANSWERED = """
+SELECT count(*) FROM work.entry AS e WHERE type = 1
+AND NOT EXISTS (SELECT 1 FROM work.link AS l WHERE l.id = e.id)
+AND NOT EXISTS (SELECT 1 FROM work.digest AS d WHERE d.id = e.id)
+AND NOT EXISTS (SELECT 1 FROM work.problem AS p WHERE p.id = e.id)
+"""
+NOTE_VANISHED = """
+INSERT OR REPLACE INTO work.note
+SELECT e.path, 'vanished', 0 FROM work.problem AS p JOIN work.entry AS e ON e.id = p.id WHERE p.error = ''
+"""
+SEE = """
+INSERT INTO main.seen SELECT
+    e.path, CASE WHEN p.id IS NULL THEN e.type ELSE 2 END,
+    coalesce(r.size, e.size), coalesce(r.mtime_ns, e.mtime_ns), coalesce(r.ctime_ns, e.ctime_ns),
+    coalesce(r.mode, e.mode), coalesce(r.uid, e.uid), coalesce(r.gid, e.gid),
+    coalesce(r.dev, e.dev), coalesce(r.ino, e.ino), d.digest, d.read_ns,
+    coalesce(p.error, f.path, e.detail), coalesce(p.stage, e.stage)
+FROM work.entry AS e
+LEFT JOIN work.link AS l ON l.id = e.id
+LEFT JOIN work.digest AS d ON d.id = coalesce(l.first, e.id)
+LEFT JOIN work.restat AS r ON r.id = coalesce(l.first, e.id)
+LEFT JOIN work.problem AS p ON p.id = coalesce(l.first, e.id)
+LEFT JOIN work.entry AS f ON f.id = l.first
+WHERE p.error IS NULL OR p.error <> ''
+ORDER BY e.path
+"""
+COUNT = "SELECT (SELECT count(*) FROM main.seen), (SELECT count(*) FROM work.note)"
+ROWS = """
+SELECT path, type, size, mtime_ns, mode, uid, gid, digest, detail, stage FROM main.seen ORDER BY path
+"""
+NOTES = "SELECT path, note, count FROM work.note ORDER BY path, note"
