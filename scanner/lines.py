@@ -178,7 +178,7 @@ class BatchTally(Tally):
         """
         entries = _read(text) if b"\\" not in text else None
         lines = text.splitlines(keepends=True) if entries else [part + b"\n" for part in text.split(b"\n")[:-1]]
-        if entries is not None and _are_files(entries):
+        if entries and _are_files(entries):
             self._add_files(entries, lines)
             return
         for alone, run in groupby(lines, _goes_alone):

@@ -18,7 +18,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class Run(models.Model):
-    """One hash pass over one replica, with its statement as signed. Written by `chain` when it arrives, then by `store`.
+    """One hash pass over one replica, its statement as signed. Written by `chain` when it arrives, then by `store`.
 
     The row is the work: RECEIVED waits for ingest. Digests are raw bytes; `statement` is the SHA3-512 of the payload.
     """
