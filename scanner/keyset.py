@@ -1,0 +1,63 @@
+"""Keys of pages: where the next page of a list begins, as text that travels through an address; and ranges of paths."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+
+class BadToken(ValueError):
+    """What asks for the next page is not what a page gave."""
+
+
+def bounds(prefix: str) -> dict[str, str]:
+    """The bounds of all paths that begin with `prefix`."""
+    if not prefix:
+        return {}
+    bounds, stem = {"lower": prefix}, prefix.rstrip("\U0010ffff")
+    if stem:
+        following = ord(stem[-1]) + 1
+        bounds["upper"] = stem[:-1] + chr(0xE000 if following == 0xD800 else following)
+    return bounds
+
+
+def token(key: Any) -> str:
+    """The key as text of an address."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+def read_path(text: str) -> str:
+    """The path in a token; BadToken when there is none."""
+    key = _read(text)
+    if not isinstance(key, str) or "\0" in key or any("\ud800" <= character <= "\udfff" for character in key):
+        raise BadToken(text[:100])
+    return key
+
+
+def read_id(text: str) -> int:
+    """The row's number in a token; BadToken when there is none."""
+    key = _read(text)
+    if not _is_number(key):
+        raise BadToken(text[:100])
+    return int(key)
+
+
+def read_size(text: str) -> dict[str, int]:
+    """The place in a list by size: `size`, negated as the index has it, and `id`; BadToken when there is none."""
+    key = _read(text)
+    if not isinstance(key, list) or len(key) != 2 or not all(map(_is_number, key)):
+        raise BadToken(text[:100])
+    return {"size": key[0], "id": key[1]}
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(base64.b64decode(text, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError) as error:
+        raise BadToken(text[:100]) from error
+
+
+def _is_number(key: Any) -> bool:
+    return type(key) is int and -(2**63) < key < 2**63
