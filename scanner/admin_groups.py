@@ -19,7 +19,7 @@ from scanner.admin_acts import Act, ActsAdmin, Done, archive_acts
 from scanner.admin_lists import KeptAdmin, TabularInline
 from scanner.excludes import ExcludeError, parse
 from scanner.models import Group, Replica
-from scanner.templatetags.figures import long_span
+from scanner.templatetags.figures import every
 
 if TYPE_CHECKING:
     GroupModelForm = forms.ModelForm[Group]
@@ -27,16 +27,7 @@ if TYPE_CHECKING:
 else:
     GroupModelForm = ReplicaModelForm = forms.ModelForm
 
-INTERVALS = {
-    timedelta(hours=1): _("every hour"),
-    timedelta(hours=6): _("every 6 hours"),
-    timedelta(hours=12): _("every 12 hours"),
-    timedelta(days=1): _("every day"),
-    timedelta(days=2): _("every 2 days"),
-    timedelta(days=7): _("every week"),
-    timedelta(days=14): _("every 2 weeks"),
-    timedelta(days=30): _("every 30 days"),
-}
+INTERVALS = [timedelta(hours=hours) for hours in (1, 6, 12, 24, 48, 168, 336, 720)]
 
 
 class GroupForm(GroupModelForm):
@@ -65,11 +56,10 @@ class GroupForm(GroupModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        intervals: dict[timedelta, str] = {span: str(text) for span, text in INTERVALS.items()}
-        intervals.setdefault(self.instance.expected_interval, long_span(self.instance.expected_interval))
+        intervals = sorted({*INTERVALS, self.instance.expected_interval})
         field = self.fields["expected_interval"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(int(span.total_seconds()), text) for span, text in sorted(intervals.items())]
+        field.choices = [(int(span.total_seconds()), every(span)) for span in intervals]
         self.initial["expected_interval"] = int(self.instance.expected_interval.total_seconds())
 
     def clean_excludes(self) -> str:
@@ -131,7 +121,7 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
     @admin.display(description=_("expected interval"), ordering="expected_interval")
     def interval(self, group: Group) -> str:
         """How often a run is expected."""
-        return str(INTERVALS.get(group.expected_interval) or long_span(group.expected_interval))
+        return every(group.expected_interval)
 
 
 def _accept_root(_request: HttpRequest, replica: Replica, _reason: str) -> Done:

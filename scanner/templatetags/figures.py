@@ -68,10 +68,10 @@ def size(value: int) -> SafeString:
 def lasted(nanoseconds: int) -> str:
     """A duration in its two largest units, or in seconds with a fraction when it is short."""
     seconds = nanoseconds / 1e9
+    if seconds < 0.95:
+        return _("%(n)d ms") % {"n": round(seconds * 1000)}
     if seconds < 9.95:
-        return _("%(n)s s") % {
-            "n": formats.number_format(round(seconds, 1), 1 if seconds >= 0.05 else 0, use_l10n=True)
-        }
+        return _("%(n)s s") % {"n": formats.number_format(round(seconds, 1), 1, use_l10n=True)}
     return long_span(timedelta(seconds=round(seconds)))
 
 
@@ -86,6 +86,21 @@ def long_span(span: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or _("%(n)d s") % {"n": 0}
+
+
+@register.filter
+def every(span: timedelta) -> str:
+    """How often something comes: `every day`, `every 12 hours`."""
+    seconds = round(span.total_seconds())
+    if seconds % DAY == 0:
+        days = seconds // DAY
+        return _("every day") if days == 1 else ngettext("every %(n)d day", "every %(n)d days", days) % {"n": days}
+    if seconds % 3600 == 0:
+        hours = seconds // 3600
+        return (
+            _("every hour") if hours == 1 else ngettext("every %(n)d hour", "every %(n)d hours", hours) % {"n": hours}
+        )
+    return _("every %(span)s") % {"span": long_span(span)}
 
 
 @register.filter

@@ -64,15 +64,24 @@ def _escape(char: str) -> str:
 def shown(text: str) -> SafeString:
     """`text` as HTML in which nothing acts: folded when it is long, its odd characters as marked escapes."""
     if len(text) <= LONG:
-        return format_html('<bdi class="name">{}</bdi>', _marked(text))
-    left_out = len(text) - 2 * EDGE
+        return brief_shown(text)
     return format_html(
-        '<details class="long-name"><summary><bdi class="name">{}<span class="fold">{}</span>{}</bdi></summary>'
-        '<bdi class="name">{}</bdi></details>',
-        _marked(text[:EDGE]),
-        _(" … %(count)d characters … ") % {"count": left_out},
-        _marked(text[-EDGE:]),
+        '<details class="long-name"><summary>{}</summary><bdi class="name">{}</bdi></details>',
+        brief_shown(text),
         _marked(text),
+    )
+
+
+@register.filter
+def brief_shown(text: str) -> SafeString:
+    """`shown` for where the whole stands elsewhere: a long name is its two ends."""
+    if len(text) <= LONG:
+        return format_html('<bdi class="name">{}</bdi>', _marked(text))
+    return format_html(
+        '<bdi class="name">{}<span class="fold">{}</span>{}</bdi>',
+        _marked(text[:EDGE]),
+        _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE},
+        _marked(text[-EDGE:]),
     )
 
 

@@ -1,0 +1,85 @@
+"""The pages of what a run found: its entries as a list and as a tree, its notes, its report."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from scanner import entry_list, queries
+from scanner.access import PageRequest, page
+from scanner.keyset import BadToken
+from scanner.models import Run
+
+PAGE = 100
+"""Rows on a page."""
+
+
+@page
+def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """A run's entries as a list: searched, filtered, largest first or by path; with htmx only the rows that follow."""
+    run, wish = _run(uuid), entry_list.read(request.GET)
+    try:
+        listing = queries.entries(
+            run,
+            prefix=wish.prefix,
+            search=wish.search,
+            type=wish.type_number,
+            order=wish.actual_order,
+            after=wish.after,
+            limit=PAGE,
+        )
+    except BadToken as error:
+        raise Http404 from error
+    context = {
+        "run": run,
+        "wish": wish,
+        "listing": listing,
+        "more": wish.query(after=listing.after),
+        "by_path": wish.query(order="path", after=""),
+        "by_size": wish.query(order="-size", after=""),
+        "types": entry_list.LABELS.items(),
+        "active": "errors" if wish.type == "error" else "entries",
+    }
+    return render(request, f"scanner/{'_entries' if request.htmx else 'entries'}.html", context)
+
+
+@page
+def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """One directory of a run; with htmx only the rows that follow."""
+    run, below, after = _run(uuid), entry_list.directory(request.GET.get("below", "")), request.GET.get("after", "")
+    try:
+        level = queries.children(run, below, after, PAGE)
+    except BadToken as error:
+        raise Http404 from error
+    context = {
+        "run": run,
+        "below": below,
+        "steps": entry_list.steps(below),
+        "level": level,
+        "after": after,
+        "more": "?" + urlencode({"below": below, "after": level.after}),
+        "active": "tree",
+    }
+    return render(request, f"scanner/{'_tree' if request.htmx else 'tree'}.html", context)
+
+
+@page
+def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """What happened in a run that is no part of its state; with htmx only the rows that follow."""
+    run, after = _run(uuid), request.GET.get("after", "")
+    try:
+        listing = queries.notes(run, after, PAGE)
+    except BadToken as error:
+        raise Http404 from error
+    more = "?" + urlencode({"after": listing.after})
+    context = {"run": run, "listing": listing, "after": after, "more": more, "active": "notes"}
+    return render(request, f"scanner/{'_notes' if request.htmx else 'notes'}.html", context)
+
+
+def _run(uuid: UUID) -> Run:
+    """A run that has a state; others have no entries."""
+    runs = Run.objects.defer("envelope").select_related("replica__group", "replica__server")
+    return get_object_or_404(runs, uuid=uuid, state=Run.State.INGESTED)
