@@ -119,7 +119,7 @@ def special_row(path: str, kind: str = "fifo") -> Row:
     return Row(path, SPECIAL, detail=kind)
 
 
-def make_statement(replica: Replica, records: Sequence[Record] = (), **fields: Any) -> Statement:
+def make_statement(replica: Replica, /, records: Sequence[Record] = (), **fields: Any) -> Statement:
     """The statement that `records`, in their order, demand, as the first of its chain. `fields` overrides any of it."""
     tally = Tally(len(records))
     for record in records:
@@ -160,7 +160,7 @@ def make_statement(replica: Replica, records: Sequence[Record] = (), **fields: A
     return Statement(**(values | fields))
 
 
-def make_report(replica: Replica, signer: Signer, records: Iterable[Record] = (), **fields: Any) -> Report:
+def make_report(replica: Replica, /, signer: Signer, records: Iterable[Record] = (), **fields: Any) -> Report:
     """A signed report of `records` (sorted here: entries by path, then notes), the next of the replica's chain.
 
     `fields` overrides members of the statement; `outcome="failed"` gets a reason by itself.
@@ -181,7 +181,7 @@ def signed(statement: Statement, signer: Signer, payload_type: str = RUN_TYPE) -
     return seal(payload_type, statement.payload(), signer.sign, signer.keyid)
 
 
-def accept(replica: Replica, signer: Signer, records: Iterable[Record] = (), **fields: Any) -> Run:
+def accept(replica: Replica, /, signer: Signer, records: Iterable[Record] = (), **fields: Any) -> Run:
     """Make the replica's next report and have it received, journal and signals included, as an upload would."""
     return receive(replica.server, make_report(replica, signer, records, **fields).gzip).run
 
