@@ -15,6 +15,7 @@ from scanner.collector.errors import ChainError, CollectorError
 from scanner.collector.failpoint import reach
 from scanner.collector.identity import Identity
 from scanner.collector.spool import Report, Spool
+from scanner.report import read_statement
 from scanner.signing import SigningKey
 
 REPORT_TYPE = "application/vnd.backup-syncer.report+jsonl"
@@ -120,10 +121,17 @@ def _expected(error: Refusal) -> tuple[Optional[int], Optional[str]]:
 
 def _continues(spool: Spool, sequence: int, previous: Optional[str]) -> bool:
     """Whether the spool holds every report from `sequence` on, in a chain behind `previous`."""
-    numbers = [report.sequence for report in spool.delivered() + spool.queued() if report.sequence >= sequence]
-    if sorted(numbers) != list(range(sequence, sequence + len(numbers))):
-        return False
-    return previous == (spool.digest(sequence - 1) if sequence > 1 else None)
+    for report in spool.delivered() + spool.queued():
+        if report.sequence < sequence:
+            continue
+        envelope = spool.envelope(report)
+        if envelope is None:
+            return False
+        statement = read_statement(envelope.payload)
+        if (statement.sequence, statement.previous) != (sequence, previous):
+            return False
+        sequence, previous = sequence + 1, envelope.digest
+    return True
 
 
 def post(client: Client, identity: Identity, path: Path) -> Reply:

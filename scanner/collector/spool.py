@@ -32,6 +32,8 @@ RECEIPT = ".receipt.jsonl"
 UNRECORDED = ".unrecorded"
 """In the name of a refused report that has no place in the chain."""
 DAMAGED = ".damaged"
+SUPERSEDED = ".superseded"
+"""In the name of a report that the central server lost and whose place another one has now."""
 _NAME = re.compile(r"(\d{10})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl\.gz\Z")
 _COMPRESSION = 1
 _CHUNK = 1 << 20
@@ -160,10 +162,10 @@ class Spool:
         """Give the queued reports new numbers from `sequence` on, behind the statement with the digest `previous`.
 
         The lines stay as they are; each report becomes a run of its own, the first with the break `why`. The queue is
-        replaced as a whole.
+        replaced as a whole, and what was delivered with these numbers before leaves the chain.
         """
         target = durable.folder(self.folder / "queue.reissued")
-        reason: Optional[str] = why
+        place, reason = sequence, why  # type: int, Optional[str]
         for report in self.queued():
             envelope = self.envelope(report)
             if envelope is None:
@@ -175,6 +177,9 @@ class Spool:
             with open_body(report.path) as body:
                 made = self.put(renewed, body, key, target)
             sequence, previous, reason = sequence + 1, read_envelope(made.path).digest, None
+        for report in self.delivered():
+            if report.sequence >= place:
+                durable.rename(report.path, self.refused / (report.path.name + SUPERSEDED))
         durable.rename(self.queue, self.folder / "queue.replaced")
         durable.rename(target, self.queue)
         _remove_folder(self.folder / "queue.replaced")
