@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from backup_syncer.embedded_pg import Embedded
+from backup_syncer.service_user import dropped
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -34,6 +35,35 @@ def cluster(short: Path, owner: pwd.struct_passwd) -> Iterator[Embedded]:
     server = Embedded(short / "state", owner, options={"shared_buffers": "16MB"})
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def python(owner: pwd.struct_passwd) -> Iterator[Path]:
+    """A Python with the project that the services can run: this one, or one that the quick start would make for root."""
+    ask = [sys.executable, "-P", "-c", "import backup_syncer"]
+    try:
+        subprocess.run(ask, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **dropped(owner))
+    except (OSError, subprocess.CalledProcessError):
+        with tempfile.TemporaryDirectory(prefix="bs-venv-", dir="/tmp") as folder:
+            Path(folder).chmod(0o755)
+            yield installed(Path(folder) / "venv")
+    else:
+        yield Path(sys.executable)
+
+
+def installed(where: Path) -> Path:
+    """An environment made by the scripts of `deploy/`."""
+    find = f'. "{ROOT}/deploy/find_python.sh"; find_python'
+    found = subprocess.run(["sh", "-c", find], capture_output=True, text=True, check=False).stdout.strip()
+    if not found:
+        pytest.skip("no Python that other users than root can run")
+    code = (
+        "import sys, pathlib, virtual_environment as v\n"
+        "v.make(pathlib.Path(sys.argv[1]), ('requirements.txt', 'requirements-build.txt'), project=True)"
+    )
+    made = subprocess.run([found, "-B", "-c", code, str(where)], cwd=ROOT / "deploy", capture_output=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return where / "bin" / "python"
 
 
 @pytest.fixture

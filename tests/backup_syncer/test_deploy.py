@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
 
 sys.path.insert(0, str(DEPLOY))
-import virtual_environment  # the scripts of deploy/ are no package
+import virtual_environment  # noqa: E402  # the scripts of deploy/ are no package
 
 sys.path.pop(0)
 

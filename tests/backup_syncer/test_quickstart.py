@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ import pytest
 from backup_syncer.children import left_over
 from backup_syncer.embedded_pg import Embedded
 from backup_syncer.service_user import service_user
-from tests.backup_syncer.conftest import Command
 
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 pytestmark = pytest.mark.xdist_group("quickstart")
 
 
@@ -34,6 +33,18 @@ def existing_user(environment: dict[str, str], owner: object, monkeypatch: pytes
 
 
 @pytest.fixture
+def command(environment: dict[str, str], python: Path) -> Command:
+    """Run `backup-syncer` with these arguments and settings, by a Python that the services can run."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        line = [str(python), "-m", "backup_syncer", *arguments]
+        env = environment | settings
+        return subprocess.run(line, env=env, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+
+    return run
+
+
+@pytest.fixture
 def tree(short: Path) -> Path:
     """A directory with a name that needs care."""
     (short / "some data" / "sub").mkdir(parents=True)
@@ -43,12 +54,12 @@ def tree(short: Path) -> Path:
 
 
 @pytest.fixture
-def launched(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def launched(environment: dict[str, str], python: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a quick start that stays; end it, if it still runs, after the test."""
     started: list[subprocess.Popen[str]] = []
 
     def launch(*arguments: str) -> subprocess.Popen[str]:
-        line = [sys.executable, "-m", "backup_syncer", "quickstart", "--port", "0", *arguments]
+        line = [str(python), "-m", "backup_syncer", "quickstart", "--port", "0", *arguments]
         process = subprocess.Popen(line, env=environment, cwd="/", stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process
@@ -93,13 +104,15 @@ def test_once_takes_a_directory_the_whole_road_and_reuses_everything(command: Co
     assert len(list((state / "collector").iterdir())) == 1
 
 
-def test_interrupt_stops_everything(launched: Callable[..., subprocess.Popen[str]], short: Path) -> None:
+def test_interrupt_stops_everything(
+    launched: Callable[..., subprocess.Popen[str]], environment: dict[str, str], short: Path
+) -> None:
     """The page answers while it runs; Ctrl-C ends it cleanly with exit code 0. Without DIR a sample is hashed."""
     process = launched("--state", str(short / "state"))
     url = read_until(process, r"^Page: (http://[^/]+)")[1]
     with urllib.request.urlopen(f"{url}/login/", timeout=10) as answer:
         assert answer.status == 200
-    second = subprocess.run(process.args, env=os.environ, capture_output=True, text=True, check=False, cwd="/")
+    second = subprocess.run(process.args, env=environment, capture_output=True, text=True, check=False, cwd="/")
     assert second.returncode == 2
     assert "already runs on" in second.stderr.strip().splitlines()[-1]
     process.send_signal(signal.SIGINT)
