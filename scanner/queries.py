@@ -8,7 +8,7 @@ Ordering by the first 512 characters, which the indexes hold, and then by the pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -239,7 +239,7 @@ COPY (SELECT id, {LINE} FROM scanner_version WHERE replica_id = %(replica)s AND 
 """
 
 
-def open_lines(replica_id: int) -> Iterator[tuple[int, bytes]]:
+def open_lines(replica_id: int) -> Generator[tuple[int, bytes], None, None]:
     """Each version that still stands, as its id and its line, in the order of a report."""
     read = int.from_bytes
     for row in copied(OPEN_LINES, {"replica": replica_id}):
