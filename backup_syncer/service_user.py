@@ -31,7 +31,10 @@ def service_user() -> pwd.struct_passwd:
     nobody belongs to every program that also runs as nobody.
     """
     if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
+        try:
+            return pwd.getpwuid(os.geteuid())
+        except KeyError as error:
+            raise NoServiceUser(f"user {os.geteuid()} has no name on this system; PostgreSQL needs one") from error
     name = os.environ.get("BACKUP_SYNCER_USER", "").strip() or NAME
     try:
         user = pwd.getpwnam(name)

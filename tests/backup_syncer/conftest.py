@@ -39,7 +39,7 @@ def cluster(short: Path, owner: pwd.struct_passwd) -> Iterator[Embedded]:
 
 @pytest.fixture(scope="session")
 def python(owner: pwd.struct_passwd) -> Iterator[Path]:
-    """A Python with the project that the services can run: this one, or one that the quick start would make for root."""
+    """A Python with the project that the services can run: this one, or one that the quick start would make."""
     ask = [sys.executable, "-P", "-c", "import backup_syncer"]
     try:
         subprocess.run(ask, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **dropped(owner))

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from backup_syncer.embedded_pg import Embedded
 from backup_syncer.service_user import service_user
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+PATIENCE = 180.0
+"""Seconds that a whole road may take on a busy machine."""
+
 pytestmark = pytest.mark.xdist_group("quickstart")
 
 
@@ -39,7 +43,7 @@ def command(environment: dict[str, str], python: Path) -> Command:
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         line = [str(python), "-m", "backup_syncer", *arguments]
         env = environment | settings
-        return subprocess.run(line, env=env, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(line, env=env, cwd="/", capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     return run
 
@@ -71,13 +75,17 @@ def launched(environment: dict[str, str], python: Path) -> Iterator[Callable[...
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """The first line of its output that matches."""
+    """The first line of its output that matches; a process that takes too long is ended, and so its output."""
     assert process.stdout is not None
-    for line in process.stdout:
-        found = re.search(pattern, line)
-        if found:
-            return found
-    raise AssertionError(f"{pattern} was never said")
+    guard = threading.Timer(PATIENCE, process.terminate)
+    guard.start()
+    try:
+        found = (re.search(pattern, line) for line in process.stdout)
+        return next(match for match in found if match)
+    except StopIteration:
+        pytest.fail(f"{pattern} was never said")
+    finally:
+        guard.cancel()
 
 
 def nothing_runs(state: Path) -> bool:
