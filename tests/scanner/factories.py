@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import itertools
+import json
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from django.test import Client, TestCase
 
 from scanner import chain, enrolment
 from scanner.models import Group, Replica, Run, Server, ServerKey
-from scanner.records import ERROR, FILE, LINK, SPECIAL, Note, Record, Row, encode
+from scanner.records import BLOCKS, ERROR, FILE, LINK, SPECIAL, Note, Record, Records, Row, encode
 from scanner.report import RUN_TYPE, Envelope, Statement, open_envelope, seal, timestamp
 from scanner.signing import keyid
 from scanner.tally import Tally
@@ -119,7 +120,7 @@ def special_row(path: str, kind: str = "fifo") -> Row:
     return Row(path, SPECIAL, detail=kind)
 
 
-def make_statement(replica: Replica, /, records: Sequence[Record] = (), **fields: Any) -> Statement:
+def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields: Any) -> Statement:
     """The statement that `records`, in their order, demand, as the first of its chain. `fields` overrides any of it."""
     tally = Tally(len(records))
     for record in records:
@@ -160,7 +161,7 @@ def make_statement(replica: Replica, /, records: Sequence[Record] = (), **fields
     return Statement(**(values | fields))
 
 
-def make_report(replica: Replica, /, signer: Signer, records: Iterable[Record] = (), **fields: Any) -> Report:
+def make_report(replica: Replica, signer: Signer, records: Iterable[Record] = (), /, **fields: Any) -> Report:
     """A signed report of `records` (sorted here: entries by path, then notes), the next of the replica's chain.
 
     `fields` overrides members of the statement; `outcome="failed"` gets a reason by itself.
@@ -181,7 +182,7 @@ def signed(statement: Statement, signer: Signer, payload_type: str = RUN_TYPE) -
     return seal(payload_type, statement.payload(), signer.sign, signer.keyid)
 
 
-def accept(replica: Replica, /, signer: Signer, records: Iterable[Record] = (), **fields: Any) -> Run:
+def accept(replica: Replica, signer: Signer, records: Iterable[Record] = (), /, **fields: Any) -> Run:
     """Make the replica's next report and have it received, journal and signals included, as an upload would."""
     return receive(replica.server, make_report(replica, signer, records, **fields).gzip).run
 
@@ -212,4 +213,24 @@ def upload(server_token: str, data: bytes, encoding: str = "gzip", **headers: st
         data,
         content_type="application/vnd.backup-syncer.report+jsonl",
         headers=defaults | headers,
+        CONTENT_TYPE="application/vnd.backup-syncer.report+jsonl",  # an empty body has its type, too
     )
+
+
+def refused(response: Any, *statuses: int) -> dict[str, Any]:
+    """The members of a refusal, after looking at its shape."""
+    assert response.status_code in (statuses or range(400, 500)), response.content
+    assert response["Content-Type"] == "application/json"
+    members: dict[str, Any] = json.loads(response.content)
+    assert list(members)[:2] == ["error", "detail"]
+    assert members["detail"].isprintable()
+    return members
+
+
+def with_body(replica: Replica, signer: Signer, body: bytes, **fields: Any) -> Report:
+    """A report whose signed statement fits these bytes as well as any bytes can be fitted."""
+    count = body.count(b"\n")
+    slices = -(-count // max(1, -(-count // BLOCKS)))
+    records = Records(count, len(body), hashlib.sha3_512(body).hexdigest(), ("0" * 64,) * slices)
+    statement = make_report(replica, signer, (), **({"files": count, "records": records} | fields)).statement
+    return Report(signed(statement, signer), body, statement)
