@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Iterable, List
 
 from scanner.collector import durable
+from scanner.collector.failpoint import reach
 from scanner.records import Record, encode
 from scanner.tally import Tally
 
@@ -29,5 +30,6 @@ def write(records: Iterable[Record], count: int, file: BinaryIO, path: Path) -> 
 
 def _flush(lines: List[bytes], file: BinaryIO, path: Path) -> None:
     with durable.storage_errors(path):
+        reach("body:batch", disk=True)
         file.write(b"".join(lines))
     lines.clear()

@@ -35,7 +35,7 @@ def create(path: Path) -> Iterator[BinaryIO]:
             with os.fdopen(descriptor, "w+b") as file:
                 yield file
                 file.flush()
-                reach(f"{path.suffix or path.name}:written")
+                reach(f"{path.suffix or path.name}:written", disk=True)
                 os.fsync(file.fileno())
             rename(temporary, path)
         finally:
@@ -45,9 +45,9 @@ def create(path: Path) -> Iterator[BinaryIO]:
 def rename(source: Path, target: Path) -> None:
     """Give a file or folder its name, on disk when this returns."""
     with storage_errors(target):
-        reach(f"{target.suffix or target.name}:rename")
+        reach(f"{target.suffix or target.name}:rename", disk=True)
         os.replace(source, target)
-        reach(f"{target.suffix or target.name}:renamed")
+        reach(f"{target.suffix or target.name}:renamed", disk=True)
         sync_folder(target.parent)
         if source.parent != target.parent:
             sync_folder(source.parent)
@@ -56,7 +56,7 @@ def rename(source: Path, target: Path) -> None:
 def remove(path: Path) -> None:
     """Remove the file `path` if it is there."""
     with storage_errors(path):
-        reach(f"{path.suffix or path.name}:remove")
+        reach(f"{path.suffix or path.name}:remove", disk=True)
         path.unlink(missing_ok=True)
 
 

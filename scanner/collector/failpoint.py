@@ -17,8 +17,8 @@ class _Plan:
         self.point, number, self.action = text.split(":")
         self.left = int(number)
 
-    def reach(self, point: str) -> None:
-        if self.point not in ("*", point):
+    def reach(self, point: str, disk: bool) -> None:
+        if self.point not in ("*", point) or (self.action == "raise" and not disk):
             return
         self.left -= 1
         if self.left == 0:
@@ -36,7 +36,7 @@ class _Plan:
 _PLAN = _Plan(os.environ["BACKUP_SYNCER_FAIL"]) if os.environ.get("BACKUP_SYNCER_FAIL") else None
 
 
-def reach(point: str) -> None:
-    """Pass the point `point`, unless the plan says otherwise."""
+def reach(point: str, disk: bool = False) -> None:
+    """Pass the point `point`, unless the plan says otherwise. `disk`: writing may fail here, so `raise` acts here."""
     if _PLAN is not None:
-        _PLAN.reach(point)
+        _PLAN.reach(point, disk)

@@ -44,11 +44,11 @@ SELECT (SELECT count(*) FROM work.entry), count(*), coalesce(sum(size), 0) FROM 
 WHERE type = 1 AND NOT EXISTS (SELECT 1 FROM work.link WHERE link.id = e.id)
 """
 FILES = """
-SELECT id, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink FROM work.entry AS e
+SELECT path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, NULL, NULL, id FROM work.entry AS e
 WHERE id > ? AND type = 1 AND NOT EXISTS (SELECT 1 FROM work.link WHERE link.id = e.id) ORDER BY id LIMIT ?
 """
 FILES_AGAIN = """
-SELECT id, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink FROM work.entry
+SELECT path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, NULL, NULL, id FROM work.entry
 WHERE id > ? AND id IN (SELECT id FROM work.again) ORDER BY id LIMIT ?
 """
 

@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quote
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from scanner import paths
 from scanner.collector import durable, interrupt, state, tables
@@ -77,11 +77,7 @@ class Work:
         if len(path) > _CHARACTERS and not fits(path):
             self._skip(path)
             return
-        kind, stage = found.type, found.stage or ""
-        detail = paths.encode(found.detail or b"")
-        if kind != FILE and not detail:
-            kind, detail, stage = ERROR, "EINVAL", "stat"
-        self._found.append((path, kind, *_status(found), found.nlink, detail, stage))
+        self._found.append((path, *_told(found)))
         if len(self._found) >= BATCH:
             self._flush_found()
 
@@ -93,8 +89,8 @@ class Work:
             self._db.execute(tables.ADD_NOTE, (path, "skipped"))
 
     def _flush_found(self) -> None:
-        reach("walk:batch")
         with _storage(self._folder):
+            reach("walk:batch", disk=True)
             self._db.executemany(tables.ADD_FOUND, self._found)
         self._found.clear()
 
@@ -133,20 +129,18 @@ class Work:
                 rows = self._db.execute(query, (last, BATCH)).fetchall()
             if not rows:
                 return
-            for row in rows:
-                found = Found(paths.decode(row[1]), FILE, *row[2:])
-                self._flying[found.path] = (row[0], row[2:10])
-                yield found
-            last = rows[-1][0]
+            for path, *values, last in rows:  # the last id is where the next batch begins
+                name = paths.decode(path)
+                self._flying[name] = (last, tuple(values[1:9]))
+                yield Found(name, *values)
 
     def put(self, result: Result) -> None:
         """Take in what became of a file that `files` gave out."""
         number, before = self._flying.pop(result.path)
         if isinstance(result, Hashed):
             self._digests.append((number, result.sha256 + result.md5, time.time_ns()))
-            after = _status(result)
-            if after != before:
-                self._run(tables.ADD_RESTAT, (number, *after))
+            if result[3:] != before and _fit(result[3:]) != before:
+                self._run(tables.ADD_RESTAT, (number, *_fit(result[3:])))
         elif isinstance(result, Failed):
             self._run(tables.ADD_PROBLEM, (number, result.error, result.stage))
         else:
@@ -160,8 +154,8 @@ class Work:
             self._db.execute(statement, values)
 
     def _flush_digests(self) -> None:
-        reach("hash:batch")
         with _storage(self._folder):
+            reach("hash:batch", disk=True)
             self._db.executemany(tables.ADD_DIGEST, self._digests)
         self._digests.clear()
 
@@ -200,7 +194,7 @@ class Work:
             self._db.execute(f"PRAGMA main.user_version={state.VERSION}")
             self._db.close()
         with durable.storage_errors(self._next):
-            reach("state:written")
+            reach("state:written", disk=True)
             with self._next.open("rb") as file:
                 os.fsync(file.fileno())
         durable.rename(self._next, self._folder / state.NAME)
@@ -229,11 +223,22 @@ def discard(folder: Path) -> None:
         durable.remove(folder / name)
 
 
-def _status(seen: Union[Found, Hashed]) -> Tuple[int, ...]:
-    """Size to inode of a Found or Hashed, within what SQLite and the report's integers hold."""
-    times = _clamp(seen.mtime_ns), _clamp(seen.ctime_ns)
-    owner = seen.uid & UINT32[-1], seen.gid & UINT32[-1]
-    return (seen.size, *times, seen.mode, *owner, _signed(seen.dev), _signed(seen.ino))
+def _told(found: Found) -> Tuple[object, ...]:
+    """What the walk told of a path, as it is kept. None becomes empty: SQLite's binding is slow with None."""
+    kind, stage = found.type, found.stage or ""
+    detail = "" if found.detail is None else paths.encode(found.detail)
+    if kind != FILE and not detail:
+        kind, detail, stage = ERROR, "EINVAL", "stat"
+    return (kind, *_fit(found[2:10]), found.nlink, detail, stage)
+
+
+def _fit(status: Tuple[int, ...]) -> Tuple[int, ...]:
+    """Size, times, mode, owner, device and inode of a Found or a Hashed, within what SQLite and the report hold."""
+    if max(status) <= INT64[-1] and min(status) >= 0:
+        return status
+    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
+    owner = uid & UINT32[-1], gid & UINT32[-1]
+    return (size, _clamp(mtime_ns), _clamp(ctime_ns), mode, *owner, _signed(dev), _signed(ino))
 
 
 def _clamp(value: int) -> int:

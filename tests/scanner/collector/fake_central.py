@@ -1,4 +1,5 @@
-"""A small central server for tests: real HTTP, real signatures, the API's chain rule, and faults on demand. No database."""
+"""A small central server for tests: real HTTP, real signatures, the API's chain rule, and faults on demand. No
+database."""
 
 from __future__ import annotations
 
@@ -63,7 +64,17 @@ class Replica:
 
     def described(self) -> dict[str, Any]:
         """The members of the API."""
-        names = ("replica", "group", "group_name", "root", "enabled", "excludes", "engine", "cross_mounts", "accept_root")
+        names = (
+            "replica",
+            "group",
+            "group_name",
+            "root",
+            "enabled",
+            "excludes",
+            "engine",
+            "cross_mounts",
+            "accept_root",
+        )
         last = self.chain[-1] if self.chain else None
         told = last and {
             "sequence": last.statement.sequence,
@@ -97,7 +108,9 @@ class FakeCentral:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -142,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         found: FakeCentral = self.server.central  # type: ignore[attr-defined]  # set by FakeCentral
         return found
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # the base class's name
         """Say nothing."""
 
     def do_GET(self) -> None:
@@ -161,10 +174,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _answer(
-        self, status: int, body: bytes, kind: str = "application/vnd.dsse.envelope.v1+json", more: dict[str, str] | None = None
+        self,
+        status: int,
+        body: bytes,
+        kind: str = "application/vnd.dsse.envelope.v1+json",
+        more: dict[str, str] | None = None,
     ) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **(more or {})}.items():
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **(more or {}),
+        }.items():
             if not (status == 204 and name == "Content-Length"):
                 self.send_header(name, value)
         self.end_headers()
@@ -181,7 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
         act = acts.get(f"{self.command} {self.path}")
         if act is None:
             raise _Refused(404, "not_found")
-        if not self.path.endswith("/enrolment") and self.headers.get("Authorization") != f"Bearer {self.central.bearer}":
+        if (
+            not self.path.endswith("/enrolment")
+            and self.headers.get("Authorization") != f"Bearer {self.central.bearer}"
+        ):
             raise _Refused(401, "unauthorised")
         return act()
 
@@ -250,9 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         replica = next(each for each in self.central.replicas if each.replica == statement.replica)
         status = self._place(replica.chain, statement, envelope.digest)
         if status == 201:
-            tally, kept = Tally(statement.records.total), []
-            for line in lines(file.read, LINE_LIMIT):
-                kept.append(line)
+            tally, kept = Tally(statement.records.total), list(lines(file.read, LINE_LIMIT))
             assert list(read(kept, tally)) is not None and tally.digest.finish() == statement.records
             replica.chain.append(Taken(statement, envelope.digest, kept))
         if fault == "recorded":

@@ -1,4 +1,5 @@
-"""What the collector's tests stand on: a state folder that is enrolled with a fake central server, and the program itself."""
+"""What the collector's tests stand on: a state folder that is enrolled with a fake central server, and the program
+itself."""
 
 from __future__ import annotations
 
@@ -58,12 +59,14 @@ class Stage:
 
     def run(self, *names: str, **options: Any) -> Summary:
         """One `run` in this process."""
-        return Session(configuration.load(self.conf), Options(names=names, workers=1, **options), lambda text: None).run()
+        return Session(configuration.load(self.conf), Options(names=names, workers=1, **options), print).run()
 
     def call(self, *arguments: str, python: str = sys.executable, **environment: str) -> Done:
         """The program in a process of its own."""
         command = [python, "-m", "scanner.collector", "--config", str(self.conf), *arguments]
-        done = subprocess.run(command, env=clean_environment(**environment), capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, env=clean_environment(**environment), capture_output=True, text=True, timeout=120, check=False
+        )
         return Done(done.returncode, done.stdout, done.stderr)
 
     def spool(self, replica: Replica) -> Spool:

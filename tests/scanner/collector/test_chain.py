@@ -60,7 +60,8 @@ def test_central_server_lost_its_newest(stage: Stage, replica: Replica) -> None:
 
 
 def test_central_server_lost_what_is_here_no_longer(stage: Stage, replica: Replica) -> None:
-    """What was lost there and removed here cannot come back: the queue gets the expected numbers, and the break is said."""
+    """What was lost there and removed here cannot come back: the queue gets the expected numbers, and the break is
+    said."""
     for _ in range(3):
         stage.run()
     del replica.chain[1:]
@@ -174,7 +175,8 @@ def test_reissue_interrupted_between_its_renames(stage: Stage, replica: Replica)
 
 
 def test_damaged_report_is_set_aside(stage: Stage, replica: Replica) -> None:
-    """A queued report whose bytes rotted cannot be signed again: it is put aside, and the next says that it is missing."""
+    """A queued report whose bytes rotted cannot be signed again: it is put aside, and the next says that it is
+    missing."""
     stage.run()
     stage.run(send=False)
     stage.run(send=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from scanner import paths
-from scanner.collector import delivery, session
-from scanner.collector.errors import ConfigError, IdentityError
+from scanner.collector import delivery
+from scanner.collector.errors import CollectorError, ConfigError, IdentityError
 from scanner.collector.spool import RECEIPT, SUFFIX
 from tests.scanner.collector.fake_central import FakeCentral, Replica
 from tests.scanner.collector.stage import Stage
@@ -121,7 +121,8 @@ def test_release_by_the_operator(stage: Stage, replica: Replica) -> None:
 
 
 def test_allowed_roots(stage: Stage, central: FakeCentral, replica: Replica, tmp_path: Path) -> None:
-    """What the configuration does not allow is not read, links resolved, and the refusal is reported as a failed run."""
+    """What the configuration does not allow is not read, links resolved, and the refusal is reported as a failed
+    run."""
     (tmp_path / "allowed").mkdir()
     (tmp_path / "allowed" / "sneaky").symlink_to(stage.tree)
     replica.root = paths.encode(bytes(tmp_path / "allowed" / "sneaky"))
@@ -132,7 +133,9 @@ def test_allowed_roots(stage: Stage, central: FakeCentral, replica: Replica, tmp
     assert stage.run().exit_code == 0
 
 
-def test_unreachable_queues_and_the_next_run_delivers_in_order(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+def test_unreachable_queues_and_the_next_run_delivers_in_order(
+    stage: Stage, replica: Replica, central: FakeCentral
+) -> None:
     """Without an answer the last signed configuration is used, reports queue, and the next run brings them in order."""
     stage.run()
     stage.configure(server="http://127.0.0.1:9", patience=0)
@@ -149,7 +152,7 @@ def test_unreachable_queues_and_the_next_run_delivers_in_order(stage: Stage, rep
 def test_first_run_without_an_answer(stage: Stage, replica: Replica) -> None:
     """Who never heard of his replicas has nothing to run, and says so."""
     stage.configure(server="http://127.0.0.1:9", patience=0)
-    with pytest.raises(session.CollectorError, match="cannot reach"):
+    with pytest.raises(CollectorError, match="cannot reach"):
         stage.run()
 
 
@@ -173,9 +176,7 @@ def test_patience_ends(stage: Stage, replica: Replica, central: FakeCentral) -> 
     assert len(replica.chain) == 2
 
 
-def test_jammed_replica_holds_up_no_other(
-    stage: Stage, replica: Replica, central: FakeCentral, tmp_path: Path
-) -> None:
+def test_jammed_replica_holds_up_no_other(stage: Stage, replica: Replica, central: FakeCentral, tmp_path: Path) -> None:
     """Each replica has its own queue: one that is not taken leaves the others alone."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("x")

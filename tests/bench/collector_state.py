@@ -1,0 +1,95 @@
+"""What the collector's state costs for a million entries: seconds a stage, and the peak of memory, beside their limits.
+
+    python -m tests.bench.collector_state [ENTRIES] [FOLDER]
+
+The walk and the hash pass are replaced by generators, so that only tables, records and report are measured.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from scanner.collector import body, state
+from scanner.collector.chain import Link
+from scanner.collector.entries import FILE, Found, Hashed
+from scanner.collector.spool import Spool
+from scanner.collector.statement import Clock, Job, Seen, build
+from scanner.collector.work import Work
+from scanner.signing import SigningKey
+
+WRITE_LIMIT, MEMORY_LIMIT = 5.0, 250
+"""Seconds for a million entries of state, and MiB of the whole process."""
+UUID = "00000000-0000-4000-8000-000000000000"
+
+Value = TypeVar("Value")
+
+
+def found(count: int) -> Iterator[Found]:
+    """Entries as a walk gives them: directory by directory, names in no order, sizes of all kinds."""
+    for number in range(count):
+        here = number * 7919 % 1000
+        path = b"photos/%04d/2019-%07d-%04d-some-name.jpg" % (number // 1000, number, here)
+        size = number * 2654435761 % (1 << 22)
+        yield Found(path, FILE, size, 1_573_000_000_000_000_000 + number, number, 0o100644, 1000, 1000, 2049, number)
+
+
+def hashed(one: Found) -> Hashed:
+    """A result that saw what the walk saw."""
+    digest = hashlib.sha512(one.path).digest()
+    rest = (one.size, one.mtime_ns, one.ctime_ns, one.mode, one.uid, one.gid, one.dev, one.ino)
+    return Hashed(one.path, digest[:32], digest[32:48], *rest)
+
+
+def timed(name: str, act: Callable[[], Value], limit: float | None = None) -> Value:
+    """Do `act` and print how long it took, and the process's peak of memory until then."""
+    since = time.perf_counter()
+    result = act()
+    seconds = time.perf_counter() - since
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    allowed = f"  (limit {limit:.1f} s)" if limit else ""
+    print(f"{name:<44}{seconds:7.2f} s   peak {peak:4d} MiB{allowed}")
+    return result
+
+
+def main() -> None:
+    """Print a line for each stage."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as name:
+        measure(Path(name), count)
+
+
+def measure(folder: Path, count: int) -> None:
+    """All stages of one run in `folder`."""
+    spool, work = Spool(folder), Work(folder)
+    spool.prepare()
+    limit = WRITE_LIMIT * count / 1_000_000
+    timed("(the generator alone)", lambda: sum(1 for _ in found(count)))
+    timed("walk into the tables", lambda: collections.deque(map(work.add, found(count)), 0), limit)
+    timed("order, largest first; hard links", work.plan)
+    timed("hash pass: files out, results in", lambda: collections.deque(map(work.put, map(hashed, work.files())), 0))
+    timed("rounds of hard links", lambda: [list(files) for files in work.rounds()])
+    entries, notes = timed("the next state, sorted by path", work.finish, limit)
+    with (folder / "body").open("w+b") as lines:
+        tally = timed("report: lines and digests", lambda: body.write(work.records(), entries + notes, lines, folder))
+        job = Job(UUID, UUID, UUID, "bench", b"/bench", "", "auto", False, None, folder)
+        engine = {"name": "hashlib", "wanted": "auto", "why": "bench", "tools": []}
+        statement = build(job, UUID, Link(1, None), Clock(), Seen(None, engine, tally), ())
+        key = SigningKey.create(folder / "key.pem")
+        lines.seek(0)
+        report = timed("report: signed, compressed, flushed", lambda: spool.put(statement, lines, key))
+    timed("state flushed and swapped", lambda: work.commit({"sequence": 1, "entries": entries, "file_system": None}))
+    assert state.read_last(folder) is not None
+    sizes = [path.stat().st_size / count for path in (folder / state.NAME, report.path)]
+    print(f"bytes an entry: state {sizes[0]:.0f}, report {sizes[1]:.0f}; memory limit {MEMORY_LIMIT} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Killed at any instant, the next run is right: a kill at every point where something becomes durable, and at random
+ones."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scanner.collector import delivery
+from scanner.collector.spool import read_envelope
+from scanner.report import read_statement
+from tests.scanner.collector.fake_central import FakeCentral, Replica
+from tests.scanner.collector.stage import Stage, clean_environment
+
+ENOUGH = 30
+"""The least number of points that the sweep must have passed to be one."""
+
+
+@pytest.fixture
+def replica(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> Replica:
+    """The tree as a replica of an enrolled server; pauses between tries are short."""
+    monkeypatch.setattr(delivery, "_FIRST_PAUSE", 0.05)
+    return stage.enrol(central)
+
+
+def check(stage: Stage, replica: Replica, central: FakeCentral, at: str) -> None:
+    """What must hold after any kill: the next run is complete and delivered, the chain whole, nothing half left."""
+    summary = stage.run()
+    assert summary.exit_code == 0, (at, summary.problems)
+    chain = replica.chain
+    assert [taken.statement.sequence for taken in chain] == list(range(1, len(chain) + 1)), at
+    assert [taken.statement.previous for taken in chain] == [None, *(taken.digest for taken in chain)][:-1], at
+    assert all(taken.statement.outcome == "complete" and taken.statement.break_ is None for taken in chain), at
+    assert len({taken.statement.run for taken in chain}) == len(chain) and not central.held, at
+    folder = stage.state / "replicas" / replica.replica
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"queue", "sent", "refused", "state.db"}, at
+    assert not list(stage.state.rglob("*.part")), at
+    spooled = stage.spool(replica).chain()
+    assert [read_statement(read_envelope(report.path).payload).sequence for report in spooled] == [
+        report.sequence for report in spooled
+    ]
+
+
+def test_sweep(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A kill at the n-th point, for every n until a run passes them all; after each kill the next run is right."""
+    stage.run()
+    for number in range(1, 500):
+        done = stage.call("run", "--workers", "1", BACKUP_SYNCER_FAIL=f"*:{number}:kill")
+        if done.code == 0:
+            break
+        assert done.code == -signal.SIGKILL, (number, done.err)
+        check(stage, replica, central, f"point {number}")
+    assert number > ENOUGH
+
+
+def test_sweep_of_failures(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A full disk at the n-th point: the program ends with 2, or goes on where it may; the next run is right."""
+    stage.run()
+    for number in range(1, 500, 3):
+        done = stage.call("run", "--workers", "1", BACKUP_SYNCER_FAIL=f"*:{number}:raise")
+        if done.code == 0 and "No space left" not in done.err:
+            break
+        assert done.code in (0, 2) and "Traceback" not in done.err, (number, done.err)
+        stage.run()
+        assert [taken.statement.sequence for taken in replica.chain] == list(range(1, len(replica.chain) + 1))
+    assert number > ENOUGH
+
+
+def test_random_moments(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A kill of the whole program at random moments, most of them between two points."""
+    chance = random.Random(7)
+    command = [sys.executable, "-m", "scanner.collector", "--config", str(stage.conf), "run", "--workers", "1"]
+    for number in range(12):
+        process = subprocess.Popen(
+            command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0.05, 0.5))
+        process.kill()
+        process.wait()
+        check(stage, replica, central, f"moment {number}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signal_ends_it_soon(stage: Stage, replica: Replica, central: FakeCentral, number: signal.Signals) -> None:
+    """SIGTERM, SIGINT and SIGHUP end a run within five seconds with exit code 2, without a worker or a half file
+    left."""
+    big = stage.tree / "big"
+    with big.open("wb") as file:
+        file.truncate(50 << 30)
+    command = [sys.executable, "-m", "scanner.collector", "--config", str(stage.conf), "run", "--engine", "hashlib"]
+    process = subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    since = time.monotonic()
+    process.send_signal(number)
+    _, words = process.communicate(timeout=10)
+    assert time.monotonic() - since < 5
+    assert process.returncode == 2 and f"ended by {number.name}" in words, words
+    assert children and not [pid for pid in children if alive(int(pid))]
+    big.unlink()
+    check(stage, replica, central, number.name)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if os.path.exists("/proc/self/stat") else True
+    except (FileNotFoundError, ProcessLookupError):
+        return False
