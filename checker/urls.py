@@ -8,6 +8,7 @@ from checker import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.overview_page, name="overview"),
+    path("healthz", views.health_check, name="health"),
     path("running/", views.running_fragment, name="running"),
     path("replicas/<uuid:uuid>/", views.replica_page, name="replica"),
     path("runs/<uuid:uuid>/", views.run_page, name="run"),

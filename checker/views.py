@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
-from checker import facts, overview, replica_history, run_story
+from checker import facts, health, overview, replica_history, run_story
 from checker.states import State, grace
 from scanner.access import PageRequest, page
 
@@ -80,3 +82,11 @@ def progress_fragment(request: PageRequest, uuid: UUID) -> HttpResponse:
     if course is not None and (course.over or stage != course.stage):
         return HttpResponseClientRefresh()
     return render(request, "checker/_course.html", {"course": course, "uuid": uuid})
+
+
+@require_safe
+@never_cache
+def health_check(_request: HttpRequest) -> JsonResponse:
+    """Whether database and tasks work: 200 when all do, else 503. For machines, so without a login."""
+    found = health.look()
+    return JsonResponse(found._asdict(), status=200 if all(found) else 503)

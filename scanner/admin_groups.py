@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from scanner.admin_acts import Act, ActsAdmin, Done, archive_acts
 from scanner.admin_lists import KeptAdmin, TabularInline
 from scanner.excludes import ExcludeError, parse
-from scanner.models import Group, Replica
+from scanner.models import Group, Replica, Server
 from scanner.templatetags.figures import every
 
 if TYPE_CHECKING:
@@ -99,6 +99,20 @@ class ReplicaInline(TabularInline):
     extra = 1
     can_delete = False
     show_change_link = True
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A plain choice of the servers in use: they are made and changed on their own pages."""
+        if db_field.name == "server":
+            kwargs["queryset"] = Server.objects.filter(Q(archived_at=None) | Q(replicas__isnull=False)).distinct()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Without the icons that open windows of related rows."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        for name in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
+            if field is not None and hasattr(field.widget, name):
+                setattr(field.widget, name, False)
+        return field
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Replica]:
         """Those in use."""

@@ -62,7 +62,9 @@ def open_page(browser: Browser, live_server: Any, transactional_db: None) -> Ite
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-        page.goto(path)
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.ok, answer.status
         return page
 
     yield open_as

@@ -1,4 +1,4 @@
-"""A small world for the pages: replicas in every state, from really signed reports; only ingest and proof are written by hand."""
+"""A small world for the pages, of really signed reports; only ingest and proof are written by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from checker.models import Proof
-from scanner.models import Progress, Replica, Run, Server
+from scanner.models import Progress, Replica, Run, Server, Version
+from scanner.records import Row
 from scanner.report import timestamp
 from tests.scanner import factories
 from tests.scanner.factories import Signer
@@ -32,9 +33,10 @@ def make_user(role: str = "viewer", **fields: Any) -> User:
 def run(replica: Replica, signer: Signer, files: int = 3, *, ago: timedelta = timedelta(), **fields: Any) -> Run:
     """The replica's next run, received `ago`."""
     end = time.time() - ago.total_seconds()
+    more: list[Row] = fields.pop("rows", [])
     rows = [factories.file_row(f"dir{at % 7}/file{at:05d}", b"x" * (at + 1)) for at in range(files)]
     fields = {"started_at": timestamp(end - 90), "finished_at": timestamp(end), "work_time_ns": 88_200_000_000} | fields
-    made = factories.accept(replica, signer, [*rows, *fields.pop("rows", [])], **fields)
+    made = factories.accept(replica, signer, [*rows, *more], **fields)
     Run.objects.filter(pk=made.pk).update(received_at=F("finished_at") + timedelta(seconds=2))
     made.refresh_from_db()
     return made
@@ -47,10 +49,18 @@ def ingest(made: Run, *, opened: int = 3, closed: int = 0) -> Run:
     return made
 
 
+def store(made: Run, rows: list[Row]) -> None:
+    """The run's entries as rows of history that begin with it."""
+    begun = {"replica": made.replica, "from_seq": made.sequence}
+    Version.objects.bulk_create([Version(**begun, **row._asdict()) for row in rows])
+
+
 def prove(made: Run, *, ok: bool = True, at: datetime | None = None) -> Proof:
     """The run's verification."""
     moment = at or timezone.now()
-    statements = [{"check": check, "ok": ok or check != "records", "text": f"The {check} is looked at."} for check in CHECKS]
+    statements = [
+        {"check": check, "ok": ok or check != "records", "text": f"The {check} is looked at."} for check in CHECKS
+    ]
     proof, _new = Proof.objects.update_or_create(
         run=made,
         defaults={

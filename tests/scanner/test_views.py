@@ -1,0 +1,184 @@
+"""The pages of a run's entries, without a browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from scanner.models import Note, Run
+from scanner.records import Row
+from tests.checker import stage
+from tests.scanner import factories
+from tests.scanner.factories import error_row, file_row, link_row, special_row
+
+pytestmark = pytest.mark.django_db
+
+EVIL = "evil\n\x1b[31m\u202egpj.exe"
+DEEP = "/".join(["d" * 250] * 15) + "/end"
+ROWS = [
+    file_row(" sp "),
+    file_row("2019/summer/big.raw", b"x" * 5000),
+    file_row("2019/summer/small.jpg", b"x"),
+    file_row("2019/winter.jpg", b"x" * 50),
+    file_row("<img src=x onerror=alert(1)>", b"xx"),
+    error_row("locked/secret", "EIO", "read"),
+    file_row(DEEP, b"xxx"),
+    file_row(EVIL, b"xxxx"),
+    link_row("latest", "2019/summer"),
+    special_row("run/ctl", "socket"),
+]
+
+
+@pytest.fixture
+def run() -> Run:
+    """A run with entries of every kind."""
+    server, key = stage.make_server("alpha")
+    made = stage.ingest(stage.run(factories.make_replica(server), key, 0, errors=0))
+    stage.store(made, ROWS)
+    return made
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    """A client that a viewer has logged in with."""
+    client.force_login(stage.make_user("viewer"))
+    return client
+
+
+def get(client: Client, path: str, **headers: str) -> str:
+    """The text of a page that must be there."""
+    response = client.get(path, headers=headers)
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def leaves(page: str) -> list[str]:
+    """The last parts of the paths in a list, as they are shown."""
+    return [
+        re.sub(r"<[^>]*>", "", found)
+        for found in re.findall(r'<span class="leaf">(.*?)</bdi></span>', page, flags=re.DOTALL)
+    ]
+
+
+def test_the_largest_files_stand_first(viewer: Client, run: Run) -> None:
+    """The list of entries begins with the largest; what has no size stands at its end."""
+    shown = leaves(get(viewer, f"/runs/{run.uuid}/entries/"))
+    assert shown[:3] == ["big.raw", "winter.jpg", "\\x20sp\\x20"]
+    assert set(shown[-3:]) == {"secret", "latest", "ctl"}
+
+
+def test_entries_are_sorted_by_path(viewer: Client, run: Run) -> None:
+    """The order by path is that of the report."""
+    page = get(viewer, f"/runs/{run.uuid}/entries/?order=path")
+    assert leaves(page)[1:3] == ["big.raw", "small.jpg"] and 'aria-sort="ascending"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("search=summer", ["big.raw", "small.jpg"]),
+        ("search=%25", []),
+        ("prefix=2019/&order=path", ["big.raw", "small.jpg", "winter.jpg"]),
+        ("type=error", ["secret"]),
+        ("type=link", ["latest"]),
+        ("type=special", ["ctl"]),
+        ("search=jpg&type=file&order=path", ["small.jpg", "winter.jpg"]),
+    ],
+)
+def test_entries_are_searched_and_filtered(viewer: Client, run: Run, query: str, found: list[str]) -> None:
+    """A part of the path, a prefix and a type find what they say; a wildcard of SQL is a character."""
+    assert leaves(get(viewer, f"/runs/{run.uuid}/entries/?{query}")) == found
+
+
+def test_an_error_is_explained(viewer: Client, run: Run) -> None:
+    """An error is shown by its name and in words."""
+    page = get(viewer, f"/runs/{run.uuid}/entries/?type=error")
+    assert "EIO" in page and "input/output error" in page and "reading" in page
+
+
+def test_names_are_shown_and_never_obeyed(viewer: Client, run: Run) -> None:
+    """HTML, escapes, line ends and directions in names come out as visible text, on every page that shows them."""
+    for page in (get(viewer, f"/runs/{run.uuid}/entries/"), get(viewer, f"/runs/{run.uuid}/tree/")):
+        assert "<img src=x" not in page and "\x1b" not in page and "\u202e" not in page
+        assert "&lt;img src=x onerror=alert(1)&gt;" in page
+        assert "\\u202e</span>gpj.exe" in page
+
+
+def test_a_long_path_is_folded_and_whole(viewer: Client, run: Run) -> None:
+    """A path of 3,700 characters is folded in the list and whole in its details."""
+    assert DEEP in get(viewer, f"/runs/{run.uuid}/entries/?search=end")
+
+
+def test_more_entries_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page follows page by a real link until all were there once; with htmx only the rows come."""
+    monkeypatch.setattr("scanner.views.PAGE", 3)
+    for order in ("-size", "path"):
+        address, seen = f"/runs/{run.uuid}/entries/?order={order}", []
+        while address:
+            page = get(viewer, address)
+            seen += leaves(page)
+            found = re.search(r'class="more">.*?href="([^"]+)" hx-get="([^"]+)"', page)
+            if found:
+                assert found[1] == found[2]
+            address = f"/runs/{run.uuid}/entries/{found[1]}".replace("&amp;", "&") if found else ""
+        assert len(seen) == len(ROWS)
+    rows = get(viewer, f"/runs/{run.uuid}/entries/", **{"HX-Request": "true"})
+    assert "<html" not in rows and len(leaves(rows)) == 3
+
+
+@pytest.mark.parametrize("page", ["entries", "tree", "notes"])
+def test_a_key_of_a_page_that_nobody_gave_is_not_found(viewer: Client, run: Run, page: str) -> None:
+    """A made-up key of a page is answered 404, not with an error."""
+    assert viewer.get(f"/runs/{run.uuid}/{page}/?after=rubbish").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["order=sideways", "type=dragon", "search=%00", "prefix=%ff", "search=\\", "below=%00/"]
+)
+def test_what_an_address_cannot_mean_is_ignored(viewer: Client, run: Run, query: str) -> None:
+    """Nonsense in an address leads to a page all the same."""
+    get(viewer, f"/runs/{run.uuid}/entries/?{query}")
+    get(viewer, f"/runs/{run.uuid}/tree/?{query}")
+
+
+def test_the_tree_shows_one_level(viewer: Client, run: Run) -> None:
+    """A level has its directories and its files, and the way back to the root."""
+    page = get(viewer, f"/runs/{run.uuid}/tree/")
+    assert "?below=2019%2F" in page and "winter.jpg" not in page
+    page = get(viewer, f"/runs/{run.uuid}/tree/?below=2019/")
+    assert leaves(page) == ["winter.jpg"] and "?below=2019%2Fsummer%2F" in page
+    page = get(viewer, f"/runs/{run.uuid}/tree/?below=2019/summer")
+    assert leaves(page) == ["big.raw", "small.jpg"] and "?prefix=2019%2Fsummer%2F" in page
+    assert "nothing here" in get(viewer, f"/runs/{run.uuid}/tree/?below=nowhere")
+
+
+def test_directories_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level with more than a page goes on where it stopped."""
+    monkeypatch.setattr("scanner.views.PAGE", 4)
+    page = get(viewer, f"/runs/{run.uuid}/tree/")
+    found = re.search(r'class="more">.*?href="([^"]+)"', page)
+    assert found is not None
+    assert "latest" in get(viewer, f"/runs/{run.uuid}/tree/{found[1].replace('&amp;', '&')}")
+
+
+def test_notes_are_told(viewer: Client, run: Run) -> None:
+    """What happened in a run is told in words; a run without notes says that, too."""
+    assert "Nothing out of the ordinary" in get(viewer, f"/runs/{run.uuid}/notes/")
+    Note.objects.create(run=run, note="vanished", path=EVIL, detail="")
+    page = get(viewer, f"/runs/{run.uuid}/notes/")
+    assert "gone between the walk and the read" in page and "\u202e" not in page
+
+
+def test_a_state_is_that_of_its_run(viewer: Client, run: Run) -> None:
+    """What a later run ended is still there on the page of the earlier one."""
+    run.replica.versions.filter(path="2019/winter.jpg").update(until_seq=2)
+    assert "winter.jpg" in leaves(get(viewer, f"/runs/{run.uuid}/entries/"))
+
+
+def test_a_file_of_an_unsigned_import_has_digests_alone(viewer: Client, run: Run) -> None:
+    """Sizes and times that nobody knows are shown as unknown."""
+    stage.store(run, [Row("old", 1, sha256=b"a" * 32, md5=b"b" * 16)])
+    page = get(viewer, f"/runs/{run.uuid}/entries/?search=old")
+    assert "61" * 32 in page and "1970" not in page
