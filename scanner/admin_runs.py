@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from scanner.admin_acts import Act, ActsAdmin, Done
+from scanner import store
+from scanner.admin_acts import Act, ActsAdmin, Done, Refused
 from scanner.admin_lists import ReadOnlyAdmin
 from scanner.models import Equivocation, Run
 from scanner.templatetags.figures import brief_size, lasted, number
@@ -43,6 +44,12 @@ def _acknowledge(_request: HttpRequest, run: Run, _reason: str) -> Done:
     return Done(gettext("The break in the chain is acknowledged."))
 
 
+def _take_up(_request: HttpRequest, run: Run, _reason: str) -> Done:
+    if not store.take_up(run):
+        raise Refused(gettext("Only the newest run of a replica can be taken up again."))
+    return Done(gettext("The run waits for ingest again; its turn comes within a minute."))
+
+
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin, ActsAdmin):
     """All runs, newest first."""
@@ -70,6 +77,17 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
             ),
             _acknowledge,
             applies=lambda run: bool(run.break_reason) and run.break_acknowledged_at is None,
+            needs_reason=True,
+        ),
+        Act(
+            "take-up",
+            _("Take up again"),
+            _(
+                "The report was set aside because it could not be taken in. It is tried again, three times. Only the "
+                "newest run of a replica can be taken up: history has gone on over older ones."
+            ),
+            _take_up,
+            applies=lambda run: run.state == Run.State.SET_ASIDE,
             needs_reason=True,
         ),
     )
