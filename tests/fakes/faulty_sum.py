@@ -26,7 +26,7 @@ def stdin() -> int:
         data += piece
         if not piece or fault == "partial":
             break
-    hexadecimal = hashlib.new(algorithm, data).hexdigest()
+    hexadecimal = hashlib.new(algorithm, data).hexdigest()[:: -1 if fault == "wrong" else 1]
     sys.stdout.write(f"{hexadecimal.upper() if fault == 'upper' else hexadecimal}  -\n")
     return 0
 

@@ -1,10 +1,11 @@
-"""digest(1) of illumos: `sha256 (NAME) = HEX` with -v; without it the bare digest for one file, `(NAME) = HEX` for more.
+"""digest(1) of illumos: `sha256 (NAME) = HEX` with -v; else the bare digest for one file, `(NAME) = HEX` for more.
 
 It knows no `-`, ends in 2 after a file it could not open, in 1 after one it could not read, and the last error wins.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -28,7 +29,7 @@ def main() -> int:
             code = 2
             continue
         try:
-            for piece in iter(lambda: os.read(descriptor, 65536), b""):
+            for piece in iter(functools.partial(os.read, descriptor, 65536), b""):
                 digest.update(piece)
         except OSError:
             sys.stderr.write("digest: error reading file\ndigest: crypto operation failed\n")

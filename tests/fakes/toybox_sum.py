@@ -6,6 +6,7 @@ No -z, nothing escaped; a directory is hashed as nothing at all.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -32,7 +33,7 @@ def main() -> int:
             code = 1
             continue
         with contextlib.suppress(OSError):
-            for piece in iter(lambda: os.read(descriptor, 4096), b""):
+            for piece in iter(functools.partial(os.read, descriptor, 4096), b""):
                 digest.update(piece)
         sys.stdout.buffer.write(digest.hexdigest().encode() + b"  " + path + b"\n")
     return code

@@ -51,7 +51,7 @@ class NativeEngine(Engine):
     def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[Tuple[int, Answer]]:
         """The answer for each file; those that can share a call first."""
         operands = [_Operand(index, found, os.path.join(root.path, found.path)) for index, found in enumerate(files)]
-        clean = [operand for operand in operands if self._shares(operand)]
+        clean = [operand for operand in operands if self._shares(operand) and _stands(root, operand.found)]
         most = min(tool.profile.max_files for tool in self._tools)
         left = set(range(len(files)))
         for part in running.groups([operand.path for operand in clean], most):
@@ -88,8 +88,11 @@ class NativeEngine(Engine):
         records: Records = {}
         with contextlib.ExitStack() as stack:
             caches = [cache for operand in operands for cache in _cache(stack, root, operand.found)]
+            asked = [operand.path for operand in operands]
             for tool in self._tools:
-                records.update(_ask(tool, [operand.path for operand in operands], seconds, meter))
+                answered = _ask(tool, asked, seconds, meter)
+                asked = [path for path in asked if all(path in digests for digests in answered.values())]
+                records.update(answered)
                 meter.alive()
             for cache in caches:
                 cache.release_all()
@@ -105,9 +108,9 @@ class NativeEngine(Engine):
             tasks = [_start(stack, tool, opened, first=not number) for number, tool in enumerate(self._tools)]
             outputs = _follow(tasks, meter, cache)
             count = min(task.offset() for task in tasks)
-        if count < opened.size:
-            os.pread(opened.descriptor, 1 << 16, count)  # what stopped the tool stops this read, and has a name
-            return Reading(b"", b"", count)
+        beyond = os.pread(opened.descriptor, 1 << 16, count)  # what stopped a tool stops this read, and has a name
+        if count < opened.size or beyond:
+            return Reading(b"", b"", count if count < opened.size else count + len(beyond))
         digests: Dict[str, bytes] = {}
         for task, output in zip(tasks, outputs):
             digests.update(zip(task.tool.profile.algorithms, running.parse_stdin(output, task.tool.profile) or []))

@@ -20,7 +20,9 @@ MOUNTINFO = rb"""22 27 0:20 / /proc rw,relatime shared:5 - proc proc rw
 garbage
 """
 
-MNTTAB = b"rpool/ROOT/omnios\t/\tzfs\trw,devices,dev=4410002\t1700000000\nswap\t/tmp\ttmpfs\txattr,dev=8580003\t1700000001\n"
+MNTTAB = (
+    b"rpool/ROOT/omnios\t/\tzfs\trw,devices,dev=4410002\t1700000000\nswap\t/tmp\ttmpfs\txattr,dev=8580003\t1700000001\n"
+)
 
 MACOS = b"""/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
 /dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse, protect, root data)
@@ -28,7 +30,7 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
 /dev/disk5s1 on /Volumes/My (odd) Disk (hfs, local, nodev)
 """
 
-FREEBSD = b"""/dev/ada0p2 on / (ufs, local, journaled soft-updates, writes: sync 12 async 34, reads: sync 5 async 6, fsid 9c8b7a6d5e4f3210)
+FREEBSD = b"""/dev/ada0p2 on / (ufs, local, journaled soft-updates, writes: sync 12 async 34, fsid 9c8b7a6d5e4f3210)
 zroot/data on /data (zfs, local, noatime, nfsv4acls, fsid aabbccddde112233)
 devfs on /dev (devfs)
 """

@@ -78,7 +78,14 @@ def test_links_are_told_not_followed(tmp_path: Path) -> None:
     """A symbolic link is told with its target's bytes, whether that is a file, a directory, a loop or nothing."""
     (tmp_path / "dir").mkdir()
     (tmp_path / "dir/file").touch()
-    targets = {b"to-file": b"dir/file", b"to-dir": b"dir", b"loop": b"loop", b"up": b"..", b"odd": b"\xff\n", b"dangling": b"/no"}
+    targets = {
+        b"to-file": b"dir/file",
+        b"to-dir": b"dir",
+        b"loop": b"loop",
+        b"up": b"..",
+        b"odd": b"\xff\n",
+        b"dangling": b"/no",
+    }
     for name, target in targets.items():
         os.symlink(target, os.path.join(os.fsencode(tmp_path), name))
     found = seen(tmp_path)
@@ -218,7 +225,7 @@ def test_replaced_directory_is_walked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: None, "root missing"),
+        (lambda _: None, "root missing"),
         (lambda path: path.touch(), "root is not a directory"),
         (lambda path: path.symlink_to(path), "root unreadable"),
     ],
@@ -267,7 +274,9 @@ def test_mounts_below_are_told(tmp_path: Path) -> None:
     (tmp_path / "dir/file").touch()
     (tmp_path / "file").touch()
     script = [sys.executable, "-c", MOUNTS, str(tmp_path)]
-    output = subprocess.run([*command, *script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    output = subprocess.run(
+        [*command, *script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
     staying, crossing = output.stdout.splitlines()
     inside = [(b"dir/file", FILE, None)]
     mounts = [(name, SPECIAL, b"mount") for name in (b"bind", b"file", b"tmp fs")]
