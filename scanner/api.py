@@ -11,13 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
-from ninja.parser import Parser
+from ninja.errors import HttpError
 from ninja.security import HttpBearer
 
 from scanner import answers, central, enrolment, openapi, progress, quotas
 from scanner.models import Replica, Run, Server
-from scanner.records import RecordError, decode_json
 from scanner.refusals import Busy, Malformed, Refusal, Unauthorised
 from scanner.upload import upload
 from scanner.wire import read_small
@@ -33,17 +31,6 @@ class Bearer(HttpBearer):
         return enrolment.authenticate(token)
 
 
-class StrictParser(Parser):
-    """JSON without what has two meanings, and no more of it than a small request has."""
-
-    def parse_body(self, request: HttpRequest) -> Any:
-        """The JSON value of the body. Raises a Refusal."""
-        try:
-            return decode_json(read_small(request))
-        except RecordError as error:
-            raise Malformed(f"The body is {error}.") from error
-
-
 api = NinjaAPI(
     title="backup_syncer",
     version="1",
@@ -52,7 +39,6 @@ api = NinjaAPI(
     openapi_url="openapi.json",
     docs_decorator=require_safe,
     auth=Bearer(),
-    parser=StrictParser(),
 )
 
 
@@ -64,18 +50,10 @@ def refuse(_: HttpRequest, refused: Refusal) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def refuse_early(_: HttpRequest, error: HttpError) -> HttpResponse:
-    """What the framework refuses by itself: a call without a token, or a body that is not read."""
+    """What the framework refuses by itself: a call without a token."""
     if error.status_code == 401:
         return answers.refusal(Unauthorised("A bearer token is needed."))
     return answers.refusal(Malformed("The request cannot be read."))
-
-
-@api.exception_handler(ValidationError)
-def refuse_members(_: HttpRequest, error: ValidationError) -> HttpResponse:
-    """A body whose members are not those of the API: named by place and kind, never repeated."""
-    first = error.errors[0]
-    place = ".".join(str(part) for part in first["loc"][2:]) or "body"
-    return answers.refusal(Malformed(f"{place}: {first['msg']}."[:300]))
 
 
 @api.exception_handler(OperationalError)
@@ -130,9 +108,9 @@ def replicas(request: HttpRequest) -> HttpResponse:
 
 
 @api.post("/progress", response={204: None}, openapi_extra=openapi.PROGRESS)
-def tell(request: HttpRequest, message: progress.Message) -> HttpResponse:
+def tell(request: HttpRequest) -> HttpResponse:
     """Say how far a run is. Nothing rests on it."""
-    progress.note(_caller(request), message)
+    progress.note(_caller(request), progress.read(read_small(request)))
     return HttpResponse(status=204)
 
 

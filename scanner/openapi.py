@@ -6,6 +6,7 @@ from typing import Any
 
 from scanner import refusals
 from scanner.answers import ENVELOPE_TYPE
+from scanner.progress import Message
 from scanner.upload import REPORT_TYPE
 
 _REFUSAL = {
@@ -85,7 +86,10 @@ ENROLMENT = {
 }
 TOKEN = {"responses": _answers({201: "A fresh bearer token."}, refusals.Unauthorised)}
 REPLICAS = {"responses": _answers({200: "The replicas of the calling server."}, refusals.Unauthorised)}
-PROGRESS = {"responses": _answers({}, refusals.Unauthorised, refusals.Forbidden)}
+PROGRESS = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": Message.model_json_schema()}}},
+    "responses": _answers({}, refusals.Unauthorised, refusals.Forbidden),
+}
 REPORT = {
     "parameters": [
         _header("Content-Digest", "SHA-256 of the body as sent (RFC 9530)", pattern="^sha-256=:[A-Za-z0-9+/]{43}=:$"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from django.utils import timezone
-from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.models import Progress, Replica, Run, Server
+from scanner.records import RecordError, decode_json
 from scanner.refusals import Forbidden, Malformed
 from scanner.report import ReportError, read_timestamp
 
@@ -17,7 +17,7 @@ _TIME = r"^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z
 _MOST = 2**63 - 1
 
 
-class Message(Schema):
+class Message(BaseModel):
     """What a collector says of its run."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -31,6 +31,18 @@ class Message(Schema):
     bytes_done: int = Field(ge=0, le=_MOST)
     bytes_total: int = Field(ge=0, le=_MOST)
     current: str = Field(max_length=16384, pattern=r"^[^\x00]*$")
+
+
+def read(body: bytes) -> Message:
+    """The message in a request's body; Malformed names the first member that is wrong, and never repeats it."""
+    try:
+        return Message.model_validate(decode_json(body))
+    except RecordError as error:
+        raise Malformed(f"The body is {error}.") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        raise Malformed(f"{place}: {first['msg']}."[:300]) from error
 
 
 def note(server: Server, message: Message) -> None:

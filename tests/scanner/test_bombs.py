@@ -52,7 +52,7 @@ def _chain_goes_on(replica: Replica, signer: Signer) -> Iterator[None]:
     assert make.accept(replica, signer, [make.file_row("honest")]).state == Run.State.RECEIVED
 
 
-def test_gzip_cut_at_every_byte(replica: Replica, signer: Signer, bearer: str) -> None:
+def test_gzip_cut_short(replica: Replica, signer: Signer, bearer: str) -> None:
     """A report that ends too early is refused wherever it ends; only a cut behind the envelope takes a place."""
     whole = make.make_report(replica, signer, [make.file_row("a"), make.file_row("b")]).gzip
     for length in range(0, len(whole), 7):
