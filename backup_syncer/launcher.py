@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -67,23 +68,35 @@ class System:
         self.progress.say(f"the web server answers at {self.url}")
         return said
 
-    def manage(self, *command: str) -> dict[str, Any]:
+    def manage(self, *command: str, meanwhile: Callable[[], None] | None = None) -> dict[str, Any]:
         """Run one of our commands as the service user; it answers with one JSON object on its last line."""
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-m", "backup_syncer", *command],
             cwd="/",
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             **dropped(self.user),
-        )
-        if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise StepFailed(f"{command[0]}: {said[-1] if said else f'exit code {done.returncode}'}")
-        answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        ) as process:
+            try:
+                out, err = _communicate(process, meanwhile)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            raise StepFailed(f"{command[0]}: {self._reason(command[0], err or out, process.returncode)}")
+        answer: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
         return answer
+
+    def _reason(self, name: str, said: str, code: int) -> str:
+        """The line that names the error; a database adds lines below it. All of it goes into the logs."""
+        if self.logs is not None:
+            (self.logs / f"{name}.log").write_text(said, encoding="utf-8")
+        lines = [line for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
+        named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Configured|Interrupt)\b", line)]
+        return (named or lines)[-1]
 
     def tick(self) -> None:
         """Look after the children once; replace what ended or hangs."""
@@ -181,6 +194,16 @@ class System:
 
     def _has_database(self) -> bool:
         return bool(os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"))
+
+
+def _communicate(process: subprocess.Popen[str], meanwhile: Callable[[], None] | None) -> tuple[str, str]:
+    """All that it says, when it has ended."""
+    while True:
+        try:
+            return process.communicate(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            if meanwhile is not None:
+                meanwhile()
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

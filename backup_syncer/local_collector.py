@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backup_syncer.errors import StepFailed
@@ -23,10 +24,13 @@ state = {state}
 
 
 class LocalCollector:
-    """A collector with its configuration and state in `folder`, which belongs to the present user."""
+    """A collector with its configuration and state in `folder`, which belongs to the present user.
 
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder, self.url = folder, url
+    While it works, `meanwhile` is called several times a second: the system that it reports to has to be looked after.
+    """
+
+    def __init__(self, folder: Path, url: str, meanwhile: Callable[[], None]) -> None:
+        self.folder, self.url, self.meanwhile = folder, url, meanwhile
         self.config = folder / "collector.conf"
 
     def prepare(self) -> None:
@@ -55,10 +59,13 @@ class LocalCollector:
         command = [*_program(), "--config", str(self.config), *arguments]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         try:
-            return process.wait()
-        except KeyboardInterrupt:
-            _end(process)
-            raise
+            while process.poll() is None:
+                self.meanwhile()
+                time.sleep(0.2)
+        finally:
+            if process.poll() is None:
+                _end(process)
+        return process.returncode
 
 
 def _program() -> Sequence[str]:

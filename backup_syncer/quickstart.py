@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from backup_syncer.errors import NotStarted
 from backup_syncer.launcher import System, interruptible
 from backup_syncer.listener import listen
 from backup_syncer.local_collector import LocalCollector
@@ -16,7 +17,7 @@ from backup_syncer.quickstart_options import parser, readable
 from backup_syncer.sample import make_sample
 from scanner import paths
 
-PROVEN, NOT_PROVEN, NOT_DONE = 0, 1, 2
+PROVEN, NOT_PROVEN = 0, 1
 
 
 def quickstart(arguments: Sequence[str]) -> int:
@@ -28,18 +29,20 @@ def quickstart(arguments: Sequence[str]) -> int:
     listener = listen("127.0.0.1", options.port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     system = System(state, url, listener, state / "log", Progress())
+    outcome: dict[str, Any] | None = None
     try:
         told = system.start()
         outcome = _road(system, root or os.fsencode(make_sample(state / "sample")))
-        _tell(system, told, outcome)
+        _tell(system, told, outcome, options.once)
         while not options.once:
             system.tick()
             time.sleep(0.5)
-        return PROVEN if outcome["proven"] else NOT_PROVEN
-    except KeyboardInterrupt:
-        return NOT_DONE if options.once else PROVEN
+    except KeyboardInterrupt as interrupt:
+        if outcome is None:
+            raise NotStarted("interrupted before the run was proven") from interrupt
     finally:
         system.stop()
+    return PROVEN if outcome["proven"] else NOT_PROVEN
 
 
 def _road(system: System, root: bytes) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def _road(system: System, root: bytes) -> dict[str, Any]:
     known = json.loads(marker.read_text(encoding="utf-8"))["server"] if marker.exists() else None
     first = system.manage("quickstart_replica", paths.encode(root), *(["--server", known] if known else []))
     marker.write_text(json.dumps({"server": first["server"]}) + "\n", encoding="utf-8")
-    collector = LocalCollector(system.state / "collector" / first["server"], system.url)
+    collector = LocalCollector(system.state / "collector" / first["server"], system.url, meanwhile=system.tick)
     collector.prepare()
     if first["token"]:
         collector.enroll(first["token"])
@@ -56,12 +59,12 @@ def _road(system: System, root: bytes) -> dict[str, Any]:
     system.progress.say(f"hashing {os.fsdecode(root)!r}")
     collector.run(first["replica"])
     system.progress.say("the signed report is delivered; waiting for ingest and proof")
-    outcome = system.manage("await_proof", first["replica"], "--after", str(first["sequence"]))
+    outcome = system.manage("await_proof", first["replica"], "--after", str(first["sequence"]), meanwhile=system.tick)
     system.progress.say(f"the run is {outcome['said']}")
     return outcome
 
 
-def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any]) -> None:
+def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any], once: bool) -> None:
     """What the person needs to go on, on stdout."""
     if "run" in outcome:
         verdict = "PROVEN" if outcome["proven"] else "NOT PROVEN"
@@ -72,4 +75,5 @@ def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any]) -> None
         result(f"No run: {outcome['said']}")
     if told["password"]:
         result(f"Login: {told['administrator']}   Password: {told['password']}   (shown this once)")
-    result("Ctrl-C stops everything.")
+    if not once:
+        result("Ctrl-C stops everything.")
