@@ -77,7 +77,8 @@ def redeem(line: bytes) -> Enrolment:
     if token is None or said["central"] != central.key().keyid:
         raise Unauthorised(BAD_TOKEN)
     with transaction.atomic():
-        if _tokens(said).filter(used_at=None).update(used_at=timezone.now()):
+        # Conditions on the row alone, no join: whoever waited for its lock must see it as it is then.
+        if EnrolmentToken.objects.filter(pk=token.pk, used_at=None).update(used_at=timezone.now()):
             key = _register(token, public)
         else:
             key = _registered(token, public)
