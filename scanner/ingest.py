@@ -89,8 +89,9 @@ def _next(replica_id: int) -> bool:
         if run.attempts < TRIES:
             raise
     else:
-        run.refresh_from_db()
-        run_ingested.send(sender=Run, run=run)
+        with edge():
+            run.refresh_from_db()
+            run_ingested.send(sender=Run, run=run)
     return True
 
 

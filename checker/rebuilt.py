@@ -1,0 +1,158 @@
+"""The records of a run, written again from the rows and held against what was signed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from django.utils.translation import gettext_noop as _
+
+from checker.verdict import Check
+from scanner import inbox, old_form, queries
+from scanner.lines import BatchTally
+from scanner.models import Replica, Run
+from scanner.records import BLOCKS, RecordError, Records
+from scanner.report import ReportError, Statement
+from scanner.tally import RecordsDigest
+from scanner.unpack import BodyError
+
+BATCH = 4096
+"""Lines that are checked together."""
+SHOWN = 10
+"""Paths that are named at most."""
+
+
+class Difference(NamedTuple):
+    """The first slice of the records that is not what was signed. Blocks count from 1."""
+
+    block: int
+    first_path: str
+    last_path: str
+
+
+def signed(run: Run, statement: Statement) -> list[Check]:
+    """Whether the rows of a complete run come to exactly what its statement says."""
+    tally = BatchTally(statement.records.total)
+    try:
+        for text in _texts(queries.record_lines(run)):
+            tally.add_text(text)
+        found: Records | None = tally.digest.finish()
+    except RecordError:
+        found = None
+    if found != statement.records:
+        return [_differs(run, statement.records)]
+    holds = _("The %(count)d lines written again from the rows are, to the last byte, those that were signed.")
+    return [Check("records", True, holds, {"count": found.total}), _counts(tally, statement)]
+
+
+def unsigned(run: Run) -> list[Check]:
+    """Whether the rows of an unsigned import come to what its kept file says."""
+    digest = RecordsDigest(run.records_count)
+    for line in queries.record_lines(run):
+        digest.add(line)
+    kept = RecordsDigest(run.records_count)
+    try:
+        for line in old_form.lines(run):
+            kept.add(line)
+    except (old_form.OldFormError, BodyError, OSError) as error:
+        return [Check("records", False, _("The kept file cannot be read: %(reason)s."), {"reason": str(error)})]
+    there = kept.finish()
+    if digest.finish() != there or there.sha3_512 != bytes(run.records_digest).hex():
+        return [_differs(run, there)]
+    return [Check("records", True, _("The rows are those of the kept file."))]
+
+
+def _texts(lines: Iterator[bytes]) -> Iterator[bytes]:
+    while batch := list(islice(lines, BATCH)):
+        yield b"".join(batch)
+
+
+def _counts(tally: BatchTally, statement: Statement) -> Check:
+    found = (tally.files, tally.size, tally.errors, tally.content.hexdigest())
+    said = (statement.files, statement.bytes_, statement.errors, statement.content)
+    values = {"files": tally.files, "bytes": tally.size, "errors": tally.errors}
+    if found != said:
+        message = _(
+            "The lines come to %(files)d files, %(bytes)d bytes, %(errors)d errors; the statement says otherwise."
+        )
+        return Check("counts", False, message, values)
+    return Check("counts", True, _("%(files)d files, %(bytes)d bytes and %(errors)d errors, as signed."), values)
+
+
+def _differs(run: Run, records: Records) -> Check:
+    """Where the rows are not what was signed: the first block that differs, and the paths, while the upload is kept."""
+    found = locate(queries.record_lines(run), records)
+    values: dict[str, object] = found._asdict() if found else {"block": len(records.blocks)}
+    values |= {"blocks": len(records.blocks)}
+    message = _("The rows are not what was signed. Block %(block)d of %(blocks)d differs first.")
+    if found and found.first_path:
+        message = _(
+            "The rows are not what was signed. Block %(block)d of %(blocks)d differs first: "
+            "from %(first_path)s to %(last_path)s."
+        )
+    try:
+        paths = list(islice(differing(queries.record_lines(run), _original(run)), SHOWN + 1))
+    except (old_form.OldFormError, BodyError, ReportError, OSError):
+        return Check("records", False, message, values)
+    more = " …" if len(paths) > SHOWN else ""
+    values["paths"] = ", ".join(map(shown, paths[:SHOWN])) + more
+    return Check("records", False, f"{message} " + _("Paths that differ: %(paths)s."), values)
+
+
+def _original(run: Run) -> Iterator[bytes]:
+    if run.replica.origin == Replica.Origin.UNSIGNED:
+        return old_form.lines(run)
+    return inbox.lines_below_envelope(run)
+
+
+def locate(lines: Iterator[bytes], records: Records) -> Difference | None:
+    """The first block of `lines` that is not that of `records`, with the paths that it holds now; None for no lines.
+
+    Where the lines end before the signed ones do, the block is the first that is not whole.
+    """
+    size, block = max(1, -(-records.total // BLOCKS)), 0
+    while batch := list(islice(lines, size)):
+        block += 1
+        here = hashlib.sha256(b"".join(batch)).hexdigest()
+        if block > len(records.blocks) or here != records.blocks[block - 1]:
+            return Difference(block, shown(_path(batch[0])), shown(_path(batch[-1])))
+    return Difference(block + 1, "", "") if block < len(records.blocks) else None
+
+
+def differing(here: Iterator[bytes], there: Iterator[bytes]) -> Iterator[str]:
+    """Paths of which the lines differ between two bodies, in order: of entries, then of notes."""
+    one, other, last = next(here, b""), next(there, b""), ""
+    while one or other:
+        if one == other:
+            one, other = next(here, b""), next(there, b"")
+            continue
+        ours, theirs = _place(one), _place(other)
+        path = min(ours, theirs)[1]
+        if path != last:
+            yield path
+            last = path
+        if ours <= theirs:
+            one = next(here, b"")
+        if theirs <= ours:
+            other = next(there, b"")
+
+
+def _place(line: bytes) -> tuple[int, str, str]:
+    """Where a line stands in a body: entries before notes, by path; the end is behind all."""
+    if not line:
+        return (2, "", "")
+    members = json.loads(line)
+    return (int("note" in members), str(members["path"]), str(members.get("note", "")))
+
+
+def _path(line: bytes) -> str:
+    return str(json.loads(line)["path"])
+
+
+def shown(path: str) -> str:
+    """A path as it may be printed: what could be a control character is escaped, a long one cut."""
+    safe = "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in path)
+    return safe if len(safe) <= 200 else safe[:200] + "…"

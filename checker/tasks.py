@@ -1,0 +1,90 @@
+"""What the task cluster does for checker: newest runs are verified when they are taken in, older ones in rotation."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from checker import queries
+from checker.models import Proof
+from checker.verify import verify
+from scanner import inbox
+from scanner.models import Replica, Run
+from scanner.signals import run_ingested
+from scanner.tasks import UNSAVED, schedule
+
+SWEEP_SECONDS = 50.0
+"""A sweep begins nothing new after that: the next one comes each minute."""
+ROTATION_MINUTES = 10
+
+
+def wake(run: Run, **_: Any) -> None:
+    """Receiver of `run_ingested`: have the run verified."""
+    async_task("checker.tasks.verify_run", run.pk, q_options=UNSAVED)
+
+
+def verify_run(run_id: int) -> bool:
+    """Verify one run, and return whether it is proven."""
+    return verify(_runs().get(pk=run_id)).ok
+
+
+def verify_new() -> int:
+    """Each minute: verify what was taken in and never verified, the newest first. Returns how many."""
+    until, done = time.monotonic() + SWEEP_SECONDS, 0
+    for run in _provable().filter(proof=None).order_by("-ingested_at")[:1000]:
+        if time.monotonic() > until:
+            break
+        verify(run)
+        done += 1
+    return done
+
+
+def rotate() -> int:
+    """Verify again what was not looked at for longest, while the hour's time lasts. Returns how many."""
+    begun, done = time.monotonic(), 0
+    left = (settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent()) * ROTATION_MINUTES / 60
+    for run in _provable().exclude(proof=None).order_by(F("proof__checked_at"))[:10_000]:
+        if time.monotonic() - begun > left:
+            break
+        verify(run)
+        done += 1
+    return done
+
+
+def forget_uploads() -> int:
+    """Delete uploaded bytes of runs that were proven from the rows long enough ago. Returns how many."""
+    before = timezone.now() - timedelta(days=settings.BACKUP_SYNCER_KEEP_UPLOADED_DAYS)
+    proven = Proof.objects.filter(ok=True, proven_at__lte=before, run__ingested_at__lte=before)
+    kept = _provable().filter(proof__in=proven).exclude(upload="")
+    done = 0
+    for run in kept.iterator(chunk_size=100):
+        inbox.delete(run)
+        done += 1
+    return done
+
+
+def _runs() -> QuerySet[Run]:
+    return Run.objects.select_related("replica__server", "replica__group", "key")
+
+
+def _provable() -> QuerySet[Run]:
+    """Runs in the history of a replica whose reports are signed."""
+    return _runs().filter(state=Run.State.INGESTED, replica__origin=Replica.Origin.COLLECTOR)
+
+
+def make_schedules(**_: Any) -> None:
+    """Receiver of `post_migrate`: the schedules of this module."""
+    schedule("Verification of new runs", "checker.tasks.verify_new", 1)
+    schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)
+    schedule("Removal of proven uploads", "checker.tasks.forget_uploads", 60)
+
+
+def connect() -> None:
+    """Hear of runs that are taken in."""
+    run_ingested.connect(wake, dispatch_uid="checker.tasks.wake")
