@@ -49,8 +49,8 @@ class System:
         self.deaths = 0
         self.lock: IO[bytes] | None = None
 
-    def start(self) -> dict[str, Any]:
-        """Bring all of it up; what the set-up of the site said comes back (see the command `setup_site`)."""
+    def start(self, *setup: str) -> dict[str, Any]:
+        """Bring all of it up. `setup` are options of the command `setup_site`, whose answer comes back."""
         self._lock()
         left = stop_left_over(self.state)
         if left:
@@ -60,7 +60,7 @@ class System:
         if self.database is not None:
             self.database.start()
             self.progress.say("PostgreSQL answers")
-        said = self.manage("setup_site")
+        said = self.manage("setup_site", *setup)
         self.progress.say("database and static files are set up")
         self.web.start()
         self.cluster.start()

@@ -74,6 +74,6 @@ def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any], once: b
     else:
         result(f"No run: {outcome['said']}")
     if told["password"]:
-        result(f"Login: {told['administrator']}   Password: {told['password']}   (shown this once)")
+        result(f"Login: {told['name']}   Password: {told['password']}   (shown this once)")
     if not once:
         result("Ctrl-C stops everything.")

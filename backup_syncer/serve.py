@@ -35,9 +35,8 @@ def serve(arguments: Sequence[str]) -> int:
     url = os.environ.get("BACKUP_SYNCER_PUBLIC_URL", "") or f"http://127.0.0.1:{listener.getsockname()[1]}"
     system = System(Path(os.path.abspath(options.state)), url, listener, None, Progress())
     try:
-        told = system.start()
-        if told["password"]:
-            complain(f"made {told['administrator']} with password {told['password']}; it is shown this once")
+        if not system.start("--no-administrator")["administrators"]:
+            complain("nobody can log in yet: backup-syncer createsuperuser")
         while True:
             system.tick()
             time.sleep(0.5)

@@ -5,26 +5,34 @@ from __future__ import annotations
 import hashlib
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.db import connection
 
 from backup_syncer import heartbeat
 
 ADMINISTRATOR = "admin"
 
 
-def set_up() -> str | None:
-    """Do what is missing; doing it again is harmless. The administrator's password comes back when he was just made."""
+class Site(NamedTuple):
+    """What the set-up found or made."""
+
+    administrators: int
+    password: str | None
+    """Of the administrator that was just made."""
+
+
+def set_up(administrator: bool) -> Site:
+    """Do what is missing; doing it again is harmless. Where there is nobody who may do everything, `administrator`
+    makes one."""
     call_command("migrate", interactive=False, verbosity=0)
     collect_static()
     heartbeat.schedule()
-    password = make_administrator()
-    connection.close()
-    return password
+    password = make_administrator() if administrator else None
+    return Site(get_user_model().objects.filter(is_superuser=True, is_active=True).count(), password)
 
 
 def collect_static() -> None:

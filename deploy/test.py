@@ -71,7 +71,7 @@ def _lint(python: Path) -> list[tuple[str, list[str]]]:
 def _pytest(python: Path, options: argparse.Namespace, passed_on: list[str]) -> list[str]:
     command = [str(python), "-X", "dev", "-m", "pytest", "--skips", "none" if options.all else "listed"]
     if not any(part == "-n" or part.startswith(("-n", "--numprocesses")) for part in passed_on):
-        command += ["-n", str(max(2, len(_cores()))), "--dist", "loadgroup"]
+        command += ["-n", str(min(8, max(2, len(_cores())))), "--dist", "loadgroup"]
     return [*command, *(["--long"] if options.long else []), *passed_on]
 
 

@@ -204,4 +204,5 @@ def test_answers_of_the_set_up_are_json(command: Command, short: Path, owner: ob
     finally:
         server.stop()
     assert len(said[0]["password"]) == 20
-    assert said[1] == {"administrator": "admin", "password": None}
+    assert said[0]["name"] == "admin"
+    assert said[1] == {"administrators": 1, "password": None, "name": None}

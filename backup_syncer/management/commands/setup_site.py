@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from backup_syncer.site import ADMINISTRATOR, set_up
 
 
 class Command(BaseCommand):
-    """Prints one JSON object: `administrator`, and `password` when that account was just made, else null."""
+    """Prints one JSON object: `administrators` (how many), and of one that was just made `name` and `password`."""
 
     help = "Makes what must be there before the system serves anybody; harmless to repeat."
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Where the output is kept, a password must not be in it."""
+        parser.add_argument("--no-administrator", action="store_true", help="make no administrator")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
         """One call, one line."""
-        self.stdout.write(json.dumps({"administrator": ADMINISTRATOR, "password": set_up()}))
+        site = set_up(administrator=not options["no_administrator"])
+        self.stdout.write(json.dumps(site._asdict() | {"name": ADMINISTRATOR if site.password else None}))
