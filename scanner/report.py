@@ -160,6 +160,7 @@ def read_statement(payload: bytes) -> Statement:
         if not test(members[key]):
             raise ReportError(f"the statement's {key} is not what the format allows")
     total, size, sha3_512, blocks = members["records"].values()
+    members["algorithms"] = tuple(members["algorithms"])
     members["records"] = Records(total, size, sha3_512, tuple(blocks))
     statement = Statement._make(members.values())
     _check_together(statement)
