@@ -9,8 +9,9 @@ from scanner.answers import not_found
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("scanner.api_urls")),
-    re_path(r"^api/", not_found),
+    re_path(r"^api(?:/|$)", not_found),
     path("runs/<uuid:uuid>/entries/", views.entries, name="entries"),
     path("runs/<uuid:uuid>/tree/", views.tree, name="tree"),
     path("runs/<uuid:uuid>/notes/", views.notes, name="notes"),
+    path("runs/<uuid:uuid>/report/", views.report, name="report"),
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
 
+from scanner.export import ExportError
 from scanner.models import Note, Run
 from scanner.records import Row
 from tests.checker import stage
@@ -182,3 +184,34 @@ def test_a_file_of_an_unsigned_import_has_digests_alone(viewer: Client, run: Run
     stage.store(run, [Row("old", 1, sha256=b"a" * 32, md5=b"b" * 16)])
     page = get(viewer, f"/runs/{run.uuid}/entries/?search=old")
     assert "61" * 32 in page and "1970" not in page
+
+
+def test_the_report_is_downloaded_byte_for_byte(viewer: Client) -> None:
+    """The download is the file that the server signed, under a name made of ids."""
+    server, key = stage.make_server("alpha")
+    replica = factories.make_replica(server)
+    report = factories.make_report(replica, key, ROWS)
+    run = factories.receive(server, report.gzip).run
+    stage.store(stage.ingest(run), ROWS)
+    response: Any = viewer.get(f"/runs/{run.uuid}/report/")
+    assert b"".join(response.streaming_content) == report.data
+    assert response["Content-Disposition"] == f'attachment; filename="{replica.uuid}-1.jsonl"'
+
+
+def test_rows_that_were_changed_are_not_passed_off_as_the_report(viewer: Client) -> None:
+    """A download of what is not what was signed breaks off with an error instead of ending well."""
+    server, key = stage.make_server("alpha")
+    run = stage.run(factories.make_replica(server), key)
+    stage.store(stage.ingest(run), ROWS)
+    response: Any = viewer.get(f"/runs/{run.uuid}/report/")
+    with pytest.raises(ExportError):
+        list(response.streaming_content)
+
+
+def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
+    """Of a report that was refused only the statement is kept; there is no file to give."""
+    server, key = stage.make_server("alpha")
+    run = stage.run(factories.make_replica(server), key)
+    Run.objects.filter(pk=run.pk).update(state="refused")
+    assert viewer.get(f"/runs/{run.uuid}/report/").status_code == 404
+    assert "/report/" not in get(viewer, f"/runs/{run.uuid}/")
