@@ -103,9 +103,9 @@ def _write_pending(replica: Replica) -> int:
 def _append_runs(file: int, runs: list[Run], replica: Replica) -> None:
     size = os.fstat(file).st_size
     tail = os.pread(file, TAIL, max(0, size - TAIL))
-    known = {(entry.sequence, entry.statement) for entry in _entries(tail)}
-    new = [run for run in runs if (run.sequence, bytes(run.statement).hex()) not in known]
     heal = b"\n" if tail and not tail.endswith(b"\n") else b""
+    known = {(entry.sequence, entry.statement) for entry in _entries(tail + heal)}
+    new = [run for run in runs if (run.sequence, bytes(run.statement).hex()) not in known]
     data = heal + b"".join(_line(run, replica) for run in new)
     while data:
         data = data[os.write(file, data) :]
