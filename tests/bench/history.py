@@ -1,0 +1,215 @@
+"""What a million entries cost the central server: ingest (first, unchanged, 1 % changed), verification, export, room.
+
+    python -m tests.bench.history [ENTRIES]
+
+Each step is a process of its own against an embedded PostgreSQL with the settings of a real one (fsync on), its figure
+beside the limit, and beside what PostgreSQL and SHA3-512 alone need for the same rows and bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+LIMITS = {"first": 15.0, "unchanged": 5.0, "unchanged, read": 5.0, "1 % changed": 6.0, "verify": 6.0, "export": 6.0}
+"""Seconds for a million entries on two cores."""
+WORKER_MIB, BYTES_A_FILE = 300, 550
+
+
+def main() -> None:
+    """Start PostgreSQL, walk through the steps, print."""
+    entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
+        os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
+        from backup_syncer.embedded_pg import Embedded
+        from tests.conftest import unprivileged
+
+        server = Embedded(Path(folder), unprivileged())
+        server.start()
+        try:
+            measure(entries)
+        finally:
+            server.stop()
+
+
+def measure(entries: int) -> None:
+    """All steps; a step's own process prints one JSON object."""
+    step("prepare")
+    print(f"{entries} entries, {os.cpu_count()} processors")
+    for number, kind in enumerate(("first", "unchanged", "unchanged, read", "1 % changed"), 1):
+        made = step("make", kind, str(entries))
+        done = step("ingest")
+        said(kind, done, entries)
+        print(f"{'':18}{made['bytes'] / 1e6:8.1f} MB of records, {done['opened']} opened, {done['closed']} closed")
+        if number == 1:
+            room = step("room")["bytes"] / entries
+            print(f"{'room':<18}{room:8.0f} bytes a file with all indexes (limit {BYTES_A_FILE})")
+            said("  COPY alone", step("copy"), entries)
+    for kind in ("verify", "export"):
+        said(kind, step(kind), entries)
+    said("  SHA3-512 alone", step("digest"), entries)
+
+
+def said(kind: str, done: dict[str, Any], entries: int) -> None:
+    """One line of the table."""
+    limit = f"(limit {LIMITS[kind] * entries / 1e6:.1f} s, {WORKER_MIB} MiB)" if kind in LIMITS else ""
+    print(f"{kind:<18}{done['seconds']:8.2f} s   peak {done['mib']:4d} MiB   {limit}", flush=True)
+
+
+def step(*arguments: str) -> dict[str, Any]:
+    """What a step's process measured."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.history", "--step", *arguments], stdout=subprocess.PIPE, check=True
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def act(name: str, *arguments: str) -> None:
+    """In a step's process: do it and print the figures."""
+    import django
+
+    django.setup()
+    since = time.perf_counter()
+    found = STEPS[name](*arguments)
+    seconds = time.perf_counter() - since
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"seconds": seconds, "mib": peak} | found))
+
+
+def prepare() -> dict[str, Any]:
+    """Tables, a server with a key, a replica."""
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
+    from tests.scanner import factories
+
+    replica = factories.make_replica()
+    signer = factories.make_key(replica.server)
+    Path(os.environ["BACKUP_SYNCER_STATE"], "bench.key").write_bytes(signer.private.private_bytes_raw())
+    return {}
+
+
+def records(kind: str, entries: int) -> Iterator[Any]:
+    """Entries like those of a tree of photographs; a hundredth of them has another content when `kind` says so."""
+    from tests.scanner.factories import Note, file_row
+
+    for number in range(entries):
+        other = number % 100 == 0 and kind == "1 % changed"
+        path = (
+            f"photos/{2000 + number // 50_000}/{number // 2000 % 25:02d}-album/{number // 50:06d}/IMG_{number:07d}.jpeg"
+        )
+        content = b"%d %d" % (number, other)
+        yield file_row(path, content, size=number * 2654435761 % (1 << 24) + 1, mtime_ns=1_573 * 10**15 + number)
+    if kind == "unchanged, read":
+        yield Note("photos/2000", "vanished")
+
+
+def make(kind: str, entries: str) -> dict[str, Any]:
+    """A signed report, received as an upload is."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from scanner.models import Replica
+    from tests.scanner import factories
+
+    replica = Replica.objects.get()
+    private = Ed25519PrivateKey.from_private_bytes(Path(os.environ["BACKUP_SYNCER_STATE"], "bench.key").read_bytes())
+    signer = factories.Signer(private, private.public_key().public_bytes_raw())
+    report = factories.make_report(replica, signer, records(kind, int(entries)))
+    factories.receive(replica.server, report.data)
+    return {"bytes": len(report.body)}
+
+
+def ingest() -> dict[str, Any]:
+    """Take in what waits."""
+    from scanner import ingest
+    from scanner.models import Run
+
+    assert ingest.ingest_waiting() == 1
+    run = Run.objects.order_by("-sequence")[0]
+    assert run.state == Run.State.INGESTED, run.reason
+    return {"opened": run.opened, "closed": run.closed}
+
+
+def verify() -> dict[str, Any]:
+    """Verify the newest run."""
+    from checker.verify import verify
+    from scanner.models import Run
+
+    verdict = verify(Run.objects.order_by("-sequence")[0])
+    assert verdict.ok, verdict.checks
+    return {}
+
+
+def export() -> dict[str, Any]:
+    """Export the newest run."""
+    from scanner import export
+    from scanner.models import Run
+
+    return {"bytes": sum(map(len, export.report(Run.objects.order_by("-sequence")[0])))}
+
+
+def digest() -> dict[str, Any]:
+    """SHA3-512 of as many bytes as the newest run's records have."""
+    from scanner.models import Run
+
+    left, sha3 = Run.objects.order_by("-sequence")[0].records_bytes, hashlib.sha3_512()
+    while left > 0:
+        sha3.update(bytes(min(left, 1 << 20)))
+        left -= 1 << 20
+    return {}
+
+
+def room() -> dict[str, Any]:
+    """Bytes of the history's table with all its indexes."""
+    return {"bytes": _sql("SELECT pg_total_relation_size('scanner_version')")}
+
+
+def copy() -> dict[str, Any]:
+    """PostgreSQL alone: the same rows, packed beforehand, into a table with the same indexes."""
+    _sql("CREATE TABLE bench (LIKE scanner_version INCLUDING ALL); SELECT 0")
+    from django.db import connection
+
+    columns = "replica_id, from_seq, size, mtime_ns, uid, gid, mode, type, sha256, md5, path, detail, stage"
+    with tempfile.TemporaryFile() as file, connection.cursor() as cursor:
+        with cursor.cursor.copy(f"COPY (SELECT {columns} FROM scanner_version ORDER BY path) TO STDOUT BINARY") as out:
+            file.writelines(out)
+        file.seek(0)
+        since = time.perf_counter()
+        with cursor.cursor.copy(f"COPY bench ({columns}) FROM STDIN BINARY") as into:
+            while piece := file.read(1 << 18):
+                into.write(piece)
+        seconds = time.perf_counter() - since
+    _sql("DROP TABLE bench; SELECT 0")
+    return {"seconds": seconds}
+
+
+def _sql(statement: str) -> Any:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        *first, last = statement.split(";")
+        for text in first:
+            cursor.execute(text)
+        cursor.execute(last)
+        return cursor.fetchone()[0]
+
+
+STEPS: dict[str, Any] = {
+    step.__name__: step for step in (prepare, make, ingest, verify, export, digest, room, copy)
+}  # fmt: skip
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--step"]:
+        act(*sys.argv[2:])
+    else:
+        main()

@@ -1,0 +1,30 @@
+"""Verification: what holds is said to hold, and each way of tampering is found and named."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+
+from checker import verify
+from checker.models import Proof
+from checker.verdict import Verdict
+from scanner import ingest
+from scanner.models import Replica, Run
+from tests.scanner.factories import Signer, accept, file_row, link_row, make_key, make_replica
+from tests.scanner.test_ingest import FIRST
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_untouched_history_is_proven() -> None:
+    """Every check of every run holds, failed ones included, and the proof says so."""
+    replica = make_replica()
+    signer = make_key(replica.server)
+    accept(replica, signer, FIRST)
+    accept(replica, signer, outcome="failed")
+    accept(replica, signer, [file_row("a/one", b"1"), link_row("b", "x")])
+    ingest.ingest_replica(replica.pk)
+    for run in Run.objects.filter(replica=replica):
+        verdict = verify.verify(run)
+        assert verdict.ok, [check.text for check in verdict.checks if not check.ok]
+        assert Proof.objects.get(run=run).proven_at is not None
