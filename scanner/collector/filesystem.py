@@ -12,21 +12,14 @@ import subprocess
 import sys
 from typing import Iterable, Iterator, List, NamedTuple, Optional
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+from scanner.collector.folders import RootError, open_root
+
+__all__ = ["FileSystem", "Mount", "RootError", "identify", "mount_points_below", "mounts"]
+
 _TOOL_SECONDS = 20
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _BSD_LINE = re.compile(rb"(.+?) on (.+) \(([^,()]+)((?:, ?[^()]*)?)\)")
 _OPENBSD_LINE = re.compile(rb"(.+?)(?: \(([0-9a-f]+\.[a-z])\))? on (.+) type (\S+)(?: \((.*)\))?")
-
-
-class RootError(Exception):
-    """The root cannot be read."""
-
-    def __init__(self, root: bytes, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {os.fsdecode(root)}" + (f" ({detail})" if detail else ""))
-        self.root = root
-        self.reason = reason
-        """A short stable text: `root missing`, `root is not a directory` or `root unreadable`."""
 
 
 class FileSystem(NamedTuple):
@@ -47,33 +40,6 @@ class Mount(NamedTuple):
     id: str = ""
     number: int = -1
     """Linux: the mount's id, which tells apart mounts that are stacked on one point."""
-
-
-def open_root(root: bytes) -> int:
-    """A descriptor of the directory `root`, which may itself be a symbolic link. Raises RootError."""
-    try:
-        return os.open(root, DIRECTORY)
-    except FileNotFoundError as error:
-        raise RootError(root, "root missing") from error
-    except NotADirectoryError as error:
-        raise RootError(root, "root is not a directory") from error
-    except OSError as error:
-        raise RootError(root, "root unreadable", error.strerror or "") from error
-
-
-def open_directory(root: int, path: bytes) -> int:
-    """A descriptor of the directory at `path` below the descriptor `root`; no part of it may be a symbolic link.
-
-    Goes part by part, so the path may be longer than PATH_MAX. Raises OSError.
-    """
-    descriptor = os.dup(root)
-    for part in path.split(b"/") if path else []:
-        above = descriptor
-        try:
-            descriptor = os.open(part, DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-        finally:
-            os.close(above)
-    return descriptor
 
 
 def identify(root: bytes) -> FileSystem:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from functools import cache
@@ -50,6 +47,8 @@ def _lowest_best_effort() -> bool:
 
 
 def _ionice() -> bool:
+    import subprocess  # here, so that workers, which never come here, start sooner
+
     command = ["/usr/bin/ionice", "-c", "2", "-n", "7", "-p", str(os.getpid())]
     try:
         done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10)
@@ -71,6 +70,8 @@ class RateLimit:
             raise ValueError("a rate limit is more than 0 bytes a second")
         self.rate = max_bytes_per_second
         if descriptor is None:
+            import tempfile  # here, so that workers, which never come here, start sooner
+
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         else:
             self._file = os.fdopen(descriptor, "r+b", closefd=False)
@@ -162,6 +163,8 @@ def cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
     syscall = _find_syscall()
     if syscall is None:
         return None
+    import ctypes  # loaded by now
+
     extent = (ctypes.c_uint64 * 2)(start, length)
     answer = (ctypes.c_uint64 * 5)()  # cached, dirty, writeback, evicted, recently evicted
     if syscall(_LINUX_CACHESTAT, descriptor, extent, answer, 0) != 0:
@@ -174,6 +177,8 @@ def _find_syscall() -> Optional[Callable[..., int]]:
     """The syscall function of the C library where cachestat(2) works; its number is one on all machines but Alpha."""
     if sys.platform != "linux" or os.uname().machine == "alpha":
         return None
+    import ctypes  # here: it takes its time to load, and small files do not need it
+
     try:
         function = ctypes.CDLL(None, use_errno=True).syscall
     except (OSError, AttributeError):

@@ -12,8 +12,9 @@ import os
 import stat
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional
 
-from scanner.collector import filesystem
 from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, Found, error_name
+from scanner.collector.filesystem import mount_points_below
+from scanner.collector.folders import DIRECTORY, RootError, open_directory, open_root
 from scanner.excludes import Excludes
 
 _LONG = 4000
@@ -39,8 +40,8 @@ def walk(root: bytes, excludes: Excludes, cross_mounts: bool = False) -> Iterato
     A directory that cannot be listed is an ERROR with the stage `list`, besides what of it could be listed. What is
     gone between listing and looking is not told.
     """
-    descriptor = filesystem.open_root(root)
-    mounts = frozenset() if cross_mounts else frozenset(filesystem.mount_points_below(root))
+    descriptor = open_root(root)
+    mounts = frozenset() if cross_mounts else frozenset(mount_points_below(root))
     scope = _Scope(excludes, mounts, None if cross_mounts else os.fstat(descriptor).st_dev)
     return _walk(root, descriptor, scope)
 
@@ -55,7 +56,7 @@ def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[Found]:
                 yield from _list(descriptor, directory, scope, waiting)
             except OSError as error:
                 if not directory.path:
-                    raise filesystem.RootError(root, "root unreadable", error.strerror or "") from error
+                    raise RootError(root, "root unreadable", error.strerror or "") from error
                 yield from _unlisted(descriptor, directory.path, error, scope)
     finally:
         os.close(descriptor)
@@ -93,7 +94,7 @@ def _unlisted(root: int, path: bytes, error: OSError, scope: _Scope) -> Iterator
         return
     above, _, name = path.rpartition(b"/")
     try:
-        parent = filesystem.open_directory(root, above)
+        parent = open_directory(root, above)
     except OSError:
         return  # a directory above is gone too, or no directory any more, and speaks for what was below
     try:
@@ -159,9 +160,9 @@ def _found(path: bytes, kind: int, status: os.stat_result, detail: Optional[byte
 def _open(root: int, directory: _Directory) -> int:
     """A descriptor of a directory that was seen, or of the one that has its name by now. Raises OSError."""
     if len(directory.path) < _LONG:
-        descriptor = os.open(directory.path or b".", filesystem.DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+        descriptor = os.open(directory.path or b".", DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) == (directory.dev, directory.ino):
             return descriptor
         os.close(descriptor)
-    return filesystem.open_directory(root, directory.path)
+    return open_directory(root, directory.path)

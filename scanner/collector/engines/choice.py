@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tempfile
 import time
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Union
@@ -44,7 +45,7 @@ def choose(wanted: str, tools: Optional[Catalogue] = None) -> EngineChoice:
     """
     if wanted not in WANTED:
         raise ValueError(f"no engine is called {wanted!r}: one of {', '.join(WANTED)}")
-    in_process = HashlibEngine()
+    in_process = HashlibEngine(ssl.OPENSSL_VERSION)
     if wanted == "hashlib":
         return EngineChoice(in_process, wanted, "as configured")
     with tempfile.TemporaryDirectory(prefix="trial-") as folder:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import ssl
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Deque, Iterator, List, Optional, Sequence, Tuple
+import queue
+import threading
+from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
 
 from scanner.collector.engines.base import ALGORITHMS, Answer, Digests, Engine, Meter, Root, Tool
 from scanner.collector.engines.reading import Opened, Reading, open_flags, read_carefully
@@ -34,6 +33,10 @@ class HashlibEngine(Engine):
     batch_bytes = 8 << 20
     lone = 8 << 20
 
+    def __init__(self, version: str = "") -> None:
+        """`version` is that of the library behind hashlib, for the statement."""
+        self._version = version
+
     def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[Tuple[int, Answer]]:
         """The answer for each file, in the order of `files`."""
         paced = meter.paced()
@@ -48,7 +51,7 @@ class HashlibEngine(Engine):
     def tools(self) -> List[Tool]:
         """The library that computes, once for each algorithm."""
         return [
-            {"algorithm": name, "path": "hashlib", "version": ssl.OPENSSL_VERSION, "profile": "hashlib"}
+            {"algorithm": name, "path": "hashlib", "version": self._version, "profile": "hashlib"}
             for name in ALGORITHMS
         ]
 
@@ -108,24 +111,39 @@ def _read_wide(
     descriptor: int, size: int, meter: Meter, hashes: Tuple[_Hash, _Hash], done: int, cache: PageCache
 ) -> Reading:
     """The rest of a large file, with MD5, the slower digest, on a thread of its own."""
-    buffers = deque(bytearray(_WIDE_CHUNK) for _ in range(_WIDE_AHEAD))
-    ahead: Deque[Future[None]] = deque()
-    with ThreadPoolExecutor(1) as thread:
+    free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+    full: queue.SimpleQueue[Optional[Tuple[bytearray, int]]] = queue.SimpleQueue()
+    for _ in range(_WIDE_AHEAD):
+        free.put(bytearray(_WIDE_CHUNK))
+    thread = threading.Thread(target=_drain, args=(full, free, hashes[1]))
+    thread.start()
+    try:
         while done <= size:
             want = min(_WIDE_CHUNK, size + 1 - done)
             meter.reserve(want)
-            if len(ahead) == _WIDE_AHEAD - 1:
-                ahead.popleft().result()
-            data = memoryview(buffers[0])[:want]
-            buffers.rotate(-1)
-            count = os.readv(descriptor, [data])
+            buffer = free.get()
+            count = os.readv(descriptor, [memoryview(buffer)[:want]])
             if count == 0:
                 break
-            ahead.append(thread.submit(hashes[1].update, data[:count]))
-            hashes[0].update(data[:count])
+            full.put((buffer, count))
+            hashes[0].update(memoryview(buffer)[:count])
             done += count
             meter.advance(count)
             cache.release(done)
-        while ahead:
-            ahead.popleft().result()
+    finally:
+        full.put(None)
+        thread.join()
     return Reading(hashes[0].digest(), hashes[1].digest(), done)
+
+
+def _drain(
+    full: queue.SimpleQueue[Optional[Tuple[bytearray, int]]], free: queue.SimpleQueue[bytearray], digest: _Hash
+) -> None:
+    """The second thread: digest each buffer, in order, and give it back."""
+    while True:
+        item = full.get()
+        if item is None:
+            return
+        buffer, count = item
+        digest.update(memoryview(buffer)[:count])
+        free.put(buffer)

@@ -8,9 +8,9 @@ import stat
 import time
 from typing import Callable, NamedTuple
 
-from scanner.collector import filesystem
 from scanner.collector.engines.base import Meter, Root
 from scanner.collector.entries import Failed, Found, Hashed, Result, Vanished, error_name
+from scanner.collector.folders import open_directory
 
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NOATIME = getattr(os, "O_NOATIME", 0)
@@ -138,7 +138,7 @@ def _attempt(root: Root, found: Found, reader: Reader, meter: Meter) -> Hashed:
 
 def _open_parent(root: Root, above: bytes) -> int:
     try:
-        return filesystem.open_directory(root.descriptor, above)
+        return open_directory(root.descriptor, above)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
             raise FileNotFoundError(errno.ENOENT, "a directory above is none any more") from error

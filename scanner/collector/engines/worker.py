@@ -8,13 +8,12 @@ import pickle
 import signal
 import sys
 import time
-import traceback
 from types import FrameType
 from typing import Any, BinaryIO, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
 
-from scanner.collector import filesystem
 from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine, Meter, Root
+from scanner.collector.folders import open_root
 from scanner.collector.impact import RateLimit
 
 TELL_SECONDS = 0.25
@@ -108,6 +107,8 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.exit(1)  # the parent is gone
     except Exception:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
+        import traceback  # here, so that workers start sooner
+
         channel.send(frames.BROKEN, traceback.format_exc())
         sys.exit(1)
     sys.exit(0)
@@ -123,7 +124,7 @@ def _work(channel: _Channel) -> None:
         meter.widened = True
 
     signal.signal(signal.SIGUSR1, widen)
-    root = Root(setup.root, filesystem.open_root(setup.root))
+    root = Root(setup.root, open_root(setup.root))
     channel.send(frames.HELLO)
     gc.disable()  # nothing here makes cycles but a traceback; they are collected between batches
     for number, (packed, wide) in enumerate(incoming, 1):

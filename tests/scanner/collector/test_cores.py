@@ -42,7 +42,9 @@ def test_affinity_counts() -> None:
     """A process that is held to one processor has one worker."""
     script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
     script += "from scanner.collector import cores; print(cores.workers(), cores.logical(), cores.physical())"
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
     assert done.stdout.split() == ["1", "1", "1"]
 
 
@@ -77,7 +79,11 @@ def test_sunos_cores() -> None:
         ("0::/a/b", {"a/b/cpu.max": "50000 100000", "a/cpu.max": "150000 100000"}, 0.5),
         ("0::/../../host", {"cpu.max": "200000 100000"}, 2.0),
         ("0::/", {}, None),
-        ("4:cpu,cpuacct:/x", {"cpu,cpuacct/x/cpu.cfs_quota_us": "300000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"}, 3.0),
+        (
+            "4:cpu,cpuacct:/x",
+            {"cpu,cpuacct/x/cpu.cfs_quota_us": "300000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"},
+            3.0,
+        ),
         ("4:cpu:/x", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1.0),
         ("4:cpu:/x", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "100000"}, None),
         ("4:memory:/x\n0::/y", {"unified/y/cpu.max": "100000 100000"}, 1.0),

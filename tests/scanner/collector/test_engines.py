@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.engines import choice, choose
+from scanner.collector.engines import choice
 from scanner.collector.engines.base import Answer, Digests, Engine, Root
+from scanner.collector.engines.choice import choose
 from scanner.collector.engines.inprocess import HashlibEngine
 from scanner.collector.engines.native import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue, gnu_z
@@ -285,8 +286,8 @@ def test_auto_takes_the_faster(monkeypatch: pytest.MonkeyPatch, faster: float, n
     """`auto` times both engines and takes the faster one; the figures are part of the statement."""
     if choose("native").engine.name != "native":
         pytest.skip("no native tools here")
-    rates = {HashlibEngine: 2.0 * (1 << 20), NativeEngine: faster * (1 << 20)}
-    monkeypatch.setattr(choice._Trial, "rate", lambda _, engine: rates[type(engine)])
+    rates = {HashlibEngine.name: 2.0 * (1 << 20), NativeEngine.name: faster * (1 << 20)}
+    monkeypatch.setattr(choice._Trial, "rate", lambda _, engine: rates[engine.name])
     chosen = choose("auto")
     assert chosen.engine.name == name
     assert chosen.why == f"the faster in a trial: hashlib 2 MiB/s, native {faster:.0f} MiB/s"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.engines import EngineChoice, choose
+from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.engines.process import WorkerProcess
 from scanner.collector.entries import Failed, Found, Hashed, Result
 from scanner.collector.hashpass import DIED, HashPass, HashPassError
@@ -137,12 +137,11 @@ def test_progress_of_one_file(choice: EngineChoice, huge: Path) -> None:
 def strike(hash_pass: HashPass, number: int) -> None:
     """Send a signal to a worker that is in the middle of a file, and wait until it is replaced or the work is done."""
     until = time.monotonic() + 30
-    while time.monotonic() < until:
-        reading = [worker.pid for worker in list(hash_pass._workers) if worker.partial]
-        if reading:
-            os.kill(reading[0], number)
-            break
+    reading: list[int] = []
+    while not reading and time.monotonic() < until:
         time.sleep(0.02)
+        reading = [worker.pid for worker in list(hash_pass._workers) if worker.partial]
+    os.kill(reading[0], number)
     while time.monotonic() < until and reading[0] in hash_pass.worker_pids:
         time.sleep(0.02)
 
@@ -153,7 +152,7 @@ def test_killed_workers_lose_nothing(choice: EngineChoice, tmp_path: Path) -> No
         (tmp_path / f"{number:04}").write_bytes(b"%d" % number * 500)
     files = trees.files(tmp_path)
     with HashPass(os.fsencode(tmp_path), choice, 2) as hash_pass:
-        results = {}
+        results: dict[bytes, Result] = {}
         for count, result in enumerate(hash_pass.run(iter(files)), 1):
             results[result.path] = result
             if count in (1, 900, 1800):
@@ -203,7 +202,7 @@ def test_a_slow_consumer_is_no_hang(tmp_path: Path) -> None:
     for number in range(2000):
         (tmp_path / f"{number:04}").write_text("x")
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2, no_progress=1.5) as hash_pass:
-        results = []
+        results: list[Result] = []
         for result in hash_pass.run(iter(trees.files(tmp_path))):
             if len(results) in (0, 700):
                 time.sleep(2.5)
@@ -250,7 +249,7 @@ def test_workers_that_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 SCRIPT = """
 import os, sys
-from scanner.collector.engines import choose
+from scanner.collector.engines.choice import choose
 from scanner.collector.hashpass import HashPass
 from scanner.collector.walk import walk
 from scanner.excludes import Excludes

@@ -278,8 +278,14 @@ def test_mounts_below_are_told(tmp_path: Path) -> None:
         [*command, *script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
     )
     staying, crossing = output.stdout.splitlines()
-    inside = [(b"dir/file", FILE, None)]
-    mounts = [(name, SPECIAL, b"mount") for name in (b"bind", b"file", b"tmp fs")]
+    inside: list[tuple[bytes, int, bytes | None]] = [(b"dir/file", FILE, None)]
+    mounts: list[tuple[bytes, int, bytes | None]] = [
+        (name, SPECIAL, b"mount") for name in (b"bind", b"file", b"tmp fs")
+    ]
     assert staying == repr(sorted(inside + mounts))
-    more = [(b"bind/file", FILE, None), (b"file", FILE, None), (b"tmp fs/inside", FILE, None)]
+    more: list[tuple[bytes, int, bytes | None]] = [
+        (b"bind/file", FILE, None),
+        (b"file", FILE, None),
+        (b"tmp fs/inside", FILE, None),
+    ]
     assert crossing == repr(sorted(inside + more))
