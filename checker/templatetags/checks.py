@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import template
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 register = template.Library()
 
 NAMES = {
-    "signature": gettext_lazy("Signature"),
+    "statement": gettext_lazy("Statement"),
     "chain": gettext_lazy("Chain"),
+    "signature": gettext_lazy("Signature"),
     "journal": gettext_lazy("Journal"),
-    "key": gettext_lazy("Key"),
     "records": gettext_lazy("Records"),
-    "blocks": gettext_lazy("Blocks"),
     "counts": gettext_lazy("Counts"),
-    "columns": gettext_lazy("Columns"),
-    "structure": gettext_lazy("Structure"),
+    "structure": gettext_lazy("History"),
 }
 
 
@@ -27,6 +27,9 @@ def check_name(check: str) -> str:
 
 
 @register.filter
-def check_text(statement: dict[str, object]) -> str:
-    """What a check says."""
-    return str(statement.get("text", ""))
+def check_text(statement: dict[str, Any]) -> str:
+    """What a check says: its message (`checker.verdict.Check`) in the language of the page."""
+    message, values = statement.get("message"), statement.get("values")
+    if not message:
+        return str(statement.get("text", ""))
+    return gettext(message) % values if values else gettext(message)

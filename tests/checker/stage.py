@@ -20,7 +20,7 @@ from scanner.report import timestamp
 from tests.scanner import factories
 from tests.scanner.factories import Signer
 
-CHECKS = ["signature", "chain", "journal", "key", "records", "counts", "structure"]
+CHECKS = ["statement", "chain", "journal", "signature", "records", "counts", "structure"]
 
 
 def make_user(role: str = "viewer", **fields: Any) -> User:

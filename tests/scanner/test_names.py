@@ -55,8 +55,8 @@ def test_two_names_never_look_alike(one: bytes, other: bytes) -> None:
 
 def test_markup_is_text() -> None:
     """A name that is HTML is shown as its characters, in the list and in an attribute."""
-    evil = '<script>alert(1)</script>"\'&amp;<img src=x onerror=x>'
-    page = Template("{% load names %}<p title=\"{{ n|plain_shown }}\">{{ n|shown }}</p>").render(Context({"n": evil}))
+    evil = "<script>alert(1)</script>\"'&amp;<img src=x onerror=x>"
+    page = Template('{% load names %}<p title="{{ n|plain_shown }}">{{ n|shown }}</p>').render(Context({"n": evil}))
     assert "<script" not in page and "<img" not in page
     assert html.unescape(re.sub(r"<[^>]*>", "", page)).count("alert(1)") == 1
 
