@@ -102,7 +102,9 @@ class Client:
             broken = error  # an answer that was given early may still be there
         try:
             response = connection.getresponse()
-            content = response.read(2 * REPLY_LIMIT + 1)
+            content = response.read(2 * REPLY_LIMIT)
+            if response.length:
+                raise http.client.HTTPException("the answer was cut short, or is longer than any answer")
         except (OSError, http.client.HTTPException) as error:
             raise broken or error from error
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)

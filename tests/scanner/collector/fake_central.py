@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import ssl
 import threading
 import uuid
 import zlib
@@ -89,7 +90,7 @@ class Replica:
 class FakeCentral:
     """Serves on a free port of loopback until the block ends. `faults` are used up, one for each upload."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
         self.key = SigningKey.create(folder / "central.pem")
         self.server = str(uuid.uuid4())
         self.bearer = "first"
@@ -99,9 +100,12 @@ class FakeCentral:
         self.progress: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.held = False
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._http.central = self  # type: ignore[attr-defined]  # how a handler finds what it serves
         self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+            self.url = f"https://localhost:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def __enter__(self) -> FakeCentral:

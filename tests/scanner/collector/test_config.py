@@ -1,0 +1,110 @@
+"""The configuration file: every key is read, wrong ones are named, the example is a configuration."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from scanner.collector import cli, config
+from scanner.collector.errors import ConfigError
+
+
+def load(folder: Path, text: str) -> config.Config:
+    """The configuration in `text`."""
+    path = folder / "collector.conf"
+    path.write_text(text)
+    return config.load(path)
+
+
+def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file in the default place the defaults hold."""
+    monkeypatch.setattr(config, "default_path", lambda: tmp_path / "none")
+    found = config.load(None)
+    assert (found.server, found.roots, found.max_rate, found.workers) == (None, (), None, None)
+    assert (found.keep_days, found.timeout, found.patience, found.low_priority) == (30, 60, 600, True)
+    assert found.state == config.default_state()
+
+
+def test_every_key(tmp_path: Path) -> None:
+    """Each key is read with its type; `%` is a character like others."""
+    found = load(
+        tmp_path,
+        "[collector]\nserver = https://b.example.org/sub/\nstate = /s%20\noutput = /o\n"
+        "roots =\n  /srv\n  /data/é\nca = /c.pem\n"
+        "workers = 3\nmax-rate = 1.5\nlow-priority = no\nkeep-days = 0\ntimeout = 5\npatience = 0\n",
+    )
+    assert found.server == "https://b.example.org/sub" and found.state == Path("/s%20")
+    assert found.roots == (b"/srv", "/data/é".encode()) and found.max_rate == 1.5 * 2**20
+    assert (found.workers, found.keep_days, found.timeout, found.patience, found.low_priority) == (3, 0, 5, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("colour = blue", "no such key: colour"),
+        ("server = backup.example.org", "server = backup.example.org: is no address"),
+        ("server = https://user:secret@host", "is no address"),
+        ("server = https://host:99999", "server"),
+        ("state = relative", "state = relative: is no absolute path"),
+        ("roots = srv", "roots = srv: names srv, which is no absolute path"),
+        ("workers = many", "workers = many: is no number"),
+        ("workers = 0", "workers = 0: is not within 1 and 1024"),
+        ("max-rate = -1", "max-rate = -1: is not within"),
+        ("max-rate = nan", "max-rate = nan: is not within"),
+        ("low-priority = perhaps", "low-priority = perhaps: is neither yes nor no"),
+        ("timeout = soon", "timeout = soon: is no number"),
+        ("keep-days", "collector.conf"),
+        ("keep-days = 1\nkeep-days = 2", "keep-days"),
+    ],
+)
+def test_wrong_values(tmp_path: Path, line: str, words: str) -> None:
+    """A wrong value, an unknown key, a line that is none: one line that names it."""
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, f"[collector]\n{line}\n")
+    assert words in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    """A file that is named must be there and be text of one section."""
+    with pytest.raises(ConfigError, match="there is no configuration"):
+        config.load(tmp_path / "none")
+    with pytest.raises(ConfigError, match="no such section"):
+        load(tmp_path, "[central]\n")
+    with pytest.raises(ConfigError, match="cannot read"):
+        config.load(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot read"):
+        config.load(tmp_path / "binary")
+
+
+def test_example_is_a_configuration(tmp_path: Path) -> None:
+    """The commented example names every key, and reads as it stands and with every key uncommented."""
+    text = config.example(tmp_path / "state", "https://b.example.org")
+    assert load(tmp_path, text).state == tmp_path / "state"
+    assert load(tmp_path, text).server == "https://b.example.org"
+    for key in config.KEYS:
+        assert f"{key.name} =" in text
+        text = text.replace(f"# {key.name} =", f"{key.name} =")
+    assert load(tmp_path, text).keep_days == 30
+
+
+def test_help_names_every_key() -> None:
+    """`--help` explains every key."""
+    words = cli.parser().format_help()
+    assert all(key.name in words and key.help.split(":")[0] in words for key in config.KEYS)
+
+
+def test_default_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root has system folders; another user has those of XDG, or of his home, also with an empty HOME."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert config.default_path() == Path("/etc/backup-syncer/collector.conf")
+    assert config.default_state() == Path("/var/lib/backup-syncer-collector")
+    monkeypatch.setattr(os, "geteuid", lambda: pwd.getpwnam("daemon").pw_uid)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert config.default_state() == tmp_path / "backup-syncer-collector"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", "")
+    assert config.default_state().is_absolute()

@@ -1,0 +1,78 @@
+"""The whole collector on Python 3.9 without cryptography and psutil, against the central server's fake."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.scanner.collector.fake_central import FakeCentral
+from tests.scanner.collector.stage import Stage, clean_environment
+
+_CHECK = (
+    "import sys, importlib.util as u\n"
+    "sys.exit(sys.version_info[:2] != (3, 9) or any(map(u.find_spec, ('cryptography', 'psutil'))))"
+)
+
+
+def python39() -> str | None:
+    """A Python 3.9 without the optional packages, from the path or from pyenv's folder."""
+    places = [shutil.which("python3.9"), *map(str, Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))]
+    for place in filter(None, places):
+        if subprocess.run([place, "-c", _CHECK], capture_output=True, check=False).returncode == 0:
+            return place
+    return None
+
+
+PYTHON = python39()
+pytestmark = [
+    pytest.mark.skipif(PYTHON is None, reason="no python3.9 without cryptography and psutil"),
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl program"),
+]
+
+
+def test_road(stage: Stage, central: FakeCentral) -> None:
+    """init, enroll, run, status, verify and run --local; OpenSSL signs, and the reports verify with cryptography."""
+    assert PYTHON is not None
+    done = stage.call("enroll", central.token(), "--server", central.url, python=PYTHON)
+    assert done.code == 0, done.err
+    replica = central.add(stage.tree, engine="auto")
+    for number in (1, 2):
+        done = stage.call("run", "--json", python=PYTHON)
+        assert done.code == 0 and done.summary["replicas"][0]["sequence"] == number, done.err
+    assert stage.call("status", python=PYTHON).code == 0
+    (first, second) = stage.spool(replica).delivered()
+    assert stage.call("verify", str(first.path), python=PYTHON).code == 0
+    assert stage.call("verify", str(second.path)).code == 0
+    out = stage.folder / "out"
+    done = stage.call("run", "--local", str(stage.tree), "--output", str(out), python=PYTHON)
+    assert done.code == 0, done.err
+    assert stage.call("verify", str(next(out.iterdir()))).code == 0
+
+
+def test_without_openssl(stage: Stage, tmp_path: Path) -> None:
+    """Where neither cryptography nor OpenSSL is, `init` says so in one line."""
+    assert PYTHON is not None
+    (tmp_path / "empty").mkdir()
+    done = stage.call("init", python=PYTHON, PATH=str(tmp_path / "empty"))
+    assert done.code == 2 and "cryptography, or OpenSSL 3" in done.err and done.err.count("\n") == 1
+
+
+def test_every_module_imports() -> None:
+    """Each module of the collector can be imported on 3.9 with warnings as errors."""
+    assert PYTHON is not None
+    code = (
+        "import importlib, pkgutil, scanner.collector as c\n"
+        "names = [m.name for m in pkgutil.walk_packages(c.__path__, 'scanner.collector.')]\n"
+        "[importlib.import_module(n) for n in names if not n.endswith('__main__')]\nprint(len(names))"
+    )
+    done = subprocess.run(
+        [PYTHON, "-W", "error", "-X", "dev", "-c", code],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and int(done.stdout) > 30, done.stderr
