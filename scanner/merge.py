@@ -26,6 +26,10 @@ def changes(standing: Iterator[tuple[int, bytes]], lines: Iterator[bytes]) -> It
         if isinstance(record, Note):
             yield from old.until(None)
         else:
+            yield from old.before(record.path)
+            if line == old.line:
+                old.advance()
+                continue
             yield from old.until(record.path)
         yield record
     yield from old.until(None)
@@ -41,6 +45,12 @@ class _Standing:
     def advance(self) -> None:
         self._id, self.line = next(self._rows, (0, b""))
         self._path: str | None = None
+
+    def before(self, path: str) -> Iterator[int]:
+        """Pass what stands before `path`."""
+        while self.line and self._here() < path:
+            yield self._id
+            self.advance()
 
     def until(self, path: str | None) -> Iterator[int]:
         """Pass what stands up to `path`, itself included; all of it for None."""

@@ -9,11 +9,12 @@ Ordering by the first 512 characters, which the indexes hold, and then by the pa
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import connection, transaction
 
-from scanner import keyset
+from scanner import keyset, pgcopy
 from scanner.models import Replica, Run
 
 
@@ -229,8 +230,8 @@ COPY (SELECT {NOTE_LINE} FROM scanner_note WHERE run_id = %(run)s ORDER BY path,
 
 def record_lines(run: Run) -> Iterator[bytes]:
     """The lines of the report of `run` below its envelope, written again from the rows; memory stays flat."""
-    yield from (row[4:] for row in copied(ENTRY_LINES, _state(run)))
-    yield from (row[4:] for row in copied(NOTE_LINES, {"run": run.pk}))
+    yield from (row[6:] for row in copied(ENTRY_LINES, _state(run)))
+    yield from (row[6:] for row in copied(NOTE_LINES, {"run": run.pk}))
 
 
 OPEN_LINES = f"""
@@ -243,21 +244,26 @@ def open_lines(replica_id: int) -> Generator[tuple[int, bytes], None, None]:
     """Each version that still stands, as its id and its line, in the order of a report."""
     read = int.from_bytes
     for row in copied(OPEN_LINES, {"replica": replica_id}):
-        yield read(row[4:12], "big"), row[16:]
+        yield read(row[6:14], "big"), row[18:]
+
+
+# Lines are read on one core while they are written on the other: more processes would stand in each other's way.
+ONE_PROCESS = "SET LOCAL max_parallel_workers_per_gather = 0"
 
 
 def copied(statement: str, given: dict[str, Any]) -> Iterator[bytes]:
-    """The rows of a binary COPY, each from its first column's length on; one row at a time is in memory.
+    """The rows of a binary COPY as they come: a count of columns (2 bytes), then each column after its length (4).
 
-    Format: PostgreSQL's manual, COPY, "Binary Format": a header of 19 bytes, per row a count of columns.
+    One row at a time is in memory. Format: PostgreSQL's manual, COPY, "Binary Format"; the header is left out.
     """
-    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.cursor.copy(statement, given) as copy:
-        for data in copy:
-            row = bytes(data)
-            if row.startswith(b"PGCOPY\n\xff\r\n\0"):
-                row = row[19:]
-            if row and row != b"\xff\xff":
-                yield row[2:]
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor, connection.wrap_database_errors:
+        cursor.execute(ONE_PROCESS)
+        with cursor.cursor.copy(statement, given) as copy:
+            rows = map(bytes, copy)
+            first = next(rows)[len(pgcopy.HEADER) :]
+            for row in chain((first,) if first else (), rows):
+                if len(row) > len(pgcopy.TRAILER):
+                    yield row
 
 
 def _state(run: Run) -> dict[str, Any]:
