@@ -32,8 +32,8 @@ SUPERUSER = "postgres"
 START_SECONDS, STOP_SECONDS, QUIT_SECONDS = 300, 120, 10
 """A crash recovery of a large database, and a last checkpoint, take their time."""
 
-BACKENDS_LEFT = "shared memory block"
-"""What a server says that finds backends of its killed predecessor still at work; they end within moments."""
+PREDECESSOR = ("shared memory block", "lock file")
+"""What a server says that finds its predecessor, or backends of it, still at work; they end within moments."""
 
 OPTIONS = {
     "listen_addresses": "",
@@ -176,10 +176,13 @@ class Embedded:
         made.replace(self.data / name)
 
     def _bring_up(self) -> None:
+        """Launch, unless one runs: it may be about to answer, or about to end, as its starter did."""
+        if self.process is not None and self.process.poll() is not None:
+            self.process = None
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            if self.process is None or self.process.poll() is not None:
-                if self.process is not None and BACKENDS_LEFT not in self._complaint():
+            if self._postmaster() is None:
+                if self.process is not None and not any(words in self._complaint() for words in PREDECESSOR):
                     raise DatabaseNotStarted(f"PostgreSQL: {self._complaint()}")
                 self._drop_stale_locks()
                 self._launch()
