@@ -65,8 +65,7 @@ def unpack(found: Found, packed: Packed) -> Result:
     """The result that a packed answer says of a file."""
     kind = packed[1]
     if kind == _AS_WALKED:
-        path, _, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, *_ = found
-        return Hashed(path, packed[2], packed[3], size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
+        return Hashed._make((found[0], packed[2], packed[3], *found[2:10]))  # size … ino stand in the same order
     if kind == _HASHED:
         return Hashed(found.path, *packed[2:])
     if kind == _FAILED:

@@ -54,7 +54,7 @@ class WorkerProcess:
         self._inbox = bytearray()
         self._outbox = bytearray(frames.frame((pickle.dumps(setup),)))
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, _HOME],
+            [sys.executable, "-IS", "-c", _BOOT, _HOME],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[] if setup.rate_descriptor is None else [setup.rate_descriptor],
