@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 
 register = template.Library()
 
-LONG = 300
+LONG = 200
 """Characters from which on a name is folded; the whole of it unfolds."""
-EDGE = 120
+EDGE = 70
 """Characters of its beginning and its end that a folded name shows."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

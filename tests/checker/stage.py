@@ -129,7 +129,7 @@ def whole_world() -> dict[str, Replica]:
         "failed": factories.make_replica(gamma, mail, "/var/mail"),
         "waiting": factories.make_replica(alpha, mail, "/var/vmail"),
     }
-    history(world["proven"], alpha_key, 40)
+    history(world["proven"], alpha_key, 32)
     history(world["errors"], beta_key, 5)
     errors = [factories.error_row("locked/a"), factories.error_row("locked/b", "EIO", "read")]
     prove(ingest(run(world["errors"], beta_key, 44, ago=timedelta(minutes=20), rows=errors)))
