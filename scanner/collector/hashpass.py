@@ -195,7 +195,7 @@ class HashPass:
                 worker.ready = True
                 self._false_starts = 0
             else:
-                raise HashPassError(f"a worker met a fault of the program:\n{content[0]}")
+                raise HashPassError(content[0])
         self._count()
 
     def _answered(self, worker: WorkerProcess, packed: frames.Packed) -> Result:

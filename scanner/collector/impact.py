@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import struct
 import sys
 import threading
 import time
-from functools import cache
 from typing import Callable, List, Optional
 
 NICENESS = 10
@@ -17,7 +15,6 @@ CARE = 1 << 20
 """Files larger than this many bytes leave the page cache as they found it."""
 WINDOW = 8 << 20
 """The cache is asked about, and relieved, by windows of this many bytes."""
-_LINUX_CACHESTAT = 451
 _DONTNEED = getattr(os, "POSIX_FADV_DONTNEED", None)
 _NAP = 0.5
 
@@ -145,6 +142,8 @@ class PageCache:
 
 def _cold_windows(descriptor: int, size: int) -> List[int]:
     """The ends of the windows without a cached page, last one first."""
+    from scanner.collector.residency import cached_pages  # here: ctypes loads slowly, and most files are small
+
     cold = []
     for start in range(0, size, WINDOW):
         cached = cached_pages(descriptor, start, min(WINDOW, size - start))
@@ -153,35 +152,3 @@ def _cold_windows(descriptor: int, size: int) -> List[int]:
         if cached == 0:
             cold.append(min(start + WINDOW, size))
     return cold[::-1]
-
-
-def cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
-    """How many pages of a range of a file are in the page cache; None where the system does not tell.
-
-    Asks cachestat(2), Linux 6.5 and later.
-    """
-    syscall = _find_syscall()
-    if syscall is None:
-        return None
-    import ctypes  # loaded by now
-
-    extent = (ctypes.c_uint64 * 2)(start, length)
-    answer = (ctypes.c_uint64 * 5)()  # cached, dirty, writeback, evicted, recently evicted
-    if syscall(_LINUX_CACHESTAT, descriptor, extent, answer, 0) != 0:
-        return None
-    return int(answer[0])
-
-
-@cache
-def _find_syscall() -> Optional[Callable[..., int]]:
-    """The syscall function of the C library where cachestat(2) works; its number is one on all machines but Alpha."""
-    if sys.platform != "linux" or os.uname().machine == "alpha":
-        return None
-    import ctypes  # here: it takes its time to load, and small files do not need it
-
-    try:
-        function = ctypes.CDLL(None, use_errno=True).syscall
-    except (OSError, AttributeError):
-        return None
-    function(_LINUX_CACHESTAT, -1, None, None, 0)
-    return function if ctypes.get_errno() == errno.EBADF else None

@@ -48,16 +48,23 @@ def choose(wanted: str, tools: Optional[Catalogue] = None) -> EngineChoice:
     in_process = HashlibEngine(ssl.OPENSSL_VERSION)
     if wanted == "hashlib":
         return EngineChoice(in_process, wanted, "as configured")
-    with tempfile.TemporaryDirectory(prefix="trial-") as folder:
-        trial = _Trial(os.fsencode(os.path.realpath(folder)))
-        refusals: List[str] = []
-        own = _fastest(trial, tools or catalogue(), refusals)
-        if own is None:
-            return EngineChoice(in_process, wanted, f"no native tools: {'; '.join(refusals)}")
-        native = NativeEngine(own)
-        if wanted == "native":
-            return EngineChoice(native, wanted, "as configured")
-        rates = {engine: trial.rate(engine) for engine in (in_process, native)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="trial-") as folder:
+            return _tried(in_process, wanted, tools or catalogue(), _Trial(os.fsencode(os.path.realpath(folder))))
+    except OSError as error:
+        return EngineChoice(in_process, wanted, f"no trial of native tools: {error.strerror}")
+
+
+def _tried(in_process: Engine, wanted: str, tools: Catalogue, trial: _Trial) -> EngineChoice:
+    """What is left of the platform's tools after their self-test, beside hashlib."""
+    refusals: List[str] = []
+    own = _fastest(trial, tools, refusals)
+    if own is None:
+        return EngineChoice(in_process, wanted, f"no native tools: {'; '.join(refusals)}")
+    native = NativeEngine(own)
+    if wanted == "native":
+        return EngineChoice(native, wanted, "as configured")
+    rates = {engine: trial.rate(engine) for engine in (in_process, native)}
     faster = native if rates[native] > rates[in_process] else in_process
     figures = ", ".join(f"{engine.name} {rate / (1 << 20):.0f} MiB/s" for engine, rate in rates.items())
     return EngineChoice(faster, wanted, f"the faster in a trial: {figures}")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Iterator, List, NamedTuple, NoReturn, Optional
 
 from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine, Meter, Root
-from scanner.collector.folders import open_root
+from scanner.collector.folders import RootError, open_root
 from scanner.collector.impact import RateLimit
 
 TELL_SECONDS = 0.25
@@ -106,10 +106,13 @@ def main() -> NoReturn:
         _work(channel)
     except BrokenPipeError:
         sys.exit(1)  # the parent is gone
+    except RootError as error:
+        channel.send(frames.BROKEN, str(error))
+        sys.exit(1)
     except Exception:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
         import traceback  # here, so that workers start sooner
 
-        channel.send(frames.BROKEN, traceback.format_exc())
+        channel.send(frames.BROKEN, f"a worker met a fault of the program:\n{traceback.format_exc()}")
         sys.exit(1)
     sys.exit(0)
 

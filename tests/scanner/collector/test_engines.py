@@ -281,6 +281,13 @@ def test_native_falls_back(tmp_path: Path) -> None:
         assert f"{tmp_path}/none: No such file" in str(statement["why"])
 
 
+def test_no_room_for_a_trial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a folder for the trial hashlib does the work, and the statement says why."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    chosen = choose("auto")
+    assert (chosen.engine.name, chosen.why) == ("hashlib", "no trial of native tools: No such file or directory")
+
+
 @pytest.mark.parametrize(("faster", "name"), [(1.0, "hashlib"), (3.0, "native")])
 def test_auto_takes_the_faster(monkeypatch: pytest.MonkeyPatch, faster: float, name: str) -> None:
     """`auto` times both engines and takes the faster one; the figures are part of the statement."""

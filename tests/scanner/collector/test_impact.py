@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.impact import CARE, WINDOW, PageCache, RateLimit, cached_pages
+from scanner.collector import residency
+from scanner.collector.impact import CARE, WINDOW, PageCache, RateLimit
+from scanner.collector.residency import cached_pages
 
 ROOT = Path(__file__).parents[3]
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -23,9 +25,11 @@ def drop(path: Path) -> None:
     os.close(descriptor)
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A file of two and a half windows that the kernel lets go of."""
+@pytest.fixture(params=["cachestat", "mincore"])
+def file(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of two and a half windows that the kernel lets go of, by either way to ask for its pages."""
+    if request.param == "mincore":
+        monkeypatch.setattr(residency, "_cachestat", lambda *_: None)
     path = tmp_path / "file"
     path.write_bytes(os.urandom(WINDOW * 5 // 2))
     descriptor = os.open(path, os.O_RDONLY)
@@ -34,7 +38,7 @@ def file(tmp_path: Path) -> Path:
     kept = cached_pages(descriptor, 0, WINDOW)
     os.close(descriptor)
     if told is None or kept:
-        pytest.skip("needs Linux 6.5 and a file system with a page cache of its own")
+        pytest.skip("needs Linux and a file system with a page cache of its own")
     return path
 
 
@@ -134,3 +138,14 @@ def test_small_files_are_not_asked_about(tmp_path: Path) -> None:
     drop(path)
     with path.open("rb") as reading:
         assert not PageCache(reading.fileno(), CARE).was_cold
+
+
+def test_nothing_known_nothing_dropped(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system does not tell what was cached, what was read stays."""
+    monkeypatch.setattr(residency, "cached_pages", lambda *_: None)
+    with file.open("rb", buffering=0) as reading:
+        cache = PageCache(reading.fileno(), WINDOW * 5 // 2)
+        reading.read()
+        cache.release_all()
+    monkeypatch.undo()
+    assert all(pages(file))
