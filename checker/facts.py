@@ -46,7 +46,7 @@ def replicas() -> QuerySet[Found]:
 def every_replica() -> QuerySet[Found]:
     """Replicas, each with the keys of the rows that its facts need."""
     of_replica = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
-    proofs = Proof.objects.filter(run__replica=OuterRef("pk")).order_by("-run__sequence")
+    proofs = Proof.objects.filter(run__replica=OuterRef("pk"), run__state=Run.State.INGESTED).order_by("-run__sequence")
     strip = of_replica.values(row=JSONObject(state="state", sequence="sequence", errors="errors", proven="proof__ok"))
     return (
         Replica.objects.select_related("group", "server")

@@ -13,6 +13,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from checker.verify import verify
+from scanner.ingest import ingest_replica
 from scanner.models import Group, Replica, Run
 from tests.checker import stage
 from tests.scanner import factories
@@ -220,3 +222,41 @@ def test_health_needs_no_login(client: Client, settings: Settings, tmp_path: Pat
     assert (response.status_code, response.json()) == (503, {"database": True, "tasks": False})
     (tmp_path / "beat").touch()
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_really_taken_in_and_proven(client: Client) -> None:
+    """After ingest and verification the overview is green, and the proof speaks the language of the page."""
+    server, key = stage.make_server("alpha")
+    replica = factories.make_replica(server)
+    run = factories.accept(replica, key, [factories.file_row("a"), factories.file_row("b")])
+    assert ingest_replica(replica.pk) == 1
+    run.refresh_from_db()
+    assert verify(run).ok
+    client.force_login(stage.make_user("viewer"))
+    assert 'class="state state-proven"' in get(client, f"/replicas/{replica.uuid}/")
+    page = get(client, f"/runs/{run.uuid}/", **{"Accept-Language": "ru"})
+    assert "Каждая строка истории объясняется прогоном." in page and "check-bad" not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_somebody_changed_are_an_alarm(client: Client) -> None:
+    """When a digest in the table was changed, overview and run say so, and name the path."""
+    server, key = stage.make_server("alpha")
+    replica = factories.make_replica(server)
+    run = factories.accept(replica, key, [factories.file_row("a"), factories.file_row("b")])
+    ingest_replica(replica.pk)
+    replica.versions.filter(path="b").update(sha256=b"x" * 32)
+    run.refresh_from_db()
+    verify(run)
+    client.force_login(stage.make_user("viewer"))
+    assert "state-alarm" in get(client, "/")
+    assert "check-bad" in get(client, f"/runs/{run.uuid}/")
+
+
+def test_a_failed_run_is_no_proof_of_the_data(viewer: Client) -> None:
+    """The proof of a failed run's statement does not count as when the data was last proven."""
+    server, key = stage.make_server("alpha")
+    replica = factories.make_replica(server)
+    stage.prove(stage.run(replica, key, 0, outcome="failed"))
+    assert "never" in get(viewer, f"/replicas/{replica.uuid}/").split("Last proven")[1][:120]
