@@ -46,6 +46,7 @@ KEYS = [
 
 _HEX128 = re.compile(r"[0-9a-f]{128}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+_UNFIT = re.compile("[\0\ud800-\udfff]")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _TIME = re.compile(r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 
@@ -204,8 +205,7 @@ def lines(read: Callable[[int], bytes], limit: int, chunk: int = 1 << 18) -> Ite
         data = read(chunk)
         if not data:
             break
-        parts = (rest + data).split(b"\n")
-        rest = parts.pop()
+        *parts, rest = (rest + data).split(b"\n")
         for part in parts:
             if len(part) >= limit:
                 raise ReportError(f"a line is longer than {limit} bytes")
@@ -217,15 +217,7 @@ def lines(read: Callable[[int], bytes], limit: int, chunk: int = 1 << 18) -> Ite
 
 
 def _text(limit: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and 0 < len(value) <= limit and "\0" not in value and _is_unicode(value)
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return lambda value: isinstance(value, str) and 0 < len(value) <= limit and not _UNFIT.search(value)
 
 
 def _optional(test: Callable[[Any], Any]) -> Callable[[Any], bool]:
@@ -241,13 +233,10 @@ def _integer(least: int, most: int = INT64[-1]) -> Callable[[Any], bool]:
 
 
 def _time(value: Any) -> bool:
-    if not (isinstance(value, str) and _TIME.match(value)):
-        return False
     try:
-        read_timestamp(value)
+        return isinstance(value, str) and bool(_TIME.match(value) and read_timestamp(value))
     except ReportError:
         return False
-    return True
 
 
 def _root(value: Any) -> bool:
@@ -260,15 +249,13 @@ def _root(value: Any) -> bool:
 def _flat(value: Any, depth: int = 4) -> bool:
     """Whether a JSON value holds only short keys, texts, integers, truths and null, at most `depth` deep."""
     if isinstance(value, dict):
-        return (
-            depth > 0
-            and len(value) <= 32
-            and all(_text(64)(key) and _flat(item, depth - 1) for key, item in value.items())
-        )
+        if not (depth > 0 and len(value) <= 32 and all(map(_text(64), value))):
+            return False
+        return all(_flat(item, depth - 1) for item in value.values())
     if isinstance(value, list):
         return depth > 0 and len(value) <= 64 and all(_flat(item, depth - 1) for item in value)
     if isinstance(value, str):
-        return len(value) <= 8192 and "\0" not in value and _is_unicode(value)
+        return len(value) <= 8192 and not _UNFIT.search(value)
     return value is None or value is True or value is False or _integer(-(2**63))(value)
 
 

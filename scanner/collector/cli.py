@@ -21,7 +21,10 @@ from scanner.collector.summary import Summary
 from scanner.collector.terminal import printable
 from scanner.collector.version import VERSION
 
-EXIT_CODES = "exit codes: 0 all proven; 1 done, but some files could not be read; 2 not done, or not delivered"
+EXIT_CODES = (
+    "exit codes: 0 all proven; 1 done, but some files could not be read; 2 not done, or not delivered "
+    "(also when another collector holds the state folder)"
+)
 
 
 def say(text: str) -> None:

@@ -124,7 +124,10 @@ class Runner:
 
     def _choose(self, wanted: str) -> EngineChoice:
         if wanted not in self._choices:
-            self._choices[wanted] = choose(wanted)
+            try:
+                self._choices[wanted] = choose(wanted)
+            except (ValueError, OSError) as error:
+                raise RunFailed(f"no engine: {error}") from error
         return self._choices[wanted]
 
     def _hash(self, root: bytes, choice: EngineChoice, work: Work, totals: Totals, progress: Progress) -> None:

@@ -134,26 +134,29 @@ class Session:
 
     def _one(self, entry: Entry, fresh: bool) -> Tuple[Job, Optional[Made], Optional[str]]:
         carrier = self._carriers[entry.replica]
+        if not fresh:
+            entry = entry._replace(accept_root=False)  # a release is for one run, and it may have been used since
         job = entry.job(self._identity, carrier.spool.folder, self._options.engine, self._options.accept_root)
         begun = (self._begun / entry.replica).exists()
         known: Optional[Known] = carrier.known
         if not fresh and not begun:
             known = entry.known  # nothing was ever queued here, so what was said last still holds
         try:
-            made = self._watched(job, known, begun)
+            return job, self._watched(job, known, begun, carrier), None
         except CollectorError as error:
             return job, None, str(error)
-        self._attempt(carrier)
-        return job, made, None
 
-    def _watched(self, job: Job, known: Optional[Known], begun: bool) -> Made:
+    def _watched(self, job: Job, known: Optional[Known], begun: bool, carrier: Carrier) -> Made:
         run, progress = str(uuid.uuid4()), Progress()
         about = {"run": run, "replica": job.replica, "started_at": timestamp(time.time())}
         with Display(progress, sys.stderr, printable(job.group_name)):
             if not self._options.send:
                 return self._runner.run(job, run, known, begun, progress)
             with Beacon(progress, self._client, about):
-                return self._runner.run(job, run, known, begun, progress)
+                made = self._runner.run(job, run, known, begun, progress)
+                progress.enter("send")
+                self._attempt(carrier)
+                return made
 
     def _conclude(self, done: List[Tuple[Entry, Job, Optional[Made], Optional[str]]]) -> None:
         for entry, job, made, problem in done:
