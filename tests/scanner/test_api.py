@@ -323,6 +323,12 @@ def test_another_media_type(replica: Replica, bearer: str) -> None:
     make.refused(call("POST", "/reports", bearer, b"{}"), 415)
 
 
+def test_a_body_that_no_report_can_be(replica: Replica, bearer: str, settings: Any) -> None:
+    """A body longer than the longest report that is taken here is 413 by its Content-Length, and not read."""
+    settings.BACKUP_SYNCER_RECORDS_BYTES = 1000
+    assert make.refused(make.upload(bearer, b"x" * (2 << 20)), 413)["error"] == "too_large"
+
+
 def test_a_gap_over_http(replica: Replica, signer: Signer, bearer: str) -> None:
     """409 gap carries what is expected, which no other 409 does."""
     report = make.make_report(replica, signer, sequence=4, previous="0" * 128)

@@ -183,3 +183,19 @@ def test_every_bit_on_its_way(replica: Replica, signer: Signer) -> None:
         assert caught.value.status in (400, 403, 408)
         packed[bit // 8] ^= 1 << bit % 8
     assert not Run.objects.exists()
+
+
+def test_empty_deflate_blocks_behind_the_envelope(replica: Replica, signer: Signer, bearer: str) -> None:
+    """A signed report whose stream goes on for ever without a byte is refused for good at a bound."""
+    report = make.make_report(replica, signer, [make.file_row("a")])
+    packer = zlib.compressobj(wbits=31)
+    head = packer.compress(report.line) + packer.flush(zlib.Z_FULL_FLUSH)
+    members = make.refused(make.upload(bearer, head + b"\0\0\0\xff\xff" * 400_000), 422)
+    assert "more bytes than" in members["detail"]
+    assert members["recorded"] is True
+
+
+def test_a_line_without_an_end(replica: Replica, signer: Signer, bearer: str) -> None:
+    """A line that goes on and on is refused at 64 KiB, not at its end."""
+    report = make.with_body(replica, signer, b"x" * (1 << 20))
+    assert "line 2: longer" in make.refused(make.upload(bearer, report.gzip), 422)["detail"]

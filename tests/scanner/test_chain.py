@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -329,3 +330,54 @@ def test_content_digest_of_another_body(replica: Replica, signer: Signer) -> Non
         make.receive(replica.server, damaged, digest=digest)
     assert not Run.objects.exists()
     assert make.receive(replica.server, report.data, digest=digest).new
+
+
+def meanwhile(data: bytes, act: Callable[[], object]) -> Callable[[int], bytes]:
+    """Reads `data`; when half of it is through, `act` happens."""
+    stream = BytesIO(data)
+    acts = [act]
+
+    def read(size: int) -> bytes:
+        if stream.tell() > len(data) // 2 and acts:
+            acts.pop()()
+        return stream.read(min(size, len(data) // 4))
+
+    return read
+
+
+def test_the_same_while_it_is_read(replica: Replica, signer: Signer) -> None:
+    """A report that comes again while its first upload is read has one run and one file, whoever ends first."""
+    report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(500)])
+    read = meanwhile(report.data, lambda: make.receive(replica.server, report.data))
+    receipt = chain.receive(replica.server, read)
+    assert (receipt.new, receipt.run) == (False, Run.objects.get())
+    assert kept(replica) == [receipt.run.upload]
+
+
+def test_another_while_it_is_read(replica: Replica, signer: Signer) -> None:
+    """Another statement that takes the place meanwhile makes this one an equivocation; its bytes are not kept."""
+    report, other = (make.make_report(replica, signer, [make.file_row("a" * 2000)]) for _ in range(2))
+    with pytest.raises(Equivocates):
+        chain.receive(replica.server, meanwhile(report.data, lambda: make.receive(replica.server, other.data)))
+    assert kept(replica) == [Run.objects.get().upload]
+    assert bytes(Equivocation.objects.get().envelope) == report.line
+
+
+def test_held_while_it_is_read(replica: Replica, signer: Signer) -> None:
+    """A server that is held meanwhile gets no receipt, and leaves nothing."""
+    report = make.make_report(replica, signer, [make.file_row("a" * 2000)])
+    hold = Server.objects.filter(pk=replica.server.pk)
+    with pytest.raises(Forbidden, match="held"):
+        chain.receive(replica.server, meanwhile(report.data, lambda: hold.update(held_at=timezone.now())))
+    assert (Run.objects.count(), kept(replica)) == (0, [])
+
+
+def test_an_id_that_is_taken_while_it_is_read(replica: Replica, signer: Signer) -> None:
+    """A run's id that another replica's report takes meanwhile is refused; no place is taken by it."""
+    report = make.make_report(replica, signer, [make.file_row("a" * 2000)])
+    other = make.make_replica(server=replica.server, root="/srv/other")
+    twin = make.make_report(other, signer, run=report.statement.run)
+    with pytest.raises(Refused, match="id") as caught:
+        chain.receive(replica.server, meanwhile(report.data, lambda: make.receive(other.server, twin.data)))
+    assert (caught.value.extra["recorded"], kept(replica)) == (False, [])
+    assert make.accept(replica, signer).sequence == 1
