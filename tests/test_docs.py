@@ -1,0 +1,381 @@
+"""What the READMEs say is so: each setting, key, command, option and format stands there, and nothing that is not."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import tomllib
+from django.core.management import BaseCommand, get_commands, load_command_class
+from django.utils import translation
+
+from backup_syncer import quickstart_options, serve
+from checker.states import State
+from scanner import records, refusals, report, roles
+from scanner.api import api
+from scanner.collector import cli, config, version
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+READMES = {"ru": "README.md", "en": "README_eng.md"}
+SERVICES = frozenset({"serve", "quickstart"})
+"""What `backup-syncer` does by itself; all its other commands are Django's."""
+FOREIGN = frozenset({"--deploy", "--home-dir", "--no-build-isolation", "--no-create-home", "--no-deps", "--now"})
+FOREIGN |= {"--require-hashes", "--shell", "--system", "--user-group"}
+"""Options of programs that are not ours."""
+SETTING = re.compile(r"(?:BACKUP_SYNCER_[A-Z_]+|SECRET_KEY|DATABASE_URL)(?:_FILE)?\Z")
+
+both = pytest.mark.parametrize("language", READMES)
+
+
+class Block(NamedTuple):
+    """A fenced block: the word behind its fence, and what is in it."""
+
+    kind: str
+    code: str
+
+
+class Table(NamedTuple):
+    """A table's cells, without its head."""
+
+    under: str
+    """The heading above it."""
+    rows: list[list[str]]
+
+
+def text(language: str) -> str:
+    """The README of a language."""
+    return (CHECKOUT / READMES[language]).read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[Block]:
+    """Its fenced blocks, in order."""
+    return [Block(*found) for found in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text(language))]
+
+
+def prose(language: str) -> str:
+    """The README without its fenced blocks."""
+    return re.sub(r"(?ms)^```.*?^```$", "", text(language))
+
+
+def headings(language: str) -> list[tuple[int, str]]:
+    """Level and words of each heading."""
+    return [(len(marks), words) for marks, words in re.findall(r"(?m)^(#+) (.+)$", prose(language))]
+
+
+def tables(language: str) -> list[Table]:
+    """Its tables, in order."""
+    found: list[Table] = []
+    under, rows = "", list[list[str]]()
+    for line in [*prose(language).splitlines(), ""]:
+        if line.startswith("#"):
+            under = line.lstrip("# ")
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))])
+        elif rows:
+            found.append(Table(under, rows[2:]))
+            rows = []
+    return found
+
+
+def spans(cell: str) -> list[str]:
+    """The code in a piece of text."""
+    return [span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", cell)]
+
+
+def table_with(language: str, first: str) -> dict[str, list[str]]:
+    """The rows of the table in which `first` is the code of the first cell of some row, by that code."""
+    for table in tables(language):
+        rows = {codes[0]: row for row in table.rows if (codes := spans(row[0]))}
+        if first in rows:
+            return rows
+    raise AssertionError(f"{READMES[language]} has no table with a row for {first}")
+
+
+def calls(path: Path) -> Iterator[tuple[str, str, ast.expr | None]]:
+    """How a module asks the environment: function, name of the variable, and the second argument."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+            yield "os.environ", str(ast.literal_eval(node.slice)), None
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name, function = node.args[0].value, ast.unparse(node.func)
+            if function.startswith(("environment.", "os.environ.", "os.getenv")) and isinstance(name, str):
+                yield function, name, node.args[1] if len(node.args) > 1 else None
+
+
+def settings() -> dict[str, str]:
+    """Every variable that the central server reads, with its default as text; empty where there is none."""
+    found: dict[str, str] = {}
+    for path in (CHECKOUT / "backup_syncer").rglob("*.py"):
+        for function, name, second in calls(path):
+            if not SETTING.match(name):
+                continue
+            default = ""
+            if second is not None and function.startswith("environment.") and function != "environment.folder":
+                default = str(eval(ast.unparse(second), {"MIB": 1 << 20, "GIB": 1 << 30}))
+            found[name] = found.get(name) or default
+            if function == "environment.secret":
+                found[f"{name}_FILE"] = ""
+    return found
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """The long options of a parser and of its commands."""
+    found = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+    for command in commands(parser).values():
+        found |= options(command)
+    return found
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands of a parser."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(groups[0].choices) if groups else {}
+
+
+def ours() -> dict[str, argparse.ArgumentParser]:
+    """Django's commands of scanner and checker."""
+    apps = {name: app for name, app in get_commands().items() if app in ("scanner", "checker")}
+    return {name: load_command_class(str(app), name).create_parser("backup-syncer", name) for name, app in apps.items()}
+
+
+def of_test_script() -> set[str]:
+    """The options of deploy/test.sh."""
+    found = re.findall(r'add_argument\("(--[a-z-]+)"', (CHECKOUT / "deploy/test.py").read_text(encoding="utf-8"))
+    assert found
+    return set(found)
+
+
+def strip_comments(code: str) -> list[str]:
+    """The lines of a script without their comments, which are in the README's language."""
+    return [re.sub(r"\s+# .*", "", line) for line in code.splitlines()]
+
+
+def test_both_have_the_same_headings() -> None:
+    """Count and levels of the headings are the same in both languages."""
+    assert [level for level, _ in headings("ru")] == [level for level, _ in headings("en")]
+
+
+def test_both_have_the_same_code() -> None:
+    """Commands, configuration and examples do not depend on the language; only comments and drawings do."""
+    ru, en = blocks("ru"), blocks("en")
+    assert [block.kind for block in ru] == [block.kind for block in en]
+    for here, there in zip(ru, en, strict=True):
+        if "───" not in here.code:
+            assert strip_comments(here.code) == strip_comments(there.code)
+
+
+def test_both_have_the_same_tables() -> None:
+    """Tables have the same rows in both languages, told by the code in their first and second cells."""
+    ru, en = tables("ru"), tables("en")
+    for here, there in zip(ru, en, strict=True):
+        assert [[spans(cell) for cell in row[:2]] for row in here.rows] == [
+            [spans(cell) for cell in row[:2]] for row in there.rows
+        ], here.under
+
+
+@both
+def test_tables_are_whole(language: str) -> None:
+    """All rows of a table have as many cells."""
+    for table in tables(language):
+        assert len({len(row) for row in table.rows}) == 1, table.under
+
+
+@both
+def test_every_setting_stands_with_its_default(language: str) -> None:
+    """The table of settings has each variable that is read, with its default, and no other."""
+    rows = table_with(language, "BACKUP_SYNCER_STATE")
+    said = {name: (spans(row[1]) or [""])[0] for name, row in rows.items()}
+    wanted = settings()
+    assert set(said) == set(wanted)
+    without_word = {"BACKUP_SYNCER_WEB_WORKERS"}  # its default stands in the launcher
+    assert {name: said[name] for name in said if name not in without_word} == {
+        name: wanted[name] for name in wanted if name not in without_word
+    }
+
+
+@both
+def test_no_other_setting_is_named(language: str) -> None:
+    """Nowhere does the README name a variable that nobody reads."""
+    named = set(re.findall(r"\b(?:BACKUP_SYNCER_[A-Z_]+|(?:SECRET_KEY|DATABASE_URL)(?:_FILE)?)\b", text(language)))
+    assert named <= set(settings())
+
+
+@both
+def test_every_key_of_the_collector_stands_with_its_default(language: str) -> None:
+    """The table of the configuration file has each key with its default, and no other."""
+    rows = table_with(language, "keep-days")
+    assert {name: (spans(row[1]) or [""])[0] for name, row in rows.items()} == {
+        key.name: key.default for key in config.KEYS
+    }
+
+
+@both
+def test_example_configuration_is_read(language: str, tmp_path: Path) -> None:
+    """The example of the collector's configuration is one that the collector takes."""
+    (example,) = (block.code for block in blocks(language) if block.kind == "ini")
+    path = tmp_path / "collector.conf"
+    path.write_text(example, encoding="utf-8")
+    assert config.load(path).roots == (b"/srv/photos", b"/srv/archive")
+
+
+@both
+def test_every_command_of_the_collector_stands(language: str) -> None:
+    """The collector's commands are those of the table, and each of their options is named."""
+    wanted = commands(cli.parser())
+    rows = table_with(language, "init")
+    assert {name.split()[0] for name in rows} == set(wanted)
+    missing = options(cli.parser()) - {"--help"} - set(re.findall(r"--[a-z-]+", text(language)))
+    assert not missing
+    run_options = {option.split()[0] for option in table_with(language, "--accept-root")}
+    assert run_options | {"--local", "--output", "--help"} == options(wanted["run"])
+
+
+@both
+def test_every_command_of_the_central_server_stands(language: str) -> None:
+    """The commands of scanner and checker are in the table with their own options, and none that is not there."""
+    rows = {name.split()[0]: row for name, row in table_with(language, "serve").items()}
+    known = set(get_commands()) | SERVICES
+    assert set(ours()) | SERVICES <= set(rows) <= known
+    of_every_command = options(BaseCommand().create_parser("backup-syncer", ""))
+    for name, parser in ours().items():
+        said = set(re.findall(r"--[a-z-]+", " ".join(rows[name])))
+        assert options(parser) - of_every_command == said, name
+    named = set(re.findall(r"(?<![\w./-])backup-syncer ([a-z_]+)", text(language)))
+    assert named <= known
+
+
+@both
+def test_no_option_is_named_that_does_not_exist(language: str) -> None:
+    """Every option in the README is one of our programs', or is known to be another program's."""
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text(language)))
+    parsers = [cli.parser(), quickstart_options.parser(), serve.parser(), *ours().values()]
+    known = set().union(*(options(parser) for parser in parsers)) | of_test_script()
+    assert named - FOREIGN <= known
+    assert of_test_script() | options(quickstart_options.parser()) - {"--help"} <= named
+
+
+@both
+def test_links_lead_somewhere(language: str) -> None:
+    """Each link within the project leads to a file or a heading that is there; so does each path in code."""
+    anchors = {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for _, words in headings(language)}
+    for target in re.findall(r"\]\(([^)]+)\)", prose(language)):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif "://" not in target:
+            assert (CHECKOUT / target).exists(), target
+    for path in re.findall(r"(?<![\w/.-])(?:deploy|tests)/[\w./-]*\w", text(language)):
+        assert (CHECKOUT / path).exists(), path
+    for module in re.findall(r"(?<![\w/.-])python3? -m ([\w.]+)", text(language)):
+        assert module == "venv" or find_spec(module) is not None, module
+
+
+@both
+def test_local_run_works_as_it_stands(language: str, tmp_path: Path) -> None:
+    """Every line that hashes a directory without a central server does so, and what it wrote is found good."""
+    builder = [sys.executable, "-B", str(CHECKOUT / "deploy/build_collector.py"), "backup-syncer-collector.pyz"]
+    subprocess.run(builder, cwd=tmp_path, check=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"a photo\n")
+    (tmp_path / "photos/b.tmp").write_bytes(b"excluded\n")
+    settings_file = tmp_path / "collector.conf"
+    settings_file.write_text(f"[collector]\nstate = {tmp_path}/state\n", encoding="utf-8")
+    lines = "\n".join(block.code for block in blocks(language) if "run --local" in block.code)
+    script = re.sub(r"(?m)^\d+ \d+ \* \* \*\s+", "", lines)
+    for old, new in (
+        (r"(?:/usr/bin/)?python3 ", f"{sys.executable} "),
+        (
+            r"(?:/usr/local/bin/)?backup-syncer-collector\.pyz",
+            f"./backup-syncer-collector.pyz --config {settings_file}",
+        ),
+        (r"/srv/photos|/var/lib/fixity", lambda found: f"{tmp_path}/{found[0].rpartition('/')[2]}"),
+    ):
+        script = re.sub(old, new, script)
+    done = subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 files" in done.stderr and "holds" in done.stderr and "BROKEN" not in done.stderr
+    assert len(list((tmp_path / "fixity").glob("photos-*.jsonl.gz"))) == lines.count("run --local")
+
+
+@both
+def test_lines_of_the_report_are_such_lines(language: str) -> None:
+    """The example of a report parses, line for line, once its dots are digests; entries and notes are in order."""
+    (example,) = (block.code for block in blocks(language) if block.kind == "json")
+    whole = example.replace('"sha256":"…"', f'"sha256":"{"1" * 64}"').replace('"md5":"…"', f'"md5":"{"2" * 32}"')
+    envelope, *lines = whole.splitlines()
+    assert json.loads(envelope)["payloadType"] == report.RUN_TYPE
+    assert list(json.loads(envelope)) == ["payloadType", "payload", "signatures"]
+    found = [records.decode(line.encode()) for line in lines]
+    for record, line in zip(found, lines, strict=True):
+        records.check(record)
+        assert records.encode(record).decode() == line + "\n"
+    entries = [record for record in found if isinstance(record, records.Row)]
+    assert found[: len(entries)] == sorted(entries) and {entry.type for entry in entries} == {1, 2, 3, 4}
+
+
+@both
+def test_words_of_the_format_are_those_of_the_code(language: str) -> None:
+    """The statement's keys in their order, and every note, stage and special, stand in the READMEs."""
+    rows = [spans(row[0]) for table in tables(language) for row in table.rows if table.rows[0][0].startswith("`run`, ")]
+    assert [key for keys in rows for key in keys] == report.KEYS
+    code = set(spans(prose(language)))
+    assert code >= records.NOTES | records.STAGES | records.SPECIALS
+
+
+@both
+def test_refusals_of_the_api_are_those_of_the_code(language: str) -> None:
+    """The table of errors has each code with its status, and no other."""
+    kinds = [kind for kind in vars(refusals).values() if isinstance(kind, type) and issubclass(kind, refusals.Refusal)]
+    rows = table_with(language, "malformed")
+    assert {name: row[1] for name, row in rows.items()} == {kind.code: str(kind.status) for kind in kinds}
+
+
+@both
+def test_calls_of_the_api_are_those_of_the_code(language: str) -> None:
+    """The table of calls has each operation of the API, and no other."""
+    schema = api.get_openapi_schema(path_prefix="/")
+    known = {f"{method.upper()} {path}" for path, item in schema["paths"].items() for method in item}
+    assert set(table_with(language, "POST /reports")) == known
+
+
+@both
+def test_roles_are_those_of_the_code(language: str) -> None:
+    """The table of roles has each role, and no other."""
+    assert set(table_with(language, roles.VIEWER)) == {roles.VIEWER, roles.OPERATOR, roles.ADMINISTRATOR}
+
+
+@both
+def test_words_are_those_of_the_pages(language: str) -> None:
+    """States, and the button that enrols a server, are called what the pages call them in that language."""
+    first = [[row[0] for row in table.rows] for table in tables(language)]
+    with translation.override(language):
+        assert [str(state.label).lower() for state in State] in first
+        assert translation.gettext("Enrolment token") in prose(language)
+
+
+@both
+def test_messages_are_those_of_the_code(language: str) -> None:
+    """What one is said to see, when something is wrong, is what some program says."""
+    sources = [path for name in ("backup_syncer", "scanner", "checker") for path in (CHECKOUT / name).rglob("*.py")]
+    said = "\n".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sources)
+    rows = table_with(language, "root on another file system")
+    assert len(rows) > 8
+    for message in rows:
+        for part in re.split("…", message):
+            assert part.strip() in said, message
+
+
+def test_newest_version_of_the_changelog_is_the_projects() -> None:
+    """CHANGELOG, package and collector have the same version."""
+    log = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.findall(r"(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", log)[0]
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert newest == project["version"] == version.VERSION
