@@ -104,10 +104,14 @@ def test_the_beat_is_scheduled_once() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("victim", [1, 2], ids=["sentinel", "idle worker"])
 def test_a_real_hang_is_healed(
-    command: Command, environment: dict[str, str], short: Path, owner: pwd.struct_passwd
+    command: Command, environment: dict[str, str], short: Path, owner: pwd.struct_passwd, victim: int
 ) -> None:
-    """django-q2 hangs when an idle worker is killed; the watchdog sees it and the replacement beats again."""
+    """A cluster whose sentinel, or idle worker, was killed stays silent; its replacement beats again.
+
+    In the order of their birth: leader, sentinel, workers, monitor, pusher.
+    """
     server = Embedded(short / "state", owner)
     server.start()
     done = command("setup_site")
@@ -120,9 +124,8 @@ def test_a_real_hang_is_healed(
     try:
         until((beat / "beat").exists, 120)
         assert cluster.process is not None
-        workers = [one for one in family(cluster.process.pid) if one.ppid() != os.getpid()]
-        for worker in sorted(workers, key=psutil.Process.create_time)[1:2]:
-            worker.send_signal(signal.SIGKILL)
+        processes = family(cluster.process.pid)
+        sorted(processes, key=psutil.Process.create_time)[victim].send_signal(signal.SIGKILL)
         until(watchdog.verdict, 240)
         watchdog.replace()
         (beat / "beat").unlink()
