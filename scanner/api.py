@@ -95,9 +95,9 @@ def enrol(request: HttpRequest) -> HttpResponse:
 
 @api.post("/token", openapi_extra=openapi.TOKEN)
 def rotate(request: HttpRequest) -> HttpResponse:
-    """Issue a fresh bearer token; the old ones end when it is first used."""
+    """Grant a fresh bearer token; the old ones end when it is first used."""
     server = _caller(request)
-    return answers.signed("token", server, status=201, token=enrolment.issue(server))
+    return answers.signed("token", server, status=201, token=enrolment.grant(server))
 
 
 @api.get("/replicas", openapi_extra=openapi.REPLICAS)

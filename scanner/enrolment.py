@@ -66,7 +66,7 @@ def collector_command(token: str) -> str:
 
 
 def redeem(line: bytes) -> Enrolment:
-    """Register the key that signed this enrolment's envelope, and issue a bearer token.
+    """Register the key that signed this enrolment's envelope, and grant a bearer token.
 
     Raises Malformed; Forbidden for a bad signature; Refused for a weak or known key; Unauthorised, always the same, for
     a token that is wrong, used or expired.
@@ -82,10 +82,10 @@ def redeem(line: bytes) -> Enrolment:
             key = _register(token, public)
         else:
             key = _registered(token, public)
-        return Enrolment(token.server, key, issue(token.server))
+        return Enrolment(token.server, key, grant(token.server))
 
 
-def issue(server: Server) -> str:
+def grant(server: Server) -> str:
     """A new bearer token; older ones that were never used end now, the others when the new one is first used."""
     text = f"bst1.{secrets.token_urlsafe(32)}"
     ServerToken.objects.filter(server=server, last_used_at=None).delete()

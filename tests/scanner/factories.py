@@ -196,7 +196,7 @@ def receive(server: Server, data: bytes, **options: Any) -> chain.Receipt:
 
 def make_bearer(server: Server) -> str:
     """A good bearer token of `server`."""
-    return enrolment.issue(server)
+    return enrolment.grant(server)
 
 
 def upload(server_token: str, data: bytes, encoding: str = "gzip", **headers: str) -> Any:

@@ -82,7 +82,7 @@ def test_nobody_calls_without_a_token(replica: Replica, bearer: str, method: str
 
 
 def test_a_login_is_no_token(replica: Replica, admin_client: Client) -> None:
-    """A person's session opens nothing of the API."""
+    """A person's login opens nothing of the API."""
     make.refused(admin_client.get(f"{BASE}/replicas"), 401)
 
 

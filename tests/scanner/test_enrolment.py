@@ -205,9 +205,9 @@ def test_guessing_is_slowed_down() -> None:
 def test_unused_bearer_tokens_do_not_pile_up() -> None:
     """Of tokens that were never used only the newest is kept."""
     server = make.make_server()
-    used = enrolment.issue(server)
+    used = enrolment.grant(server)
     enrolment.authenticate(used)
-    tokens = [enrolment.issue(server) for _ in range(5)]
+    tokens = [enrolment.grant(server) for _ in range(5)]
     assert ServerToken.objects.count() == 2
     assert enrolment.authenticate(tokens[-1]) == server
     for token in (used, *tokens[:-1]):
@@ -218,7 +218,7 @@ def test_unused_bearer_tokens_do_not_pile_up() -> None:
 def test_revoked_tokens() -> None:
     """Revoking ends bearer and enrolment tokens of this server alone."""
     server, other = make.make_server(), make.make_server()
-    mine, theirs, text = enrolment.issue(server), enrolment.issue(other), enrolment.create_token(server)
+    mine, theirs, text = enrolment.grant(server), enrolment.grant(other), enrolment.create_token(server)
     assert enrolment.revoke_tokens(server) == 2
     with pytest.raises(Unauthorised):
         enrolment.authenticate(mine)
