@@ -13,9 +13,18 @@ from backup_syncer.state_folder import embedded_url
 from tests.flow.processes import RunningSystem, running
 
 
-@pytest.fixture
-def system(postgres: Embedded | None, tmp_path: Path) -> Iterator[RunningSystem]:
-    """Web server, task cluster and database; gone after the test."""
+@pytest.fixture(scope="session")
+def pattern(postgres: Embedded | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """A system that is set up and never started: what the others are copied from."""
     url = os.environ["DATABASE_URL"] if postgres is None else embedded_url(Path(os.environ["BACKUP_SYNCER_STATE"]))
-    with running(tmp_path / "central", url) as system:
+    system = RunningSystem(tmp_path_factory.mktemp("pattern"), url)
+    system.set_up()
+    yield system
+    system.stop()
+
+
+@pytest.fixture
+def system(pattern: RunningSystem, tmp_path: Path) -> Iterator[RunningSystem]:
+    """Web server, task cluster and database; gone after the test."""
+    with running(tmp_path / "central", pattern.maintenance, pattern) as system:
         yield system

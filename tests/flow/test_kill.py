@@ -78,7 +78,9 @@ def test_web_dead_all_along(system: RunningSystem, enrolled: Collector) -> None:
     """Without a central server the run is made, signed and queued, exit code 2; the next run delivers both in order."""
     assert enrolled("run").returncode == 0
     system.web.kill()
-    alone = enrolled("run", BACKUP_SYNCER_COLLECTOR_PATIENCE="1")
+    config = enrolled.config.read_text()
+    enrolled.config.write_text(config.replace("patience = 60", "patience = 1"))
+    alone = enrolled("run")
     assert alone.returncode == 2, alone.stderr
     system.web.start()
     system.await_web()
