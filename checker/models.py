@@ -29,4 +29,6 @@ class Proof(models.Model):
         indexes = [
             # The rotation: which run was not looked at for longest.
             models.Index(fields=["checked_at"], name="proof_oldest"),
+            # The overview: runs whose rows are not what was signed.
+            models.Index(fields=["run"], condition=models.Q(ok=False), name="proof_failed"),
         ]

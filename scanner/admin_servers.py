@@ -7,14 +7,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from scanner import enrolment
+from scanner import chain, enrolment
 from scanner.admin_acts import Act, ActsAdmin, Done, archive_acts
 from scanner.admin_lists import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
-from scanner.models import EnrolmentToken, Equivocation, Server, ServerKey
+from scanner.models import EnrolmentToken, Server, ServerKey
 
 HOURS = 24
 """How long an enrolment token works."""
@@ -44,10 +43,7 @@ def _enrol(request: HttpRequest, server: Server, _reason: str) -> Done:
 
 
 def _release(_request: HttpRequest, server: Server, _reason: str) -> Done:
-    server.held_at, server.held_reason = None, ""
-    server.save(update_fields=["held_at", "held_reason"])
-    seconds = Equivocation.objects.filter(run__replica__server=server, resolved_at=None)
-    seconds.update(resolved_at=timezone.now())
+    chain.release(server)
     return Done(gettext("The server is released."))
 
 

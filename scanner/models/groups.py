@@ -58,8 +58,8 @@ class Replica(models.Model):
 
     id = models.AutoField(primary_key=True)
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    group = models.ForeignKey(Group, models.PROTECT, related_name="replicas")
-    server = models.ForeignKey(Server, models.PROTECT, related_name="replicas")
+    group = models.ForeignKey(Group, models.PROTECT, related_name="replicas", verbose_name=_("group"))
+    server = models.ForeignKey(Server, models.PROTECT, related_name="replicas", verbose_name=_("server"))
     root = models.CharField(_("root"), max_length=600, validators=[validate_root])
     """An absolute path in its coded form; as long as a B-tree key can be."""
     origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.COLLECTOR, editable=False)

@@ -22,7 +22,9 @@ class Version(models.Model):
     mtime_ns = models.BigIntegerField(_("modified"), null=True)
     uid = models.BigIntegerField(null=True)
     gid = models.BigIntegerField(null=True)
-    replica = models.ForeignKey(Replica, models.PROTECT, db_index=False, related_name="versions")
+    replica = models.ForeignKey(
+        Replica, models.PROTECT, db_index=False, related_name="versions", verbose_name=_("replica")
+    )
     from_seq = models.IntegerField()
     until_seq = models.IntegerField(null=True)
     mode = models.IntegerField(null=True)
@@ -51,7 +53,7 @@ class Version(models.Model):
 class Note(models.Model):
     """What happened to a path in one run; never part of history. Written by `store` alone."""
 
-    run = models.ForeignKey(Run, models.PROTECT, related_name="notes", db_index=False)
+    run = models.ForeignKey(Run, models.PROTECT, related_name="notes", db_index=False, verbose_name=_("run"))
     note = models.TextField(db_collation="C")
     path = models.TextField(db_collation="C")
     detail = models.TextField(db_collation="C")

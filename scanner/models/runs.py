@@ -31,7 +31,7 @@ class Run(models.Model):
         SET_ASIDE = "set_aside", _("set aside")
 
     uuid = models.UUIDField(unique=True)
-    replica = models.ForeignKey(Replica, models.PROTECT, related_name="runs")
+    replica = models.ForeignKey(Replica, models.PROTECT, related_name="runs", verbose_name=_("replica"))
     sequence = models.PositiveIntegerField(_("run"), validators=[MinValueValidator(1)])
     state = models.CharField(_("state"), max_length=10, choices=State)
     reason = models.TextField(_("reason"), blank=True)
@@ -40,7 +40,7 @@ class Run(models.Model):
     """Line 1 of the report as it came; null only for an unsigned import."""
     statement = models.BinaryField(max_length=64)
     previous = models.BinaryField(max_length=64, null=True)
-    key = models.ForeignKey(ServerKey, models.PROTECT, null=True, related_name="runs")
+    key = models.ForeignKey(ServerKey, models.PROTECT, null=True, related_name="runs", verbose_name=_("server key"))
     break_reason = models.TextField(_("break in the chain"), blank=True)
     break_acknowledged_at = models.DateTimeField(_("break acknowledged"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"))
@@ -86,6 +86,12 @@ class Run(models.Model):
         indexes = [
             # The queue: what ingest looks for each minute.
             models.Index(fields=["replica", "sequence"], condition=Q(state="received"), name="run_waiting"),
+            # The overview: torn chains that nobody has looked at.
+            models.Index(
+                fields=["replica"],
+                condition=Q(break_acknowledged_at__isnull=True) & ~Q(break_reason=""),
+                name="run_break_open",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -110,7 +116,7 @@ class Equivocation(models.Model):
     Written by `chain`; the server is held until an operator resolves it.
     """
 
-    run = models.ForeignKey(Run, models.PROTECT, related_name="equivocations")
+    run = models.ForeignKey(Run, models.PROTECT, related_name="equivocations", verbose_name=_("run"))
     envelope = models.BinaryField()
     statement = models.BinaryField(max_length=64)
     received_at = models.DateTimeField(_("received"), db_default=Now())
@@ -130,7 +136,7 @@ class Progress(models.Model):
 
     uuid = models.UUIDField(primary_key=True)
     """Of the run."""
-    replica = models.ForeignKey(Replica, models.CASCADE, related_name="progress")
+    replica = models.ForeignKey(Replica, models.CASCADE, related_name="progress", verbose_name=_("replica"))
     started_at = models.DateTimeField(_("started"))
     updated_at = models.DateTimeField(_("updated"))
     phase = models.CharField(_("phase"), max_length=10)

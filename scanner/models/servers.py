@@ -38,13 +38,13 @@ class Server(models.Model):
 class EnrolmentToken(models.Model):
     """A one-time right to register a key for a server; only its SHA-256 is kept. Written by `enrolment`."""
 
-    server = models.ForeignKey(Server, models.CASCADE, related_name="enrolment_tokens")
+    server = models.ForeignKey(Server, models.CASCADE, related_name="enrolment_tokens", verbose_name=_("server"))
     digest = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     expires_at = models.DateTimeField(_("expires"))
     used_at = models.DateTimeField(_("used"), null=True)
-    key = models.ForeignKey("ServerKey", models.PROTECT, null=True, related_name="+")
+    key = models.ForeignKey("ServerKey", models.PROTECT, null=True, related_name="+", verbose_name=_("server key"))
     """The key it registered: the same key may ask again while the token lives, since an answer can be lost."""
 
     class Meta:
@@ -58,7 +58,7 @@ class EnrolmentToken(models.Model):
 class ServerToken(models.Model):
     """A bearer token for transport; only its SHA-256 is kept. Written by `enrolment`."""
 
-    server = models.ForeignKey(Server, models.CASCADE, related_name="tokens")
+    server = models.ForeignKey(Server, models.CASCADE, related_name="tokens", verbose_name=_("server"))
     digest = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     last_used_at = models.DateTimeField(_("last used"), null=True)
@@ -75,7 +75,7 @@ class ServerToken(models.Model):
 class ServerKey(models.Model):
     """An Ed25519 public key that speaks for a server; kept for ever. Written by `enrolment`."""
 
-    server = models.ForeignKey(Server, models.PROTECT, related_name="keys")
+    server = models.ForeignKey(Server, models.PROTECT, related_name="keys", verbose_name=_("server"))
     keyid = models.CharField(_("key"), max_length=64, unique=True)
     public = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
