@@ -7,12 +7,12 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ScannerConfig(AppConfig):
-    """Registers the system checks."""
+    """Registers the system checks, and the roles that are made after each migration."""
 
     name = "scanner"
     verbose_name = _("Servers and runs")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from scanner import checks  # noqa: F401  # they need loaded settings and storages
+        """Register them."""
+        from scanner import checks, roles  # noqa: F401  # they need loaded settings, storages and models
