@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -160,7 +161,7 @@ class Embedded:
         command = ["initdb", "-D", str(partial), "-U", SUPERUSER, "-A", "peer", "-E", "UTF8", "-k", *locale]
         done = subprocess.run(**self._call(command), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise DatabaseNotStarted(f"initdb: {_last_line(done.stderr)}")
+            raise DatabaseNotStarted(f"initdb: {_complaint(done.stderr)}")
         with open(partial / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write("include = 'backup_syncer.conf'\n")
         partial.rename(self.data)
@@ -206,9 +207,7 @@ class Embedded:
         """What the server said last before it gave up, from its start or from its own log."""
         logs = [self.state / "postgresql.start.log", *(self.data / "log").glob("*.log")]
         newest = max(logs, key=lambda path: path.stat().st_mtime_ns)
-        lines = newest.read_text(encoding="utf-8", errors="replace").splitlines()
-        fatal = [line for line in lines if "FATAL" in line or "PANIC" in line]
-        return _last_line("\n".join(fatal or lines))
+        return _complaint(newest.read_text(encoding="utf-8", errors="replace"))
 
     def _call(self, command: list[str]) -> dict[str, Any]:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
@@ -247,5 +246,8 @@ class Embedded:
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
 
 
-def _last_line(said: str) -> str:
-    return (said.strip().splitlines() or ["no message"])[-1]
+def _complaint(said: str) -> str:
+    """The line that names the error, else the last one."""
+    lines = [line for line in said.splitlines() if line.strip()] or ["no message"]
+    named = [line for line in lines if re.search("FATAL|PANIC|error:|No space left", line)]
+    return (named or lines)[-1].strip()

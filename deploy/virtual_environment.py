@@ -45,7 +45,7 @@ def make(where: Path, requirements: Iterable[str], project: bool) -> Path:
     if present.get("requirements") != wanted["requirements"] or present.get("python") != wanted["python"]:
         _say(f"making a virtual environment in {where}")
         shutil.rmtree(where, ignore_errors=True)
-        venv.create(where, with_pip=True)
+        _create(where)
         for name in requirements:
             _say(f"installing {name}")
             _install_pins(python, CHECKOUT / name)
@@ -55,6 +55,14 @@ def make(where: Path, requirements: Iterable[str], project: bool) -> Path:
         _install_project(python)
     (where / STAMP).write_text(json.dumps(wanted), encoding="utf-8")
     return python
+
+
+def _create(where: Path) -> None:
+    try:
+        venv.create(where, with_pip=True)
+    except subprocess.CalledProcessError as error:
+        said = (error.output or b"").decode(errors="replace")
+        raise NotInstalled(f"pip: {_complaint(said, error.returncode)}") from error
 
 
 def _install_pins(python: Path, file: Path) -> None:
@@ -105,9 +113,13 @@ def _pip(python: Path, *arguments: str) -> None:
     environment = os.environ | {"PIP_USER": "0", "PIP_ROOT_USER_ACTION": "ignore"}
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        errors = [line for line in said if line.startswith("ERROR")] or said or [f"exit code {done.returncode}"]
-        raise NotInstalled(f"pip: {errors[-1]}")
+        raise NotInstalled(f"pip: {_complaint(done.stderr or done.stdout, done.returncode)}")
+
+
+def _complaint(said: str, code: int) -> str:
+    """The last line that names an error, else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
+    return ([line for line in lines if line.startswith("ERROR")] or lines)[-1]
 
 
 def _stamp(where: Path) -> dict[str, str]:
