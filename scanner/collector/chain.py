@@ -33,10 +33,8 @@ def next_link(spool: Spool, known: Optional[Known], begun: bool) -> Link:
     """
     newest = spool.newest()
     if known is None:
-        if newest is None and begun:
-            raise ChainError(
-                "the spool is empty, so the central server must be reached to learn where the chain stands"
-            )
+        if (newest is None and begun) or spool.end_is_lost():
+            raise ChainError("the spool is empty or damaged: the central server must tell where the chain stands")
         return Link(1, None) if newest is None else Link(newest[0] + 1, newest[1])
     if known.sequence is None:
         return Link(1, None) if newest is None else Link(newest[0] + 1, newest[1])

@@ -172,7 +172,7 @@ def deliver_all(
         if time.monotonic() + wait > until:
             tell(f"{len(jammed)} queues are not delivered; the next run tries again")
             return
-        tell(f"not delivered ({jammed[0].problem}); again in {wait:.0f} s")
+        tell(f"not delivered ({jammed[0].problem or 'not tried yet'}); again in {wait:.0f} s")
         time.sleep(wait)
         pause = min(pause * 2, _LONGEST_PAUSE)
         for carrier in jammed:

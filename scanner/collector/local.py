@@ -109,7 +109,8 @@ def _entry(state: Path, wanted: Dict[str, str]) -> Dict[str, str]:
     for entry in known:
         if all(entry.get(name) == text for name, text in wanted.items()):
             begun = (state / "begun" / entry["replica"]).exists()
-            if begun and Spool(state / "local" / entry["replica"]).newest() is None:
+            spool = Spool(state / "local" / entry["replica"])
+            if begun and (spool.newest() is None or spool.end_is_lost()):
                 known.remove(entry)
                 break
             return entry

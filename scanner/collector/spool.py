@@ -91,6 +91,13 @@ class Spool:
                 return report.sequence, envelope.digest
         return None
 
+    def end_is_lost(self) -> bool:
+        """Whether a report that was set aside as damaged is newer than all that can be read: it may have been
+        delivered."""
+        newest = self.newest()
+        damaged = [int(path.name[:10]) for path in self.refused.glob(f"*{SUFFIX}{DAMAGED}")]
+        return bool(damaged) and max(damaged) > (newest[0] if newest else 0)
+
     def digest(self, sequence: int) -> Optional[str]:
         """The digest of the statement with this sequence, when it is here."""
         for report in self.chain():

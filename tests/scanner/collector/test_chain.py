@@ -45,7 +45,7 @@ def test_empty_spool_takes_the_next_place(tmp_path: Path) -> None:
 
 def test_unknown_place_is_not_guessed(tmp_path: Path) -> None:
     """A spool that was lost while the central server cannot be asked gives no number: two reports would share it."""
-    with pytest.raises(ChainError, match="must be reached"):
+    with pytest.raises(ChainError, match="must tell where"):
         chain.next_link(Spool(tmp_path), None, begun=True)
 
 
@@ -186,3 +186,17 @@ def test_damaged_report_is_set_aside(stage: Stage, replica: Replica) -> None:
     assert sequences(replica) == [1, 2, 3] and whole(replica)
     assert "cannot be given" in (replica.chain[1].statement.break_ or "")
     assert list(stage.spool(replica).refused.glob("*.damaged"))
+
+
+def test_newest_report_is_damaged_and_nobody_answers(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A delivered report that rotted is not numbered anew by guess; the central server's answer settles it."""
+    stage.run()
+    stage.run()
+    stage.spool(replica).delivered()[1].path.write_bytes(b"rotten")
+    stage.configure(server="http://127.0.0.1:9", patience=0)
+    for _ in range(2):
+        summary = stage.run()
+        assert summary.exit_code == 2 and summary.lines[0].made is None
+    stage.configure(server=central.url)
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2, 3] and whole(replica) and not central.held

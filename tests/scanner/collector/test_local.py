@@ -96,6 +96,10 @@ def test_spool_lost(stage: Stage) -> None:
     run(stage)
     first, second = statements(stage)
     assert first.sequence == second.sequence == 1 and first.replica != second.replica
+    for path in (stage.state / "local").glob("*/sent/*.gz"):
+        path.write_bytes(b"rotten")
+    assert run(stage).exit_code == 0
+    assert len({statement.replica for statement in statements(stage)}) == 3
 
 
 def test_copy_that_was_interrupted(stage: Stage) -> None:
