@@ -39,7 +39,7 @@ def stubborn(tmp_path: Path) -> Iterator[Child]:
     code = (
         "import os, signal, subprocess, sys, time\n"
         "hard = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)'\n"
-        "subprocess.Popen([sys.executable, '-c', hard]); time.sleep(60)"
+        "worker = subprocess.Popen([sys.executable, '-c', hard]); time.sleep(60)"
     )
     child = Child(
         "stubborn", [sys.executable, "-c", code], ME, dict(os.environ) | {MARK: str(tmp_path)}, tmp_path / "log"
