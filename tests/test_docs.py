@@ -29,7 +29,7 @@ READMES = {"ru": "README.md", "en": "README_eng.md"}
 SERVICES = frozenset({"serve", "quickstart"})
 """What `backup-syncer` does by itself; all its other commands are Django's."""
 FOREIGN = frozenset({"--deploy", "--home-dir", "--no-build-isolation", "--no-create-home", "--no-deps", "--now"})
-FOREIGN |= {"--require-hashes", "--shell", "--system", "--user-group"}
+FOREIGN |= {"--clean", "--if-exists", "--require-hashes", "--shell", "--single-transaction", "--system", "--user-group"}
 """Options of programs that are not ours."""
 SETTING = re.compile(r"(?:BACKUP_SYNCER_[A-Z_]+|SECRET_KEY|DATABASE_URL)(?:_FILE)?\Z")
 
