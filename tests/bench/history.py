@@ -8,6 +8,7 @@ beside the limit, and beside what PostgreSQL and SHA3-512 alone need for the sam
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 LIMITS = {"first": 15.0, "unchanged": 5.0, "unchanged, read": 5.0, "1 % changed": 6.0, "verify": 6.0, "export": 6.0}
 """Seconds for a million entries on two cores."""
@@ -44,7 +47,8 @@ def main() -> None:
 def measure(entries: int) -> None:
     """All steps; a step's own process prints one JSON object."""
     step("prepare")
-    print(f"{entries} entries, {os.cpu_count()} processors")
+    load = os.getloadavg()[0]
+    print(f"{entries} entries, {os.cpu_count()} processors, load {load:.1f}: what others take makes seconds longer")
     for number, kind in enumerate(("first", "unchanged", "unchanged, read", "1 % changed"), 1):
         made = step("make", kind, str(entries))
         done = step("ingest")
@@ -62,16 +66,31 @@ def measure(entries: int) -> None:
 def said(kind: str, done: dict[str, Any], entries: int) -> None:
     """One line of the table."""
     limit = f"(limit {LIMITS[kind] * entries / 1e6:.1f} s, {WORKER_MIB} MiB)" if kind in LIMITS else ""
-    print(f"{kind:<18}{done['seconds']:8.2f} s   peak {done['mib']:4d} MiB   {limit}", flush=True)
+    cpu = f"processor {done['cpu']:5.2f} s here, {done['server_cpu']:5.2f} s PostgreSQL"
+    print(f"{kind:<18}{done['seconds']:8.2f} s   {cpu}   peak {done['mib']:4d} MiB   {limit}", flush=True)
 
 
 def step(*arguments: str) -> dict[str, Any]:
-    """What a step's process measured."""
+    """What a step's process measured, and the processor time of PostgreSQL meanwhile."""
+    before = server_cpu()
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.history", "--step", *arguments], stdout=subprocess.PIPE, check=True
     )
     answer: dict[str, Any] = json.loads(done.stdout)
+    answer["server_cpu"] = server_cpu() - before
     return answer
+
+
+def server_cpu() -> float:
+    """Seconds of processor time that PostgreSQL has had so far, ended processes among them."""
+    time.sleep(1)  # an ended process counts when its parent has heard of it
+    data = Path(os.environ["BACKUP_SYNCER_STATE"], "pgdata")
+    postmaster = psutil.Process(int((data / "postmaster.pid").read_text(encoding="ascii").split()[0]))
+    total = sum(postmaster.cpu_times())
+    for child in postmaster.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(child.cpu_times()[:2])
+    return total
 
 
 def act(name: str, *arguments: str) -> None:
@@ -79,11 +98,11 @@ def act(name: str, *arguments: str) -> None:
     import django
 
     django.setup()
-    since = time.perf_counter()
+    since, cpu = time.perf_counter(), time.process_time()
     found = STEPS[name](*arguments)
-    seconds = time.perf_counter() - since
+    seconds, cpu = time.perf_counter() - since, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"seconds": seconds, "mib": peak} | found))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": peak} | found))
 
 
 def prepare() -> dict[str, Any]:
@@ -101,7 +120,8 @@ def prepare() -> dict[str, Any]:
 
 def records(kind: str, entries: int) -> Iterator[Any]:
     """Entries like those of a tree of photographs; a hundredth of them has another content when `kind` says so."""
-    from tests.scanner.factories import Note, file_row
+    from scanner.records import Note
+    from tests.scanner.factories import file_row
 
     for number in range(entries):
         other = number % 100 == 0 and kind == "1 % changed"

@@ -1,0 +1,74 @@
+"""What the task cluster does for scanner: wake-ups, sweeps, schedules."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule, Task
+
+from scanner import store, tasks
+from scanner.models import Progress, Run
+from tests.scanner.factories import accept, file_row, make_key, make_replica
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def functions() -> list[str]:
+    """What waits in the queue."""
+    return [task.task["func"] for task in OrmQ.objects.order_by("id")]
+
+
+def test_an_arrival_wakes_ingest() -> None:
+    """A received run leads to a task for its replica; a failed one, which has nothing to take in, does not."""
+    replica = make_replica()
+    signer = make_key(replica.server)
+    accept(replica, signer, outcome="failed")
+    assert "scanner.tasks.ingest_replica" not in functions()
+    accept(replica, signer, [file_row("a")])
+    assert "scanner.tasks.ingest_replica" in functions()
+    assert tasks.ingest_replica(replica.pk) == 1
+    assert tasks.ingest_replica(replica.pk) == 0
+
+
+def test_the_sweep_finds_what_a_lost_wake_up_left() -> None:
+    """Every replica with a waiting run is served, the journal before it."""
+    for _ in range(3):
+        replica = make_replica()
+        accept(replica, make_key(replica.server), [file_row("a")])
+    OrmQ.objects.all().delete()
+    Run.objects.update(journaled_at=None)
+    assert store.waiting() == []
+    assert tasks.sweep() == 3
+    assert set(Run.objects.values_list("state", flat=True)) == {"ingested"}
+    assert not Run.objects.filter(journaled_at=None).exists()
+    assert tasks.sweep() == 0
+
+
+def test_what_is_stale_goes() -> None:
+    """Progress of a run that was not heard of for days, and tasks that ended long ago, are forgotten."""
+    replica, now = make_replica(), timezone.now()
+    for number, age in enumerate([timedelta(0), tasks.STALE * 2]):
+        Progress.objects.create(
+            uuid=f"00000000-0000-4000-8000-00000000000{number}", replica=replica, phase="hash",
+            started_at=now - age, updated_at=now - age,
+        )  # fmt: skip
+    for age in (timedelta(0), tasks.KEEP_TASKS * 2):
+        Task.objects.create(id=f"{age.days}", name="x", func="x", started=now - age, stopped=now - age)
+    tasks.tidy()
+    assert Progress.objects.count() == 1
+    assert list(Task.objects.values_list("id", flat=True)) == ["0"]
+
+
+def test_schedules_are_made_once() -> None:
+    """Migrating again, or starting again, leaves each schedule once."""
+    from checker import tasks as of_checker
+
+    for module in (tasks, of_checker, tasks, of_checker):
+        module.make_schedules()
+    found = Schedule.objects.filter(func__regex="^(scanner|checker)").values_list("func", "minutes")
+    assert sorted(found) == [
+        ("checker.tasks.forget_uploads", 60), ("checker.tasks.rotate", 10), ("checker.tasks.verify_new", 1),
+        ("scanner.tasks.sweep", 1), ("scanner.tasks.tidy", 60),
+    ]  # fmt: skip
