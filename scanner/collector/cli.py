@@ -14,9 +14,9 @@ from typing import Any, Callable, Dict, List, Optional
 from scanner.collector import config as configuration
 from scanner.collector import durable, enrol, identity, impact, interrupt, local, lock, status, verify
 from scanner.collector.config import MIB, Config
+from scanner.collector.errand import Errand, Options
 from scanner.collector.errors import CollectorError, ConfigError, Interrupted
 from scanner.collector.local import Place
-from scanner.collector.session import Options, Session
 from scanner.collector.summary import Summary
 from scanner.collector.terminal import printable
 from scanner.collector.version import VERSION
@@ -202,7 +202,7 @@ def _run(given: argparse.Namespace) -> int:
         if config.low_priority:
             impact.be_gentle()
         if given.local is None:
-            summary: Summary = Session(config, options, say).run()
+            summary: Summary = Errand(config, options, say).run()
         else:
             output = Path(given.output or config.output or ".").absolute()
             place = Place(given.local, output, tuple(given.exclude), given.group)

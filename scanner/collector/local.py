@@ -19,10 +19,10 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from scanner import excludes, paths
 from scanner.collector import durable, identity
 from scanner.collector.config import Config
+from scanner.collector.errand import Options, Tell, limits
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
 from scanner.collector.progress import Display, Progress
 from scanner.collector.run import Made, Runner
-from scanner.collector.session import Options, Tell, limits
 from scanner.collector.spool import SUFFIX, Report, Spool, read_envelope
 from scanner.collector.statement import Job
 from scanner.collector.summary import Line, Summary

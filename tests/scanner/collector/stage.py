@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from scanner.collector import config as configuration
 from scanner.collector import enrol
 from scanner.collector.config import Config
-from scanner.collector.session import Options, Session
+from scanner.collector.errand import Errand, Options
 from scanner.collector.spool import Spool
 from scanner.collector.summary import Summary
 from tests.scanner.collector.fake_central import FakeCentral, Replica
@@ -59,7 +59,7 @@ class Stage:
 
     def run(self, *names: str, **options: Any) -> Summary:
         """One `run` in this process."""
-        return Session(configuration.load(self.conf), Options(names=names, workers=1, **options), print).run()
+        return Errand(configuration.load(self.conf), Options(names=names, workers=1, **options), print).run()
 
     def call(self, *arguments: str, python: str = sys.executable, **environment: str) -> Done:
         """The program in a process of its own."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from scanner.collector import config, identity, local, verify
+from scanner.collector.errand import Options
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.local import Place
-from scanner.collector.session import Options
 from scanner.collector.spool import read_envelope
 from scanner.collector.summary import Summary
 from scanner.report import Statement, read_statement

@@ -45,7 +45,7 @@ def limits(config: Config, options: Options) -> Limits:
     return Limits(options.workers or config.workers or cores.workers(), options.max_rate or config.max_rate)
 
 
-class Session:
+class Errand:
     """One `run`, under the lock of the state folder. `tell` gets lines for a person."""
 
     def __init__(self, config: Config, options: Options, tell: Tell) -> None:
