@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(arguments)
     except NotStarted as error:
         complain(str(error))
+    except KeyboardInterrupt:
+        complain("interrupted")
     except OSError as error:
         complain(f"{error.filename or 'system'}: {error.strerror or error}")
     return 2

@@ -34,8 +34,8 @@ QUICK_DEATH, QUICK_DEATHS = 10.0, 5
 class System:
     """Everything that serves one state folder.
 
-    `listener` is the bound socket of the web server; it stays open here, so that a web server that is replaced loses
-    no connection. `logs` is the folder of the children's output; None sends it to stderr.
+    `listener` is the bound socket of the web server; it stays open here until the stop, so that a web server that is
+    replaced loses no connection. `logs` is the folder of the children's output; None sends it to stderr.
     """
 
     def __init__(self, state: Path, url: str, listener: socket.socket, logs: Path | None, progress: Progress) -> None:
@@ -120,6 +120,8 @@ class System:
             stop_left_over(self.state)
             if self.database is not None:
                 self.database.stop()
+            self.lock.close()
+        self.listener.close()
         self.progress.say("stopped")
 
     def _database_alive(self) -> bool:

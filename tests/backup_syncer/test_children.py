@@ -61,18 +61,19 @@ def test_stop_ends_the_whole_group(stubborn: Child, tmp_path: Path) -> None:
 
 def test_left_over_children_are_found_without_their_leader(stubborn: Child, tmp_path: Path) -> None:
     """The mark in the environment is enough; processes of another state folder are not touched."""
-    other = Child("other", ["sleep", "60"], ME, dict(os.environ) | {MARK: "/another"})
-    other.start()
     stubborn.start()
     assert stubborn.process is not None
     until(lambda: (tmp_path / "log").read_text() == "1\n")
     stubborn.process.kill()
     stubborn.process.wait()
+    other = Child("other", ["sleep", "60"], ME, dict(os.environ) | {MARK: "/another"})
+    other.start()
     assert len(left_over(tmp_path)) == 1
     assert stop_left_over(tmp_path, grace=0.3) == 1
     until(lambda: not left_over(tmp_path))
-    assert other.ended() is None
+    survived = other.ended() is None
     other.kill()
+    assert survived
 
 
 def test_children_end_with_their_launcher(tmp_path: Path) -> None:
