@@ -82,24 +82,34 @@ def _counts(tally: BatchTally, statement: Statement) -> Check:
     return Check("counts", True, _("%(files)d files, %(bytes)d bytes and %(errors)d errors, as signed."), values)
 
 
+_WHERE = {
+    (True, True): _(
+        "The rows are not what was signed. Block %(block)d of %(blocks)d differs first: "
+        "from %(first_path)s to %(last_path)s. Paths that differ: %(paths)s."
+    ),
+    (True, False): _(
+        "The rows are not what was signed. Block %(block)d of %(blocks)d differs first: "
+        "from %(first_path)s to %(last_path)s."
+    ),
+    (False, True): _(
+        "The rows are not what was signed: they end before block %(block)d of %(blocks)d. Paths that differ: %(paths)s."
+    ),
+    (False, False): _("The rows are not what was signed: they end before block %(block)d of %(blocks)d."),
+}
+"""Whether the block holds any rows, and whether the uploaded bytes are still there to compare with."""
+
+
 def _differs(run: Run, records: Records) -> Check:
     """Where the rows are not what was signed: the first block that differs, and the paths, while the upload is kept."""
-    found = locate(queries.record_lines(run), records)
-    values: dict[str, object] = found._asdict() if found else {"block": len(records.blocks)}
-    values |= {"blocks": len(records.blocks)}
-    message = _("The rows are not what was signed. Block %(block)d of %(blocks)d differs first.")
-    if found and found.first_path:
-        message = _(
-            "The rows are not what was signed. Block %(block)d of %(blocks)d differs first: "
-            "from %(first_path)s to %(last_path)s."
-        )
+    found = locate(queries.record_lines(run), records) or Difference(len(records.blocks), "", "")
+    values: dict[str, object] = {**found._asdict(), "blocks": len(records.blocks)}
     try:
         paths = list(islice(differing(queries.record_lines(run), _original(run)), SHOWN + 1))
-    except (old_form.OldFormError, BodyError, ReportError, OSError):
-        return Check("records", False, message, values)
-    more = " …" if len(paths) > SHOWN else ""
-    values["paths"] = ", ".join(map(shown, paths[:SHOWN])) + more
-    return Check("records", False, f"{message} " + _("Paths that differ: %(paths)s."), values)
+    except (old_form.OldFormError, BodyError, ReportError, ValueError, OSError):
+        paths = []
+    if paths:
+        values["paths"] = ", ".join(map(shown, paths[:SHOWN])) + (" …" if len(paths) > SHOWN else "")
+    return Check("records", False, _WHERE[bool(found.first_path), bool(paths)], values)
 
 
 def _original(run: Run) -> Iterator[bytes]:

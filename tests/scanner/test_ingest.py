@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
-from scanner import export, ingest, store
+from scanner import export, ingest, queries, store
 from scanner.models import Note, Replica, Run, Version
 from scanner.records import Note as NoteRecord
 from scanner.records import Record
@@ -69,3 +67,62 @@ def test_only_what_changed_is_written(replica: Replica, signer: Signer) -> None:
     assert list(Run.objects.filter(replica=replica).order_by("sequence").values_list("opened", "closed")) == [
         (6, 0), (2, 5),
     ]  # fmt: skip
+
+
+def test_an_unchanged_run_adds_no_version(replica: Replica, signer: Signer) -> None:
+    """The same records again: no version row, notes of its own; other notes alone change no version, either."""
+    for notes in (FIRST, FIRST, FIRST[:-1]):
+        accept(replica, signer, notes)
+    ingest.ingest_replica(replica.pk)
+    runs = Run.objects.filter(replica=replica).order_by("sequence")
+    assert list(runs.values_list("opened", "closed")) == [(6, 0), (0, 0), (0, 0)]
+    assert Version.objects.count() == 6
+    assert [Note.objects.filter(run=run).count() for run in runs] == [2, 2, 1]
+
+
+def test_runs_without_a_state_are_stepped_over(replica: Replica, signer: Signer) -> None:
+    """A failed run touches nothing; an empty complete one ends everything."""
+    accept(replica, signer, FIRST)
+    accept(replica, signer, outcome="failed")
+    accept(replica, signer, [])
+    accept(replica, signer, FIRST[:1])
+    assert ingest.ingest_replica(replica.pk) == 3
+    assert [row for row in state(replica) if row[0] == "a/one"] == [("a/one", 1, 3), ("a/one", 4, None)]
+    assert not Version.objects.filter(from_seq=2).exists()
+    assert Run.objects.get(replica=replica, sequence=2).state == Run.State.FAILED
+    assert list(queries.record_lines(Run.objects.get(replica=replica, sequence=3))) == []
+
+
+def test_doing_it_twice_is_harmless(replica: Replica, signer: Signer) -> None:
+    """There is nothing to do for a run that is in the history."""
+    accept(replica, signer, FIRST)
+    assert [ingest.ingest_waiting(), ingest.ingest_waiting()] == [1, 0]
+    assert Version.objects.count() == 6
+
+
+def test_replicas_keep_to_themselves(replica: Replica, signer: Signer) -> None:
+    """The same paths of another replica are another history."""
+    other = make_replica()
+    accept(replica, signer, FIRST)
+    accept(other, make_key(other.server), FIRST[:2])
+    accept(replica, signer, FIRST[:1])
+    assert ingest.ingest_waiting() == 3
+    assert state(other) == [("a/one", 1, None), ("a/two", 1, None)]
+
+
+def test_a_replica_with_versions_cannot_be_deleted(replica: Replica, signer: Signer) -> None:
+    """The database guards evidence also where no foreign key does."""
+    accept(replica, signer, FIRST)
+    ingest.ingest_replica(replica.pk)
+    with connection.cursor() as cursor, pytest.raises(IntegrityError, match="has versions"):
+        cursor.execute("DELETE FROM scanner_replica WHERE id = %s", [replica.pk])
+
+
+def test_one_path_has_its_whole_life(replica: Replica, signer: Signer) -> None:
+    """All versions of a path, also of one that is longer than an index can hold."""
+    long = "/".join(["x" * 200] * 20)
+    for content in (b"1", b"2", b"2"):
+        accept(replica, signer, [file_row(long, content), file_row(long + "y", content)])
+    ingest.ingest_replica(replica.pk)
+    assert [(row.from_seq, row.until_seq) for row in queries.versions(replica, long)] == [(1, 2), (2, None)]
+    assert store.waiting() == []
