@@ -186,9 +186,7 @@ class HashPass:
             return
         for kind, *content in messages:
             if kind == frames.RESULTS:
-                worker.partial = 0
-                for packed in content[0]:
-                    yield self._answered(worker, packed)
+                yield from self._answered(worker, content[0])
             elif kind == frames.PROGRESS:
                 worker.partial = content[0]
             elif kind == frames.HELLO:
@@ -198,14 +196,17 @@ class HashPass:
                 raise HashPassError(content[0])
         self._count()
 
-    def _answered(self, worker: WorkerProcess, packed: frames.Packed) -> Result:
-        batch = worker.batches[0]
-        found = batch.waiting.pop(packed[0])
-        if not batch.waiting:
+    def _answered(self, worker: WorkerProcess, answers: List[frames.Packed]) -> Iterator[Result]:
+        """The results that a worker tells of its present batch."""
+        worker.partial = 0
+        waiting = worker.batches[0].waiting
+        for packed in answers:
+            found = waiting.pop(packed[0])
+            self._finished += found.size
+            yield frames.unpack(found, packed)
+        if not waiting:
             worker.batches.popleft()
             worker.widened = False
-        self._finished += found.size
-        return frames.unpack(found, packed)
 
     def _bury(self, worker: WorkerProcess) -> Iterator[Result]:
         """Give the work of a dead worker to others; a file over which three have died has failed."""
