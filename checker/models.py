@@ -32,3 +32,6 @@ class Proof(models.Model):
             # The overview: runs whose rows are not what was signed.
             models.Index(fields=["run"], condition=models.Q(ok=False), name="proof_failed"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.ok}"

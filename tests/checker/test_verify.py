@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 
 from checker import verify
 from checker.models import Proof
-from checker.verdict import Verdict
 from scanner import ingest
-from scanner.models import Replica, Run
-from tests.scanner.factories import Signer, accept, file_row, link_row, make_key, make_replica
+from scanner.models import Run
+from tests.scanner.factories import accept, file_row, link_row, make_key, make_replica
 from tests.scanner.test_ingest import FIRST
 
 pytestmark = pytest.mark.django_db(transaction=True)
