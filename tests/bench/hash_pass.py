@@ -112,9 +112,7 @@ def report(title: str, folder: Path, options: argparse.Namespace, most: float | 
     if most is not None:
         reached = total / base.seconds / most
         alone = total * options.workers / base.cpu / most
-        print(
-            print(f"  limit by openssl speed {most / MIB:.0f} MiB/s; by the clock hashlib reaches {reached:.3f} of it,")
-        )
+        print(f"  limit by openssl speed {most / MIB:.0f} MiB/s; by the clock hashlib reaches {reached:.3f} of it,")
         print(f"  {alone:.3f} by processor time (what counts when other work shares the machine)")
 
 
