@@ -23,6 +23,7 @@ from backup_syncer.embedded_pg import Embedded
 from backup_syncer.errors import NotStarted, StepFailed
 from backup_syncer.progress import Progress
 from backup_syncer.service_user import dropped, let_in, own_folder, service_user
+from backup_syncer.state_folder import claim
 from backup_syncer.watchdog import Watchdog
 
 READY_SECONDS = 60
@@ -140,7 +141,7 @@ class System:
         self.web.start()
 
     def _lock(self) -> None:
-        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claim(self.state)
         let_in(self.state, self.user)
         if self.logs is not None:
             self.logs.mkdir(mode=0o700, exist_ok=True)

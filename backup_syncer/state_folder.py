@@ -12,6 +12,8 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote
 
+from backup_syncer.errors import NotStarted
+
 DATABASE = "backup_syncer"
 """Name of the database and of its role in the embedded PostgreSQL."""
 
@@ -25,6 +27,14 @@ def default_state() -> Path:
         return Path(data) / "backup_syncer"
     home = os.environ.get("HOME", "") or pwd.getpwuid(os.geteuid()).pw_dir
     return Path(home) / ".local/share/backup_syncer"
+
+
+def claim(state: Path) -> None:
+    """Make the folder where it is missing. One that belongs to somebody else is refused: programs are run from it."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = os.stat(state, follow_symlinks=False).st_uid
+    if owner != os.geteuid():
+        raise NotStarted(f"{state} belongs to user {owner}, not to user {os.geteuid()}; choose another with --state")
 
 
 def socket_folder(state: Path) -> Path:

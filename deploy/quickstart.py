@@ -13,6 +13,7 @@ sys.path.insert(0, str(virtual_environment.CHECKOUT))
 from backup_syncer.errors import NotStarted  # the checkout is on the path only now
 from backup_syncer.listener import listen
 from backup_syncer.quickstart_options import parser, readable
+from backup_syncer.state_folder import claim
 
 REQUIREMENTS = ("requirements.txt", "requirements-build.txt")
 
@@ -36,7 +37,7 @@ def main() -> int:
 
 def _install(state: Path) -> Path:
     """Not beneath a system that runs: its programs would change under it."""
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    claim(state)
     with open(state / "launcher.lock", "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

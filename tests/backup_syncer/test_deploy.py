@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import plistlib
+import pwd
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,18 @@ def test_wrong_arguments_are_one_clear_line(arguments: list[str], said: str) -> 
     assert done.returncode == 2
     assert said in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take over another user's folder")
+def test_state_of_another_user_is_refused(short: Path, owner: pwd.struct_passwd) -> None:
+    """Root runs programs from there: a folder that somebody else prepared is not used."""
+    (short / "state").mkdir()
+    os.chown(short / "state", owner.pw_uid, owner.pw_gid)
+    arguments = ["--port", "0", "--state", str(short / "state")]
+    done = shell(str(DEPLOY / "quickstart.sh"), *arguments, FOR_OWN_USE="1")
+    assert done.returncode == 2
+    assert f"belongs to user {owner.pw_uid}" in done.stderr
+    assert not list((short / "state").iterdir())
 
 
 def test_no_usable_python_is_one_clear_line(tmp_path: Path) -> None:
