@@ -97,8 +97,10 @@ class Errand:
         ]
         if self._options.accept_root and len(selected) > 1:
             raise ConfigError("--accept-root is for one replica: name it")
-        if not selected:
-            self._tell("the central server has no replica for this server to run")
+        if not known.entries:
+            self.summary.problems.append("nothing was proven: the central server has no replica for this server yet")
+        elif not selected:
+            self._tell("every replica of this server is disabled on the central server")
         return selected
 
     def _gather(self, known: Directory) -> None:

@@ -217,6 +217,15 @@ def test_names(stage: Stage, replica: Replica, central: FakeCentral, tmp_path: P
             stage.run(*names, **options)
 
 
+def test_nothing_to_do_is_not_proven(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A server without any replica has proven nothing: exit code 2; one whose replicas are all disabled has no fault."""
+    replica.enabled = False
+    assert stage.run().exit_code == 0
+    central.replicas.clear()
+    summary = stage.run()
+    assert summary.exit_code == 2 and "no replica" in summary.problems[0]
+
+
 def test_no_send(stage: Stage, replica: Replica, central: FakeCentral) -> None:
     """--no-send leaves the report in the queue and is done."""
     assert stage.run(send=False).exit_code == 0
