@@ -218,7 +218,7 @@ def test_names(stage: Stage, replica: Replica, central: FakeCentral, tmp_path: P
 
 
 def test_nothing_to_do_is_not_proven(stage: Stage, replica: Replica, central: FakeCentral) -> None:
-    """A server without any replica has proven nothing: exit code 2; one whose replicas are all disabled has no fault."""
+    """A server without any replica has proven nothing: exit code 2; replicas that are disabled are no fault."""
     replica.enabled = False
     assert stage.run().exit_code == 0
     central.replicas.clear()
