@@ -19,8 +19,6 @@ from scanner.report import ReportError, Statement
 from scanner.tally import RecordsDigest
 from scanner.unpack import BodyError
 
-BATCH = 4096
-"""Lines that are checked together."""
 SHOWN = 10
 """Paths that are named at most."""
 
@@ -37,7 +35,7 @@ def signed(run: Run, statement: Statement) -> list[Check]:
     """Whether the rows of a complete run come to exactly what its statement says."""
     tally = BatchTally(statement.records.total)
     try:
-        for text in _texts(queries.record_lines(run)):
+        for text in queries.record_texts(run):
             tally.add_text(text)
         found: Records | None = tally.digest.finish()
     except RecordError:
@@ -63,11 +61,6 @@ def unsigned(run: Run) -> list[Check]:
     if digest.finish() != there or there.sha3_512 != bytes(run.records_digest).hex():
         return [_differs(run, there)]
     return [Check("records", True, _("The rows are those of the kept file."))]
-
-
-def _texts(lines: Iterator[bytes]) -> Iterator[bytes]:
-    while batch := list(islice(lines, BATCH)):
-        yield b"".join(batch)
 
 
 def _counts(tally: BatchTally, statement: Statement) -> Check:

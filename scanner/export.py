@@ -49,14 +49,9 @@ def _rebuilt(run: Run) -> Iterator[bytes]:
     if run.envelope is None:
         raise ExportError(f"run {run.sequence} has lost its envelope")
     yield bytes(run.envelope)
-    digest, piece = hashlib.sha3_512(), bytearray()
-    for line in queries.record_lines(run):
-        piece += line
-        if len(piece) >= PIECE:
-            digest.update(piece)
-            yield bytes(piece)
-            piece.clear()
-    digest.update(piece)
-    yield bytes(piece)
+    digest = hashlib.sha3_512()
+    for text in queries.record_texts(run):
+        digest.update(text)
+        yield text
     if digest.digest() != bytes(run.records_digest):
         raise ExportError(f"the rows of run {run.sequence} are not what was signed: verify_run says where they differ")

@@ -9,12 +9,12 @@ Ordering by the first 512 characters, which the indexes hold, and then by the pa
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
-from scanner import keyset, pgcopy
+from scanner import keyset
 from scanner.models import Replica, Run
 
 
@@ -221,49 +221,64 @@ NOTE_LINE = """
     || CASE detail WHEN '' THEN '}' ELSE ',' || substr(detail, 2) END || E'\\n'
 """
 ENTRY_LINES = f"""
-COPY (SELECT {LINE} FROM scanner_version WHERE {STATE} ORDER BY left(path, 512), path) TO STDOUT BINARY
+SELECT convert_to({LINE}, 'UTF8') FROM scanner_version WHERE {STATE} ORDER BY left(path, 512), path
 """
 NOTE_LINES = f"""
-COPY (SELECT {NOTE_LINE} FROM scanner_note WHERE run_id = %(run)s ORDER BY path, note) TO STDOUT BINARY
+SELECT convert_to({NOTE_LINE}, 'UTF8') FROM scanner_note WHERE run_id = %(run)s ORDER BY path, note
 """
+
+
+def record_texts(run: Run) -> Iterator[bytes]:
+    """The lines of the report of `run` below its envelope, written again from the rows, many at a time.
+
+    Memory stays flat.
+    """
+    for statement, given in ((ENTRY_LINES, _state(run)), (NOTE_LINES, {"run": run.pk})):
+        for rows in fetched(statement, given):
+            yield b"".join([line for (line,) in rows])
 
 
 def record_lines(run: Run) -> Iterator[bytes]:
-    """The lines of the report of `run` below its envelope, written again from the rows; memory stays flat."""
-    yield from (row[6:] for row in copied(ENTRY_LINES, _state(run)))
-    yield from (row[6:] for row in copied(NOTE_LINES, {"run": run.pk}))
+    """The same, line by line."""
+    for text in record_texts(run):
+        yield from (line + b"\n" for line in text.split(b"\n")[:-1])
 
 
 OPEN_LINES = f"""
-COPY (SELECT id, {LINE} FROM scanner_version WHERE replica_id = %(replica)s AND until_seq IS NULL
-    ORDER BY left(path, 512), path) TO STDOUT BINARY
+SELECT id, convert_to({LINE}, 'UTF8') FROM scanner_version WHERE replica_id = %(replica)s AND until_seq IS NULL
+ORDER BY left(path, 512), path
 """
 
 
 def open_lines(replica_id: int) -> Generator[tuple[int, bytes], None, None]:
     """Each version that still stands, as its id and its line, in the order of a report."""
-    read = int.from_bytes
-    for row in copied(OPEN_LINES, {"replica": replica_id}):
-        yield read(row[6:14], "big"), row[18:]
+    for rows in fetched(OPEN_LINES, {"replica": replica_id}):
+        yield from rows
 
 
-# Lines are read on one core while they are written on the other: more processes would stand in each other's way.
+# Rows are read on one core while they are made on the other: more processes would stand in each other's way.
 ONE_PROCESS = "SET LOCAL max_parallel_workers_per_gather = 0"
+BATCH = 4096
+"""Rows that are fetched at a time, while those before them are worked on."""
 
 
-def copied(statement: str, given: dict[str, Any]) -> Iterator[bytes]:
-    """The rows of a binary COPY as they come: a count of columns (2 bytes), then each column after its length (4).
-
-    One row at a time is in memory. Format: PostgreSQL's manual, COPY, "Binary Format"; the header is left out.
-    """
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor, connection.wrap_database_errors:
-        cursor.execute(ONE_PROCESS)
-        with cursor.cursor.copy(statement, given) as copy:
-            rows = map(bytes, copy)
-            first = next(rows)[len(pgcopy.HEADER) :]
-            for row in chain((first,) if first else (), rows):
-                if len(row) > len(pgcopy.TRAILER):
-                    yield row
+def fetched(statement: str, given: dict[str, Any]) -> Iterator[list[Any]]:
+    """The rows of a query in batches, of which two at most are in memory."""
+    with transaction.atomic(savepoint=False), connection.wrap_database_errors, ThreadPoolExecutor(1) as pool:
+        with connection.cursor() as cursor:
+            cursor.execute(ONE_PROCESS)
+        with connection.chunked_cursor() as chunked:
+            cursor = chunked.cursor
+            cursor.execute(statement, given, binary=True)
+            waiting = pool.submit(cursor.fetchmany, BATCH)
+            try:
+                while rows := waiting.result():
+                    waiting = pool.submit(cursor.fetchmany, BATCH)
+                    yield rows
+            except GeneratorExit:
+                return  # who stops early has not made the transaction fail
+            finally:
+                waiting.exception()
 
 
 def _state(run: Run) -> dict[str, Any]:

@@ -27,8 +27,9 @@ INDEXES = {
 # Each row holds what the line of its type says, and nothing that no line says. An unsigned import knows digests alone.
 SHAPE = """
 ALTER TABLE scanner_version ADD CONSTRAINT version_shape CHECK (CASE type
-    WHEN 1 THEN octet_length(sha256) = 32 AND octet_length(md5) = 16 AND stage IS NULL
-        AND num_nulls(sha256, md5) = 0 AND num_nulls(size, mtime_ns, mode, uid, gid) IN (0, 5)
+    WHEN 1 THEN sha256 IS NOT NULL AND md5 IS NOT NULL AND octet_length(sha256) = 32 AND octet_length(md5) = 16
+        AND stage IS NULL AND CASE WHEN size IS NULL THEN num_nonnulls(mtime_ns, mode, uid, gid) = 0
+            ELSE mtime_ns IS NOT NULL AND mode IS NOT NULL AND uid IS NOT NULL AND gid IS NOT NULL END
     ELSE num_nonnulls(size, mtime_ns, mode, uid, gid, sha256, md5) = 0 AND detail IS NOT NULL
         AND (type = 2 OR stage IS NULL) END)
 """
