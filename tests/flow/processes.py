@@ -176,6 +176,7 @@ class Collector:
         self.config = folder / "collector.conf"
         self.config.write_text(f"[collector]\nserver = {url}\nstate = {self.state}\npatience = {patience}\n")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("BACKUP_SYNCER")}
+        self.started: list[Group] = []
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of the collector."""
@@ -203,6 +204,7 @@ class Collector:
     def start(self, *arguments: str) -> Group:
         """The command as a process group that can be killed."""
         group = Group(self.command(*arguments), self.environment, self.folder / "log")
+        self.started.append(group)
         group.start()
         return group
 

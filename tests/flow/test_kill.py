@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,15 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def enrolled(system: RunningSystem, tree: Path, tmp_path: Path) -> Collector:
-    """A collector whose only replica is the tree."""
+def enrolled(system: RunningSystem, tree: Path, tmp_path: Path) -> Iterator[Collector]:
+    """A collector whose only replica is the tree; what it started and is still there ends with the test."""
     _, token = system.replica(tree, "alpha")
     collector = Collector(tmp_path / "alpha", system.url)
     done = collector("enroll", token)
     assert done.returncode == 0, done.stderr
-    return collector
+    yield collector
+    for group in collector.started:
+        group.kill()
 
 
 def everything_holds(system: RunningSystem, runs: int) -> None:
@@ -101,7 +104,7 @@ def test_workers_killed_during_ingest(system: RunningSystem, enrolled: Collector
 def test_all_killed_at_once(system: RunningSystem, enrolled: Collector) -> None:
     """Collector, web server and workers killed together: after a start of all, the next run mends everything."""
     assert enrolled("run").returncode == 0
-    going = enrolled.start("run")
+    going = enrolled.start("run", "--max-rate", "6")
     wait_for(lambda: system.query("SELECT count(*) FROM scanner_progress")[0][0], 30, "the run's progress")
     for group in (going, system.web, system.cluster):
         group.kill()

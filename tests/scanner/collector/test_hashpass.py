@@ -19,6 +19,7 @@ from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.engines.process import WorkerProcess
 from scanner.collector.entries import Failed, Found, Hashed, Result
 from scanner.collector.hashpass import DIED, HashPass, HashPassError
+from tests import pythons
 from tests.scanner.collector import trees
 
 ROOT = Path(__file__).parents[3]
@@ -301,8 +302,7 @@ def running(pid: int) -> bool:
     return bool(output.strip()) and not output.startswith("Z")
 
 
-OLDEST = sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python"))
-PYTHONS = {"this": sys.executable, "3.9": str(OLDEST[-1]) if OLDEST else shutil.which("python3.9")}
+PYTHONS = {"this": sys.executable, "3.9": pythons.find("3.9")}
 
 
 @pytest.mark.parametrize("version", list(PYTHONS))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pythons
 from tests.scanner.collector.fake_central import FakeCentral
 from tests.scanner.collector.stage import Stage, clean_environment
 
@@ -17,16 +18,7 @@ _CHECK = (
 )
 
 
-def python39() -> str | None:
-    """A Python 3.9 without the optional packages, from the path or from pyenv's folder."""
-    places = [shutil.which("python3.9"), *map(str, Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))]
-    for place in filter(None, places):
-        if subprocess.run([place, "-c", _CHECK], capture_output=True, check=False).returncode == 0:
-            return place
-    return None
-
-
-PYTHON = python39()
+PYTHON = pythons.find("3.9", _CHECK)
 pytestmark = [
     pytest.mark.skipif(PYTHON is None, reason="no python3.9 without cryptography and psutil"),
     pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl program"),
