@@ -10,23 +10,27 @@ from itertools import islice
 from types import TracebackType
 
 BATCH, AHEAD = 2048, 8
-"""Lines that are digested together, and batches that may wait: memory stays flat."""
+"""Lines that are digested together, and pieces that may wait: memory stays flat."""
 
 
-class LinesDigest:
-    """SHA3-512 of lines as they pass through `through`. A context manager, which ends its thread."""
+class Sha3Aside:
+    """SHA3-512 of pieces, in their order. A context manager, which ends its thread."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha3_512()
         self._pool = ThreadPoolExecutor(1, "sha3")
         self._waiting: deque[Future[None]] = deque()
 
+    def update(self, piece: bytes) -> None:
+        """Have `piece` digested behind those before it."""
+        self._waiting.append(self._pool.submit(self._digest.update, piece))
+        if len(self._waiting) > AHEAD:
+            self._waiting.popleft().result()
+
     def through(self, lines: Iterator[bytes]) -> Iterator[bytes]:
-        """The same lines, digested."""
+        """The same lines, digested as they pass."""
         while batch := list(islice(lines, BATCH)):
-            self._waiting.append(self._pool.submit(self._digest.update, b"".join(batch)))
-            if len(self._waiting) > AHEAD:
-                self._waiting.popleft().result()
+            self.update(b"".join(batch))
             yield from batch
 
     def digest(self) -> bytes:
@@ -35,7 +39,7 @@ class LinesDigest:
             self._waiting.popleft().result()
         return self._digest.digest()
 
-    def __enter__(self) -> LinesDigest:
+    def __enter__(self) -> Sha3Aside:
         return self
 
     def __exit__(

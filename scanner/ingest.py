@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from django.db import connection, transaction
 
 from scanner import inbox, old_form, store
-from scanner.aside import LinesDigest
+from scanner.aside import Sha3Aside
 from scanner.dberrors import Later, Never, edge
 from scanner.models import Replica, Run
 from scanner.paths import PathError
@@ -111,7 +111,7 @@ def _take_in(run: Run) -> None:
 def _read(run: Run) -> store.Counts:
     """Take in the kept bytes of a run; Unfit unless they are, to the last one, those that were accepted."""
     try:
-        with LinesDigest() as digest:
+        with Sha3Aside() as digest:
             counts = store.take_in(run, digest.through(_lines(run)))
             if digest.digest() != bytes(run.records_digest):
                 raise Unfit("the kept bytes are not those that were accepted: their digest differs")
