@@ -44,6 +44,11 @@ def edge() -> Iterator[None]:
         raise
 
 
+def database_says(error: Exception) -> str:
+    """One line for whoever runs a command."""
+    return f"the database cannot be used: {_first_line(error)}"
+
+
 def _sqlstate(error: Exception) -> str | None:
     state = getattr(error.__cause__, "sqlstate", None)
     return state if isinstance(state, str) else None

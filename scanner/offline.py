@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import secrets
+import shutil
+import sys
+import tempfile
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -17,7 +21,7 @@ from django.db.models import Model
 
 from scanner import chain, inbox, journal, old_form, signing
 from scanner.arrival import Arrival
-from scanner.models import Group, Replica, Run, Server, ServerKey
+from scanner.models import EnrolmentToken, Group, Replica, Run, Server, ServerKey
 from scanner.refusals import Refusal
 from scanner.report import Envelope, ReportError, Statement, open_envelope, read_statement
 from scanner.signals import run_received
@@ -26,6 +30,10 @@ from scanner.unpack import BodyError
 
 class ImportFailed(Exception):
     """A file is not taken, for the reason that the message says; nothing of it is stored."""
+
+
+class Unreadable(ImportFailed):
+    """The system does not let the file be read."""
 
 
 class Operator(NamedTuple):
@@ -38,21 +46,49 @@ class Operator(NamedTuple):
     """Name for a new group; a file in the old form names its own."""
 
 
-def take(path: Path, operator: Operator) -> chain.Receipt:
-    """Take one file, `.jsonl`, its gzip, or the old form; the run that came of it. Raises ImportFailed."""
+class Taken(NamedTuple):
+    """What came of a file: its run, whether it came for the first time, and the rows that were made for it."""
+
+    run: Run
+    new: bool
+    made: Sequence[Model] = ()
+
+
+def take(path: Path, operator: Operator) -> Taken:
+    """Take one file, `.jsonl`, its gzip, or the old form; `-` is stdin. Raises ImportFailed."""
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             if old_form.looks_old(_start(file)):
-                return _take_old(file, operator)
-            server = _server(Arrival(file.read, None).envelope(), operator)
+                return Taken(*_take_old(file, operator))
+            identity = _server(Arrival(file.read, None).envelope(), operator)
             file.seek(0)
-            return _receive(server, file)
+            return Taken(*_receive(identity, file), identity.made)
     except Refusal as error:
         raise ImportFailed(error.detail) from error
     except (ReportError, BodyError, old_form.OldFormError, signing.SigningError) as error:
         raise ImportFailed(f"{error}.") from error
+    except PermissionError as error:
+        raise Unreadable(
+            f"{error.strerror}: the command runs as the user of the system, who must be able to read the file; "
+            "import_report - < FILE reads it with the rights of the shell."
+        ) from error
     except OSError as error:
-        raise ImportFailed(f"{error.strerror or error}.") from error
+        raise Unreadable(f"{error.strerror or error}.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, which can be read twice: what comes through a pipe is kept while it is needed."""
+    if str(path) != "-":
+        with open(path, "rb") as file:
+            yield file
+    elif sys.stdin.buffer.seekable():
+        yield sys.stdin.buffer
+    else:
+        with tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.seek(0)
+            yield file
 
 
 def _start(file: IO[bytes]) -> bytes:
@@ -99,6 +135,8 @@ def _server(line: bytes, operator: Operator) -> _Identity:
         raise ImportFailed(f"Replica {statement.replica} is not known; --trust {envelope.keyid} lets it be made.")
     if key is not None and str(key.server.uuid) != statement.server:
         raise ImportFailed("The key is that of another server.")
+    if key is None:
+        _check_new(statement, operator)
     try:
         with transaction.atomic():
             return _made(statement, public, operator)
@@ -121,6 +159,24 @@ def _trusted(envelope: Envelope, operator: Operator) -> bytes:
     raise ImportFailed(f"The report is signed by the unknown key {envelope.keyid}; it needs --trust.")
 
 
+def _check_new(statement: Statement, operator: Operator) -> None:
+    """ImportFailed where an unknown key would speak for what is here already.
+
+    Who trusts a key trusts it for what it brings, not for what others have said. A server that came by import may get
+    another key when the operator names it; one that was enrolled gets its keys by enrolment alone.
+    """
+    server = Server.objects.filter(uuid=statement.server).first()
+    if server is not None:
+        if EnrolmentToken.objects.filter(server=server, used_at__isnull=False).exists() or server.tokens.exists():
+            raise ImportFailed(f"The key is unknown, and the server {server.name} gets its keys by enrolment alone.")
+        if operator.server != server.name:
+            raise ImportFailed(f"The key is unknown, and its server is here already: --server {server.name}?")
+    elif Group.objects.filter(uuid=statement.group).exists():
+        raise ImportFailed(f"The key is unknown, and group {statement.group} is here already.")
+    if Replica.objects.filter(uuid=statement.replica).exclude(server=server).exists():
+        raise ImportFailed(f"The key is unknown, and replica {statement.replica} is that of another server.")
+
+
 def _made(statement: Statement, public: bytes, operator: Operator) -> _Identity:
     """The rows of this statement, those made that were not there."""
     server, new_server = Server.objects.get_or_create(
@@ -131,7 +187,8 @@ def _made(statement: Statement, public: bytes, operator: Operator) -> _Identity:
         uuid=statement.group, defaults={"name": operator.group or f"group {statement.group[:8]}"}
     )
     replica, new_replica = Replica.objects.get_or_create(
-        uuid=statement.replica, defaults={"server": server, "group": group, "root": statement.root}
+        uuid=statement.replica,
+        defaults={"server": server, "group": group, "root": statement.root, "enabled": False},
     )
     rows = [(server, new_server), (key, new_key), (group, new_group), (replica, new_replica)]
     return _Identity(server, [row for row, new in rows if new])

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import os
 import uuid
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from scanner import ingest
 from scanner.models import Group, Replica, Run, Server, ServerKey
-from tests.scanner.factories import Report, Signer, file_row, make_key, make_replica, make_report, make_signer
+from tests.scanner.factories import (
+    Report,
+    Signer,
+    file_row,
+    make_bearer,
+    make_key,
+    make_replica,
+    make_report,
+    make_signer,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,6 +65,10 @@ def test_an_unknown_identity_needs_trust(tmp_path: Path, signer: Signer, packed:
     assert not Server.objects.exists() and not Run.objects.exists()
     out, err = run_import(str(path), "--trust", signer.public.hex(), "--server", "nas", "--group", "photos")
     assert "run 1 of replica" in out and not err
+    replica = Replica.objects.get()
+    made = ("server", "named nas"), ("key", signer.keyid), ("group", "named photos"), ("replica", str(replica.uuid))
+    assert all(f"made {kind} " in out and name in out for kind, name in made)
+    assert not replica.enabled
     assert ingest.ingest_waiting() == 1
     run = Run.objects.select_related("replica__server", "replica__group").get()
     assert (run.state, run.replica.server.name, run.replica.group.name) == ("ingested", "nas", "photos")
@@ -82,6 +97,50 @@ def test_a_known_key_brings_a_new_replica_with_trust(tmp_path: Path) -> None:
     assert Replica.objects.filter(uuid=other.uuid, root="/srv/other").exists()
 
 
+def test_an_unknown_key_does_not_speak_for_what_is_here(tmp_path: Path, signer: Signer) -> None:
+    """A trusted key that is unknown is refused for a server, group or replica that is here; a named server gets it."""
+    known, path = make_replica(), tmp_path / "report.jsonl"
+    trust = ["--trust", signer.public.hex()]
+    path.write_bytes(make_report(known, signer, [file_row("a")]).data)
+    for more in ([], ["--server", "another"]):
+        assert "its server is here already" in run_import(str(path), *trust, *more)[1]
+    elsewhere = Server(uuid=uuid.uuid4(), name="elsewhere")
+    group = Group(uuid=uuid.uuid4(), name="its group")
+    for replica, why in (
+        (Replica(uuid=uuid.uuid4(), server=elsewhere, group=known.group, root="/srv"), "group"),
+        (Replica(uuid=known.uuid, server=elsewhere, group=group, root="/srv"), "replica"),
+    ):
+        replica.pk = 0
+        path.write_bytes(make_report(replica, signer, [file_row("a")]).data)
+        assert f"unknown, and {why} " in run_import(str(path), *trust)[1]
+    assert not ServerKey.objects.exists() and Server.objects.count() == 1
+    path.write_bytes(make_report(known, signer, [file_row("a")]).data)
+    assert f"made key {signer.keyid}" in run_import(str(path), *trust, "--server", known.server.name)[0]
+
+
+def test_an_enrolled_server_gets_its_keys_by_enrolment(tmp_path: Path, signer: Signer) -> None:
+    """Naming a server that was enrolled gives no unknown key a voice for it."""
+    known, path = make_replica(), tmp_path / "report.jsonl"
+    make_bearer(known.server)
+    path.write_bytes(make_report(known, signer, [file_row("a")]).data)
+    out, err = run_import(str(path), "--trust", signer.public.hex(), "--server", known.server.name)
+    assert "by enrolment alone" in err and not out
+    assert not (ServerKey.objects.exists() or Run.objects.exists())
+
+
+@pytest.mark.parametrize("seekable", [True, False])
+def test_a_report_comes_through_stdin(tmp_path: Path, seekable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` takes a file, or a pipe, that the shell has opened."""
+    replica, path = make_replica(), tmp_path / "report.jsonl"
+    path.write_bytes(make_report(replica, make_key(replica.server), [file_row("a")]).data)
+    reading, writing = os.pipe()
+    os.write(writing, path.read_bytes())
+    os.close(writing)
+    with open(reading) as pipe, open(path) as file, monkeypatch.context() as patched:
+        patched.setattr("sys.stdin", file if seekable else pipe)
+        assert "run 1 of replica" in run_import("-")[0]
+
+
 BAD = {
     "empty": b"",
     "nonsense": b"nonsense\n",
@@ -107,3 +166,35 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, kind: str) -> None:
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
     """A name without a file is told as the system tells it."""
     assert "No such file" in run_import(str(tmp_path / "none"))[1]
+
+
+def exit_code(path: Path) -> tuple[int, str]:
+    """With what the command ends, and what it says."""
+    with pytest.raises(CommandError) as raised:
+        call_command("import_report", str(path), stderr=StringIO())
+    return raised.value.returncode, str(raised.value)
+
+
+def test_what_cannot_be_looked_at_is_exit_code_2(tmp_path: Path) -> None:
+    """A file that is not there, and a database that cannot be used, are one line and exit code 2; a bad file is 1."""
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"nonsense\n")
+    report = tmp_path / "report"
+    replica = make_replica()
+    report.write_bytes(make_report(replica, make_key(replica.server), [file_row("a")]).data)
+    assert (exit_code(bad)[0], exit_code(tmp_path / "none")[0]) == (1, 2)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE scanner_serverkey RENAME TO hidden")
+        try:
+            code, text = exit_code(report)
+        finally:
+            cursor.execute("ALTER TABLE hidden RENAME TO scanner_serverkey")
+    assert code == 2 and "database cannot be used" in text and "\n" not in text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_forbidden_file_says_what_to_do(tmp_path: Path) -> None:
+    """Who may not read a file hears how the shell can."""
+    path = tmp_path / "report"
+    path.touch(mode=0o000)
+    assert "import_report - < FILE" in run_import(str(path))[1]

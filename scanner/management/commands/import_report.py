@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Model
 
 from scanner import offline
+from scanner.dberrors import database_says
+from scanner.models import Group, Replica, Server, ServerKey
+from scanner.templatetags.names import plain_shown
 
 
 class Command(BaseCommand):
@@ -19,30 +24,45 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The files, and what is said of unknown identities."""
-        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="- is stdin")
         parser.add_argument(
-            "--trust", action="append", default=[], type=_key, metavar="KEYID",
+            "--trust", action="append", default=[], type=_key, metavar="KEY",
             help="take what this key signed: 64 hex digits, its public key or, when it is known here, its fingerprint",
         )  # fmt: skip
         parser.add_argument("--server", default="", metavar="NAME", help="name of the server that the files come from")
         parser.add_argument("--group", default="", metavar="NAME", help="name for a group that is new here")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """One call and one line a file."""
+        """One call and one line a file. Exit code 1 when a file is refused, 2 when one could not be looked at."""
         operator = offline.Operator(options["trust"], options["server"].strip(), options["group"].strip())
-        failed = 0
+        failures: list[offline.ImportFailed] = []
         for path in options["files"]:
             try:
-                receipt = offline.take(path, operator)
+                self._tell(path, offline.take(path, operator))
             except offline.ImportFailed as error:
-                failed += 1
+                failures.append(error)
                 self.stderr.write(f"{path}: {error}")
-                continue
-            run = receipt.run
-            known = "" if receipt.new else ", which was here already"
-            self.stdout.write(f"{path}: run {run.sequence} of replica {run.replica.uuid} ({run.state}){known}")
-        if failed:
-            raise CommandError(f"{failed} of {len(options['files'])} files were not taken")
+            except (DatabaseError, InterfaceError) as error:
+                raise CommandError(f"{path}: {database_says(error)}", returncode=2) from error
+        if failures:
+            code = 2 if any(isinstance(error, offline.Unreadable) for error in failures) else 1
+            raise CommandError(f"{len(failures)} of {len(options['files'])} files were not taken", returncode=code)
+
+    def _tell(self, path: Path, taken: offline.Taken) -> None:
+        for row in taken.made:
+            self.stdout.write(f"{path}: made {_named(row)}")
+        run = taken.run
+        known = "" if taken.new else ", which was here already"
+        self.stdout.write(f"{path}: run {run.sequence} of replica {run.replica.uuid} ({run.state}){known}")
+
+
+def _named(row: Model) -> str:
+    if isinstance(row, ServerKey):
+        return f"key {row.keyid} of server {plain_shown(row.server.name)}"
+    if isinstance(row, Replica):
+        return f"replica {row.uuid}, not enabled, root {plain_shown(row.root)}"
+    assert isinstance(row, (Server, Group))
+    return f"{row._meta.model_name} {row.uuid}, named {plain_shown(row.name)}"
 
 
 def _key(text: str) -> str:
