@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 
 from checker import verify
 from checker.models import Proof
@@ -26,3 +28,15 @@ def test_an_untouched_history_is_proven() -> None:
         verdict = verify.verify(run)
         assert verdict.ok, [check.text for check in verdict.checks if not check.ok]
         assert Proof.objects.get(run=run).proven_at is not None
+
+
+def test_a_database_that_cannot_be_used_is_exit_code_2() -> None:
+    """`verify_run` says it in one line."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE scanner_replica RENAME TO hidden")
+        try:
+            with pytest.raises(CommandError, match="database cannot be used") as raised:
+                call_command("verify_run", "--all")
+        finally:
+            cursor.execute("ALTER TABLE hidden RENAME TO scanner_replica")
+    assert raised.value.returncode == 2 and "\n" not in str(raised.value)

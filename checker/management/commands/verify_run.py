@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 
 from checker import audit
 from checker.verdict import Verdict
+from scanner.dberrors import StoreError, database_says
 
 
 class Command(BaseCommand):
@@ -36,8 +38,10 @@ class Command(BaseCommand):
                 holds &= verdict.ok
                 for line in _json(verdict) if options["json"] else _words(verdict):
                     self.stdout.write(line)
-        except LookupError as error:
+        except (LookupError, StoreError, OSError) as error:
             raise CommandError(str(error), returncode=2) from error
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(database_says(error), returncode=2) from error
         if not holds:
             sys.exit(1)
 
