@@ -8,12 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from scanner import answers, chain, quotas
 from scanner.arrival import SLACK
 from scanner.models import Server
-from scanner.refusals import TooLarge, Unsupported
+from scanner.refusals import Refusal, TooLarge, Unsupported
 from scanner.report import ENVELOPE_LIMIT
 from scanner.unpack import GZIP, IDENTITY
 from scanner.wire import RequestBody, content_digest
 
 REPORT_TYPE = "application/vnd.backup-syncer.report+jsonl"
+PATIENCE = 4 << 20
+"""Bytes that are still read of a refused upload, so that its sender comes to read the answer."""
 
 
 def upload(server: Server, request: HttpRequest) -> HttpResponse:
@@ -26,8 +28,11 @@ def upload(server: Server, request: HttpRequest) -> HttpResponse:
         try:
             quotas.check_upload(server, body.length or 0)
             receipt = chain.receive(server, body.read, encoding=encoding, digest=digest)
-        finally:
             body.drain(most)
+        except Refusal:
+            body.drain(body.size + PATIENCE)  # gunicorn closes a connection on which more than that is left
+            raise
+        finally:
             quotas.count_bytes(server, body.size)
     run = receipt.run
     return answers.signed(

@@ -185,6 +185,19 @@ def test_a_client_that_vanishes(web: Web, replica: Replica, signer: Signer, bear
     assert (len(web.kept()), Run.objects.count()) == (1, 1)
 
 
+def test_a_refused_upload_is_not_read_on(web: Web, bearer: str) -> None:
+    """Of a long body that is refused by its first line some MiB are read, then the connection is closed."""
+    line, piece, sent = b"no envelope\n", bytes(1 << 20), 0
+    client = begin(web, bearer, bytes(256 << 20))
+    with client, pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+        client.sendall(line)
+        while sent < 250 << 20:
+            client.sendall(piece)
+            sent += len(piece)
+    assert sent < 64 << 20
+    assert web.post(bearer, line, headers={"Content-Encoding": "identity"})[0] == 400
+
+
 def test_the_same_ten_times_at_once(web: Web, replica: Replica, signer: Signer, bearer: str) -> None:
     """Ten equal uploads at once make one run, one file, one line in the journal, and ten equal receipts."""
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(5000)])
