@@ -11,6 +11,9 @@ from backup_syncer.errors import NotStarted
 from backup_syncer.progress import complain
 from backup_syncer.state_folder import default_state
 
+HARMLESS = ("", "help", "--help", "-h", "version", "--version", "makemessages", "compilemessages")
+"""What touches no state folder."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code comes back: 0 done and proven, 1 something is wrong, 2 not done."""
@@ -37,11 +40,25 @@ def _dispatch(arguments: list[str]) -> int:
 
         return serve(arguments[1:])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backup_syncer.settings")
-    become_owner(Path(os.environ.get("BACKUP_SYNCER_STATE") or default_state()))
+    state = Path(os.environ.get("BACKUP_SYNCER_STATE") or default_state())
+    if command not in HARMLESS:
+        refuse_unmade(state)
+    become_owner(state)
     from django.core.management import execute_from_command_line  # root's rights are gone by now
 
     execute_from_command_line(["backup-syncer", *arguments])
     return 0
+
+
+def refuse_unmade(state: Path) -> None:
+    """A command makes no state folder: the first start does, with the rights that the services need. Whoever gives
+    SECRET_KEY looks after the state folder himself."""
+    given = any(os.environ.get(name, "").strip() for name in ("SECRET_KEY", "SECRET_KEY_FILE"))
+    if state.is_absolute() and not given and not os.path.lexists(state / "keys"):
+        raise NotStarted(
+            f"{state} is not set up yet: start it with `backup-syncer serve` or the quick start, or name the right "
+            "state folder in BACKUP_SYNCER_STATE"
+        )
 
 
 def become_owner(state: Path) -> None:

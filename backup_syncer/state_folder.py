@@ -48,11 +48,12 @@ def embedded_url(state: Path) -> str:
 
 
 def secret_key(path: Path) -> str:
-    """The key in this file; made at the first call, mode 0600. Two first calls at once end with the same key."""
-    try:
+    """The key in this file; made at the first call, mode 0600. Two first calls at once end with the same key.
+
+    The folder must be there: the launcher makes it, and it belongs to whoever runs the services.
+    """
+    with contextlib.suppress(FileNotFoundError):
         return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -76,7 +76,8 @@ def environment(short: Path) -> dict[str, str]:
 
 @pytest.fixture
 def command(environment: dict[str, str]) -> Command:
-    """Run `backup-syncer` with these arguments and settings."""
+    """Run `backup-syncer` with these arguments and settings, in a state folder that is set up."""
+    (Path(environment["BACKUP_SYNCER_STATE"]) / "keys").mkdir(mode=0o700, parents=True)
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "backup_syncer", *arguments]

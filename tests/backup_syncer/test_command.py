@@ -28,6 +28,8 @@ def test_commands_of_root_run_as_the_service_user(
     code = "import os, json; print(json.dumps([os.getuid(), os.getgid(), os.getgroups(), os.environ['HOME']]))"
     line = [str(python), "-m", "backup_syncer", "shell", "--no-imports", "-v", "0", "-c", code]
 
+    (short / "state" / "keys").mkdir(parents=True)
+
     def who() -> list[object]:
         done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd="/")
         assert done.returncode == 0, done.stderr
@@ -40,6 +42,16 @@ def test_commands_of_root_run_as_the_service_user(
     for path in (state / "keys", state / "keys" / "secret_key"):
         os.chown(path, owner.pw_uid, owner.pw_gid)
     assert who() == [owner.pw_uid, owner.pw_gid, [], str(state)]
+
+
+def test_command_before_the_first_start_makes_nothing(command: Command, short: Path) -> None:
+    """A command makes no key that the service could not read, and a mistyped state folder stays missing."""
+    done = command("check", BACKUP_SYNCER_STATE=str(short / "mistyped"), SECRET_KEY="", SECRET_KEY_FILE="")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "not set up yet" in done.stderr
+    assert not (short / "mistyped").exists()
+    assert command("help", BACKUP_SYNCER_STATE=str(short / "mistyped")).returncode == 0
+    assert not (short / "mistyped").exists()
 
 
 def test_unknown_command_is_refused(command: Command) -> None:

@@ -37,6 +37,7 @@ def test_secret_key_is_made_once_and_closed(command: Command, short: Path) -> No
 def test_secret_key_race_has_one_winner(tmp_path: Path) -> None:
     """Many first starts at once all end with the same key."""
     keys: list[str] = []
+    (tmp_path / "keys").mkdir()
     threads = [
         threading.Thread(target=lambda: keys.append(secret_key(tmp_path / "keys" / "secret_key"))) for _ in range(16)
     ]
