@@ -15,6 +15,7 @@ from typing import BinaryIO, Iterator
 from scanner.collector.errors import StorageError
 from scanner.collector.failpoint import reach
 
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 TEMPORARY = ".part"
 """The suffix of a name that a killed collector may leave behind."""
 
@@ -31,7 +32,8 @@ def create(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f"{path.name}{TEMPORARY}")
     with storage_errors(path):
         try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            temporary.unlink(missing_ok=True)  # whatever has the name, perhaps planted, is not written through
+            descriptor = os.open(temporary, _NEW, 0o600)
             with os.fdopen(descriptor, "w+b") as file:
                 yield file
                 file.flush()

@@ -37,6 +37,11 @@ class Command(BaseCommand):
                     return
                 with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
                     packed.writelines(export.report(run))
+        except PermissionError as error:
+            if options["output"] is None:
+                raise CommandError(str(error)) from error
+            hint = "the command runs as the user of the system; export_report RUN > FILE writes as the shell may"
+            raise CommandError(f"{error}: {hint}", returncode=2) from error
         except (LookupError, export.ExportError, OSError) as error:
             raise CommandError(str(error)) from error
 
@@ -50,7 +55,8 @@ def _target(path: Path | None) -> Iterator[IO[bytes]]:
         return
     partial = path.with_name(f".{path.name}.part")
     try:
-        with open(partial, "wb") as file:
+        partial.unlink(missing_ok=True)  # whatever has the name, perhaps planted, is not written through
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
