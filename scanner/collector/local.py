@@ -45,6 +45,8 @@ class Place(NamedTuple):
 
 def run(config: Config, options: Options, place: Place, tell: Tell) -> Summary:
     """Hash the root and put the report into the output folder. Call under the lock of the state folder."""
+    if not place.root:
+        raise ConfigError("--local needs a directory: its name is empty")
     _check_excludes(place.excludes)
     own = identity.ensure(config.state)
     key = identity.load_key(config.state, own.key)
@@ -54,7 +56,7 @@ def run(config: Config, options: Options, place: Place, tell: Tell) -> Summary:
     try:
         spool.prepare()
         _place_all(spool, place.output, job.group_name)
-        runner = Runner(key, limits(config, options), (), lambda replica: _mark_begun(config.state, replica), tell)
+        runner = Runner(key, limits(config, options), config.roots, lambda replica: _mark_begun(config.state, replica), tell)
         made = _watched(runner, job)
         _place_all(spool, place.output, job.group_name)
         spool.prune(0)
@@ -107,7 +109,7 @@ def _entry(state: Path, wanted: Dict[str, str]) -> Dict[str, str]:
     """The replica and group under which this root is hashed; new ones where it never was, or its chain is lost."""
     known = _read(state)
     for entry in known:
-        if all(entry.get(name) == text for name, text in wanted.items()):
+        if all(entry.get(name) == wanted[name] for name in ("server", "root")):
             begun = (state / "begun" / entry["replica"]).exists()
             spool = Spool(state / "local" / entry["replica"])
             if begun and (spool.newest() is None or spool.end_is_lost()):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector import config, identity, local, verify
+from scanner.collector import config, durable, identity, local, verify
 from scanner.collector.errand import Options
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.local import Place
@@ -51,12 +51,31 @@ def test_chain_of_its_own(stage: Stage) -> None:
 
 
 def test_another_root_is_another_replica(stage: Stage) -> None:
-    """Another root, or another group name, has a chain of its own."""
+    """Another root has a chain of its own; another group name is but another file name, and the guards hold."""
     run(stage)
     run(stage, root=bytes(stage.tree / "sub"))
     run(stage, group="other/\n.")
-    assert [statement.sequence for statement in statements(stage)] == [1, 1, 1]
+    assert [statement.sequence for statement in statements(stage)] == [1, 1, 2]
     assert any(path.name.startswith("other__.-") for path in (stage.folder / "out").iterdir())
+
+
+def test_allowed_roots_bound_local_runs(stage: Stage) -> None:
+    """What lies outside of `roots` is not read here either; an empty ROOT is not the current directory."""
+    stage.configure(roots=stage.folder / "elsewhere")
+    assert run(stage).exit_code == 2
+    assert "not among the roots" in str(statements(stage)[0].reason)
+    with pytest.raises(ConfigError, match="empty"):
+        run(stage, root=b"")
+
+
+def test_planted_link_is_not_written_through(stage: Stage) -> None:
+    """A link that waits under the temporary name is replaced, and what it points to stays as it is."""
+    victim, target = stage.folder / "victim", stage.folder / "file"
+    victim.write_bytes(b"precious")
+    target.with_name(target.name + durable.TEMPORARY).symlink_to(victim)
+    durable.write(target, b"new")
+    assert (victim.read_bytes(), target.read_bytes()) == (b"precious", b"new")
+    assert not target.is_symlink()
 
 
 def test_excludes(stage: Stage) -> None:
