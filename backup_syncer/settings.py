@@ -243,7 +243,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"brief": {"()": "backup_syncer.brief_refusals.BriefRefusals"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["brief"]}},
+    # Anybody can cause that one without logging in, as often as he likes.
+    "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}},
     "root": {
         "handlers": ["stderr"],
         "level": environment.one_of(

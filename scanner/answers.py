@@ -8,11 +8,12 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
 from scanner import central
 from scanner.models import Server
-from scanner.refusals import NotAllowed, NotFound, Refusal
+from scanner.refusals import Malformed, NotAllowed, NotFound, Refusal
 
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 View = Callable[..., HttpResponseBase]
@@ -56,3 +57,10 @@ def never_html(view: View) -> View:
 def not_found(_: HttpRequest) -> JsonResponse:
     """The answer at every address of the API that does not exist."""
     return refusal(NotFound("There is nothing at this address."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The answer to what is refused before any view is asked, such as a wrong Host: no HTML below /api/."""
+    if request.path_info.startswith("/api/"):
+        return refusal(Malformed("The request cannot be read, or its Host is not one of this server."))
+    return defaults.bad_request(request, exception)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 import uuid
 from datetime import timedelta
@@ -13,6 +15,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
+from backup_syncer.brief_refusals import BriefRefusals
 from scanner import central, enrolment
 from scanner.models import Progress, Replica, Run, Server
 from scanner.report import REPLY_TYPE, open_envelope, timestamp
@@ -363,3 +366,23 @@ def test_last_seen(replica: Replica, bearer: str) -> None:
     seen = Server.objects.get(pk=replica.server.pk).last_seen_at
     assert seen is not None
     assert timezone.now() - seen < timedelta(minutes=1)
+
+
+def test_a_wrong_host_is_refused_as_the_api_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    """Below /api/ it is JSON, elsewhere a page; the log's handler drops the traceback of what a client did wrong."""
+    assert make.refused(call("GET", "/replicas", HTTP_HOST="evil"), 400)["error"] == "malformed"
+    assert Client().get("/", headers={"host": "evil"})["Content-Type"].startswith("text/html")
+    assert not [record for record in caplog.records if record.name == "django.security.DisallowedHost"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_refusals_have_no_traceback_in_the_log() -> None:
+    """What is answered 400 to 499 loses its traceback, a fault of this server keeps it."""
+    try:
+        raise ValueError
+    except ValueError:
+        fault = sys.exc_info()
+    for status, kept in ((400, False), (499, False), (500, True)):
+        record = logging.makeLogRecord({"status_code": status, "exc_info": fault})
+        assert BriefRefusals().filter(record)
+        assert (record.exc_info is not None) == kept
