@@ -92,6 +92,13 @@ def plain_shown(text: str) -> str:
 
 
 @register.filter
+def indented_shown(line: str) -> str:
+    """`plain_shown` for a line of a pretty-printed text: the spaces that it begins with stay spaces."""
+    rest = line.lstrip(" ")
+    return line[: len(line) - len(rest)] + plain_shown(rest)
+
+
+@register.filter
 def last_part(path: str) -> str:
     """The last part of a path."""
     return path.rsplit("/", 1)[-1]

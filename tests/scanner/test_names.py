@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner import paths
-from scanner.templatetags.names import LONG, above, last_part, plain_shown, shown
+from scanner.templatetags.names import LONG, above, indented_shown, last_part, plain_shown, shown
 
 NASTY = {
     "a\nb": "a\\nb",
@@ -78,3 +78,8 @@ def test_the_parts_of_a_path() -> None:
     """A path falls into what is above and its last part."""
     assert (above("a/b/c"), last_part("a/b/c")) == ("a/b/", "c")
     assert (above("c"), last_part("c")) == ("", "c")
+
+
+def test_indentation_stays() -> None:
+    """The spaces that a line begins with are those of its indentation; all else is escaped."""
+    assert indented_shown('    "a": "x  y\u202e"') == '    "a": "x \\x20y\\u202e"'
