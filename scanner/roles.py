@@ -53,13 +53,24 @@ def _permissions(using: str) -> dict[str, QuerySet[Permission]]:
 
 
 @receiver(m2m_changed, sender=User.groups.through, dispatch_uid="scanner.roles.staff")
-def let_into_admin(instance: User | Group, action: str, pk_set: set[int], **_kwargs: Any) -> None:
-    """Who becomes operator or administrator may log in to the admin: what they do is done there."""
-    if action != "post_add":
+def let_into_admin(instance: User | Group, action: str, pk_set: set[int] | None, **_kwargs: Any) -> None:
+    """Who becomes operator or administrator may log in to the admin: what they do is done there. Who no longer is
+    either may not, superusers excepted."""
+    if action not in ("post_add", "pre_remove", "pre_clear"):
         return
     acting = Group.objects.filter(name__in=[OPERATOR, ADMINISTRATOR])
-    if isinstance(instance, User) and acting.filter(pk__in=pk_set).exists():
-        User.objects.filter(pk=instance.pk).update(is_staff=True)
-        instance.is_staff = True
-    elif isinstance(instance, Group) and acting.filter(pk=instance.pk).exists():
-        User.objects.filter(pk__in=pk_set).update(is_staff=True)
+    if isinstance(instance, User):
+        users = User.objects.filter(pk=instance.pk)
+        meant = acting if pk_set is None else acting.filter(pk__in=pk_set)
+    else:
+        users = instance.user_set.all() if pk_set is None else User.objects.filter(pk__in=pk_set)
+        meant = acting.filter(pk=instance.pk)
+    if not meant.exists():
+        return
+    enters = action == "post_add"
+    if not enters:
+        stay = acting.exclude(pk__in=meant)
+        users = users.filter(groups__in=meant, is_superuser=False).exclude(groups__in=stay)
+    changed = User.objects.filter(pk__in=list(users.values_list("pk", flat=True))).update(is_staff=enters)
+    if changed and isinstance(instance, User):
+        instance.is_staff = enters
