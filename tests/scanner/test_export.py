@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,11 @@ def test_an_unknown_run_is_one_clear_line(name: str) -> None:
     """A name that means no run is an error of the command."""
     with pytest.raises(CommandError, match="run"):
         call_command("export_report", name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_forbidden_folder_says_what_to_do(report: Report, tmp_path: Path) -> None:
+    """Who may not write a file there hears how the shell can."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(CommandError, match="export_report RUN > FILE"):
+        call_command("export_report", str(Run.objects.get().uuid), "--output", str(tmp_path / "out"))
