@@ -62,10 +62,14 @@ class SigningKey:
         """The 64-byte signature of `message`."""
         if HAVE_CRYPTOGRAPHY:
             return ed25519.Ed25519PrivateKey.from_private_bytes(self._seed).sign(message)
-        with tempfile.NamedTemporaryFile() as data:
-            data.write(message)
-            data.flush()
-            return _openssl("pkeyutl", "-sign", "-rawin", "-inkey", str(self.path), "-in", data.name)
+        try:
+            # Beside the key, which is where its owner can write: /tmp may be read-only to a service.
+            with tempfile.NamedTemporaryFile(dir=self.path.parent) as data:
+                data.write(message)
+                data.flush()
+                return _openssl("pkeyutl", "-sign", "-rawin", "-inkey", str(self.path), "-in", data.name)
+        except OSError as error:
+            raise SigningError(f"cannot sign beside {self.path}: {error.strerror or error}") from error
 
 
 def keyid(public: bytes) -> str:
@@ -93,7 +97,10 @@ def check_public_key(public: bytes) -> None:
 
 
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether `signature` is the key's over `message`. A key that `check_public_key` refuses verifies nothing."""
+    """Whether `signature` is the key's over `message`. A key that `check_public_key` refuses verifies nothing.
+
+    SigningError when OpenSSL is needed and cannot be run, or has nowhere to read from.
+    """
     try:
         check_public_key(public)
     except SigningError:
@@ -114,6 +121,13 @@ def _verify_here(public: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def _verify_openssl(public: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        return _ask_openssl(public, signature, message)
+    except OSError as error:
+        raise SigningError(f"openssl cannot verify here: {error.strerror or error}; set TMPDIR") from error
+
+
+def _ask_openssl(public: bytes, signature: bytes, message: bytes) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         names = {"key": _SPKI + public, "sig": signature, "data": message}
         files = {name: os.path.join(folder, name) for name in names}

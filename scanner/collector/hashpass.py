@@ -53,7 +53,10 @@ class HashPass:
         """The bytes read so far, also of files that are still being read; any thread may look."""
         self._engine: Engine = choice.engine
         self._wanted = max(1, workers)
-        self._limit = None if max_rate is None else RateLimit(max_rate)
+        try:
+            self._limit = None if max_rate is None else RateLimit(max_rate)
+        except OSError as error:
+            raise HashPassError(f"no limit on the rate: {error.strerror or error}; set TMPDIR") from error
         descriptor = None if self._limit is None else self._limit.fileno()
         self._setup = Setup(root, self._engine, max_rate, descriptor, no_progress)
         self._workers: List[WorkerProcess] = []

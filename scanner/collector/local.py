@@ -56,7 +56,9 @@ def run(config: Config, options: Options, place: Place, tell: Tell) -> Summary:
     try:
         spool.prepare()
         _place_all(spool, place.output, job.group_name)
-        runner = Runner(key, limits(config, options), config.roots, lambda replica: _mark_begun(config.state, replica), tell)
+        runner = Runner(
+            key, limits(config, options), config.roots, lambda replica: _mark_begun(config.state, replica), tell
+        )
         made = _watched(runner, job)
         _place_all(spool, place.output, job.group_name)
         spool.prune(0)

@@ -13,7 +13,7 @@ from scanner.collector import body, chain, durable, guards, state
 from scanner.collector.chain import Known
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.entries import Found
-from scanner.collector.errors import StorageError
+from scanner.collector.errors import IdentityError, StorageError
 from scanner.collector.failpoint import reach
 from scanner.collector.filesystem import FileSystem, RootError
 from scanner.collector.guards import RunFailed
@@ -25,7 +25,7 @@ from scanner.collector.walk import walk
 from scanner.collector.work import Totals, Work
 from scanner.excludes import ExcludeError, Excludes
 from scanner.report import Statement
-from scanner.signing import SigningKey
+from scanner.signing import SigningError, SigningKey
 from scanner.tally import Tally
 
 _NO_ENGINE: Dict[str, Any] = {"name": "", "wanted": "", "why": "nothing was read", "tools": []}
@@ -96,7 +96,10 @@ class Runner:
             self._mark_begun(job.replica)
             reach("run:read")
             lines.seek(0)
-            report = spool.put(statement, lines, self._key)
+            try:
+                report = spool.put(statement, lines, self._key)
+            except SigningError as error:
+                raise IdentityError(str(error)) from error
             reach("run:queued")
             if work is None:
                 return Made(statement, report, 0, 0)

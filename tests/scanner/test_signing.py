@@ -148,3 +148,17 @@ def test_length_of_a_key() -> None:
     with pytest.raises(SigningError, match="32 bytes"):
         signing.check_public_key(PUBLIC + b"\0")
     signing.check_public_key(PUBLIC)
+
+
+def test_signing_by_openssl_needs_no_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What OpenSSL signs lies beside the key; where that cannot be written it is a SigningError."""
+    key = signing.SigningKey.create(tmp_path / "key.pem")
+    expected = key.sign(b"words")
+    monkeypatch.setattr(signing, "HAVE_CRYPTOGRAPHY", False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    assert key.sign(b"words") == expected
+    with pytest.raises(signing.SigningError, match="TMPDIR"):
+        signing.verify(key.public, expected, b"words")
+    key.path = tmp_path / "missing" / "key.pem"
+    with pytest.raises(signing.SigningError, match="cannot sign"):
+        key.sign(b"words")

@@ -49,10 +49,10 @@ def choose(wanted: str, tools: Optional[Catalogue] = None) -> EngineChoice:
     if wanted == "hashlib":
         return EngineChoice(in_process, wanted, "as configured")
     try:
-        with tempfile.TemporaryDirectory(prefix="trial-") as folder:
+        with tempfile.TemporaryDirectory(prefix="trial-") as folder:  # TMPDIR says where
             return _tried(in_process, wanted, tools or catalogue(), _Trial(os.fsencode(os.path.realpath(folder))))
     except OSError as error:
-        return EngineChoice(in_process, wanted, f"no trial of native tools: {error.strerror}")
+        return EngineChoice(in_process, wanted, f"no trial of native tools: {error.strerror}; set TMPDIR")
 
 
 def _tried(in_process: Engine, wanted: str, tools: Catalogue, trial: _Trial) -> EngineChoice:
