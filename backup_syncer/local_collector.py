@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,8 +40,8 @@ class LocalCollector:
         self.config.write_text(CONFIG.format(url=self.url, state=self.folder / "state"), encoding="utf-8")
 
     def enroll(self, token: str) -> None:
-        """Make the key and register it. The token is redeemed at once, so that it may stand in a command line."""
-        code = self._run("enroll", token, "--server", self.url)
+        """Make the key and register it. The token goes through stdin: command lines can be read by everybody."""
+        code = self._run("enroll", "-", "--server", self.url, stdin=f"{token}\n")
         if code:
             raise StepFailed(f"the collector could not enrol (exit code {code}); its message is above")
 
@@ -53,12 +54,13 @@ class LocalCollector:
             )
         return code
 
-    def _run(self, *arguments: str) -> int:
+    def _run(self, *arguments: str, stdin: str = "") -> int:
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
         command = [*_program(), "--config", str(self.config), *arguments]
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=sys.stderr)
         try:
+            _hand_over(process, stdin)
             while process.poll() is None:
                 self.meanwhile()
                 time.sleep(0.2)
@@ -72,6 +74,13 @@ def _program() -> Sequence[str]:
     """The installed command beside this Python, or the module in a checkout."""
     installed = Path(sys.executable).parent / "backup-syncer-collector"
     return [str(installed)] if installed.exists() else [sys.executable, "-m", "scanner.collector"]
+
+
+def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:
+    """A program that ended before it read says so by its exit code. The text is shorter than a pipe's buffer."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(text.encode())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from backup_syncer.children import left_over
 from backup_syncer.embedded_pg import Embedded
+from backup_syncer.quickstart_options import parser
 from backup_syncer.service_user import service_user
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -206,3 +207,10 @@ def test_answers_of_the_set_up_are_json(command: Command, short: Path, owner: ob
     assert len(said[0]["password"]) == 20
     assert said[0]["name"] == "admin"
     assert said[1] == {"administrators": 1, "password": None, "name": None}
+
+
+def test_wrong_port_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no port is refused with the range that is one."""
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--port", "99999999"])
+    assert "is no port: a number from 0 to 65535" in capsys.readouterr().err.splitlines()[-1]
