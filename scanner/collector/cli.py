@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -23,7 +24,8 @@ from scanner.collector.version import VERSION
 
 EXIT_CODES = (
     "exit codes: 0 all proven; 1 done, but some files could not be read; 2 not done, or not delivered "
-    "(also when another collector holds the state folder)"
+    "(also when another collector holds the state folder); what `run --no-send` leaves in the queue on purpose counts "
+    "as done"
 )
 
 
@@ -199,6 +201,7 @@ def _run(given: argparse.Namespace) -> int:
         send=not given.no_send,
     )
     with lock.held(config.state):
+        _find_temporary(config.state)
         if config.low_priority:
             impact.be_gentle()
         if given.local is None:
@@ -212,6 +215,14 @@ def _run(given: argparse.Namespace) -> int:
     if given.json:
         _print_json(summary.members())
     return summary.exit_code
+
+
+def _find_temporary(state: Path) -> None:
+    """Temporary files lie in the state folder where the system's own places, such as /tmp, cannot be written."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = str(state)
 
 
 def _check_together(given: argparse.Namespace, config: Config) -> None:

@@ -18,7 +18,8 @@ from scanner.report import REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope, 
 
 def collect(config: Config) -> Dict[str, Any]:
     """The whole as members for a program. `exit` is 0 when all is delivered and the central server answers, 1 when
-    something waits or the last run of a replica was not complete, 2 when there is no enrolment or no answer."""
+    something waits or the last run of a replica was not complete, 2 when there is no answer, or no enrolment and not
+    even a local run."""
     own = identity.read(config.state)
     if own is None:
         return {"exit": 2, "state": str(config.state), "problem": "no identity yet: run `init` or `enroll TOKEN`"}
@@ -31,6 +32,8 @@ def collect(config: Config) -> Dict[str, Any]:
     told = {entry.replica: entry for entry in entries}
     status["replicas"] = [_replica(name, folders.get(name), told.get(name)) for name in sorted({*folders, *told})]
     late = any(one["queued"] or one["outcome"] == "failed" for one in status["replicas"])
+    if not own.enrolled and (config.state / "local").is_dir() and not config.server:
+        problem = None  # it works without a central server, and nothing is missing
     return {"exit": 2 if problem else 1 if late else 0, **status}
 
 

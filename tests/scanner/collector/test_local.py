@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector import config, durable, identity, local, verify
+from scanner.collector import config, durable, identity, local, status, verify
 from scanner.collector.errand import Options
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.local import Place
@@ -229,3 +229,9 @@ def test_other_signature(stage: Stage) -> None:
     path.write_bytes(gzip.compress(content[:sig] + changed + content[sig + 1 :]))
     found = verdict(stage, path)
     assert found.exit_code == 1 and "did not sign" in found.broken[0] and found.statement is None
+
+
+def test_status_of_local_runs_alone(stage: Stage) -> None:
+    """A collector that never needed a central server is healthy without an enrolment."""
+    run(stage)
+    assert status.collect(config.load(stage.conf))["exit"] == 0
