@@ -33,6 +33,7 @@ def main() -> None:
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
+        Path(folder, "keys").mkdir()
         from backup_syncer.embedded_pg import Embedded
         from tests.conftest import unprivileged
 
