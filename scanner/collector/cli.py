@@ -21,6 +21,7 @@ from scanner.collector.local import Place
 from scanner.collector.summary import Summary
 from scanner.collector.terminal import printable
 from scanner.collector.version import VERSION
+from scanner.signing import SigningError
 
 EXIT_CODES = (
     "exit codes: 0 all proven; 1 done, but some files could not be read; 2 not done, or not delivered "
@@ -141,7 +142,7 @@ def run(arguments: List[str]) -> int:
     given = parser().parse_args(arguments)
     try:
         code: int = given.act(given)
-    except CollectorError as error:
+    except (CollectorError, SigningError) as error:
         return _not_done(given, str(error))
     except Interrupted as error:
         return _not_done(given, str(error))
