@@ -53,14 +53,18 @@ def unexplained(replica: Replica, limit: int = 10) -> list[Tally]:
     return [Tally(*row) for row in _fetch(UNEXPLAINED, {"replica": replica.pk, "limit": limit})]
 
 
+FIRST = "SELECT min(from_seq) FROM scanner_version WHERE replica_id = %(replica)s"
+
 # Only what began after the first run can follow an earlier version of its path: it costs what changed, not what exists.
+# OFFSET 0 keeps the planner from joining all versions with all instead of looking into the index for each that changed.
 OVERLAPS = """
 SELECT second.path, first.from_seq, second.from_seq, coalesce(first.until_seq = second.from_seq, false)
-FROM scanner_version AS second JOIN scanner_version AS first
-    ON first.replica_id = %(replica)s AND left(first.path, 512) = left(second.path, 512) AND first.path = second.path
-    AND first.from_seq < second.from_seq
-WHERE second.replica_id = %(replica)s
-    AND second.from_seq > (SELECT min(from_seq) FROM scanner_version WHERE replica_id = %(replica)s)
+FROM scanner_version AS second, LATERAL (
+    SELECT * FROM scanner_version AS earlier
+    WHERE earlier.replica_id = %(replica)s AND left(earlier.path, 512) = left(second.path, 512)
+        AND earlier.path = second.path AND earlier.from_seq < second.from_seq
+    OFFSET 0) AS first
+WHERE second.replica_id = %(replica)s AND second.from_seq > %(first)s
     AND (first.until_seq IS NULL OR first.until_seq > second.from_seq OR first.until_seq = second.from_seq
         AND (first.type, first.size, first.mtime_ns, first.mode, first.uid, first.gid, first.sha256, first.md5,
             first.detail, first.stage)
@@ -72,7 +76,8 @@ LIMIT %(limit)s
 
 def overlaps(replica: Replica, limit: int = 10) -> list[Overlap]:
     """Versions that overlap, and neighbours that are equal: no run ends a version to begin the same again."""
-    return [Overlap(*row) for row in _fetch(OVERLAPS, {"replica": replica.pk, "limit": limit})]
+    ((first,),) = _fetch(FIRST, {"replica": replica.pk})
+    return [Overlap(*row) for row in _fetch(OVERLAPS, {"replica": replica.pk, "first": first, "limit": limit})]
 
 
 STRAY_NOTES = """
