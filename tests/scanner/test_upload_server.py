@@ -66,6 +66,7 @@ def head(bearer: str, data: bytes) -> dict[str, str]:
 
 @pytest.fixture
 def web(tmp_path: Path, transactional_db: None) -> Iterator[Web]:
+    (tmp_path / "keys").mkdir()
     database = connection.settings_dict
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"postgresql://{database['USER']}@{quote(database['HOST'], safe='')}/{database['NAME']}"
