@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy
@@ -53,9 +53,19 @@ class Story(NamedTuple):
         return json.dumps(json.loads(self.payload), ensure_ascii=False, indent=2).splitlines() if self.payload else []
 
     @property
-    def tools(self) -> list[str]:
-        """The tools that computed digests, one line each, as the collector names them."""
-        return [_flat(tool) for tool in self.statement.engine["tools"] or []] if self.statement else []
+    def tools(self) -> list[Tool]:
+        """The tools that computed digests, as the collector names them; the statement says more of them."""
+        said = self.statement.engine["tools"] if self.statement else None
+        known = [tool for tool in said if isinstance(tool, dict)] if isinstance(said, list) else []
+        return [Tool(*(str(tool.get(key, "")) for key in Tool._fields)) for tool in known]
+
+
+class Tool(NamedTuple):
+    """What computed a digest: text that came from a server."""
+
+    algorithm: str
+    path: str
+    version: str
 
 
 class Course(NamedTuple):
@@ -140,12 +150,3 @@ def _statement(run: Run) -> tuple[Statement | None, str]:
         return read_statement(payload), payload.decode()
     except ReportError:
         return None, ""  # somebody changed the row: the proof, which is shown beside it, names that
-
-
-def _flat(value: Any) -> str:
-    """A JSON value as words."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items() if item not in (None, "", []))
-    if isinstance(value, list):
-        return " ".join(map(_flat, value))
-    return str(value)
