@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 
 from backup_syncer.embedded_pg import Embedded
 from tests import skips
@@ -60,6 +61,12 @@ def unprivileged() -> pwd.struct_passwd:
         return pwd.getpwuid(os.geteuid())
     known = {user.pw_name: user for user in pwd.getpwall()}
     return next(known[name] for name in UNPRIVILEGED if name in known)
+
+
+@pytest.fixture(autouse=True)
+def language() -> None:
+    """Each test begins in the default language: a request in another one leaves it set for its thread."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")
