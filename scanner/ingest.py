@@ -84,7 +84,7 @@ def _next(replica_id: int) -> bool:
     except Later:
         _give_back(run)
         raise
-    except Exception as error:
+    except Exception as error:  # whatever it is: a report that always fails must not hold up the queue for ever
         _failed(run, error)
         if run.attempts < TRIES:
             raise
