@@ -1,6 +1,6 @@
 """What the central server knows. Which module writes a table stands in its docstring."""
 
-from scanner.models.groups import Group, Replica
+from scanner.models.groups import Group, Replica, Scope
 from scanner.models.history import Note, Version
 from scanner.models.runs import Equivocation, Progress, Run
 from scanner.models.servers import EnrolmentToken, Server, ServerKey, ServerToken, Usage
@@ -13,6 +13,7 @@ __all__ = [
     "Progress",
     "Replica",
     "Run",
+    "Scope",
     "Server",
     "ServerKey",
     "ServerToken",

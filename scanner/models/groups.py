@@ -22,6 +22,12 @@ class Group(models.Model):
         NATIVE = "native", _("the platform's tools")
         HASHLIB = "hashlib", _("in process, one read")
 
+    class Policy(models.TextChoices):
+        MUTABLE = "mutable", _("mutable: files come, change and go")
+        APPEND_ONLY = "append_only", _("append-only: files come, and never change or go")
+        IMMUTABLE = "immutable", _("immutable: nothing changes")
+        ROTATING = "rotating", _("rotating: new files come, old ones go")
+
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=200, unique=True)
     note = models.TextField(_("note"), blank=True)
@@ -29,6 +35,13 @@ class Group(models.Model):
     engine = models.CharField(_("engine"), max_length=10, choices=Engine, default=Engine.AUTO)
     cross_mounts = models.BooleanField(_("enter mounts below the root"), default=False)
     expected_interval = models.DurationField(_("expected interval"), default=timedelta(days=1))
+    policy = models.CharField(_("what the data is"), max_length=12, choices=Policy, default=Policy.MUTABLE)
+    keep_days = models.PositiveIntegerField(_("days a file is kept"), null=True, blank=True)
+    """Of a rotating group: a file removed at this age was expected to go."""
+    limit_share = models.PositiveSmallIntegerField(_("share of files"), null=True, blank=True)
+    limit_files = models.PositiveIntegerField(_("number of files"), null=True, blank=True)
+    """A run that changes or removes more than both of these, percent and files, holds the replica; null: as its own
+    history has it."""
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
@@ -39,6 +52,13 @@ class Group(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(expected_interval__gt=timedelta(0)), name="group_interval_positive"),
             models.CheckConstraint(condition=Q(engine__in=["auto", "native", "hashlib"]), name="group_engine_known"),
+            models.CheckConstraint(
+                condition=Q(policy__in=["mutable", "append_only", "immutable", "rotating"]), name="group_policy_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(policy="rotating") | Q(keep_days__isnull=False), name="group_rotation_has_an_age"
+            ),
+            models.CheckConstraint(condition=Q(limit_share=None) | Q(limit_share__lte=100), name="group_share_percent"),
         ]
 
     def __str__(self) -> str:
@@ -80,3 +100,19 @@ class Replica(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group} @ {self.server}:{self.root}"
+
+
+class Scope(models.Model):
+    """What a digest of a run's configuration stands for: excludes and options that a group had. Written by `scopes`."""
+
+    digest = models.BinaryField(max_length=64, primary_key=True)
+    """SHA3-512: the statement's `config`."""
+    excludes = models.TextField(_("excludes"), blank=True)
+    cross_mounts = models.BooleanField(_("enter mounts below the root"))
+
+    class Meta:
+        verbose_name = _("scope")
+        verbose_name_plural = _("scopes")
+
+    def __str__(self) -> str:
+        return bytes(self.digest).hex()[:16]

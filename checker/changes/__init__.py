@@ -1,0 +1,1 @@
+"""The pages of changes: lists, trees and downloads of a kept comparison."""

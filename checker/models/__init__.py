@@ -1,0 +1,7 @@
+"""What checker knows: proofs of runs, comparisons of runs, findings. Which module writes a table stands in its docstring."""
+
+from checker.models.comparisons import Branch, Change, Comparison, Kind
+from checker.models.findings import Act, Finding
+from checker.models.proofs import Proof
+
+__all__ = ["Act", "Branch", "Change", "Comparison", "Finding", "Kind", "Proof"]

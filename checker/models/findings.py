@@ -1,0 +1,125 @@
+"""What a person should look at, and what was done about it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from scanner.models import Group, Replica, Run
+
+
+class Finding(models.Model):
+    """Something a person should look at; stays open until a person or a proof closes it. Written by `findings`.
+
+    Of one replica, or, without one, between the replicas of its group. `path` is a coded path; where `folded`, a
+    directory that ends with a slash (empty: the root), below which `number` paths are meant. `evidence` holds what
+    the words are made of: numbers and texts, never a sentence.
+    """
+
+    class Kind(models.TextChoices):
+        CORRUPTED = "corrupted", _("corrupted")
+        REWRITTEN = "rewritten", _("rewritten, time kept")
+        UNREADABLE = "unreadable", _("unreadable")
+        RESTLESS = "restless", _("never stands still")
+        REMOVED = "removed", _("removed")
+        MODIFIED = "modified", _("modified")
+        REVERTED = "reverted", _("an earlier content")
+        RETYPED = "retyped", _("another type or target")
+        ADDED = "added", _("added")
+        MOVED = "moved", _("moved")
+        TOUCHED = "touched", _("times, mode or owner")
+        MASS_CHANGE = "mass_change", _("mass change")
+        NO_NEW_FILE = "no_new_file", _("no new file")
+        LOST = "lost", _("lost")
+        MISMATCH = "mismatch", _("contents differ")
+
+    class Severity(models.IntegerChoices):
+        WARNING = 1, _("worth a look")
+        CRITICAL = 2, _("damage")
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        ACCEPTED = "accepted", _("accepted")
+        RESOLVED = "resolved", _("resolved")
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    group = models.ForeignKey(Group, models.PROTECT, related_name="findings", verbose_name=_("group"))
+    replica = models.ForeignKey(Replica, models.PROTECT, null=True, related_name="findings", verbose_name=_("replica"))
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind)
+    severity = models.SmallIntegerField(_("severity"), choices=Severity)
+    path = models.TextField(_("path"), blank=True, db_collation="C")
+    folded = models.BooleanField(default=False)
+    number = models.BigIntegerField(_("paths"), default=1)
+    first_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("first run"))
+    last_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("last run"))
+    evidence = models.JSONField(default=dict)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
+    opened_at = models.DateTimeField(_("opened"), db_default=Now())
+    closed_at = models.DateTimeField(_("closed"), null=True)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("accepted by")
+    )
+    reason = models.TextField(_("reason"), blank=True)
+    expires_at = models.DateTimeField(_("accepted until"), null=True)
+    """When an accepted finding opens again; null: never."""
+
+    class Meta:
+        verbose_name = _("finding")
+        verbose_name_plural = _("findings")
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=["open", "accepted", "resolved"]), name="finding_state_known"),
+            models.CheckConstraint(
+                condition=Q(state="open", closed_at=None) | ~Q(state="open") & Q(closed_at__isnull=False),
+                name="finding_closed_when",
+            ),
+            models.CheckConstraint(condition=Q(expires_at=None) | Q(state="accepted"), name="finding_expiry"),
+        ]
+        indexes = [
+            # The state of each replica, and the list as it opens.
+            models.Index(fields=["replica", "-severity", "-id"], condition=Q(state="open"), name="finding_open"),
+            # The list.
+            models.Index(fields=["state", "-id"], name="finding_newest"),
+            # What opens again.
+            models.Index(fields=["expires_at"], condition=Q(expires_at__isnull=False), name="finding_expiring"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.path}"
+
+
+class Act(models.Model):
+    """Something that happened to a finding; a trigger lets no row be changed or deleted. Written by `findings`."""
+
+    class What(models.TextChoices):
+        OPENED = "opened", _("opened")
+        SEEN_AGAIN = "seen_again", _("seen again")
+        ACCEPTED = "accepted", _("accepted")
+        UNDONE = "undone", _("acceptance undone")
+        RELEASED = "released", _("released")
+        EXPIRED = "expired", _("acceptance expired")
+        RESOLVED = "resolved", _("resolved by proof")
+
+    finding = models.ForeignKey(Finding, models.PROTECT, related_name="acts", verbose_name=_("finding"))
+    at = models.DateTimeField(_("time"), db_default=Now())
+    what = models.CharField(_("act"), max_length=10, choices=What)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
+    """Null for what the program did by itself."""
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    """Of the person, as it was then."""
+    reason = models.TextField(_("reason"), blank=True)
+    run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
+    """What it rests on, where that is a run."""
+    expires_at = models.DateTimeField(_("accepted until"), null=True)
+
+    class Meta:
+        verbose_name = _("act")
+        verbose_name_plural = _("acts")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.finding}"
