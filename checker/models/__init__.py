@@ -1,4 +1,4 @@
-"""What checker knows: proofs of runs, comparisons of runs, findings. Which module writes a table stands in its docstring."""
+"""What checker knows: proofs, comparisons, findings. Which module writes a table stands in its docstring."""
 
 from checker.models.comparisons import Branch, Change, Comparison, Kind
 from checker.models.findings import Act, Finding

@@ -115,7 +115,7 @@ class Change(models.Model):
 class Branch(models.Model):
     """How many paths below a directory changed, by kind. Written by `compare` alone.
 
-    `directory` ends with a slash; that of the root is empty, at depth 0. Directories below DEPTH levels are not counted.
+    `directory` ends with a slash; that of the root is empty, at depth 0. Below DEPTH levels nothing is counted.
     """
 
     DEPTH = 64
