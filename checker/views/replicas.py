@@ -1,4 +1,4 @@
-"""The pages of what is proven: overview, replica, run."""
+"""The pages of what is proven: overview, replica, run; and the health check."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The pages of checker, a module for each noun."""
