@@ -1,4 +1,5 @@
-"""What the task cluster does for checker: newest runs are verified when they are taken in, older ones in rotation."""
+"""What the task cluster does for checker: runs are compared and verified when they are taken in, older ones verified
+again in rotation."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from checker import queries
+from checker import comparisons, queries
 from checker.models import Proof
 from checker.verify import verify
 from scanner import inbox
@@ -25,8 +26,39 @@ ROTATION_MINUTES = 10
 
 
 def wake(run: Run, **_: Any) -> None:
-    """Receiver of `run_ingested`: have the run verified."""
+    """Receiver of `run_ingested`: have the run compared with the one before, and verified."""
+    async_task("checker.tasks.catch_up", run.replica_id, q_options=UNSAVED)
     async_task("checker.tasks.verify_run", run.pk, q_options=UNSAVED)
+
+
+def catch_up(replica_id: int) -> int:
+    """Make the comparisons that a replica lacks; returns how many."""
+    return comparisons.catch_up(replica_id)
+
+
+def compare(comparison_id: int) -> None:
+    """Make a comparison that somebody asked for."""
+    comparisons.make(comparison_id)
+
+
+def compare_new() -> int:
+    """Each minute: make the comparisons that a lost wake-up left. Returns how many."""
+    until, done = time.monotonic() + SWEEP_SECONDS, 0
+    for replica_id in comparisons.lacking():
+        if time.monotonic() > until:
+            break
+        done += comparisons.catch_up(replica_id)
+    for comparison_id in comparisons.waiting():
+        if time.monotonic() > until:
+            break
+        comparisons.make(comparison_id)
+        done += 1
+    return done
+
+
+def forget_comparisons() -> int:
+    """Delete comparisons made on demand that nobody has looked at for long. Returns how many."""
+    return comparisons.forget()
 
 
 def verify_run(run_id: int) -> bool:
@@ -80,6 +112,8 @@ def _provable() -> QuerySet[Run]:
 
 def make_schedules(**_: Any) -> None:
     """Receiver of `post_migrate`: the schedules of this module."""
+    schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
+    schedule("Removal of forgotten comparisons", "checker.tasks.forget_comparisons", 60)
     schedule("Verification of new runs", "checker.tasks.verify_new", 1)
     schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)
     schedule("Removal of proven uploads", "checker.tasks.forget_uploads", 60)

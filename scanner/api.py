@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.security import HttpBearer
 
-from scanner import answers, central, enrolment, openapi, progress, quotas
+from scanner import answers, central, enrolment, openapi, progress, quotas, scopes
 from scanner.models import Replica, Run, Server
 from scanner.refusals import Busy, Malformed, Refusal, Unauthorised
 from scanner.upload import upload
@@ -130,6 +130,8 @@ def _replicas(server: Server) -> list[dict[str, Any]]:
     )
     newest = Run.objects.filter(replica__in=listed).order_by("replica_id", "-sequence").distinct("replica_id")
     last = {run.replica_id: run for run in newest}
+    for group in {replica.group for replica in listed}:
+        scopes.note(group)
     return [_replica(replica, last.get(replica.pk)) for replica in listed.order_by("group__name", "root")]
 
 

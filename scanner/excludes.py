@@ -16,9 +16,12 @@ byte by byte where it is not. Nothing is normalised and nothing is case-folded.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from scanner.records import canonical
 
 MAX_PATTERN = 4096
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
@@ -185,3 +188,9 @@ def _set(pattern: str, at: int) -> tuple[_Token, int]:
             raise ExcludeError(pattern, "a set never matches /")
         members.append(f"{re.escape(low)}-{re.escape(high)}")
     return _Token(f"(?!/)[{'^' if negated else ''}{''.join(members)}]"), at + 1
+
+
+def scope_digest(patterns: Iterable[str], cross_mounts: bool) -> str:
+    """SHA3-512, in hex, of all that changes which paths are read, and of nothing else: a statement's `config`."""
+    scope = {"excludes": list(patterns), "cross_mounts": cross_mounts}
+    return hashlib.sha3_512(canonical(scope).encode("utf-8", "surrogatepass")).hexdigest()

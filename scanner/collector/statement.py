@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import subprocess
 import time
@@ -14,7 +13,7 @@ from scanner.collector import state
 from scanner.collector.chain import Link
 from scanner.collector.filesystem import FileSystem
 from scanner.collector.version import VERSION
-from scanner.records import canonical
+from scanner.excludes import scope_digest
 from scanner.report import ALGORITHMS, Statement, timestamp
 from scanner.tally import Tally
 
@@ -101,12 +100,6 @@ def build(job: Job, run: str, link: Link, clock: Clock, seen: Seen, patterns: It
         content=tally.content.hexdigest(),
         records=tally.digest.finish(),
     )
-
-
-def scope_digest(patterns: Iterable[str], cross_mounts: bool) -> str:
-    """SHA3-512 of all that changes which paths are read, and of nothing else."""
-    scope = {"excludes": list(patterns), "cross_mounts": cross_mounts}
-    return hashlib.sha3_512(canonical(scope).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _host(file_system: Optional[FileSystem], accepted: Optional[str]) -> Dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 from scanner.collector import statement
 from scanner.collector.chain import Link
 from scanner.collector.filesystem import FileSystem
-from scanner.collector.statement import Clock, Job, Seen, build, scope_digest
+from scanner.collector.statement import Clock, Job, Seen, build
+from scanner.excludes import scope_digest
 from scanner.report import Statement, read_statement
 from scanner.tally import Tally
 
