@@ -214,7 +214,7 @@ WITH parent AS (
 INSERT INTO checker_branch (comparison_id, number, depth, kind, directory)
 SELECT %(comparison)s, sum(number), level, kind,
     CASE level WHEN 0 THEN '' ELSE array_to_string(parts[1:level], '/') || '/' END AS directory
-FROM split, generate_series(0, least(cardinality(parts) - 1, {Branch.DEPTH})) AS level
+FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.DEPTH}))) AS level
 GROUP BY level, kind, directory
 """
 COUNTS = "SELECT kind, count(*) FROM compared_change WHERE NOT departed GROUP BY kind"
