@@ -19,12 +19,13 @@ PATIENCE = timedelta(minutes=10)
 PHASES = {
     "walk": gettext_lazy("looking for files"),
     "hash": gettext_lazy("hashing"),
+    "confirm": gettext_lazy("reading again"),
     "write": gettext_lazy("writing"),
     "send": gettext_lazy("sending"),
     "ingest": gettext_lazy("taking in"),
     "proof": gettext_lazy("proving"),
 }
-"""What a run goes through, in this order; the first four on its server."""
+"""What a run goes through, in this order; the first five on its server."""
 _PHASE_STATES = {-1: "done", 0: "now", 1: "next"}
 
 

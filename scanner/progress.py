@@ -25,7 +25,7 @@ class Message(BaseModel):
     run: str = Field(pattern=_UUID)
     replica: str = Field(pattern=_UUID)
     started_at: str = Field(pattern=_TIME)
-    phase: Literal["walk", "hash", "write", "send"]
+    phase: Literal["walk", "hash", "confirm", "write", "send"]
     files_done: int = Field(ge=0, le=_MOST)
     files_total: int = Field(ge=0, le=_MOST)
     bytes_done: int = Field(ge=0, le=_MOST)

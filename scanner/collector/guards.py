@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import FrozenSet, NamedTuple, Optional, Sequence, Tuple
 
 from scanner import paths
 from scanner.collector import filesystem, state
 from scanner.collector.filesystem import FileSystem, RootError
 from scanner.collector.spool import Spool
 from scanner.collector.state import Last
+from scanner.collector.statement import Job
 from scanner.report import read_statement
+
+_MOUNTS = 4096
+"""More mount points are not remembered."""
 
 
 class RunFailed(Exception):
@@ -20,6 +24,14 @@ class RunFailed(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Mounts(NamedTuple):
+    """Mount points below a root that is read across them, relative to it."""
+
+    missing: FrozenSet[bytes]
+    remembered: Tuple[bytes, ...]
+    """For the next run: those present, and those still missing."""
 
 
 def last_seen(folder: Path, spool: Spool) -> Optional[Last]:
@@ -73,6 +85,15 @@ def check_not_empty(entries: int, last: Optional[Last], accepted: bool) -> None:
     """RunFailed when nothing is below a root in which something was last time and nobody released it."""
     if not entries and last is not None and last.entries and not accepted:
         raise RunFailed("root empty, last time it was not")
+
+
+def check_mounts(job: Job, last: Optional[Last]) -> Mounts:
+    """Which mounts below the root are missing: entered last time, none now, and not released."""
+    if not job.cross_mounts:
+        return Mounts(frozenset(), ())
+    present = filesystem.mount_points_below(job.root)
+    missing = frozenset() if last is None or job.accepted is not None else last.mounts - set(present)
+    return Mounts(missing, tuple(sorted({*present, *missing}))[:_MOUNTS])
 
 
 def check_still(root: bytes, before: Optional[FileSystem]) -> None:

@@ -31,7 +31,7 @@ class Progress:
         self.since = time.monotonic()
 
     def enter(self, phase: str) -> None:
-        """Begin a phase: walk, hash, write or send."""
+        """Begin a phase: walk, hash, confirm, write or send."""
         self.phase, self.since, self.current = phase, time.monotonic(), b""
 
     @property
@@ -42,14 +42,16 @@ class Progress:
     def line(self, width: int) -> str:
         """The state of things in one line of at most `width` characters."""
         seconds = time.monotonic() - self.since
-        if self.phase != "hash":
+        if self.phase not in ("hash", "confirm"):
             return shortened(f"{self.phase}: {self.files_done} files, {duration(seconds)}", width)
         done, total = self.bytes_done, self.bytes_total
         rate = done / seconds if seconds > 0 else 0.0
         left = duration((total - done) / rate) if rate > 0 else "?"
         share = 100 * done // total if total else 100
+        again = "again: " if self.phase == "confirm" else ""
         text = (
-            f"{share:3d} % {_bar(share)} {size(done)} of {size(total)}, {self.files_done} of {self.files_total} files, "
+            f"{again}{share:3d} % {_bar(share)} {size(done)} of {size(total)}, "
+            f"{self.files_done} of {self.files_total} files, "
             f"{size(rate)}/s, {left} left"
         )
         room = width - len(text) - 2

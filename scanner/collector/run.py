@@ -8,18 +8,20 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, BinaryIO, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
-from scanner import excludes
+from scanner import excludes, paths
 from scanner.collector import body, chain, durable, guards, state
 from scanner.collector.chain import Known
+from scanner.collector.confirm import Rereading
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.entries import Found
 from scanner.collector.errors import IdentityError, StorageError
 from scanner.collector.failpoint import reach
-from scanner.collector.filesystem import FileSystem, RootError
+from scanner.collector.filesystem import RootError
 from scanner.collector.guards import RunFailed
 from scanner.collector.hashpass import HashPass, HashPassError
 from scanner.collector.progress import Progress
 from scanner.collector.spool import Report, Spool
+from scanner.collector.state import Last
 from scanner.collector.statement import Clock, Job, Seen, build
 from scanner.collector.walk import walk
 from scanner.collector.work import Totals, Work
@@ -103,7 +105,7 @@ class Runner:
             reach("run:queued")
             if work is None:
                 return Made(statement, report, 0, 0)
-            self._remember(work, statement, seen.file_system)
+            self._remember(work, statement, seen)
             return Made(statement, report, work.skipped, work.vanished)
 
     def _read(
@@ -113,17 +115,35 @@ class Runner:
         guards.check_allowed(job.root, self._allowed)
         file_system = guards.identify(job.root)
         guards.check_file_system(file_system, last, accepted=job.accepted is not None)
-        for found in walk(job.root, patterns, job.cross_mounts):
+        mounts = guards.check_mounts(job, last)
+        for found in walk(job.root, patterns, job.cross_mounts, mounts.missing):
             work.add(found)
             progress.files_done += 1
         totals = work.plan()
         guards.check_not_empty(totals.entries + work.skipped, last, accepted=job.accepted is not None)
         choice = self._choose(job.engine)
         self._hash(job.root, choice, work, totals, progress)
+        work.finish()
+        self._confirm(job.root, work, last, progress)
         guards.check_still(job.root, file_system)
         progress.enter("write")
-        tally = body.write(work.records(), sum(work.finish()), lines, job.folder)
-        return Seen(file_system, choice.statement(), tally)
+        tally = body.write(work.records(), sum(work.count()), lines, job.folder)
+        return Seen(file_system, choice.statement(), tally, mounts=mounts.remembered)
+
+    def _confirm(self, root: bytes, work: Work, last: Optional[Last], progress: Progress) -> None:
+        """Read again what changed without a trace, before the report says so."""
+        with work.hindsight() as hindsight:
+            progress.files_total, progress.bytes_total = hindsight.look_back()
+            if not progress.files_total:
+                return
+            progress.enter("confirm")
+            engines = self._choose("hashlib"), self._choose("native")
+            reading = Rereading(root, engines, self._limits.workers, self._limits.max_rate)
+            progress.files_done, progress.bytes_read = 0, lambda: reading.bytes_done // 2
+            for chunk in hindsight.suspects():
+                for names, verdict in reading.verdicts(chunk, against=last.run if last else None):
+                    hindsight.settle(names, verdict)
+                    progress.files_done += len(names)
 
     def _choose(self, wanted: str) -> EngineChoice:
         if wanted not in self._choices:
@@ -144,15 +164,16 @@ class Runner:
                     work.put(result)
                     progress.files_done += 1
 
-    def _remember(self, work: Work, statement: Statement, file_system: Optional[FileSystem]) -> None:
+    def _remember(self, work: Work, statement: Statement, seen: Seen) -> None:
         """Keep what was seen. The report is in the spool already: a state that cannot be written costs time only."""
-        described = None if file_system is None else state.to_json(file_system)
+        described = None if seen.file_system is None else state.to_json(seen.file_system)
         meta = {
             "run": statement.run,
             "sequence": statement.sequence,
             "finished_at": statement.finished_at,
             "entries": work.entries,
             "file_system": described,
+            "mounts": [paths.encode(path) for path in seen.mounts],
         }
         try:
             work.commit(meta)

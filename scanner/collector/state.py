@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, FrozenSet, NamedTuple, Optional
 from urllib.parse import quote
 
 from scanner import paths
@@ -18,7 +18,7 @@ from scanner.collector.filesystem import FileSystem
 
 NAME = "state.db"
 APPLICATION = 0x42535943
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE main.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE main.seen (
@@ -35,6 +35,10 @@ class Last(NamedTuple):
     sequence: int
     entries: int
     file_system: Optional[FileSystem]
+    run: Optional[str] = None
+    """Its uuid, when what it saw of each path is known too."""
+    mounts: FrozenSet[bytes] = frozenset()
+    """Mount points below the root that were entered, relative to it."""
 
 
 def read_last(folder: Path) -> Optional[Last]:
@@ -59,7 +63,9 @@ def _read(path: Path) -> Last:
         meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     finally:
         connection.close()
-    return Last(int(meta["sequence"]), int(meta["entries"]), from_json(meta["file_system"]))
+    mounts = frozenset(paths.decode(path) for path in meta["mounts"])
+    file_system = from_json(meta["file_system"])
+    return Last(int(meta["sequence"]), int(meta["entries"]), file_system, str(meta["run"]), mounts)
 
 
 def from_json(value: Any) -> Optional[FileSystem]:

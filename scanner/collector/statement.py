@@ -6,7 +6,7 @@ import platform
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, NamedTuple, Optional
+from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple
 
 from scanner import paths
 from scanner.collector import state
@@ -68,6 +68,8 @@ class Seen(NamedTuple):
     engine: Dict[str, Any]
     tally: Tally
     reason: Optional[str] = None
+    mounts: Tuple[bytes, ...] = ()
+    """Mount points below the root that were entered, or should have been."""
 
 
 def build(job: Job, run: str, link: Link, clock: Clock, seen: Seen, patterns: Iterable[str]) -> Statement:

@@ -14,7 +14,7 @@ CREATE TABLE work.restat (id INTEGER PRIMARY KEY, size, mtime_ns, ctime_ns, mode
 CREATE TABLE work.problem (id INTEGER PRIMARY KEY, error TEXT, stage TEXT);
 CREATE TABLE work.link (id INTEGER PRIMARY KEY, first INTEGER);
 CREATE TABLE work.again (id INTEGER PRIMARY KEY);
-CREATE TABLE work.note (path TEXT, note TEXT, count INTEGER, PRIMARY KEY (path, note)) WITHOUT ROWID;
+CREATE TABLE work.note (path TEXT, note TEXT, count INTEGER, detail TEXT, PRIMARY KEY (path, note)) WITHOUT ROWID;
 """
 """`found` is the walk's order, `entry` the same with files first and the largest of them first. `link` names the first
 path of an inode for each further one. `restat` is a file whose read saw another status than the walk. `problem` has an
@@ -25,7 +25,7 @@ ADD_DIGEST = "INSERT INTO work.digest VALUES (?, ?, ?)"
 ADD_RESTAT = "INSERT INTO work.restat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_PROBLEM = "INSERT INTO work.problem VALUES (?, ?, ?)"
 ADD_NOTE = """
-INSERT INTO work.note VALUES (?, ?, 1) ON CONFLICT (path, note) DO UPDATE SET count = count + 1
+INSERT INTO work.note VALUES (?, ?, 1, NULL) ON CONFLICT (path, note) DO UPDATE SET count = count + 1
 """
 
 ORDER = """
@@ -81,7 +81,7 @@ AND NOT EXISTS (SELECT 1 FROM work.problem AS p WHERE p.id = e.id)
 """
 NOTE_VANISHED = """
 INSERT OR REPLACE INTO work.note
-SELECT e.path, 'vanished', 0 FROM work.problem AS p JOIN work.entry AS e ON e.id = p.id WHERE p.error = ''
+SELECT e.path, 'vanished', 0, NULL FROM work.problem AS p JOIN work.entry AS e ON e.id = p.id WHERE p.error = ''
 """
 SEE = """
 INSERT INTO main.seen SELECT
@@ -103,4 +103,36 @@ COUNT = "SELECT (SELECT count(*) FROM main.seen), (SELECT count(*) FROM work.not
 ROWS = """
 SELECT path, type, size, mtime_ns, mode, uid, gid, digest, detail, stage FROM main.seen ORDER BY path
 """
-NOTES = "SELECT path, note, count FROM work.note ORDER BY path, note"
+NOTES = "SELECT path, note, count, detail FROM work.note ORDER BY path, note"
+
+ATTACH_LAST = "ATTACH ? AS last"
+DETACH_LAST = "DETACH last"
+FIND_SUSPECTS = """
+CREATE TABLE work.suspect AS
+SELECT now.path, now.size, now.mtime_ns, now.ctime_ns, now.mode, now.uid, now.gid, now.dev, now.ino, now.digest,
+    was.digest AS was, was.ctime_ns = now.ctime_ns AND max(was.mtime_ns, was.ctime_ns) + ? < was.read_ns AS ctime_same
+FROM main.seen AS now CROSS JOIN last.seen AS was ON was.path = now.path
+WHERE now.type = 1 AND was.type = 1 AND now.digest <> was.digest
+    AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > ?)
+ORDER BY now.dev, now.ino, now.path
+"""
+"""Content changed, and the time of its modification stayed, went back, or lies ahead of the clock. Both tables are in
+the order of the paths, so that one is read along the other."""
+SUSPECTS = """
+SELECT rowid, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, was, ctime_same FROM work.suspect
+WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
+SUSPECTED = "SELECT count(*), coalesce(sum(size), 0) FROM work.suspect"
+CLOCKS = """
+SELECT now.path, now.mtime_ns, was.mtime_ns FROM main.seen AS now LEFT JOIN last.seen AS was
+    ON was.path = now.path AND was.type = 1
+WHERE now.type = 1 AND (now.mtime_ns < was.mtime_ns OR now.mtime_ns > ? AND now.mtime_ns IS NOT was.mtime_ns)
+"""
+FIRST_CLOCKS = "SELECT path, mtime_ns, NULL FROM main.seen WHERE type = 1 AND mtime_ns > ?"
+SETTLE = """
+UPDATE main.seen SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns = ?, mode = ?, uid = ?, gid = ?, dev = ?,
+    ino = ? WHERE path = ?
+"""
+SETTLE_ERROR = "UPDATE main.seen SET type = 2, digest = NULL, detail = ?, stage = ? WHERE path = ?"
+SETTLE_GONE = "DELETE FROM main.seen WHERE path = ?"
+SAY = "INSERT OR REPLACE INTO work.note VALUES (?, ?, 0, ?)"

@@ -8,6 +8,7 @@ memory holds no more than the directories that wait.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional
@@ -21,6 +22,10 @@ _LONG = 4000
 """Paths of this many bytes are near PATH_MAX and opened part by part."""
 
 
+UNMOUNTED = "EUNMOUNTED"
+"""The error of a mount point below the root that was entered last time and is none now."""
+
+
 class _Directory(NamedTuple):
     path: bytes
     dev: int
@@ -32,18 +37,31 @@ class _Scope(NamedTuple):
     mounts: FrozenSet[bytes]
     device: Optional[int]
     """The one device to stay on; None to cross mounts."""
+    unmounted: FrozenSet[bytes]
+    """What is passed over: something was mounted there, and is no more."""
 
 
-def walk(root: bytes, excludes: Excludes, cross_mounts: bool = False) -> Iterator[Found]:
+def walk(
+    root: bytes, excludes: Excludes, cross_mounts: bool = False, unmounted: FrozenSet[bytes] = frozenset()
+) -> Iterator[Found]:
     """Each path below `root` that is not excluded and not a directory, in no order. Raises RootError, at once or later.
 
     A directory that cannot be listed is an ERROR with the stage `list`, besides what of it could be listed. What is
-    gone between listing and looking is not told.
+    gone between listing and looking is not told. Each of `unmounted` is an ERROR of that stage, and not looked into.
     """
     descriptor = open_root(root)
     mounts = frozenset() if cross_mounts else frozenset(mount_points_below(root))
-    scope = _Scope(excludes, mounts, None if cross_mounts else os.fstat(descriptor).st_dev)
-    return _walk(root, descriptor, scope)
+    scope = _Scope(excludes, mounts, None if cross_mounts else os.fstat(descriptor).st_dev, unmounted)
+    return itertools.chain(_missing(scope), _walk(root, descriptor, scope))
+
+
+def _missing(scope: _Scope) -> Iterator[Found]:
+    """What was mounted and is not: the uppermost of each branch speaks for what lies below."""
+    for path in sorted(scope.unmounted):
+        above = path.split(b"/")
+        under = any(b"/".join(above[:depth]) in scope.unmounted for depth in range(1, len(above)))
+        if not under and not scope.excludes.matches(path, True):
+            yield Found(path, ERROR, detail=UNMOUNTED.encode(), stage="list")
 
 
 def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[Found]:
@@ -69,6 +87,8 @@ def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Direct
         with os.scandir(descriptor) as entries:
             for entry in entries:
                 path = prefix + os.fsencode(entry.name)
+                if path in scope.unmounted:
+                    continue
                 try:
                     if scope.excludes.matches(path, entry.is_dir(follow_symlinks=False)):
                         continue

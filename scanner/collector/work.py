@@ -11,7 +11,6 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
 from json.encoder import encode_basestring as quote
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
@@ -19,9 +18,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 from scanner import paths
 from scanner.collector import durable, interrupt, state, tables
 from scanner.collector.entries import ERROR, FILE, Failed, Found, Hashed, Result
-from scanner.collector.errors import StorageError
 from scanner.collector.failpoint import reach
-from scanner.records import INT64, UINT32, Note, Record, Row, canonical
+from scanner.collector.hindsight import Hindsight, fit, storage
+from scanner.records import Note, Record, Row, canonical
 
 BATCH = 5000
 PATH_LIMIT = 32_000
@@ -56,7 +55,7 @@ class Work:
         self.entries = self.skipped = self.vanished = 0
         discard(folder)
         os.environ["SQLITE_TMPDIR"] = str(folder)  # sorting spills here, not into a small /tmp
-        with _storage(folder):
+        with storage(folder):
             self._db = sqlite3.connect(str(self._next), isolation_level=None, check_same_thread=False)
             self._db.set_progress_handler(interrupt.pending, _INSTRUCTIONS)
             self._prepare()
@@ -85,11 +84,11 @@ class Work:
         self.skipped += 1
         while not fits(path):
             path = path.rpartition("/")[0]
-        with _storage(self._folder):
+        with storage(self._folder):
             self._db.execute(tables.ADD_NOTE, (path, "skipped"))
 
     def _flush_found(self) -> None:
-        with _storage(self._folder):
+        with storage(self._folder):
             reach("walk:batch", disk=True)
             self._db.executemany(tables.ADD_FOUND, self._found)
         self._found.clear()
@@ -97,7 +96,7 @@ class Work:
     def plan(self) -> Totals:
         """Close the walk: put files in order, the largest first, and find those that are one inode."""
         self._flush_found()
-        with _storage(self._folder):
+        with storage(self._folder):
             self._db.execute(tables.ORDER)
             self._db.execute(tables.LINK)
             return Totals(*self._db.execute(tables.TOTALS).fetchone())
@@ -111,7 +110,7 @@ class Work:
         now."""
         for number in range(_ROUNDS):
             self._flush_digests()
-            with _storage(self._folder):
+            with storage(self._folder):
                 self._db.execute("COMMIT")
                 self._db.executescript(tables.PART)
                 if number == _ROUNDS - 1:
@@ -125,7 +124,7 @@ class Work:
     def _files(self, query: str) -> Iterator[Found]:
         last = 0
         while True:
-            with _storage(self._folder):
+            with storage(self._folder):
                 rows = self._db.execute(query, (last, BATCH)).fetchall()
             if not rows:
                 return
@@ -139,8 +138,8 @@ class Work:
         number, before = self._flying.pop(result.path)
         if isinstance(result, Hashed):
             self._digests.append((number, result.sha256 + result.md5, time.time_ns()))
-            if result[3:] != before and _fit(result[3:]) != before:
-                self._run(tables.ADD_RESTAT, (number, *_fit(result[3:])))
+            if result[3:] != before and fit(result[3:]) != before:
+                self._run(tables.ADD_RESTAT, (number, *fit(result[3:])))
         elif isinstance(result, Failed):
             self._run(tables.ADD_PROBLEM, (number, result.error, result.stage))
         else:
@@ -150,44 +149,52 @@ class Work:
             self._flush_digests()
 
     def _run(self, statement: str, values: Tuple[object, ...]) -> None:
-        with _storage(self._folder):
+        with storage(self._folder):
             self._db.execute(statement, values)
 
     def _flush_digests(self) -> None:
-        with _storage(self._folder):
+        with storage(self._folder):
             reach("hash:batch", disk=True)
             self._db.executemany(tables.ADD_DIGEST, self._digests)
         self._digests.clear()
 
-    def finish(self) -> Tuple[int, int]:
-        """Bring all together, sorted by path. Returns the number of entries and of notes."""
+    def finish(self) -> None:
+        """Bring all together, sorted by path."""
         self._flush_digests()
-        with _storage(self._folder):
+        with storage(self._folder):
             missing = self._db.execute(tables.UNANSWERED).fetchone()[0]
             if missing:
                 raise RuntimeError(f"the hash pass gave no answer for {missing} files")
             self._db.execute(tables.NOTE_VANISHED)
             self._db.execute(tables.SEE)
             self._db.execute("COMMIT")
+
+    def hindsight(self) -> Hindsight:
+        """What the last complete run saw, beside what this one does. Call after `finish`."""
+        return Hindsight(self._db, self._folder)
+
+    def count(self) -> Tuple[int, int]:
+        """The number of entries and of notes of the report. Call when nothing changes any more."""
+        with storage(self._folder):
             entries, notes = self._db.execute(tables.COUNT).fetchone()
         self.entries = entries
         return entries, notes
 
     def records(self) -> Iterator[Record]:
-        """The records of the report, entries then notes, in their order. Call after `finish`."""
-        with _storage(self._folder):
+        """The records of the report, entries then notes, in their order. Call after `count`."""
+        with storage(self._folder):
             for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in self._db.execute(tables.ROWS):
                 if kind == FILE:
                     yield Row(path, FILE, size, mtime_ns, mode, uid, gid, digest[:32], digest[32:], detail or None)
                 else:
                     yield Row(path, kind, detail=detail, stage=stage if kind == ERROR else None)
-            for path, note, count in self._db.execute(tables.NOTES):
-                detail = canonical({"reason": "ENAMETOOLONG", "count": count}) if note == "skipped" else ""
-                yield Note(path, note, detail)
+            for path, note, count, detail in self._db.execute(tables.NOTES):
+                skipped = canonical({"reason": "ENAMETOOLONG", "count": count}) if note == "skipped" else ""
+                yield Note(path, note, detail or skipped)
 
     def commit(self, meta: Dict[str, Any]) -> None:
         """Make what this run saw the state of the replica, durably."""
-        with _storage(self._folder):
+        with storage(self._folder):
             rows = [(key, json.dumps(value)) for key, value in meta.items()]
             self._db.executemany("INSERT INTO main.meta VALUES (?, ?)", rows)
             self._db.execute(f"PRAGMA main.application_id={state.APPLICATION}")
@@ -229,33 +236,4 @@ def _told(found: Found) -> Tuple[object, ...]:
     detail = "" if found.detail is None else paths.encode(found.detail)
     if kind != FILE and not detail:
         kind, detail, stage = ERROR, "EINVAL", "stat"
-    return (kind, *_fit(found[2:10]), found.nlink, detail, stage)
-
-
-def _fit(status: Tuple[int, ...]) -> Tuple[int, ...]:
-    """Size, times, mode, owner, device and inode of a Found or a Hashed, within what SQLite and the report hold."""
-    if max(status) <= INT64[-1] and min(status) >= 0:
-        return status
-    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-    owner = uid & UINT32[-1], gid & UINT32[-1]
-    return (size, _clamp(mtime_ns), _clamp(ctime_ns), mode, *owner, _signed(dev), _signed(ino))
-
-
-def _clamp(value: int) -> int:
-    return max(INT64[0], min(INT64[-1], value))
-
-
-def _signed(value: int) -> int:
-    """An unsigned 64-bit number as the signed one of the same bits."""
-    return value - 2**64 if value > INT64[-1] else value
-
-
-@contextmanager
-def _storage(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        interrupt.check()
-        raise StorageError(f"cannot keep the state of a run in {folder}: {error}") from error
-    except OSError as error:
-        raise StorageError(f"cannot keep the state of a run in {folder}: {error.strerror or error}") from error
+    return (kind, *fit(found[2:10]), found.nlink, detail, stage)

@@ -140,7 +140,7 @@ class Progress(models.Model):
     started_at = models.DateTimeField(_("started"))
     updated_at = models.DateTimeField(_("updated"))
     phase = models.CharField(_("phase"), max_length=10)
-    """walk, hash, write or send."""
+    """walk, hash, confirm, write or send."""
     files_done = models.BigIntegerField(default=0)
     files_total = models.BigIntegerField(default=0)
     bytes_done = models.BigIntegerField(default=0)

@@ -316,7 +316,7 @@ def test_from_an_archive(tmp_path: Path, version: str) -> None:
         package.writestr("__main__.py", SCRIPT)
         for path in [
             ROOT / "scanner/__init__.py",
-            ROOT / "scanner/excludes.py",
+            *(ROOT / "scanner" / f"{name}.py" for name in ("excludes", "paths", "records")),
             *(ROOT / "scanner/collector").rglob("*.py"),
         ]:
             package.write(path, path.relative_to(ROOT))

@@ -1,0 +1,93 @@
+"""A file system in a file, so that its blocks can be damaged beneath it, as an ageing disk would."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+BLOCK = 4096
+PROGRAMS = ("mkfs.ext4", "debugfs", "mount", "umount")
+SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def missing() -> str:
+    """Why there can be no image here; empty when there can."""
+    if os.geteuid() != 0:
+        return "only root mounts an image"
+    lacking = [name for name in PROGRAMS if shutil.which(name, path=SBIN) is None]
+    return f"no {', '.join(lacking)} to mount an image" if lacking else ""
+
+
+class Image:
+    """An ext4 file system of `megabytes`, mounted at `point` while the context lasts."""
+
+    def __init__(self, folder: Path, megabytes: int) -> None:
+        self.file, self.point = folder / "image", folder / "mounted"
+        self.point.mkdir()
+        with self.file.open("wb") as file:
+            file.truncate(megabytes << 20)
+        _run("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal", str(self.file))
+
+    def __enter__(self) -> Image:
+        self.mount()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        if os.path.ismount(self.point):
+            _run("umount", str(self.point))
+
+    def mount(self) -> None:
+        """Mount it."""
+        _run("mount", "-o", "loop", str(self.file), str(self.point))
+
+    @contextlib.contextmanager
+    def unmounted(self) -> Iterator[None]:
+        """A time in which it is not mounted."""
+        _run("umount", str(self.point))
+        try:
+            yield
+        finally:
+            self.mount()
+
+    def flip(self, path: Path, offset: int = 0, bit: int = 0) -> None:
+        """Turn one bit of a file's content, beneath the file system."""
+        block = self._block(path, offset // BLOCK)
+        with self.unmounted(), self.file.open("r+b") as file:
+            at = block * BLOCK + offset % BLOCK
+            file.seek(at)
+            (value,) = file.read(1)
+            file.seek(at)
+            file.write(bytes([value ^ 1 << bit]))
+
+    def zero(self, path: Path, offset: int = 0) -> None:
+        """Fill one block of a file with zeros, beneath the file system."""
+        block = self._block(path, offset // BLOCK)
+        with self.unmounted(), self.file.open("r+b") as file:
+            file.seek(block * BLOCK)
+            file.write(bytes(BLOCK))
+
+    def cut(self, path: Path, size: int) -> None:
+        """Make a file shorter in its inode alone: no time tells of it."""
+        inode = path.stat().st_ino
+        with self.unmounted():
+            _run("debugfs", "-w", "-R", f"set_inode_field <{inode}> size {size}", str(self.file))
+
+    def _block(self, path: Path, logical: int) -> int:
+        """The physical block of a file's block; only what lies on the disk has one."""
+        inode = path.stat().st_ino
+        os.sync()
+        number = int(_run("debugfs", "-R", f"bmap <{inode}> {logical}", str(self.file)).split()[0])
+        assert number, f"{path} has no block {logical}"
+        return number
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": SBIN}, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout

@@ -1,0 +1,265 @@
+"""What changed without a trace is read again before anything is said of it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.collector import identity
+from scanner.collector.engines.choice import EngineChoice
+from scanner.collector.progress import Progress
+from scanner.collector.run import Limits, Made, Runner
+from scanner.collector.spool import Spool
+from scanner.collector.statement import Job
+from tests import images
+from tests.scanner.collector.faulty import Misreading
+
+UUID = "00000000-0000-4000-8000-000000000000"
+OLD = 1_600_000_000 * 10**9
+
+
+class Bench:
+    """A root, and runs of it in this process, one after the other."""
+
+    def __init__(self, folder: Path, root: Path | None = None, *, cross: bool = False) -> None:
+        self.root = root or folder / "root"
+        self.root.mkdir(exist_ok=True)
+        self.marks = folder / "marks"
+        self.marks.mkdir()
+        state = folder / "state"
+        own = identity.ensure(state)
+        key = identity.load_key(state, own.key)
+        self.told: list[str] = []
+        self.runner = Runner(key, Limits(1, None), (), lambda _replica: None, self.told.append)
+        self.job = Job(UUID, UUID, UUID, "g", bytes(self.root), "", "hashlib", cross, None, folder / "replica")
+        Spool(self.job.folder).prepare()
+        self.known = None
+        self.number = 0
+
+    def misread(self, *engines: str) -> None:
+        """Let these engines misread what is marked."""
+        for name in engines:
+            engine = Misreading(self.marks, "hashlib" if name == "first" else name)
+            self.runner._choices["auto" if name == "first" else name] = EngineChoice(engine, name, "faulty")
+        if "first" in engines:
+            self.job = self.job._replace(engine="auto")
+
+    def run(self) -> dict[str, Any]:
+        """The records of the next run by (note and) path."""
+        self.number += 1
+        begun = self.number > 1
+        made: Made = self.runner.run(self.job, f"{UUID[:-1]}{self.number}", None, begun, Progress())
+        assert made.statement.outcome == "complete", made.statement.reason
+        _envelope, *lines = gzip.decompress(made.report.path.read_bytes()).splitlines()
+        found = [json.loads(line) for line in lines]
+        return {f"{one['note']}:{one['path']}" if "note" in one else one["path"]: one for one in found}
+
+    def write(self, name: str, content: bytes, mtime_ns: int = OLD) -> Path:
+        """A file with this content and time."""
+        path = self.root / name
+        path.write_bytes(content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A root with two files."""
+    made = Bench(tmp_path)
+    made.write("a", b"content of a")
+    made.write("b", b"content of b")
+    return made
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[images.Image]:
+    """A file system that can be damaged."""
+    if images.missing():
+        pytest.skip(images.missing())
+    with images.Image(tmp_path, 16) as mounted:
+        yield mounted
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_written_with_the_time_kept(bench: Bench) -> None:
+    """A content under the old mtime is confirmed by both engines, and the ctime tells that somebody wrote."""
+    bench.run()
+    bench.write("a", b"another one!")
+    found = bench.run()
+    note = found["confirmed:a"]
+    assert note["against"] == UUID[:-1] + "1" and note["ctime_same"] is False and note["reads"] == 3
+    assert note["engines"][0] == "hashlib" and found["a"]["sha256"] == sha(b"another one!")
+    assert "confirmed:b" not in found and "confirmed:a" not in bench.run()
+
+
+def test_an_honest_edit_is_not_read_again(bench: Bench) -> None:
+    """A later mtime needs no confirmation."""
+    bench.run()
+    bench.write("a", b"edited", time.time_ns())
+    found = bench.run()
+    assert not [name for name in found if ":" in name] and found["a"]["sha256"] == sha(b"edited")
+
+
+@pytest.mark.parametrize("damage", ["flip", "zero", "cut"])
+def test_damage_beneath_the_file_system(tmp_path: Path, image: images.Image, damage: str) -> None:
+    """Bits that turn on the disk change no time: the ctime is the same, and the reads were cold."""
+    root = image.point / "data"
+    root.mkdir()
+    bench = Bench(tmp_path, root)
+    path = bench.write("a", os.urandom(20_000))
+    bench.write("b", b"whole")
+    time.sleep(2.1)  # younger stamps prove nothing
+    bench.run()
+    {"flip": image.flip, "zero": image.zero}.get(damage, lambda path: image.cut(path, 9000))(path)
+    found = bench.run()
+    note = found["confirmed:a"]
+    assert (note["ctime_same"], note["cold"]) == (True, True), note
+    assert found["a"]["sha256"] == sha(path.read_bytes()) and "confirmed:b" not in found
+
+
+def test_a_young_stamp_proves_nothing(tmp_path: Path, image: images.Image) -> None:
+    """What was read within the clock's tick of its writing can have been written again: the ctime says nothing."""
+    root = image.point / "data"
+    root.mkdir()
+    bench = Bench(tmp_path, root)
+    path = bench.write("a", os.urandom(20_000))
+    bench.run()
+    image.flip(path)
+    assert bench.run()["confirmed:a"]["ctime_same"] is False
+
+
+def test_misread_once(bench: Bench) -> None:
+    """A first read that nobody confirms is noted, and the good digest is the entry's."""
+    bench.run()
+    bench.misread("first")
+    (bench.marks / "a").write_text("1")
+    found = bench.run()
+    assert found["a"]["sha256"] == sha(b"content of a") and "confirmed:a" not in found
+    assert found["misread:a"]["sha256"] != sha(b"content of a")
+    assert set(bench.run()) == {"a", "b"}
+
+
+def test_misread_of_new_content(bench: Bench) -> None:
+    """A first read can be wrong and the content new all the same: both are noted."""
+    bench.run()
+    bench.write("a", b"another one!")
+    bench.misread("first")
+    (bench.marks / "a").write_text("1")
+    found = bench.run()
+    assert found["a"]["sha256"] == sha(b"another one!") and {"misread:a", "confirmed:a"} < set(found)
+
+
+def test_reads_that_disagree(bench: Bench) -> None:
+    """When no two further reads agree it is an error, and no change."""
+    bench.run()
+    bench.misread("first", "hashlib", "native")
+    (bench.marks / "a").write_text("3")
+    found = bench.run()
+    assert (found["a"]["error"], found["a"]["stage"]) == ("EUNSTABLE", "read")
+    assert bench.run()["a"]["sha256"] == sha(b"content of a")
+
+
+def test_hard_links_are_told_at_each_name(bench: Bench) -> None:
+    """Every name of a damaged inode has the note."""
+    os.link(bench.root / "a", bench.root / "z")
+    bench.run()
+    bench.write("a", b"another one!")
+    found = bench.run()
+    assert {"confirmed:a", "confirmed:z"} < set(found)
+
+
+def test_written_while_it_is_confirmed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that somebody writes meanwhile is what was read last, and no note claims anything."""
+    bench.run()
+    bench.write("a", b"another one!")
+    choose = bench.runner._choose
+
+    def writing(wanted: str) -> EngineChoice:
+        if wanted == "native":
+            bench.write("a", b"written later", time.time_ns())
+        return choose(wanted)
+
+    monkeypatch.setattr(bench.runner, "_choose", writing)
+    found = bench.run()
+    assert found["a"]["sha256"] == sha(b"written later") and not [name for name in found if ":" in name]
+
+
+def test_gone_while_it_is_confirmed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that goes meanwhile has vanished."""
+    bench.run()
+    bench.write("a", b"another one!")
+    choose = bench.runner._choose
+
+    def removing(wanted: str) -> EngineChoice:
+        if wanted == "native":
+            (bench.root / "a").unlink()
+        return choose(wanted)
+
+    monkeypatch.setattr(bench.runner, "_choose", removing)
+    assert set(bench.run()) == {"b", "vanished:a"}
+
+
+def test_clocks(bench: Bench) -> None:
+    """A time that went back or lies ahead is noted once."""
+    bench.run()
+    ahead = time.time_ns() + 3600 * 10**9
+    bench.write("a", b"content of a", OLD - 10**9)
+    bench.write("b", b"content of b", ahead)
+    found = bench.run()
+    assert found["clock:a"] == {
+        "note": "clock", "path": "a", "mtime": "back", "mtime_ns": OLD - 10**9, "was_ns": OLD
+    }  # fmt: skip
+    assert found["clock:b"]["mtime"] == "future" and set(bench.run()) == {"a", "b"}
+
+
+def test_damaged_state(bench: Bench) -> None:
+    """A file of the last run that cannot be read costs the look back, not the run."""
+    for number in range(3000):
+        bench.write(f"f{number:04d}", b"x" * number)
+    bench.run()
+    path = bench.job.folder / "state.db"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(24_576)
+        file.write(b"\xff" * (size - 24_576))
+    bench.write("a", b"another one!")
+    found = bench.run()
+    assert "confirmed:a" not in found and (bench.job.folder / "state.db.damaged").exists()
+
+
+def test_missing_mount_below_the_root(tmp_path: Path) -> None:
+    """A mount that was entered and is none now is an error that hides what was below, until it is there or released."""
+    if images.missing():
+        pytest.skip(images.missing())
+    bench = Bench(tmp_path, cross=True)
+    point = bench.root / "inner"
+    point.mkdir()
+    bench.write("a", b"a")
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(point)], check=True)
+    try:
+        (point / "f").write_text("x")
+        assert set(bench.run()) == {"a", "inner/f"}
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
+    for _ in range(2):
+        found = bench.run()
+        assert set(found) == {"a", "inner"} and (found["inner"]["error"], found["inner"]["stage"]) == (
+            "EUNMOUNTED",
+            "list",
+        )
+    bench.job = bench.job._replace(accepted="local")
+    assert set(bench.run()) == {"a"}
+    bench.job = bench.job._replace(accepted=None)
+    assert set(bench.run()) == {"a"}
