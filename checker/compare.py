@@ -201,8 +201,8 @@ WHERE change.number = side.number
 FORGET_CHANGES = "DELETE FROM checker_change WHERE comparison_id = %(comparison)s"
 FORGET_BRANCHES = "DELETE FROM checker_branch WHERE comparison_id = %(comparison)s"
 KEEP_CHANGES = """
-INSERT INTO checker_change (comparison_id, old_id, new_id, kind, departed, path, other, notes)
-SELECT %(comparison)s, old_id, new_id, kind, departed, path, other, notes FROM compared_change ORDER BY path
+INSERT INTO checker_change (comparison_id, old_id, new_id, kind, departed, restores, path, other, notes)
+SELECT %(comparison)s, old_id, new_id, kind, departed, false, path, other, notes FROM compared_change ORDER BY path
 """
 # Each directory above a change, the root (empty) among them, down to a depth that no honest tree reaches.
 KEEP_BRANCHES = f"""

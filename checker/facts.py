@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Case, Count, Min, OuterRef, Prefetch, QuerySet, Subquery, Value, When
 from django.db.models.functions import JSONObject
 
-from checker.models import Proof
-from checker.states import Facts
+from checker.models import Comparison, Finding, Proof
+from checker.states import Facts, OpenFindings, State
 from scanner.models import Progress, Replica, Run
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
     broken = dict(Proof.objects.filter(ok=False, run__replica__in=ids).values_list("run__replica", "run__sequence"))
     breaks = Run.objects.filter(replica__in=ids, break_acknowledged_at=None).exclude(break_reason="")
     open_breaks = dict(breaks.values_list("replica", "sequence"))
+    findings = _open_findings(ids)
+    compared = set(
+        Comparison.objects.filter(run__in=wanted, adjacent=True, state=Comparison.State.DONE).values_list(
+            "run", flat=True
+        )
+    )
+    aside = _set_aside(ids)
     return [
         Facts(
             replica,
@@ -78,9 +85,35 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
             proof=getattr(complete, "proof", None),
             broken=broken.get(replica.pk),
             open_break=open_breaks.get(replica.pk),
+            findings=findings.get(replica.pk, ()),
+            compared=replica.complete_id in compared,
+            comparison_aside=aside.get(replica.pk),
         )
         for replica in found
     ]
+
+
+def _open_findings(ids: list[int]) -> dict[int, tuple[OpenFindings, ...]]:
+    """Of each replica its open findings by the state that they put it in, worst first: the worst, and how many."""
+    state = Case(
+        When(kind=Finding.Kind.MASS_CHANGE, then=Value(State.HELD.value)),
+        When(severity=Finding.Severity.CRITICAL, then=Value(State.DAMAGED.value)),
+        default=Value(State.ATTENTION.value),
+    )
+    opened = Finding.objects.filter(state=Finding.State.OPEN, replica__in=ids).annotate(puts=state)
+    counted = opened.order_by().values_list("replica", "puts").annotate(number=Count("pk"), first=Min("pk"))
+    rows = list(counted)
+    worst = Finding.objects.select_related("first_run").in_bulk([first for *_same, first in rows])
+    found: dict[int, list[OpenFindings]] = {}
+    for replica, puts, number, first in rows:
+        found.setdefault(replica, []).append(OpenFindings(State(puts), worst[first], number))
+    return {replica: tuple(sorted(some, key=lambda each: each.state.urgency)) for replica, some in found.items()}
+
+
+def _set_aside(ids: list[int]) -> dict[int, int]:
+    """Of each replica the newest run whose comparison was set aside."""
+    aside = Comparison.objects.filter(replica__in=ids, adjacent=True, state=Comparison.State.SET_ASIDE)
+    return dict(aside.order_by("run__sequence").values_list("replica", "run__sequence"))
 
 
 def running(replica: Found, now: datetime) -> Progress | None:

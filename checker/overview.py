@@ -28,7 +28,7 @@ class Tick(NamedTuple):
     @property
     def height(self) -> int:
         """Of its bar, so that colour is not all that tells states apart."""
-        return {State.PROVEN: 16, State.ALARM: 13, State.ATTENTION: 10, State.UNKNOWN: 4}[self.state]
+        return {State.PROVEN: 16, State.DAMAGED: 13, State.HELD: 13, State.ATTENTION: 10, State.UNKNOWN: 4}[self.state]
 
     @property
     def y(self) -> int:
@@ -130,9 +130,9 @@ def running(now: datetime) -> Running:
 def _tick(run: dict[str, object]) -> State:
     if run["state"] == "received" or (run["state"] == "ingested" and run["proven"] is None):
         return State.UNKNOWN
-    if run["state"] != "ingested" or run["errors"]:
-        return State.ALARM if run["proven"] is False else State.ATTENTION
-    return State.PROVEN if run["proven"] else State.ALARM
+    if run["proven"] is False:
+        return State.DAMAGED
+    return State.ATTENTION if run["state"] != "ingested" or run["errors"] else State.PROVEN
 
 
 def _is_named(replica: Replica, name: str) -> bool:

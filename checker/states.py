@@ -10,7 +10,8 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from checker.models import Proof
+from checker.findings import words
+from checker.models import Finding, Proof
 from scanner.models import Replica, Run
 from scanner.templatetags.figures import long_span, number
 from scanner.templatetags.names import plain_shown
@@ -22,7 +23,8 @@ GRACE = timedelta(hours=1)
 class State(TextChoices):
     """In the order of urgency."""
 
-    ALARM = "alarm", gettext_lazy("Alarm")
+    DAMAGED = "damaged", gettext_lazy("Damaged")
+    HELD = "held", gettext_lazy("Held")
     ATTENTION = "attention", gettext_lazy("Attention")
     UNKNOWN = "unknown", gettext_lazy("Unknown")
     PROVEN = "proven", gettext_lazy("Proven")
@@ -38,13 +40,25 @@ class Reason(NamedTuple):
 
     state: State
     text: str
+    finding: Finding | None = None
+    """The worst of the findings that it tells."""
 
 
 class Verdict(NamedTuple):
-    """A state and all that speaks against a better one, worst first."""
+    """A state and all that speaks against a better one, worst first; and what is worth a word and speaks against
+    nothing."""
 
     state: State
     reasons: tuple[Reason, ...]
+    remarks: tuple[str, ...] = ()
+
+
+class OpenFindings(NamedTuple):
+    """Open findings of a replica that put it into the same state."""
+
+    state: State
+    worst: Finding
+    number: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,12 @@ class Facts:
     """Number of a run whose verification did not hold."""
     open_break: int | None = None
     """Number of a run that begins a new chain and that nobody acknowledged."""
+    findings: tuple[OpenFindings, ...] = ()
+    """What is open, by the state that it puts the replica in."""
+    compared: bool = True
+    """Whether `complete` was compared with the run before."""
+    comparison_aside: int | None = None
+    """Number of the newest run whose comparison was set aside."""
 
 
 def due(replica: Replica, complete: Run | None) -> datetime | None:
@@ -79,22 +99,58 @@ def grace(replica: Replica) -> timedelta:
 
 def judge(facts: Facts) -> Verdict:
     """The state of a replica: that of its worst reason, proven when there is none."""
-    reasons = [*_alarms(facts), *_of_newest(facts), *_of_time(facts), *_of_proof(facts)]
+    reasons = [
+        *_of_findings(facts), *_of_trust(facts), *_of_newest(facts), *_of_time(facts), *_of_comparison(facts),
+        *_of_proof(facts),
+    ]  # fmt: skip
     reasons.sort(key=lambda reason: reason.state.urgency)
-    return Verdict(reasons[0].state if reasons else State.PROVEN, tuple(reasons))
+    return Verdict(reasons[0].state if reasons else State.PROVEN, tuple(reasons), tuple(_remarks(facts)))
 
 
-def _alarms(facts: Facts) -> list[Reason]:
+def _of_findings(facts: Facts) -> list[Reason]:
+    """One line for each state that findings put the replica in: the worst, and how many more there are."""
+    found = []
+    for some in facts.findings:
+        text = _("%(finding)s (since run %(run)d)") % {
+            "finding": words.title(some.worst), "run": some.worst.first_run.sequence
+        }  # fmt: skip
+        if some.number > 1:
+            more = ngettext("and %(n)s more finding", "and %(n)s more findings", some.number - 1)
+            text = f"{text}, {more % {'n': number(some.number - 1)}}"
+        found.append(Reason(some.state, text, some.worst))
+    return found
+
+
+def _remarks(facts: Facts) -> list[str]:
+    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile."""
+    run = facts.complete
+    if run is None or not run.errors:
+        return []
+    text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
+    return [text % {"n": number(run.errors)}]
+
+
+def _of_comparison(facts: Facts) -> list[Reason]:
+    if facts.comparison_aside is not None:
+        text = _("What changed with run %(sequence)d could not be found out.")
+        return [Reason(State.ATTENTION, text % {"sequence": facts.comparison_aside})]
+    if facts.complete is not None and not facts.compared:
+        text = _("Run %(sequence)d was not compared with the one before yet.")
+        return [Reason(State.UNKNOWN, text % {"sequence": facts.complete.sequence})]
+    return []
+
+
+def _of_trust(facts: Facts) -> list[Reason]:
     found = []
     server = facts.replica.server
     if server.held_at is not None:
         text = _("The server is held, nothing of it is accepted: %(reason)s") % {
             "reason": plain_shown(server.held_reason)
         }
-        found.append(Reason(State.ALARM, text))
+        found.append(Reason(State.HELD, text))
     if facts.broken is not None:
         text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
-        found.append(Reason(State.ALARM, text))
+        found.append(Reason(State.DAMAGED, text))
     if facts.open_break is not None:
         text = _("The chain of runs was begun anew with run %(sequence)d; nobody has acknowledged that.")
         found.append(Reason(State.ATTENTION, text % {"sequence": facts.open_break}))
@@ -115,9 +171,6 @@ def _of_newest(facts: Facts) -> list[Reason]:
         return [Reason(State.ATTENTION, said[Run.State(run.state)] % about)]
     if run.state == Run.State.RECEIVED:
         return [Reason(State.UNKNOWN, _("Run %(sequence)d has arrived and is being taken in.") % about)]
-    if run.errors:
-        text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
-        return [Reason(State.ATTENTION, text % {"n": number(run.errors)})]
     return []
 
 
@@ -145,5 +198,5 @@ def _of_proof(facts: Facts) -> list[Reason]:
         return [Reason(State.UNKNOWN, _("Run %(sequence)d was not verified yet.") % {"sequence": run.sequence})]
     if not proof.ok and facts.broken is None:
         text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
-        return [Reason(State.ALARM, text)]
+        return [Reason(State.DAMAGED, text)]
     return []

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from checker import comparisons, queries
+from checker.findings import acts
 from checker.models import Proof
 from checker.verify import verify
 from scanner import inbox
@@ -54,6 +55,11 @@ def compare_new() -> int:
         comparisons.make(comparison_id)
         done += 1
     return done
+
+
+def reopen_findings() -> int:
+    """Open again what was accepted until a moment that has passed. Returns how many."""
+    return acts.reopen()
 
 
 def forget_comparisons() -> int:
@@ -113,6 +119,7 @@ def _provable() -> QuerySet[Run]:
 def make_schedules(**_: Any) -> None:
     """Receiver of `post_migrate`: the schedules of this module."""
     schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
+    schedule("Findings accepted for a time", "checker.tasks.reopen_findings", 10)
     schedule("Removal of forgotten comparisons", "checker.tasks.forget_comparisons", 60)
     schedule("Verification of new runs", "checker.tasks.verify_new", 1)
     schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)

@@ -44,12 +44,18 @@ def read_id(text: str) -> int:
     return int(key)
 
 
-def read_size(text: str) -> dict[str, int]:
-    """The place in a list by size: `size`, negated as the index has it, and `id`; BadToken when there is none."""
+def read_pair(text: str) -> tuple[int, int]:
+    """The two numbers in a token; BadToken when there are none."""
     key = _read(text)
     if not isinstance(key, list) or len(key) != 2 or not all(map(_is_number, key)):
         raise BadToken(text[:100])
-    return {"size": key[0], "id": key[1]}
+    return key[0], key[1]
+
+
+def read_size(text: str) -> dict[str, int]:
+    """The place in a list by size: `size`, negated as the index has it, and `id`; BadToken when there is none."""
+    size, pk = read_pair(text)
+    return {"size": size, "id": pk}
 
 
 def _read(text: str) -> Any:

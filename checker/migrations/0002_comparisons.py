@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("departed", models.BooleanField(default=False)),
+                ("restores", models.BooleanField(default=False)),
                 ("path", models.TextField(db_collation="C")),
                 ("other", models.TextField(db_collation="C", null=True)),
                 ("notes", models.JSONField(null=True)),

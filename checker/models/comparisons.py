@@ -98,6 +98,8 @@ class Change(models.Model):
     kind = models.TextField(choices=Kind, db_collation="C")
     departed = models.BooleanField(default=False)
     """Of a move, the path that it left; the other row of the move is the one that counts."""
+    restores = models.BooleanField(default=False)
+    """That it makes a path again what it was before an open finding: that is no finding of its own."""
     path = models.TextField(db_collation="C")
     other = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # null is what there is
     """Of a move, the other path."""

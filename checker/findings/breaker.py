@@ -1,0 +1,137 @@
+"""The mass-change breaker: a run that changes or removes more than is usual holds its replica until a person looks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db.models import QuerySet
+
+from checker.findings import policy, queries, trail
+from checker.models import Act, Comparison, Finding, Kind, Proof
+from scanner.models import Run
+
+HISTORY = 30
+"""Comparisons before this one that tell what is usual."""
+ENOUGH = 5
+"""With fewer of them nothing is usual yet."""
+LEAST_FILES, LEAST_PERMILLE, YOUNG_PERMILLE = 100, 100, 200
+USUAL = 3
+"""So many times what was the most until now."""
+ENCRYPTED = 20
+"""Files that got one new ending and another content: fewer are somebody's work."""
+
+
+class Limits(NamedTuple):
+    """What a run may change or remove before it holds its replica: more than both."""
+
+    files: int
+    permille: int
+    """Of the files of the run before."""
+    automatic: bool
+
+
+def look(comparison: Comparison) -> None:
+    """Open the finding that holds the replica, when the comparison is a mass change."""
+    base, run = comparison.base, comparison.run
+    assert base is not None
+    changed = _changed(comparison)
+    limits = limits_of(comparison)
+    permille = changed * 1000 // max(1, base.files)
+    ending = queries.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
+    if not (changed > limits.files and permille > limits.permille) and ending is None:
+        return
+    good = _last_good(comparison)
+    facts = {
+        "changed": changed,
+        "files": base.files,
+        "permille": permille,
+        "limit_files": limits.files,
+        "limit_permille": limits.permille,
+        "automatic": limits.automatic,
+        "counts": comparison.counts,
+        "ending": ending[0] if ending else None,
+        "renamed": ending[1] if ending else 0,
+        "good": good.sequence if good else None,
+        "good_run": str(good.uuid) if good else None,
+        "base": base.sequence,
+        "comparison": comparison.pk,
+    }
+    held = Finding.objects.select_for_update().filter(
+        replica=run.replica, kind=Finding.Kind.MASS_CHANGE, state=Finding.State.OPEN
+    )
+    finding = held.first()
+    if finding is not None:
+        finding.last_run = run
+        finding.evidence = {**finding.evidence, "latest": facts}
+        finding.save(update_fields=["last_run", "evidence"])
+        trail.note(finding, Act.What.SEEN_AGAIN, run=run)
+        return
+    finding = Finding.objects.create(
+        group=run.replica.group,
+        replica=run.replica,
+        kind=Finding.Kind.MASS_CHANGE,
+        severity=Finding.Severity.CRITICAL,
+        folded=True,
+        number=max(changed, ending[1] if ending else 0),
+        first_run=run,
+        last_run=run,
+        evidence=facts,
+    )
+    trail.note(finding, Act.What.OPENED, run=run)
+
+
+def limits_of(comparison: Comparison) -> Limits:
+    """The group's limits; where it leaves one open, what the replica's own history makes usual."""
+    group = comparison.run.replica.group
+    before = _before(comparison).select_related("base")[:HISTORY]
+    files, permille = LEAST_FILES, LEAST_PERMILLE
+    if len(before) < ENOUGH:
+        permille = YOUNG_PERMILLE
+    else:
+        for one in before:
+            changed = _changed(one)
+            files = max(files, USUAL * changed)
+            permille = max(permille, USUAL * changed * 1000 // max(1, one.base.files if one.base else 1))
+    return Limits(
+        files if group.limit_files is None else group.limit_files,
+        permille if group.limit_share is None else group.limit_share * 10,
+        group.limit_files is None or group.limit_share is None,
+    )
+
+
+def last_new_file(comparison: Comparison) -> Run | None:
+    """The run before this comparison's that last brought a new file; the first run when none did since."""
+    for one in _before(comparison).select_related("run"):
+        if one.counts.get(Kind.ADDED):
+            return one.run
+    first = Comparison.objects.filter(replica=comparison.replica_id, adjacent=True, base=None)
+    found = first.select_related("run").first()
+    return found.run if found else None
+
+
+def _before(comparison: Comparison) -> QuerySet[Comparison]:
+    """The adjacent comparisons before one, newest first."""
+    return Comparison.objects.filter(
+        replica=comparison.replica_id,
+        adjacent=True,
+        base__isnull=False,
+        state=Comparison.State.DONE,
+        run__sequence__lt=comparison.run.sequence,
+    ).order_by("-run__sequence")
+
+
+def _changed(comparison: Comparison) -> int:
+    """How many paths changed or went, without those whose time it was."""
+    counts = comparison.counts
+    changed = sum(int(counts.get(kind, 0)) for kind in policy.CHANGED)
+    kept = policy.kept_until(comparison.run.replica.group, comparison.run.finished_at)
+    if kept is None or not counts.get(Kind.REMOVED):
+        return changed
+    return changed - int(counts[Kind.REMOVED]) + queries.removed_early(comparison, kept)
+
+
+def _last_good(comparison: Comparison) -> Run | None:
+    """The newest complete run before this one that is proven, else the one before."""
+    proven = Proof.objects.filter(ok=True, run__replica=comparison.replica_id, run__state=Run.State.INGESTED)
+    newest = proven.filter(run__sequence__lt=comparison.run.sequence).order_by("-run__sequence").first()
+    return newest.run if newest else comparison.base

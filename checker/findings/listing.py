@@ -1,0 +1,83 @@
+"""The list of findings: what is asked for, a page of it, and how many there are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from checker.models import Finding
+from scanner import keyset
+
+PAGE = 50
+
+
+class Filters(NamedTuple):
+    """What is asked for; empty means anything."""
+
+    state: str = Finding.State.OPEN
+    kind: str = ""
+    severity: str = ""
+    group: str = ""
+    replica: str = ""
+    search: str = ""
+
+
+class FindingPage(NamedTuple):
+    """Findings, the gravest first and then the newest; `after` asks for the next page, empty on the last one."""
+
+    rows: list[Finding]
+    after: str
+
+
+def chosen(filters: Filters) -> QuerySet[Finding]:
+    """The findings that the filters mean; what is no value of a filter means none."""
+    found = Finding.objects.all()
+    if filters.state:
+        found = found.filter(state=filters.state)
+    if filters.kind:
+        found = found.filter(kind=filters.kind)
+    if filters.severity:
+        found = found.filter(severity=int(filters.severity)) if filters.severity.isdecimal() else found.none()
+    if filters.group:
+        found = found.filter(group__uuid=uuid) if (uuid := _uuid(filters.group)) else found.none()
+    if filters.replica:
+        found = found.filter(replica__uuid=uuid) if (uuid := _uuid(filters.replica)) else found.none()
+    for word in filters.search.split():
+        found = found.filter(
+            Q(path__contains=word) | Q(group__name__icontains=word) | Q(replica__server__name__icontains=word)
+        )
+    return found
+
+
+def page(filters: Filters, after: str = "", limit: int = PAGE) -> FindingPage:
+    """A page of what the filters mean. keyset.BadToken for an `after` that is none."""
+    found = chosen(filters).select_related("group", "replica__server", "first_run", "last_run", "by")
+    if after:
+        severity, pk = keyset.read_pair(after)
+        found = found.filter(Q(severity__lt=severity) | Q(severity=severity, pk__lt=pk))
+    rows = list(found.order_by("-severity", "-pk")[: limit + 1])
+    if len(rows) <= limit:
+        return FindingPage(rows, "")
+    last = rows[limit - 1]
+    return FindingPage(rows[:limit], keyset.token([last.severity, last.pk]))
+
+
+def kinds(filters: Filters) -> list[tuple[Finding.Kind, int]]:
+    """How many there are of each kind, whatever kind is asked for."""
+    counted = chosen(filters._replace(kind="")).order_by().values_list("kind").annotate(number=Count("pk"))
+    number = dict(counted)
+    return [(kind, number[kind]) for kind in Finding.Kind if kind in number]
+
+
+def number_open() -> int:
+    """Open findings of all replicas that are in use."""
+    return Finding.objects.filter(state=Finding.State.OPEN, group__archived_at=None).count()
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
