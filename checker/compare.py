@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from checker.models import Branch, Comparison
+from checker.models import Comparison
 from checker.rules import EMPTY, RULES
 from scanner import paths
 from scanner.excludes import Excludes
@@ -198,27 +198,6 @@ FROM (SELECT gone AS number, old_id, new_id, to_path AS other, true AS departed 
 WHERE change.number = side.number
 """
 
-FORGET_CHANGES = "DELETE FROM checker_change WHERE comparison_id = %(comparison)s"
-FORGET_BRANCHES = "DELETE FROM checker_branch WHERE comparison_id = %(comparison)s"
-KEEP_CHANGES = """
-INSERT INTO checker_change (comparison_id, old_id, new_id, kind, departed, restores, path, other, notes)
-SELECT %(comparison)s, old_id, new_id, kind, departed, false, path, other, notes FROM compared_change ORDER BY path
-"""
-# Each directory above a change, the root (empty) among them, down to a depth that no honest tree reaches.
-KEEP_BRANCHES = f"""
-WITH parent AS (
-    SELECT {KEYS[1]} AS folder, kind, count(*) AS number FROM compared_change GROUP BY 1, 2
-), split AS (
-    SELECT string_to_array(folder, '/') AS parts, kind, number FROM parent
-)
-INSERT INTO checker_branch (comparison_id, number, depth, kind, directory)
-SELECT %(comparison)s, sum(number), level, kind,
-    CASE level WHEN 0 THEN '' ELSE array_to_string(parts[1:level], '/') || '/' END AS directory
-FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.DEPTH}))) AS level
-GROUP BY level, kind, directory
-"""
-COUNTS = "SELECT kind, count(*) FROM compared_change WHERE NOT departed GROUP BY kind"
-
 LOCKS = 0x62736363
 """The class of the advisory locks of replicas that are being compared."""
 LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(replica)s)"
@@ -271,23 +250,10 @@ def prepare(comparison: Comparison, scope: Scope, tell: Callable[[str], None]) -
             cursor.execute(MOVE.format(key=key), given)
 
 
-def keep(comparison: Comparison) -> dict[str, int]:
-    """Write what `prepare` has found, instead of what was kept before; paths by kind, a move counted once."""
-    given = _given(comparison)
+def clear() -> None:
+    """Drop the temporary tables."""
     with connection.cursor() as cursor:
-        for statement in (FORGET_CHANGES, FORGET_BRANCHES, KEEP_CHANGES, KEEP_BRANCHES):
-            cursor.execute(statement, given)
-        cursor.execute(COUNTS)
-        counts = dict(cursor.fetchall())
         cursor.execute(DROP)
-    return counts
-
-
-def forget(comparison: Comparison) -> None:
-    """Delete what is kept of a comparison."""
-    with connection.cursor() as cursor:
-        for statement in (FORGET_CHANGES, FORGET_BRANCHES):
-            cursor.execute(statement, {"comparison": comparison.pk})
 
 
 def _given(comparison: Comparison) -> dict[str, Any]:

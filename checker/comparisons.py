@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from checker import compare
+from checker.changes import store
 from checker.findings import opening
 from checker.models import Comparison
 from scanner import scopes
@@ -110,7 +111,7 @@ def forget() -> int:
     done = 0
     for comparison in old[:100]:
         with transaction.atomic():
-            compare.forget(comparison)
+            store.forget(comparison)
             comparison.delete()
         done += 1
     return done
@@ -185,13 +186,14 @@ def _make(comparison: Comparison) -> None:
     compare.prepare(comparison, lambda: _scopes(comparison), lambda step: _tell(comparison, step))
     _tell(comparison, STEPS[-1])
     with transaction.atomic():
-        comparison.counts = compare.keep(comparison)
+        comparison.counts = store.keep(comparison)
         if comparison.adjacent:
             opening.judge(comparison)
         comparison.state, comparison.reason, comparison.step = Comparison.State.DONE, "", ""
         comparison.steps_done, comparison.computed_at = len(STEPS), timezone.now()
         comparison.duration_ns = time.monotonic_ns() - begun
         comparison.save()
+    compare.clear()
 
 
 def _tell(comparison: Comparison, step: str) -> None:

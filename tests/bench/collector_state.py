@@ -76,7 +76,8 @@ def measure(folder: Path, count: int) -> None:
     timed("order, largest first; hard links", work.plan)
     timed("hash pass: files out, results in", lambda: collections.deque(map(work.put, map(hashed, work.files())), 0))
     timed("rounds of hard links", lambda: [list(files) for files in work.rounds()])
-    entries, notes = timed("the next state, sorted by path", work.finish, limit)
+    timed("the next state, sorted by path", work.finish, limit)
+    entries, notes = work.count()
     with (folder / "body").open("w+b") as lines:
         tally = timed("report: lines and digests", lambda: body.write(work.records(), entries + notes, lines, folder))
         job = Job(UUID, UUID, UUID, "bench", b"/bench", "", "auto", False, None, folder)

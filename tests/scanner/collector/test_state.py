@@ -19,7 +19,13 @@ from scanner.collector.work import Work
 from scanner.records import LINE_LIMIT, Note, Record, Row, encode
 from scanner.tally import Tally, read
 
-META = {"sequence": 7, "entries": 3, "file_system": {"type": "ext4", "id": "uuid:1", "mount_point": "/mnt/\\xff"}}
+META = {
+    "run": "r",
+    "mounts": ["m"],
+    "sequence": 7,
+    "entries": 3,
+    "file_system": {"type": "ext4", "id": "uuid:1", "mount_point": "/mnt/\\xff"},
+}
 
 
 def file(path: bytes, size: int = 1, ino: int = 1, nlink: int = 1) -> Found:
@@ -36,7 +42,8 @@ def hashed(found: Found, **other: Any) -> Hashed:
 
 def finish(tables: Work) -> list[Record]:
     """The records, which are what a report may hold, in its order."""
-    count = sum(tables.finish())
+    tables.finish()
+    count = sum(tables.count())
     records = list(tables.records())
     assert list(read(map(encode, records), Tally(count))) == records
     assert len(records) == count
@@ -203,7 +210,9 @@ def test_commit_makes_the_state(tmp_path: Path) -> None:
         assert state.read_last(tmp_path) is None
         tables.commit(META)
     assert [path.name for path in tmp_path.iterdir()] == [state.NAME]
-    assert state.read_last(tmp_path) == state.Last(7, 3, FileSystem("ext4", "uuid:1", b"/mnt/\xff"))
+    assert state.read_last(tmp_path) == state.Last(
+        7, 3, FileSystem("ext4", "uuid:1", b"/mnt/\xff"), "r", frozenset([b"m"])
+    )
     with sqlite3.connect(tmp_path / state.NAME) as connection:
         row = connection.execute("SELECT path, size, ino, digest, read_ns > 0 FROM seen").fetchone()
     connection.close()
