@@ -54,3 +54,48 @@ def series(values: Sequence[tuple[str, int]]) -> Series:
 
 def _coordinate(value: float) -> str:
     return f"{value:.1f}"
+
+
+class Piece(NamedTuple):
+    """A part of a bar: where it stands and how high it is, as text that SVG reads."""
+
+    name: str
+    value: int
+    y: str
+    height: str
+
+
+class Bar(NamedTuple):
+    """One of the bars beside one another, of pieces upon one another."""
+
+    x: str
+    width: str
+    label: str
+    total: int
+    pieces: list[Piece]
+
+
+class Bars(NamedTuple):
+    """Bars over runs; `names` are the pieces that there are, in the order of the given ones."""
+
+    bars: list[Bar]
+    names: list[str]
+    top: int
+
+
+def bars(values: Sequence[tuple[str, dict[str, int]]], order: Sequence[str]) -> Bars:
+    """Stacked bars of (label, {name: value}) from left to right; a piece that is there is at least seen."""
+    top = max((sum(each.values()) for _label, each in values), default=0)
+    step = (WIDTH - 2 * SIDE) / max(1, len(values))
+    width = max(2.0, min(24.0, step * 0.8))
+    found = []
+    for at, (label, each) in enumerate(values):
+        foot, pieces = float(HEIGHT - BOTTOM), list[Piece]()
+        for name in order:
+            if each.get(name):
+                height = max(1.5, (HEIGHT - TOP - BOTTOM) * each[name] / top)
+                foot -= height
+                pieces.append(Piece(name, each[name], _coordinate(foot), _coordinate(height)))
+        x = SIDE + step * at + (step - width) / 2
+        found.append(Bar(_coordinate(x), _coordinate(width), label, sum(each.values()), pieces))
+    return Bars(found, [name for name in order if any(each.get(name) for _label, each in values)], top)

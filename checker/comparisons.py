@@ -59,7 +59,7 @@ def wanted(base: Run, run: Run) -> Comparison:
     """
     base, run = sorted((base, run), key=lambda one: one.sequence)
     _check(base, run)
-    comparison = Comparison.objects.filter(base=base, run=run).select_related("base", "run", "replica").first()
+    comparison = Comparison.objects.filter(base=base, run=run).select_related("base", "run__replica").first()
     if comparison is None:
         adjacent = _before(run) == base
         comparison, _new = Comparison.objects.get_or_create(
@@ -91,6 +91,12 @@ def make(comparison_id: int) -> None:
     with compare.alone(comparison.replica_id) as mine:
         if mine and comparison.state == Comparison.State.WAITING:
             _try(comparison)
+
+
+def adjacent(run: Run) -> Comparison | None:
+    """The comparison of a run with the complete run before it; None until it is begun."""
+    found = Comparison.objects.filter(run=run, adjacent=True).select_related("base", "run__replica")
+    return found.first()
 
 
 def stepped_over(comparison: Comparison) -> QuerySet[Run]:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from checker.chart import Series, series
+from checker.chart import Bars, Series, bars, series
+from checker.models import Comparison, Kind
 from scanner.models import Replica, Run
 
 PAGE = 30
@@ -26,12 +27,13 @@ class RunPage(NamedTuple):
 
 
 class Charts(NamedTuple):
-    """Files, bytes and duration over the same runs, oldest first."""
+    """Files, bytes, duration and changes over the same runs, oldest first."""
 
     runs: list[Run]
     files: Series
     bytes: Series
     duration: Series
+    changes: Bars
 
 
 def runs(replica: Replica, before: int | None = None) -> RunPage:
@@ -52,7 +54,15 @@ def charts(replica: Replica) -> Charts:
         series([(f"#{run.sequence}", run.files) for run in shown]),
         series([(f"#{run.sequence}", run.bytes) for run in shown]),
         series([(f"#{run.sequence}", run.work_time_ns) for run in shown]),
+        _changes(shown),
     )
+
+
+def _changes(shown: list[Run]) -> Bars:
+    """What each of these runs brought, by kind; a run that was not compared yet has no bar."""
+    made = Comparison.objects.filter(run__in=shown, adjacent=True, state=Comparison.State.DONE)
+    counts = dict(made.values_list("run", "counts"))
+    return bars([(f"#{run.sequence}", counts.get(run.pk, {})) for run in shown], Kind.values)
 
 
 def _light(replica: Replica) -> QuerySet[Run]:

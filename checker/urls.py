@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from checker.views import diff, files, findings
 from checker.views import replicas as views
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,5 +13,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("running/", views.running_fragment, name="running"),
     path("replicas/<uuid:uuid>/", views.replica_page, name="replica"),
     path("runs/<uuid:uuid>/", views.run_page, name="run"),
+    path("replicas/<uuid:uuid>/compare/", diff.pick, name="compare"),
+    path("replicas/<uuid:uuid>/file/", files.file_page, name="file"),
+    path("runs/<uuid:uuid>/changes/", diff.changes_page, name="changes"),
+    path("runs/<uuid:base>/diff/<uuid:uuid>/", diff.diff_page, name="diff"),
+    path("runs/<uuid:base>/diff/<uuid:uuid>/download/", diff.download, name="diff-download"),
+    path("findings/", findings.findings_page, name="findings"),
+    path("findings/accept/", findings.accept_many, name="findings-accept"),
+    path("findings/<uuid:uuid>/", findings.finding_page, name="finding"),
+    path("findings/<uuid:uuid>/<slug:act>/", findings.act, name="finding-act"),
     path("runs/<uuid:uuid>/progress/", views.progress_fragment, name="run-progress"),
 ]

@@ -12,12 +12,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from scanner.roles import SEE
+from scanner.roles import OPERATE, SEE
 
 P = ParamSpec("P")
 
@@ -43,6 +43,20 @@ def page(view: View[P]) -> Callable[Concatenate[PageRequest, P], HttpResponseBas
         return view(request, *args, **kwargs)
 
     return require_safe(never_cache(vary_on_headers("HX-Request")(guarded)))
+
+
+def acting(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A view that does something: POST alone, by who may see the pages and operate; no cache keeps its answer."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if isinstance(request.user, AnonymousUser):
+            return redirect_to_login("/")
+        if not request.user.has_perms([SEE, OPERATE]):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return require_POST(never_cache(guarded))
 
 
 def _to_login(request: PageRequest) -> HttpResponse:

@@ -30,7 +30,7 @@ class Image:
         self.point.mkdir()
         with self.file.open("wb") as file:
             file.truncate(megabytes << 20)
-        _run("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal", str(self.file))
+        _run("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal,^metadata_csum", str(self.file))
 
     def __enter__(self) -> Image:
         self.mount()
@@ -75,6 +75,25 @@ class Image:
         inode = path.stat().st_ino
         with self.unmounted():
             _run("debugfs", "-w", "-R", f"set_inode_field <{inode}> size {size}", str(self.file))
+
+    def wreck(self, path: Path) -> int:
+        """Make the map of a file's or directory's blocks unreadable, or readable again by its inode, which comes
+        back."""
+        inode = path.stat().st_ino
+        self.wreck_inode(inode)
+        return inode
+
+    def wreck_inode(self, inode: int) -> None:
+        """The same by the inode; twice is as before."""
+        os.sync()
+        words = _run("debugfs", "-R", f"imap <{inode}>", str(self.file)).replace(",", " ").split()
+        block, offset = int(words[words.index("block") + 1]), int(words[words.index("offset") + 1], 16)
+        with self.unmounted(), self.file.open("r+b") as file:
+            at = block * BLOCK + offset + 40  # i_block, which begins with the magic number of the extents
+            file.seek(at)
+            magic = file.read(2)
+            file.seek(at)
+            file.write(bytes(byte ^ 0xFF for byte in magic))
 
     def _block(self, path: Path, logical: int) -> int:
         """The physical block of a file's block; only what lies on the disk has one."""

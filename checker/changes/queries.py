@@ -59,8 +59,8 @@ class Level(NamedTuple):
         return sum(self.counts.values())
 
 
-_SIDE = """{0}.type, {0}.size, {0}.mtime_ns, {0}.mode, {0}.uid, {0}.gid, encode({0}.sha256, 'hex'), encode({0}.md5, 'hex'),
-    {0}.detail, {0}.stage, {0}.from_seq"""
+_SIDE = """{0}.type, {0}.size, {0}.mtime_ns, {0}.mode, {0}.uid, {0}.gid, encode({0}.sha256, 'hex'),
+    encode({0}.md5, 'hex'), {0}.detail, {0}.stage, {0}.from_seq"""
 _COLUMNS = f"""change.path, change.kind, change.departed, change.other, change.notes::json,
     {_SIDE.format("old")}, {_SIDE.format("new")}"""
 _JOINS = """

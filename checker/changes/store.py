@@ -38,8 +38,7 @@ def keep(comparison: Comparison) -> dict[str, int]:
         for statement in (FORGET_CHANGES, FORGET_BRANCHES, KEEP_CHANGES, KEEP_BRANCHES):
             cursor.execute(statement, given)
         cursor.execute(COUNTS)
-        counts = dict(cursor.fetchall())
-    return counts
+        return dict(cursor.fetchall())
 
 
 def forget(comparison: Comparison) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 
-from checker.models import Finding
+from checker.models import Comparison, Finding
 from scanner import keyset
 
 PAGE = 50
@@ -69,6 +70,12 @@ def kinds(filters: Filters) -> list[tuple[Finding.Kind, int]]:
     counted = chosen(filters._replace(kind="")).order_by().values_list("kind").annotate(number=Count("pk"))
     number = dict(counted)
     return [(kind, number[kind]) for kind in Finding.Kind if kind in number]
+
+
+def last_comparison() -> datetime | None:
+    """When runs were last compared."""
+    newest = Comparison.objects.filter(adjacent=True, computed_at__isnull=False).order_by("-pk").first()
+    return newest.computed_at if newest else None
 
 
 def number_open() -> int:

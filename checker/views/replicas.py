@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
 from checker import facts, health, overview, replica_history, run_story
+from checker.findings import listing
 from checker.states import State, grace
 from scanner.access import PageRequest, page
 
@@ -55,6 +56,7 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
         "replica": replica,
         "line": line,
         "grace": grace(replica),
+        "open_findings": listing.page(listing.Filters(replica=str(uuid)), limit=10).rows,
         "page": runs,
         "charts": None if before else replica_history.charts(replica),
     }

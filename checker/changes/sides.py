@@ -1,0 +1,67 @@
+"""The two sides of a change, value by value: only what differs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.utils.translation import gettext as _
+
+from checker.changes.queries import Row, Side
+from scanner.records import ERROR, FILE, LINK
+from scanner.templatetags.entries import error_text, exact_time, permissions, special_text, stage_text
+from scanner.templatetags.figures import number
+from scanner.templatetags.names import plain_shown
+
+
+class Difference(NamedTuple):
+    """A value that is another one now, as text; empty on the side that has none."""
+
+    label: str
+    old: str
+    new: str
+    mono: bool = False
+
+
+def differences(row: Row) -> list[Difference]:
+    """What differs between the sides of a change, in the order in which a person asks for it."""
+    old, new = _values(row.old), _values(row.new)
+    labels = [label for label in _order() if old.get(label) != new.get(label)]
+    mono = {"SHA-256", "MD5", _("Mode")}
+    return [Difference(label, old.get(label, ""), new.get(label, ""), label in mono) for label in labels]
+
+
+def _order() -> list[str]:
+    return [
+        _("What it is"), _("Size"), _("Modified"), "SHA-256", "MD5", _("Mode"), _("Owner, group"), _("Points to"),
+        _("The same file as"), _("Error"),
+    ]  # fmt: skip
+
+
+def _values(side: Side | None) -> dict[str, str]:
+    """The values of a version by their labels."""
+    if side is None:
+        return {}
+    if side.type == FILE:
+        return _file(side)
+    detail = plain_shown(side.detail or "")
+    if side.type == LINK:
+        return {_("What it is"): _("link"), _("Points to"): detail}
+    if side.type == ERROR:
+        words = error_text(side.detail or "")
+        said = f"{detail} ({words})" if words else detail
+        return {_("What it is"): _("error"), _("Error"): f"{said}, {stage_text(side.stage)}" if side.stage else said}
+    return {_("What it is"): special_text(side.detail or "")}
+
+
+def _file(side: Side) -> dict[str, str]:
+    values = {_("What it is"): _("file"), "SHA-256": side.sha256 or "", "MD5": side.md5 or ""}
+    if side.size is not None and side.mtime_ns is not None and side.mode is not None:
+        values |= {
+            _("Size"): _("%(n)s bytes") % {"n": number(side.size)},
+            _("Modified"): exact_time(side.mtime_ns),
+            _("Mode"): permissions(side.mode),
+            _("Owner, group"): f"{side.uid}, {side.gid}",
+        }
+    if side.detail:
+        values[_("The same file as")] = plain_shown(side.detail)
+    return values

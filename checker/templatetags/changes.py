@@ -1,0 +1,99 @@
+"""Changes and findings on pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.template import Context
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from checker.changes.queries import Level, Row
+from checker.changes.sides import Difference, differences
+from checker.findings import listing, words
+from checker.models import Finding, Kind
+from scanner.models import Replica
+from scanner.roles import SEE
+from scanner.templatetags.figures import number
+from scanner.templatetags.names import plain_shown
+
+register = template.Library()
+SIGNS = {
+    Kind.CORRUPTED: "‼", Kind.REWRITTEN: "!", Kind.UNREADABLE: "?", Kind.UNKNOWN: "?", Kind.REMOVED: "−",
+    Kind.MODIFIED: "≠", Kind.REVERTED: "↶", Kind.RETYPED: "⇄", Kind.ADDED: "+", Kind.MOVED: "→", Kind.TOUCHED: "·",
+    Kind.READABLE: "✓", Kind.OUT_OF_SCOPE: "∅",
+}  # fmt: skip
+"""A sign for each kind, so that colour is not all that tells them apart."""
+
+
+@register.filter
+def kind_label(kind: str) -> str:
+    """A kind of change in words."""
+    return str(Kind(kind).label)
+
+
+@register.filter
+def kind_sign(kind: str) -> str:
+    """A kind of change as one character."""
+    return SIGNS[Kind(kind)]
+
+
+@register.filter
+def differing(row: Row) -> list[Difference]:
+    """What differs between the sides of a change."""
+    return differences(row)
+
+
+@register.filter
+def level_counts(level: Level) -> list[tuple[str, int]]:
+    """What changed below a directory, in the order of urgency."""
+    return [(kind, level.counts[kind]) for kind in Kind.values if kind in level.counts]
+
+
+@register.filter
+def note_words(notes: dict[str, Any]) -> list[str]:
+    """The notes of a change in words that claim no more than they prove."""
+    said = []
+    if confirmed := notes.get("confirmed"):
+        cold = _("cold") if confirmed.get("cold") else _("perhaps from the cache")
+        engines = plain_shown(", ".join(map(str, confirmed.get("engines", []))))
+        said.append(
+            _("read again twice (%(cold)s, by %(engines)s), with the same result") % {"cold": cold, "engines": engines}
+        )
+        said.append(_("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed, or too young to tell"))
+    if "misread" in notes:
+        said.append(_("the first read was wrong"))
+    if clock := notes.get("clock"):
+        said.append(_("mtime lies ahead of the clock") if clock.get("mtime") == "future" else _("mtime went back"))
+    return said
+
+
+@register.simple_tag
+def file_url(replica: Replica, path: str) -> str:
+    """The address of the page of one path."""
+    return f"{reverse('file', args=[replica.uuid])}?{urlencode({'path': path})}"
+
+
+@register.filter
+def finding_title(finding: Finding) -> str:
+    """A finding in one line."""
+    return words.title(finding)
+
+
+@register.simple_tag(takes_context=True)
+def open_findings(context: Context) -> str:
+    """How many findings are open, for who may see pages; empty when there are none."""
+    user = context.get("user")
+    if user is None or not user.has_perm(SEE):
+        return ""
+    found = listing.number_open()
+    return number(found) if found else ""
+
+
+@register.filter
+def members_text(finding: Finding) -> str:
+    """How many paths a folded finding tells."""
+    return ngettext("%(n)s path", "%(n)s paths", finding.number) % {"n": number(finding.number)}

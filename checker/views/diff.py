@@ -1,0 +1,128 @@
+"""The pages of what changed between two runs of a replica, and their downloads."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django_htmx.http import HttpResponseClientRefresh
+
+from checker import comparisons
+from checker.changes import export, listing, queries
+from checker.changes.listing import Ask
+from checker.models import Comparison
+from scanner.access import PageRequest, page
+from scanner.entry_list import steps
+from scanner.keyset import BadToken
+from scanner.models import Replica, Run
+
+PAGE = 100
+"""Rows on a page."""
+
+
+@page
+def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """What a run brought: its changes against the complete run before."""
+    run = _run(uuid)
+    comparison = comparisons.adjacent(run)
+    return _show(request, run, comparison)
+
+
+@page
+def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
+    """The changes between any two complete runs of a replica."""
+    try:
+        comparison = comparisons.wanted(_run(base), _run(uuid))
+    except LookupError as error:
+        raise Http404(str(error)) from error
+    if comparison.base is not None and comparison.base.uuid != base:
+        return redirect("diff", comparison.base.uuid, comparison.run.uuid)
+    return _show(request, _run(comparison.run.uuid), comparison)
+
+
+@page
+def pick(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """From two numbers of runs to the page of their changes."""
+    replica = get_object_or_404(Replica, uuid=uuid)
+    numbers = [request.GET.get(name, "") for name in ("from", "to")]
+    if not all(number.isdecimal() and len(number) < 10 for number in numbers):
+        raise Http404
+    complete = Run.objects.filter(replica=replica, state=Run.State.INGESTED)
+    runs = [get_object_or_404(complete, sequence=int(number)) for number in numbers]
+    return redirect("diff", *(run.uuid for run in runs))
+
+
+@page
+def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
+    """The changes that a page shows, all of them, as a file."""
+    form = request.GET.get("format", "")
+    if form not in export.TYPES:
+        raise Http404
+    try:
+        comparison = comparisons.wanted(_run(base), _run(uuid))
+    except LookupError as error:
+        raise Http404(str(error)) from error
+    if comparison.state != Comparison.State.DONE:
+        return redirect("diff", base, uuid)
+    lines = export.lines(comparison, listing.read(request.GET).wish, form)
+    response = StreamingHttpResponse(lines, content_type=export.TYPES[form])
+    response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, form)}"'
+    return response
+
+
+def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> HttpResponse:
+    ask = listing.read(request.GET)
+    context: dict[str, Any] = {"run": run, "comparison": comparison, "ask": ask, "active": "changes"}
+    context["last"] = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED).latest("sequence")
+    if comparison is None or comparison.state != Comparison.State.DONE:
+        waiting = comparison is None or comparison.state == Comparison.State.WAITING
+        if request.htmx and request.GET.get("poll"):
+            template = "checker/_comparing.html"
+            return (
+                render(request, template, context | _progress(comparison)) if waiting else HttpResponseClientRefresh()
+            )
+        return render(request, "checker/diff.html", context | {"waiting": waiting} | _progress(comparison))
+    if request.htmx and request.GET.get("poll"):
+        return HttpResponseClientRefresh()
+    try:
+        context |= _found(comparison, ask)
+    except BadToken as error:
+        raise Http404 from error
+    fragment = request.htmx and not request.htmx.boosted
+    return render(request, f"checker/{'_changes' if fragment else 'diff'}.html", context)
+
+
+def _found(comparison: Comparison, ask: Ask) -> dict[str, Any]:
+    """A page of the list, or a level of the tree: directories until there are no more, then what lies in it."""
+    found: dict[str, Any] = {
+        "chips": listing.chips(comparison, ask),
+        "total": listing.total(comparison),
+        "stepped_over": comparisons.stepped_over(comparison),
+        "steps": steps(ask.below),
+        "levels": [],
+        "tree_url": ask.query(view="tree", after=""),
+        "list_url": ask.query(view="list", after=""),
+        "all_url": ask.query(kinds=(), below="", search="", after=""),
+    }
+    if ask.view != "tree":
+        changes = queries.page(comparison, ask.wish, ask.after, PAGE)
+        return found | {"rows": changes.rows, "more": changes.after and ask.query(after=changes.after)}
+    if not ask.after.startswith("."):
+        levels, after = queries.level(comparison, ask.wish, ask.after, PAGE)
+        found["levels"] = levels
+        if after:
+            return found | {"rows": [], "more": ask.query(after=after)}
+    changes = queries.direct(comparison, ask.wish, ask.after.removeprefix("."), PAGE)
+    return found | {"rows": changes.rows, "more": changes.after and ask.query(after="." + changes.after)}
+
+
+def _progress(comparison: Comparison | None) -> dict[str, Any]:
+    return {"done": comparison.steps_done if comparison else 0, "steps_all": len(comparisons.STEPS)}
+
+
+def _run(uuid: UUID) -> Run:
+    """A run that has a state; others cannot be compared."""
+    runs = Run.objects.defer("envelope").select_related("replica__group", "replica__server")
+    return get_object_or_404(runs, uuid=uuid, state=Run.State.INGESTED)

@@ -1,0 +1,168 @@
+"""The pages of findings, and what a person does there."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import cast
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from checker.changes import queries
+from checker.findings import acts, listing, words
+from checker.findings.listing import Filters
+from checker.models import Finding
+from scanner.access import PageRequest, acting, page
+from scanner.keyset import BadToken
+from scanner.models import Group
+
+MEMBERS = 100
+
+
+class ReasonForm(forms.Form):
+    """Why."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"})
+    )
+
+
+class AcceptForm(ReasonForm):
+    """Why, and until when."""
+
+    until = forms.DateField(
+        label=gettext_lazy("Until (empty: for good)"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date", "class": "form-control"}),
+    )
+
+    def expires_at(self) -> datetime | None:
+        """The end of the day that was named."""
+        day = self.cleaned_data["until"]
+        return None if day is None else timezone.make_aware(datetime.combine(day, time(23, 59, 59)))
+
+
+@page
+def findings_page(request: PageRequest) -> HttpResponse:
+    """Findings, the gravest first; with htmx only the rows that follow."""
+    given = {name: str(request.GET.get(name, default)) for name, default in Filters()._asdict().items()}
+    filters = Filters(**{name: text.replace("\0", "")[:200] for name, text in given.items()})
+    after = request.GET.get("after", "")
+    try:
+        found = listing.page(filters, after)
+    except BadToken as error:
+        raise Http404 from error
+    said = {name: value for name, value in filters._asdict().items() if value != getattr(Filters(), name)}
+    context = {
+        "page": found,
+        "after": after,
+        "filters": filters,
+        "kinds": listing.kinds(filters),
+        "states": Finding.State.choices,
+        "severities": Finding.Severity.choices,
+        "groups": Group.objects.filter(findings__isnull=False).distinct(),
+        "more": "?" + urlencode(said | {"after": found.after}),
+        "query": urlencode({name: value for name, value in said.items() if name != "kind"}),
+        "acts": request.user.has_perm("scanner.operate"),
+        "newest": listing.last_comparison(),
+        "form": ReasonForm(),
+    }
+    return render(request, f"checker/{'_findings' if request.htmx else 'findings'}.html", context)
+
+
+@page
+def finding_page(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """A finding: what it is, why, what it means, what to do next, and what was done."""
+    return _show(request, _finding(uuid))
+
+
+@acting
+def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
+    """Accept, undo or release; a form that does not do shows the page again with what is wrong."""
+    finding, user = _finding(uuid), cast(User, request.user)
+    form = AcceptForm(request.POST) if act == "accept" else ReasonForm(request.POST)
+    if act not in ("accept", "undo", "release"):
+        raise Http404
+    if form.is_valid():
+        reason = form.cleaned_data["reason"]
+        try:
+            if isinstance(form, AcceptForm):
+                acts.accept(finding, user, reason, form.expires_at())
+            elif act == "undo":
+                acts.undo(finding, user, reason)
+            else:
+                acts.release(finding, user, reason)
+        except acts.Refused as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, _DONE[act])
+            return redirect("finding", uuid)
+    return _show(request, finding, form, status=422)
+
+
+@acting
+def accept_many(request: HttpRequest) -> HttpResponse:
+    """Accept the chosen findings for one reason; damage is never among them."""
+    form, user = ReasonForm(request.POST), cast(User, request.user)
+    names = [text for text in request.POST.getlist("finding") if _is_uuid(text)]
+    chosen = list(Finding.objects.filter(uuid__in=names))
+    if not chosen or not form.is_valid():
+        messages.error(request, _("Choose findings, and say why."))
+        return redirect("findings")
+    try:
+        done = acts.accept_all(chosen, user, form.cleaned_data["reason"])
+    except acts.Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(
+            request, ngettext("%(n)d finding is accepted.", "%(n)d findings are accepted.", done) % {"n": done}
+        )
+    return redirect("findings")
+
+
+_DONE = {
+    "accept": gettext_lazy("The finding is accepted."),
+    "undo": gettext_lazy("The finding is open again."),
+    "release": gettext_lazy("The replica is released."),
+}
+
+
+def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None, status: int = 200) -> HttpResponse:
+    after = request.GET.get("after", "")
+    try:
+        members = queries.members(finding.pk, after, MEMBERS) if finding.folded else None
+    except BadToken as error:
+        raise Http404 from error
+    open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
+    held = finding.kind == Finding.Kind.MASS_CHANGE
+    context = {
+        "finding": finding,
+        "words": words.tell(finding),
+        "trail": finding.acts.select_related("run").all(),
+        "members": members,
+        "may_act": request.user.has_perm("scanner.operate"),
+        "act": "release" if open_now and held else "accept" if open_now else "undo" if accepted else "",
+        "form": form or (AcceptForm() if open_now and not held else ReasonForm()),
+    }
+    return render(request, "checker/finding.html", context, status=status)
+
+
+def _finding(uuid: UUID) -> Finding:
+    found = Finding.objects.select_related("group", "replica__server", "replica__group", "first_run", "last_run", "by")
+    return get_object_or_404(found, uuid=uuid)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
