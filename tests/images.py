@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,11 +24,13 @@ def missing() -> str:
 
 
 class Image:
-    """An ext4 file system of `megabytes`, mounted at `point` while the context lasts."""
+    """An ext4 file system, mounted at `point` while the context lasts: one of `megabytes`, or the one that is there."""
 
-    def __init__(self, folder: Path, megabytes: int) -> None:
+    def __init__(self, folder: Path, megabytes: int = 0) -> None:
         self.file, self.point = folder / "image", folder / "mounted"
         self.point.mkdir()
+        if not megabytes:
+            return
         with self.file.open("wb") as file:
             file.truncate(megabytes << 20)
         _run("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal,^metadata_csum", str(self.file))
@@ -86,8 +89,9 @@ class Image:
     def wreck_inode(self, inode: int) -> None:
         """The same by the inode; twice is as before."""
         os.sync()
-        words = _run("debugfs", "-R", f"imap <{inode}>", str(self.file)).replace(",", " ").split()
-        block, offset = int(words[words.index("block") + 1]), int(words[words.index("offset") + 1], 16)
+        place = re.search(r"at block (\d+), offset (0x\w+)", _run("debugfs", "-R", f"imap <{inode}>", str(self.file)))
+        assert place is not None
+        block, offset = int(place[1]), int(place[2], 16)
         with self.unmounted(), self.file.open("r+b") as file:
             at = block * BLOCK + offset + 40  # i_block, which begins with the magic number of the extents
             file.seek(at)

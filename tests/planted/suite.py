@@ -1,0 +1,139 @@
+"""The road of a planted tree: the collector reads it, the centre takes the report in, compares and judges."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sysconfig
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+from checker import comparisons
+from checker.models import Change, Comparison
+from scanner import ingest, scopes
+from scanner.collector import identity
+from scanner.collector.engines.choice import EngineChoice
+from scanner.collector.progress import Progress
+from scanner.collector.run import Limits, Runner
+from scanner.collector.spool import Spool
+from scanner.collector.statement import Job
+from scanner.models import Replica, Run, ServerKey
+from tests.images import Image
+from tests.planted.plant import Gardener
+from tests.scanner import factories
+
+FILES = 3000
+LARGEST = 200_000
+MEGABYTES = 120
+Matrix = Counter[tuple[str, str]]
+"""How often what was expected met what was said; `none` for no change."""
+ENGINES: dict[str, EngineChoice] = {}
+"""Chosen once: a trial of tools a seed would take longer than the seed."""
+
+
+class Road:
+    """A replica on the central server and its collector, in this process."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.replica: Replica = factories.make_replica(root=str(root))
+        own = identity.ensure(folder / "state")
+        key = identity.load_key(folder / "state", own.key)
+        ServerKey.objects.create(server=self.replica.server, keyid=key.keyid, public=key.public)
+        self._runner = Runner(key, Limits(2, None), (), lambda _replica: None, print)
+        self._runner._choices = ENGINES
+        self._folder, self._root, self._begun = folder / "replica", root, False
+        Spool(self._folder).prepare()
+
+    def run(self, excludes: str = "") -> Run:
+        """One run, ingested."""
+        group = self.replica.group
+        group.excludes = excludes
+        group.save()
+        scopes.note(group)
+        told = (str(self.replica.server.uuid), str(self.replica.uuid), str(group.uuid))
+        job = Job(*told, group.name, bytes(self._root), excludes, "hashlib", False, None, self._folder)
+        made = self._runner.run(job, str(uuid.uuid4()), None, self._begun, Progress())
+        self._begun = True
+        receipt = factories.receive(self.replica.server, made.report.path.read_bytes())
+        ingest.ingest_replica(self.replica.pk)
+        receipt.run.refresh_from_db()
+        return receipt.run
+
+    def verdicts(self, run: Run) -> dict[str, str]:
+        """What the comparison says of each path; a path that left by a move with `-`."""
+        comparisons.catch_up(self.replica.pk)
+        comparison = Comparison.objects.get(run=run, adjacent=True)
+        assert comparison.state == Comparison.State.DONE, comparison.reason
+        found = Change.objects.filter(comparison_id=comparison.pk)
+        return {one.path: ("-" if one.departed else "") + one.kind for one in found}
+
+
+def base_image(folder: Path) -> Path:
+    """An image with some thousand real files of this machine."""
+    with Image(folder, MEGABYTES) as image:
+        root = image.point / "data"
+        copied = 0
+        library = Path(sysconfig.get_path("stdlib"))
+        for path in sorted(library.rglob("*")):
+            small = path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST
+            if not small or {"__pycache__", "site-packages"} & set(path.parts) or not path.name.isascii():
+                continue
+            target = root / path.relative_to(library)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+            copied += 1
+            if copied == FILES:
+                break
+        (root / "empty-file").touch()
+        (root / "a-link").symlink_to("os.py")
+    time.sleep(2.1)  # younger stamps would prove nothing
+    return image.file
+
+
+def grow(folder: Path, base: Path, seed: int) -> Matrix:
+    """One seed, from the base image to the verdicts of four runs."""
+    folder.mkdir(parents=True)
+    subprocess.run(["cp", "--sparse=always", str(base), str(folder / "image")], check=True)
+    with Image(folder) as image:
+        root = image.point / "data"
+        road, matrix = Road(folder, root), Matrix()
+        road.run()
+        gardener = Gardener(image, root, seed)
+        gardener.prelude()
+        matrix += judged(gardener, road)
+        gardener.plant()
+        matrix += judged(gardener, road)
+        with image.unmounted():
+            failed = road.run()
+        assert failed.state == Run.State.FAILED and not Comparison.objects.filter(run=failed).exists()
+        scope = gardener.reserved[2]
+        gardener.mend(scope)
+        matrix += judged(gardener, road, f"/{gardener.name(scope)}/")
+    return matrix
+
+
+def judged(gardener: Gardener, road: Road, excludes: str = "") -> Matrix:
+    """A run, and how what is said of each path meets what was expected."""
+    said = road.verdicts(road.run(excludes))
+    paths = {*said, *gardener.expected}
+    wrong = {
+        path: (gardener.expected.get(path), said.get(path))
+        for path in paths
+        if gardener.expected.get(path) != said.get(path)
+    }
+    for path, (expected, got) in sorted(wrong.items())[:20]:
+        print(f"{path}: expected {expected}, got {got}")
+    return Matrix((gardener.expected.get(path, "none"), said.get(path, "none")) for path in paths)
+
+
+def table(matrix: Matrix) -> str:
+    """The confusion matrix, expected × got."""
+    names = sorted({name for pair in matrix for name in pair})
+    width = max(map(len, names)) + 1
+    lines = [" " * width + "".join(f"{name:>{width}}" for name in names)]
+    lines += [
+        f"{row:<{width}}" + "".join(f"{matrix[row, column] or '.':>{width}}" for column in names) for row in names
+    ]
+    return "\n".join(lines)
