@@ -16,8 +16,10 @@ REQUIREMENTS = ("requirements-dev.txt", "requirements-build.txt")
 DEBIAN_PACKAGES = (
     "busybox",
     "chromium",
+    "e2fsprogs",
     "fonts-dejavu-core",
     "gettext",
+    "git",
     "hashdeep",
     "libdigest-sha-perl",
     "openssl",
@@ -25,6 +27,7 @@ DEBIAN_PACKAGES = (
     "procps",
     "python3-venv",
     "rhash",
+    "rsync",
     "rust-coreutils",
 )
 """What tests use beyond Python: real tools to hold the engines against, and a real browser."""
