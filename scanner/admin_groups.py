@@ -41,7 +41,10 @@ class GroupForm(GroupModelForm):
 
     class Meta:
         model = Group
-        fields = ["name", "note", "expected_interval", "excludes", "engine", "cross_mounts"]
+        fields = [
+            "name", "note", "expected_interval", "policy", "keep_days", "limit_files", "limit_share", "excludes", "engine",
+            "cross_mounts",
+        ]  # fmt: skip
         widgets = {
             "note": forms.Textarea(attrs={"rows": 2}),
             "excludes": forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField mono", "spellcheck": "false"}),
@@ -52,6 +55,13 @@ class GroupForm(GroupModelForm):
                 "begins at the root; a trailing / means a directory and all below it."
             ),
             "engine": _("What computes the digests on the servers."),
+            "policy": _("What becomes a finding. Damage, rewriting and what cannot be read always do."),
+            "keep_days": _("For rotating data: a file that is removed at this age was expected to go."),
+            "limit_files": _(
+                "A run that changes or removes more files than this and more than the share holds its replica until a "
+                "person releases it. Empty: three times the most until now, 100 at least. 0: nothing may change."
+            ),
+            "limit_share": _("In percent of all files. Empty: three times the most until now, 10 at least."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,6 +71,23 @@ class GroupForm(GroupModelForm):
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(int(span.total_seconds()), every(span)) for span in intervals]
         self.initial["expected_interval"] = int(self.instance.expected_interval.total_seconds())
+
+    def clean(self) -> dict[str, Any]:
+        """Rotating data has an age at which files go; other data has none."""
+        given: dict[str, Any] = super().clean() or {}
+        rotating = given.get("policy") == Group.Policy.ROTATING
+        if rotating and not given.get("keep_days"):
+            self.add_error("keep_days", gettext("Say after how many days a file may go."))
+        if not rotating:
+            given["keep_days"] = None
+        return given
+
+    def clean_limit_share(self) -> int | None:
+        """A share of all files is at most the whole."""
+        share: int | None = self.cleaned_data["limit_share"]
+        if share is not None and share > 100:
+            raise ValidationError(gettext("At most 100 percent."))
+        return share
 
     def clean_excludes(self) -> str:
         """The patterns; each line that is none is named by its number."""
@@ -128,7 +155,12 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
     inlines = [ReplicaInline]
     acts = archive_acts("scanner.change_group")
     evidence = ("replicas",)
-    list_display = ["name", "interval", "engine", "archived_at"]
+    fieldsets = [
+        (None, {"fields": ["name", "note", "expected_interval"]}),
+        (_("What may change"), {"fields": ["policy", "keep_days", "limit_files", "limit_share"]}),
+        (_("What is read, and how"), {"fields": ["excludes", "engine", "cross_mounts"]}),
+    ]
+    list_display = ["name", "policy", "interval", "engine", "archived_at"]
     list_filter = [("archived_at", admin.EmptyFieldListFilter)]
     search_fields = ["name"]
 

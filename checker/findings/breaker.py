@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -32,19 +32,23 @@ class Limits(NamedTuple):
 
 def look(comparison: Comparison) -> None:
     """Open the finding that holds the replica, when the comparison is a mass change."""
-    base, run = comparison.base, comparison.run
-    assert base is not None
-    changed = _changed(comparison)
-    limits = limits_of(comparison)
-    permille = changed * 1000 // max(1, base.files)
+    assert comparison.base is not None
+    changed, limits = _changed(comparison), limits_of(comparison)
+    permille = _permille(changed, comparison.base)
     ending = queries.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
     if not (changed > limits.files and permille > limits.permille) and ending is None:
         return
+    _hold(comparison, changed, _facts(comparison, changed, limits, ending))
+
+
+def _facts(comparison: Comparison, changed: int, limits: Limits, ending: tuple[str, int] | None) -> dict[str, Any]:
+    base = comparison.base
+    assert base is not None
     good = _last_good(comparison)
-    facts = {
+    return {
         "changed": changed,
         "files": base.files,
-        "permille": permille,
+        "permille": _permille(changed, base),
         "limit_files": limits.files,
         "limit_permille": limits.permille,
         "automatic": limits.automatic,
@@ -56,6 +60,10 @@ def look(comparison: Comparison) -> None:
         "base": base.sequence,
         "comparison": comparison.pk,
     }
+
+
+def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
+    run = comparison.run
     held = Finding.objects.select_for_update().filter(
         replica=run.replica, kind=Finding.Kind.MASS_CHANGE, state=Finding.State.OPEN
     )
@@ -72,7 +80,7 @@ def look(comparison: Comparison) -> None:
         kind=Finding.Kind.MASS_CHANGE,
         severity=Finding.Severity.CRITICAL,
         folded=True,
-        number=max(changed, ending[1] if ending else 0),
+        number=max(changed, facts["renamed"]),
         first_run=run,
         last_run=run,
         evidence=facts,
@@ -91,7 +99,7 @@ def limits_of(comparison: Comparison) -> Limits:
         for one in before:
             changed = _changed(one)
             files = max(files, USUAL * changed)
-            permille = max(permille, USUAL * changed * 1000 // max(1, one.base.files if one.base else 1))
+            permille = max(permille, USUAL * _permille(changed, one.base) if one.base else 0)
     return Limits(
         files if group.limit_files is None else group.limit_files,
         permille if group.limit_share is None else group.limit_share * 10,
@@ -128,6 +136,10 @@ def _changed(comparison: Comparison) -> int:
     if kept is None or not counts.get(Kind.REMOVED):
         return changed
     return changed - int(counts[Kind.REMOVED]) + queries.removed_early(comparison, kept)
+
+
+def _permille(changed: int, base: Run) -> int:
+    return changed * 1000 // max(1, base.files)
 
 
 def _last_good(comparison: Comparison) -> Run | None:

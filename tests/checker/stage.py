@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils import timezone
 
-from checker.models import Proof
+from checker.models import Comparison, Finding, Proof
 from scanner.models import Progress, Replica, Run, Server, Version
 from scanner.records import Row
 from scanner.report import timestamp
@@ -46,7 +46,33 @@ def ingest(made: Run, *, opened: int = 3, closed: int = 0) -> Run:
     """The run as it stands after ingest."""
     made.state, made.ingested_at, made.opened, made.closed = Run.State.INGESTED, made.received_at, opened, closed
     made.save()
+    before = (
+        made.replica.runs.filter(state=Run.State.INGESTED, sequence__lt=made.sequence).order_by("-sequence").first()
+    )
+    Comparison.objects.create(
+        replica=made.replica,
+        base=before,
+        run=made,
+        adjacent=True,
+        state=Comparison.State.DONE,
+        counts={"modified": opened} if opened and before else {},
+        computed_at=made.received_at,
+    )
     return made
+
+
+def unreadable(made: Run, path: str = "locked/a") -> Finding:
+    """The finding that a path could not be read."""
+    return Finding.objects.create(
+        group=made.replica.group,
+        replica=made.replica,
+        kind=Finding.Kind.UNREADABLE,
+        severity=Finding.Severity.WARNING,
+        path=path,
+        first_run=made,
+        last_run=made,
+        evidence={"new": {"type": 2, "detail": "EACCES", "stage": "open"}, "base": made.sequence - 1},
+    )
 
 
 def store(made: Run, rows: list[Row]) -> None:
@@ -132,7 +158,9 @@ def whole_world() -> dict[str, Replica]:
     history(world["proven"], alpha_key, 32)
     history(world["errors"], beta_key, 5)
     errors = [factories.error_row("locked/a"), factories.error_row("locked/b", "EIO", "read")]
-    prove(ingest(run(world["errors"], beta_key, 44, ago=timedelta(minutes=20), rows=errors)))
+    failing = ingest(run(world["errors"], beta_key, 44, ago=timedelta(minutes=20), rows=errors))
+    prove(failing)
+    unreadable(failing)
     prove(ingest(run(world["late"], alpha_key, 12, ago=timedelta(days=3))))
     prove(ingest(run(world["broken"], beta_key, 12, ago=timedelta(hours=2))), ok=False)
     history(world["failed"], gamma_key, 3)

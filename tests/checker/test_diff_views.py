@@ -172,14 +172,14 @@ def test_downloads(client: Client) -> None:
     first, third = pair(world)
     url = reverse("diff-download", args=[first.uuid, third.uuid])
     response = client.get(url + "?format=jsonl")
-    lines = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
+    lines = [json.loads(line) for line in response.getvalue().splitlines()]
     comparison = comparisons.wanted(first, third)
     assert {one["path"]: one["kind"] for one in lines} == {
         path: kind for path, kind in kinds(comparison).items() if not kind.startswith("-")
     }
     assert next(one for one in lines if one["kind"] == "corrupted")["notes"]["confirmed"]["cold"] is True
     assert re.fullmatch(r'attachment; filename="[\w.-]+"', response["Content-Disposition"])
-    table = b"".join(client.get(url + "?format=csv&kind=added").streaming_content).decode()
+    table = client.get(url + "?format=csv&kind=added").getvalue().decode()
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [(row["kind"], row["path"]) for row in rows] == [("added", "'+new")]
     assert export.harmless("=1+1") == "'=1+1"

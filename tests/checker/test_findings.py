@@ -13,6 +13,7 @@ from checker.models import Act, Change, Finding
 from checker.states import State
 from scanner.models import Group
 from scanner.records import Record
+from scanner.report import timestamp
 from tests.checker import stage
 from tests.checker.test_compare import confirmed
 from tests.checker.worlds import LATER, World, file
@@ -66,8 +67,8 @@ def test_rotation() -> None:
     now = timezone.now()
     old, young = (int((now - timedelta(days=days)).timestamp()) * 10**9 for days in (40, 3))
     day = {
-        "started_at": stage.timestamp(now.timestamp() - 3 * 86400),
-        "finished_at": stage.timestamp(now.timestamp() - 3 * 86400 + 9),
+        "started_at": timestamp(now.timestamp() - 3 * 86400),
+        "finished_at": timestamp(now.timestamp() - 3 * 86400 + 9),
     }
     world.run([file("old", b"1", mtime_ns=old), file("young", b"2", mtime_ns=young), file("z")], **day)
     world.run([file("z")])

@@ -1,4 +1,4 @@
-"""The state of a replica: proven only for what was read whole, on time, without errors, and proven."""
+"""The state of a replica: proven only for what was read whole, on time and proven, with nothing open."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from checker.models import Proof
-from checker.states import Facts, State, due, grace, judge
+from checker.models import Finding, Proof
+from checker.states import Facts, OpenFindings, State, due, grace, judge
 from scanner.models import Group, Replica, Run, Server
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -31,9 +31,20 @@ def facts(**fields: Any) -> Facts:
     return Facts(fields.pop("replica", replica()), NOW, newest, complete, fields.pop("proof", GOOD), **fields)
 
 
+def opened(kind: str, state: State, number: int = 1) -> OpenFindings:
+    """Open findings of one kind."""
+    evidence = {"changed": 5, "files": 9} if kind == "mass_change" else {}
+    return OpenFindings(state, Finding(kind=kind, path="a", first_run=run(), evidence=evidence), number)
+
+
 def test_all_well_is_proven() -> None:
     """A newest run that is complete, on time, without errors and proven leaves nothing to say."""
-    assert judge(facts()) == (State.PROVEN, ())
+    assert judge(facts()) == (State.PROVEN, (), ())
+
+
+def test_what_was_not_read_and_is_accepted_is_a_remark() -> None:
+    """Paths that could not be read and of which nothing is open speak against nothing, and are told all the same."""
+    assert judge(facts(newest=run(errors=2))) == (State.PROVEN, (), ("2 paths could not be read.",))
 
 
 @pytest.mark.parametrize(
@@ -41,18 +52,26 @@ def test_all_well_is_proven() -> None:
     [
         ({"newest": None, "complete": None, "proof": None}, State.UNKNOWN, "No run has arrived"),
         ({"proof": None}, State.UNKNOWN, "not verified yet"),
-        ({"proof": Proof(ok=False)}, State.ALARM, "not what its server signed"),
-        ({"broken": 3}, State.ALARM, "run 3"),
+        ({"proof": Proof(ok=False)}, State.DAMAGED, "not what its server signed"),
+        ({"broken": 3}, State.DAMAGED, "run 3"),
+        ({"compared": False}, State.UNKNOWN, "not compared"),
+        ({"comparison_aside": 6}, State.ATTENTION, "run 6 could not be found out"),
+        (
+            {"findings": (opened("corrupted", State.DAMAGED, 3),)},
+            State.DAMAGED,
+            "corrupted: a (since run 7), and 2 more",
+        ),
+        ({"findings": (opened("mass_change", State.HELD),)}, State.HELD, "5 of 9 files changed"),
+        ({"findings": (opened("removed", State.ATTENTION),)}, State.ATTENTION, "removed: a"),
         ({"open_break": 5}, State.ATTENTION, "begun anew with run 5"),
         ({"newest": run("received"), "complete": run()}, State.UNKNOWN, "being taken in"),
         ({"newest": run("failed", reason="no root"), "complete": run()}, State.ATTENTION, "no root"),
         ({"newest": run("refused", reason="bad"), "complete": run()}, State.ATTENTION, "refused: bad"),
         ({"newest": run("set_aside", reason="odd"), "complete": run()}, State.ATTENTION, "set aside: odd"),
-        ({"newest": run(errors=2)}, State.ATTENTION, "2 paths could not be read"),
         ({"newest": run(age=timedelta(days=2))}, State.ATTENTION, "too old"),
         ({"replica": replica(enabled=False)}, State.UNKNOWN, "Switched off"),
         ({"replica": replica(origin="unsigned")}, State.UNKNOWN, "without a signature"),
-        ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, State.ALARM, "clone"),
+        ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, State.HELD, "clone"),
     ],
 )
 def test_whatever_is_missing_is_said(given: dict[str, Any], state: State, word: str) -> None:
@@ -64,8 +83,8 @@ def test_whatever_is_missing_is_said(given: dict[str, Any], state: State, word: 
 
 def test_the_worst_reason_decides_and_stands_first() -> None:
     """With several reasons the most urgent one gives the state, and none is left out."""
-    verdict = judge(facts(newest=run(errors=1), proof=None, broken=2))
-    assert [reason.state for reason in verdict.reasons] == [State.ALARM, State.ATTENTION, State.UNKNOWN]
+    verdict = judge(facts(findings=(opened("removed", State.ATTENTION),), proof=None, broken=2))
+    assert [reason.state for reason in verdict.reasons] == [State.DAMAGED, State.ATTENTION, State.UNKNOWN]
 
 
 def test_a_clock_that_runs_ahead_wins_no_time() -> None:

@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from checker.comparisons import catch_up
 from checker.verify import verify
 from scanner.ingest import ingest_replica
 from scanner.models import Group, Replica, Run
@@ -87,7 +88,7 @@ def test_the_overview_puts_what_is_urgent_first(viewer: Client) -> None:
     heads = re.findall(r'<h2 id="group-\d+"><bdi class="name">([^<]*)', page)
     assert heads == ["Бухгалтерия 2019–2026", "Photos", "mail"]
     states = re.findall(r'<th scope="row" class="replica-cell">\s*<span class="state state-(\w+)', page)
-    assert states == ["alarm", "attention", "attention", "unknown", "proven", "attention", "unknown"]
+    assert states == ["damaged", "attention", "attention", "unknown", "proven", "attention", "unknown"]
 
 
 def test_the_overview_is_filtered(viewer: Client) -> None:
@@ -104,7 +105,7 @@ def test_the_overview_asks_little_of_the_database(
 ) -> None:
     """However many replicas there are, the number of queries is the same."""
     stage.whole_world()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         get(viewer, "/")
 
 
@@ -127,12 +128,12 @@ def test_what_runs_is_shown_and_its_end_is_told(viewer: Client) -> None:
 
 
 def test_a_replica_shows_runs_charts_and_their_table(viewer: Client) -> None:
-    """A replica's page has its state, three charts with the same figures as a table, and its runs."""
+    """A replica's page has its state, four charts with the same figures as a table, and its runs."""
     run = proven_run()
     page = get(viewer, f"/replicas/{run.replica.uuid}/")
-    assert page.count("<figure") == 3 and page.count('role="img"') >= 3
+    assert page.count("<figure") == 4 and page.count('role="img"') >= 3
     assert page.count("<tr ") - page.count('class="more"') == 5
-    assert "complete, on time, without errors" in page
+    assert "nothing is open" in page
 
 
 def test_runs_come_page_by_page(viewer: Client) -> None:
@@ -232,7 +233,7 @@ def test_a_run_that_was_really_taken_in_and_proven(client: Client) -> None:
     run = factories.accept(replica, key, [factories.file_row("a"), factories.file_row("b")])
     assert ingest_replica(replica.pk) == 1
     run.refresh_from_db()
-    assert verify(run).ok
+    assert verify(run).ok and catch_up(replica.pk) == 1
     client.force_login(stage.make_user("viewer"))
     assert 'class="state state-proven"' in get(client, f"/replicas/{replica.uuid}/")
     page = get(client, f"/runs/{run.uuid}/", **{"Accept-Language": "ru"})
@@ -240,7 +241,7 @@ def test_a_run_that_was_really_taken_in_and_proven(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_rows_that_somebody_changed_are_an_alarm(client: Client) -> None:
+def test_rows_that_somebody_changed_are_damage(client: Client) -> None:
     """When a digest in the table was changed, overview and run say so, and name the path."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
@@ -250,7 +251,7 @@ def test_rows_that_somebody_changed_are_an_alarm(client: Client) -> None:
     run.refresh_from_db()
     verify(run)
     client.force_login(stage.make_user("viewer"))
-    assert "state-alarm" in get(client, "/")
+    assert "state-damaged" in get(client, "/")
     assert "check-bad" in get(client, f"/runs/{run.uuid}/")
 
 
