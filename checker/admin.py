@@ -1,10 +1,10 @@
-"""Proofs in the admin: to look at."""
+"""Proofs and findings in the admin: to look at. What is done about a finding is done on its page."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
-from checker.models import Proof
+from checker.models import Act, Finding, Proof
 from scanner.admin_lists import ReadOnlyAdmin
 
 
@@ -17,3 +17,27 @@ class ProofAdmin(ReadOnlyAdmin):
     list_select_related = ["run__replica__group", "run__replica__server"]
     ordering = ["-checked_at"]
     fields = ["run", "ok", "checked_at", "proven_at", "statements", "duration_ns"]
+
+
+@admin.register(Finding)
+class FindingAdmin(ReadOnlyAdmin):
+    """What is, or was, to be looked at."""
+
+    list_display = ["__str__", "replica", "state", "severity", "first_run", "opened_at"]
+    list_filter = ["state", "severity", "kind"]
+    list_select_related = [
+        "replica__group",
+        "replica__server",
+        "first_run__replica__group",
+        "first_run__replica__server",
+    ]
+    ordering = ["-pk"]
+
+
+@admin.register(Act)
+class ActAdmin(ReadOnlyAdmin):
+    """The audit trail of findings."""
+
+    list_display = ["at", "what", "name", "reason"]
+    list_filter = ["what"]
+    ordering = ["-pk"]

@@ -42,8 +42,8 @@ class GroupForm(GroupModelForm):
     class Meta:
         model = Group
         fields = [
-            "name", "note", "expected_interval", "policy", "keep_days", "limit_files", "limit_share", "excludes", "engine",
-            "cross_mounts",
+            "name", "note", "expected_interval", "policy", "keep_days", "limit_files", "limit_share", "excludes",
+            "engine", "cross_mounts",
         ]  # fmt: skip
         widgets = {
             "note": forms.Textarea(attrs={"rows": 2}),
