@@ -72,11 +72,27 @@ def hidden(entries: dict[str, bytes], path: str) -> bool:
     return any(b'"stage":"list"' in entries.get(one, b"") for one in above)
 
 
-@settings(max_examples=int(os.environ.get("BACKUP_SYNCER_EXAMPLES", "25")), deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
-@given(st.lists(states(), min_size=2, max_size=5))
+HISTORIES = st.lists(states(), min_size=2, max_size=5)
+LOOSE = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@settings(LOOSE, max_examples=25)
+@given(HISTORIES)
 def test_any_two_runs_differ_in_what_their_reports_differ_in(history: list[list[Record]]) -> None:
-    """Of any two runs the paths that differ, with their lines, are those of a naive comparison of the two reports.
+    """Of any two runs the paths that differ, with their lines, are those of a naive comparison of the two reports."""
+    naive_agrees(history)
+
+
+@pytest.mark.long
+@settings(LOOSE, max_examples=500)
+@given(HISTORIES)
+def test_any_two_runs_of_many_histories(history: list[list[Record]]) -> None:
+    """The same of many more histories."""
+    naive_agrees(history)
+
+
+def naive_agrees(history: list[list[Record]]) -> None:
+    """Compare any two runs of a history both ways.
 
     But for what cannot be seen: a path that is hidden at either run is compared with what was last read of it.
     """

@@ -1,0 +1,181 @@
+"""What a comparison of two runs costs: the rows that differ, with the plan, and all steps to the kept comparison.
+
+    python -m tests.bench.compare [ENTRIES]
+
+A hundredth of the entries changes, then all of them do, against an embedded PostgreSQL with the settings of a real one.
+Beside it, in the same run, a peer: the two whole states joined, which is what a comparison without intervals must do.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+TRIES = 7
+LIMIT_MS = 20.0
+"""For the differing rows of 10,000 changes among 1,000,000 entries."""
+
+FILL = """
+INSERT INTO scanner_version (size, mtime_ns, uid, gid, replica_id, from_seq, until_seq, mode, type, sha256, md5, path)
+SELECT 1000 + n %% 977, 1600000000000000000, 0, 0, %(replica)s, 1, NULL, 33188, 1,
+    sha256(convert_to('content ' || n, 'UTF8')), decode(md5('content ' || n), 'hex'),
+    'share/dir' || lpad((n %% 4999)::text, 4, '0') || '/file' || lpad(n::text, 8, '0') || '.dat'
+FROM generate_series(1, %(entries)s) AS n ORDER BY 12
+"""
+# Of each hundred changed paths 70 are other content, 10 are touched, 10 go, 10 come, and five of those have moved.
+END = """
+UPDATE scanner_version SET until_seq = %(run)s WHERE replica_id = %(replica)s AND until_seq IS NULL
+    AND id %% %(every)s = 0
+"""
+BEGIN = """
+INSERT INTO scanner_version (size, mtime_ns, uid, gid, replica_id, from_seq, until_seq, mode, type, sha256, md5, path)
+SELECT size, mtime_ns + 1, uid, gid, replica_id, %(run)s, NULL, mode, type,
+    CASE WHEN part < 70 OR part >= 95 THEN sha256(sha256 || '\\x01') ELSE sha256 END, md5,
+    CASE WHEN part >= 90 THEN path || '.new' ELSE path END
+FROM (SELECT *, id / %(every)s %% 100 AS part FROM scanner_version
+    WHERE replica_id = %(replica)s AND until_seq = %(run)s) AS ended
+WHERE part < 80 OR part >= 90
+"""
+NAIVE = """
+SELECT count(*) FROM (SELECT * FROM scanner_version WHERE replica_id = %(replica)s AND from_seq <= %(base)s
+    AND (until_seq IS NULL OR until_seq > %(base)s)) AS was
+FULL JOIN (SELECT * FROM scanner_version WHERE replica_id = %(replica)s AND from_seq <= %(run)s
+    AND (until_seq IS NULL OR until_seq > %(run)s)) AS now USING (path)
+WHERE was.id IS NULL OR now.id IS NULL OR (was.size, was.mtime_ns, was.mode, was.sha256)
+    IS DISTINCT FROM (now.size, now.mtime_ns, now.mode, now.sha256)
+"""
+
+
+def main() -> None:
+    """Start PostgreSQL, fill it, measure, print."""
+    entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
+        os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
+        Path(folder, "keys").mkdir()
+        from backup_syncer.embedded_pg import Embedded
+        from tests.conftest import unprivileged
+
+        server = Embedded(Path(folder), unprivileged())
+        server.start()
+        try:
+            import django
+
+            django.setup()
+            measure(entries)
+        finally:
+            server.stop()
+
+
+def measure(entries: int) -> None:
+    """All steps."""
+    from django.core.management import call_command
+
+    from tests.scanner import factories
+
+    call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
+    replica = factories.make_replica()
+    print(f"{entries} entries, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    execute(FILL, {"replica": replica.pk, "entries": entries})
+    runs = [_run(replica, 1, entries)]
+    for number, every in ((2, 100), (3, 1)):
+        execute(END, {"replica": replica.pk, "run": number, "every": every})
+        execute(BEGIN, {"replica": replica.pk, "run": number, "every": every})
+        execute("VACUUM (ANALYZE) scanner_version", {})
+        runs.append(_run(replica, number, entries))
+        differing(runs[-2], runs[-1])
+        whole(runs[-2], runs[-1])
+
+
+def differing(base: Any, run: Any) -> None:
+    """The rows that differ, in PostgreSQL, with the plan; beside them the naive join."""
+    from checker.compare import DIFFERING
+
+    given = {"replica": run.replica_id, "base": base.sequence, "run": run.sequence}
+    times: dict[str, list[float]] = {}
+    plan = []
+    for _ in range(TRIES if run.sequence == 2 else 2):
+        for name, statement in (("differing", DIFFERING), ("naive", NAIVE)):
+            if name == "naive" and len(times.get(name, [])) >= 3:
+                continue
+            told = execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}", given)
+            plan = [line for (line,) in told] if name == "differing" else plan
+            times.setdefault(name, []).append(float(told[-1][0].split()[2]))
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    print("\n".join(plan))
+    limit = f" (limit {LIMIT_MS:.0f} ms)" if run.sequence == 2 else ""
+    ratio = medians["naive"] / medians["differing"]
+    print(
+        f"run {run.sequence}: differing rows {medians['differing']:.1f} ms{limit}, "
+        f"whole states joined {medians['naive']:.0f} ms: {ratio:.1f} times", flush=True
+    )  # fmt: skip
+
+
+def whole(base: Any, run: Any) -> None:
+    """All steps to the kept comparison."""
+    from checker import comparisons
+    from checker.models import Comparison
+
+    comparison = Comparison.objects.create(replica=run.replica, base=base, run=run, adjacent=False)
+    since = time.perf_counter()
+    comparisons.make(comparison.pk)
+    seconds = time.perf_counter() - since
+    comparison.refresh_from_db()
+    print(f"run {run.sequence}: kept comparison {seconds:.2f} s, {comparison.state} {comparison.counts}", flush=True)
+    pages(comparison)
+
+
+def pages(comparison: Any) -> None:
+    """The first page of the diff page, by filter."""
+    from checker.changes import queries
+    from checker.changes.queries import Wish
+
+    asked = {
+        "all": Wish(),
+        "one kind": Wish(("moved",)),
+        "three kinds": Wish(("moved", "removed", "touched")),
+        "below": Wish((), "share/dir2000/"),
+        "search": Wish((), "", "00999999"),
+    }
+    for name, wish in asked.items():
+        times = []
+        for _ in range(5):
+            since = time.perf_counter()
+            queries.page(comparison, wish)
+            times.append((time.perf_counter() - since) * 1000)
+        print(f"    first page, {name:12} {statistics.median(times):7.1f} ms", flush=True)
+    since = time.perf_counter()
+    queries.level(comparison, Wish((), "share/"))
+    print(f"    first page, tree level   {(time.perf_counter() - since) * 1000:7.1f} ms", flush=True)
+
+
+def execute(statement: str, given: dict[str, Any]) -> list[Any]:
+    """Rows of a statement, none when it has none."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given or None)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def _run(replica: Any, sequence: int, entries: int) -> Any:
+    import uuid
+
+    from django.utils import timezone
+
+    from scanner.models import Run
+
+    now = timezone.now()
+    return Run.objects.create(
+        uuid=uuid.uuid4(), replica=replica, sequence=sequence, state="ingested", statement=bytes(64), started_at=now,
+        finished_at=now, ingested_at=now, work_time_ns=1, files=entries, bytes=1, errors=0, records_count=entries,
+        records_bytes=1, records_digest=bytes([sequence]) * 64, opened=entries, closed=entries,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
