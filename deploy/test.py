@@ -58,6 +58,7 @@ def _options() -> argparse.ArgumentParser:
     )
     options.add_argument("--all", action="store_true", help="as root on Debian: install what tests use, allow no skip")
     options.add_argument("--long", action="store_true", help="the tests that take minutes, too")
+    options.add_argument("--seeds", metavar="N", help="plant damage from so many seeds instead of 5")
     options.add_argument("--no-lint", action="store_true", help="the tests alone, without ruff and mypy")
     return options
 
@@ -75,7 +76,8 @@ def _pytest(python: Path, options: argparse.Namespace, passed_on: list[str]) -> 
     command = [str(python), "-X", "dev", "-m", "pytest", "--skips", "none" if options.all else "listed"]
     if not any(part == "-n" or part.startswith(("-n", "--numprocesses")) for part in passed_on):
         command += ["-n", str(min(8, max(2, len(_cores())))), "--dist", "loadgroup"]
-    return [*command, *(["--long"] if options.long else []), *passed_on]
+    more = [*(["--long"] if options.long else []), *(["--seeds", options.seeds] if options.seeds else [])]
+    return [*command, *more, *passed_on]
 
 
 def _cores() -> set[int]:
