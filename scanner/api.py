@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
-from ninja.errors import HttpError
+from ninja.errors import HttpError, ValidationError
 from ninja.security import HttpBearer
 
 from scanner import answers, central, enrolment, openapi, progress, quotas, scopes
@@ -54,6 +54,12 @@ def refuse_early(_: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == 401:
         return answers.refusal(Unauthorised("A bearer token is needed."))
     return answers.refusal(Malformed("The request cannot be read."))
+
+
+@api.exception_handler(ValidationError)
+def refuse_values(_: HttpRequest, _error: ValidationError) -> HttpResponse:
+    """A parameter that is not what the description says."""
+    return answers.refusal(Malformed("A parameter is not what the description says."))
 
 
 @api.exception_handler(OperationalError)

@@ -75,6 +75,13 @@ def _header(name: str, text: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string", **schema}}
 
 
+def json_answers(schema: dict[str, Any], *refused: type[refusals.Refusal]) -> dict[str, Any]:
+    """An operation that answers 200 with plain JSON of this schema, or refuses."""
+    responses = _answers({}, *refused)
+    responses["200"] = {"description": "What was asked for.", "content": {"application/json": {"schema": schema}}}
+    return {"responses": responses}
+
+
 ENROLMENT = {
     "requestBody": {"required": True, "content": {ENVELOPE_TYPE: {"schema": _ENVELOPE}}},
     "responses": _answers(

@@ -97,7 +97,7 @@ def differing(base: Any, run: Any) -> None:
 
     given = {"replica": run.replica_id, "base": base.sequence, "run": run.sequence}
     times: dict[str, list[float]] = {}
-    plan = []
+    plan: list[str] = []
     for _ in range(TRIES if run.sequence == 2 else 2):
         for name, statement in (("differing", DIFFERING), ("naive", NAIVE)):
             if name == "naive" and len(times.get(name, [])) >= 3:

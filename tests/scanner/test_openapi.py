@@ -65,6 +65,7 @@ def test_every_address_is_described() -> None:
         ("GET", "/api/v1/replicas"),
         ("POST", "/api/v1/progress"),
         ("POST", "/api/v1/reports"),
+        ("GET", "/api/v1/comparisons/{base}/{run}"),
     }
     for methods in paths.values():
         for operation in methods.values():

@@ -1,0 +1,99 @@
+"""What changed between two runs, for programs: a part of the API, `/api/v1/comparisons/`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest, JsonResponse
+from ninja import Router
+
+from checker import comparisons
+from checker.changes import export, queries
+from checker.changes.queries import Wish
+from checker.models import Comparison, Kind
+from scanner import openapi
+from scanner.api import Bearer
+from scanner.keyset import BadToken
+from scanner.models import Run, Server
+from scanner.refusals import Forbidden, Malformed, NotFound, Unauthorised
+from scanner.roles import SEE
+
+LIMIT = 1000
+
+
+def person(request: HttpRequest) -> User | None:
+    """Who has logged in and may see the pages."""
+    user = request.user
+    return None if isinstance(user, AnonymousUser) or not user.has_perm(SEE) else user
+
+
+router = Router(auth=[Bearer(), person])
+
+DESCRIBED = openapi.json_answers(
+    {
+        "type": "object",
+        "required": ["base", "run", "adjacent", "state", "counts", "changes", "after"],
+        "properties": {
+            "base": {"type": "string", "format": "uuid", "description": "the earlier run"},
+            "run": {"type": "string", "format": "uuid", "description": "the later run"},
+            "adjacent": {"type": "boolean"},
+            "state": {"enum": Comparison.State.values, "description": "waiting: ask again in a few seconds"},
+            "counts": {"type": "object", "description": "paths by kind; a move counts once"},
+            "changes": {"type": "array", "items": {"type": "object"}},
+            "after": {"type": "string", "description": "asks for the next page; empty on the last one"},
+        },
+    },
+    Malformed,
+    Unauthorised,
+    Forbidden,
+    NotFound,
+)
+
+
+@router.get("/{uuid:base}/{uuid:run}", openapi_extra=DESCRIBED)
+def compare(
+    request: HttpRequest,
+    base: UUID,
+    run: UUID,
+    kind: str = "",
+    after: str = "",
+    limit: int = Query(100, ge=1, le=LIMIT),  # the framework's way
+) -> JsonResponse:
+    """Compare two complete runs of a replica: a page of what changed, in the order of the paths."""
+    if kind not in ("", *Kind.values) or not 1 <= limit <= LIMIT:
+        raise Malformed(f"There is no such kind of change, or the limit is not between 1 and {LIMIT}.")
+    try:
+        comparison = comparisons.wanted(_run(request, base), _run(request, run))
+        done = comparison.state == Comparison.State.DONE
+        wish = Wish((kind,) if kind else ())
+        page = queries.page(comparison, wish, after, limit) if done else queries.Changes([], "")
+    except LookupError as error:
+        raise NotFound(f"These runs cannot be compared: {error}.") from error
+    except BadToken as error:
+        raise Malformed("`after` is not what a page gave.") from error
+    changes = [export.members(row) for row in page.rows]
+    return JsonResponse(_members(comparison) | {"changes": changes, "after": page.after})
+
+
+def _members(comparison: Comparison) -> dict[str, Any]:
+    assert comparison.base is not None
+    return {
+        "base": str(comparison.base.uuid),
+        "run": str(comparison.run.uuid),
+        "adjacent": comparison.adjacent,
+        "state": comparison.state,
+        "counts": comparison.counts,
+    }
+
+
+def _run(request: HttpRequest, uuid: UUID) -> Run:
+    """A run that the caller may see: a server those of its own replicas, a person all."""
+    run = Run.objects.select_related("replica").filter(uuid=uuid).first()
+    if run is None:
+        raise NotFound("There is no such run.")
+    caller = request.auth  # type: ignore[attr-defined]  # set by the framework
+    if isinstance(caller, Server) and run.replica.server_id != caller.pk:
+        raise NotFound("There is no such run.")
+    return run
