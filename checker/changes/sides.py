@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from checker.changes.queries import Row, Side
 from scanner.records import ERROR, FILE, LINK
 from scanner.templatetags.entries import error_text, exact_time, permissions, special_text, stage_text
-from scanner.templatetags.figures import number
+from scanner.templatetags.figures import exact_size
 from scanner.templatetags.names import plain_shown
 
 
@@ -57,7 +57,7 @@ def _file(side: Side) -> dict[str, str]:
     values = {_("What it is"): _("file"), "SHA-256": side.sha256 or "", "MD5": side.md5 or ""}
     if side.size is not None and side.mtime_ns is not None and side.mode is not None:
         values |= {
-            _("Size"): _("%(n)s bytes") % {"n": number(side.size)},
+            _("Size"): exact_size(side.size),
             _("Modified"): exact_time(side.mtime_ns),
             _("Mode"): permissions(side.mode),
             _("Owner, group"): f"{side.uid}, {side.gid}",

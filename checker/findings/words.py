@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.models import Finding
-from scanner.templatetags.figures import clock, number
+from scanner.templatetags.figures import clock, exact_size, number
 from scanner.templatetags.names import plain_shown
 
 
@@ -93,8 +93,8 @@ def _contents(facts: dict[str, Any]) -> list[str]:
         )
     if old.get("size") is not None and new.get("size") is not None:
         same = _("The size is the same.")
-        other = _("The size was %(old)s bytes and is %(new)s bytes.") % {
-            "old": number(old["size"]), "new": number(new["size"])
+        other = _("The size was %(old)s and is %(new)s.") % {
+            "old": exact_size(old["size"]), "new": exact_size(new["size"])
         }  # fmt: skip
         said.append(same if old["size"] == new["size"] else other)
     if old.get("mtime_ns") is not None and new.get("mtime_ns") is not None:

@@ -57,10 +57,15 @@ def brief_size(value: int) -> str:
     return f"{formats.number_format(round(amount, digits), digits, use_l10n=True)}\u00a0{_UNITS[unit]}"
 
 
+def exact_size(value: int) -> str:
+    """The number of bytes, to the last."""
+    return ngettext("%(n)s byte", "%(n)s bytes", value) % {"n": number(value)}
+
+
 @register.filter
 def size(value: int) -> SafeString:
     """`brief_size`, which tells the exact number of bytes to who asks."""
-    exact = ngettext("%(n)s byte", "%(n)s bytes", value) % {"n": number(value)}
+    exact = exact_size(value)
     return format_html('<data value="{}" title="{}">{}</data>', value, exact, brief_size(value))
 
 

@@ -55,6 +55,7 @@ def group_form(group: Group | None, fields: dict[str, Any]) -> dict[str, Any]:
         "note": "",
         "expected_interval": "86400",
         "excludes": "",
+        "policy": "mutable",
         "engine": "auto",
         "replicas-TOTAL_FORMS": str(len(replicas) + 1),
         "replicas-INITIAL_FORMS": str(len(replicas)),
@@ -276,3 +277,15 @@ def test_a_role_gives_its_rights_from_either_side() -> None:
     user = User.objects.create_user("late")
     Role.objects.get(name="operator").user_set.add(user)
     assert User.objects.get(pk=user.pk).is_staff
+
+
+def test_what_a_groups_data_is(administrator: Client) -> None:
+    """Rotating data needs an age, a share is at most the whole, and nought is another word than nothing."""
+    group = factories.make_group()
+    url = f"/admin/scanner/group/{group.pk}/change/"
+    for wrong in ({"policy": "rotating"}, {"limit_share": "101"}, {"limit_files": "-1"}, {"policy": "x"}):
+        assert administrator.post(url, group_form(group, wrong)).status_code == 200, wrong
+    right = {"policy": "rotating", "keep_days": "30", "limit_files": "0", "limit_share": ""}
+    assert administrator.post(url, group_form(group, right)).status_code == 302
+    group.refresh_from_db()
+    assert (group.policy, group.keep_days, group.limit_files, group.limit_share) == ("rotating", 30, 0, None)
