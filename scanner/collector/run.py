@@ -47,6 +47,10 @@ class Made(NamedTuple):
     report: Report
     skipped: int
     vanished: int
+    confirmed: int = 0
+    """Files whose content changed though their times do not say so."""
+    misread: int = 0
+    """Files of which a first read was wrong."""
 
     @property
     def exit_code(self) -> int:
@@ -106,7 +110,7 @@ class Runner:
             if work is None:
                 return Made(statement, report, 0, 0)
             self._remember(work, statement, seen)
-            return Made(statement, report, work.skipped, work.vanished)
+            return Made(statement, report, work.skipped, work.vanished, work.confirmed, work.misread)
 
     def _read(
         self, job: Job, patterns: Excludes, spool: Spool, work: Work, progress: Progress, lines: BinaryIO

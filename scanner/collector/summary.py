@@ -48,6 +48,8 @@ class Line(NamedTuple):
             "errors": statement.errors,
             "skipped": self.made.skipped,
             "vanished": self.made.vanished,
+            "confirmed": self.made.confirmed,
+            "misread": self.made.misread,
             "seconds": round(statement.work_time_ns / 1e9, 3),
             "delivered": self.delivered,
         }
@@ -64,9 +66,11 @@ class Line(NamedTuple):
             return f"{name}: run {statement.sequence} failed: {printable(statement.reason or '')}; {fate}"
         seconds = statement.work_time_ns / 1e9
         unread = statement.errors + self.made.skipped
+        odd = f", {self.made.confirmed} changed without a trace" if self.made.confirmed else ""
+        odd += f", {self.made.misread} misread at first" if self.made.misread else ""
         return (
             f"{name}: run {statement.sequence}: {statement.files} files, {size(statement.bytes_)}, "
-            f"{unread} not read, {duration(seconds)}, engine {statement.engine['name']}; {fate}"
+            f"{unread} not read{odd}, {duration(seconds)}, engine {statement.engine['name']}; {fate}"
         )
 
 

@@ -129,6 +129,7 @@ SELECT now.path, now.mtime_ns, was.mtime_ns FROM main.seen AS now LEFT JOIN last
 WHERE now.type = 1 AND (now.mtime_ns < was.mtime_ns OR now.mtime_ns > ? AND now.mtime_ns IS NOT was.mtime_ns)
 """
 FIRST_CLOCKS = "SELECT path, mtime_ns, NULL FROM main.seen WHERE type = 1 AND mtime_ns > ?"
+NOTED = "SELECT count(*) FROM work.note WHERE note = ?"
 SETTLE = """
 UPDATE main.seen SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns = ?, mode = ?, uid = ?, gid = ?, dev = ?,
     ino = ? WHERE path = ?

@@ -52,7 +52,7 @@ class Work:
         self._found: List[Tuple[object, ...]] = []
         self._digests: List[Tuple[object, ...]] = []
         self._flying: Dict[bytes, Tuple[int, Tuple[int, ...]]] = {}
-        self.entries = self.skipped = self.vanished = 0
+        self.entries = self.skipped = self.vanished = self.confirmed = self.misread = 0
         discard(folder)
         os.environ["SQLITE_TMPDIR"] = str(folder)  # sorting spills here, not into a small /tmp
         with storage(folder):
@@ -177,6 +177,9 @@ class Work:
         """The number of entries and of notes of the report. Call when nothing changes any more."""
         with storage(self._folder):
             entries, notes = self._db.execute(tables.COUNT).fetchone()
+            self.confirmed, self.misread = (
+                self._db.execute(tables.NOTED, (name,)).fetchone()[0] for name in ("confirmed", "misread")
+            )
         self.entries = entries
         return entries, notes
 

@@ -9,6 +9,7 @@ Beside it, in the same run, a peer: the two whole states joined, which is what a
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -78,7 +79,7 @@ def measure(entries: int) -> None:
     from tests.scanner import factories
 
     call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
-    replica = factories.make_replica()
+    replica = factories.make_replica(group=factories.make_group(policy="immutable"))  # every change is a finding
     print(f"{entries} entries, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     execute(FILL, {"replica": replica.pk, "entries": entries})
     runs = [_run(replica, 1, entries)]
@@ -116,16 +117,20 @@ def differing(base: Any, run: Any) -> None:
 
 
 def whole(base: Any, run: Any) -> None:
-    """All steps to the kept comparison."""
+    """All steps to the kept comparison, findings among them."""
     from checker import comparisons
-    from checker.models import Comparison
+    from checker.models import Comparison, Finding
 
-    comparison = Comparison.objects.create(replica=run.replica, base=base, run=run, adjacent=False)
     since = time.perf_counter()
-    comparisons.make(comparison.pk)
+    comparisons.catch_up(run.replica_id)
     seconds = time.perf_counter() - since
-    comparison.refresh_from_db()
-    print(f"run {run.sequence}: kept comparison {seconds:.2f} s, {comparison.state} {comparison.counts}", flush=True)
+    comparison = Comparison.objects.get(base=base, run=run)
+    found = Finding.objects.filter(first_run=run).count()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"run {run.sequence}: kept comparison {seconds:.2f} s, {comparison.state} {comparison.counts}, "
+        f"{found} findings, peak {peak} MiB", flush=True
+    )  # fmt: skip
     pages(comparison)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
@@ -188,6 +190,34 @@ def test_acts_and_their_trail() -> None:
             change()
     with pytest.raises(DatabaseError), connection.cursor() as cursor:
         cursor.execute("DELETE FROM checker_act")
+
+
+def test_two_people_at_once() -> None:
+    """Of two who accept the same finding at the same time one is told that it is not open any more."""
+    world = World()
+    world.run([file("a")])
+    world.run([file("a", b"new")])
+    told(world)
+    finding = Finding.objects.get()
+    users = [stage.make_user("operator"), stage.make_user("operator")]
+    gate, done = threading.Barrier(2), list[str]()
+
+    def accept(user: User) -> None:
+        gate.wait()
+        try:
+            acts.accept(Finding.objects.get(pk=finding.pk), user, "mine")
+            done.append("accepted")
+        except acts.Refused:
+            done.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=accept, args=(user,)) for user in users]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == ["accepted", "refused"] and finding.acts.filter(what="accepted").count() == 1
 
 
 def test_damage_is_not_accepted_in_bulk() -> None:

@@ -20,6 +20,7 @@ from scanner.collector.progress import Progress
 from scanner.collector.run import Limits, Made, Runner
 from scanner.collector.spool import Spool
 from scanner.collector.statement import Job
+from scanner.collector.summary import Line
 from tests import images
 from tests.scanner.collector.faulty import Misreading
 
@@ -42,7 +43,6 @@ class Bench:
         self.runner = Runner(key, Limits(1, None), (), lambda _replica: None, self.told.append)
         self.job = Job(UUID, UUID, UUID, "g", bytes(self.root), "", "hashlib", cross, None, folder / "replica")
         Spool(self.job.folder).prepare()
-        self.known = None
         self.number = 0
 
     def misread(self, *engines: str) -> None:
@@ -59,6 +59,7 @@ class Bench:
         begun = self.number > 1
         made: Made = self.runner.run(self.job, f"{UUID[:-1]}{self.number}", None, begun, Progress())
         assert made.statement.outcome == "complete", made.statement.reason
+        self.line = Line(self.job, made, delivered=True).text()
         _envelope, *lines = gzip.decompress(made.report.path.read_bytes()).splitlines()
         found = [json.loads(line) for line in lines]
         return {f"{one['note']}:{one['path']}" if "note" in one else one["path"]: one for one in found}
@@ -101,7 +102,9 @@ def test_written_with_the_time_kept(bench: Bench) -> None:
     note = found["confirmed:a"]
     assert note["against"] == UUID[:-1] + "1" and note["ctime_same"] is False and note["reads"] == 3
     assert note["engines"][0] == "hashlib" and found["a"]["sha256"] == sha(b"another one!")
+    assert "1 changed without a trace" in bench.line
     assert "confirmed:b" not in found and "confirmed:a" not in bench.run()
+    assert "without a trace" not in bench.line
 
 
 def test_an_honest_edit_is_not_read_again(bench: Bench) -> None:
