@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,8 +45,15 @@ class Image:
             _run("umount", str(self.point))
 
     def mount(self) -> None:
-        """Mount it."""
-        _run("mount", "-o", "loop", str(self.file), str(self.point))
+        """Mount it; of two who take the same free loop device at once one has to try again."""
+        said = ""
+        for _ in range(10):
+            done = subprocess.run(["mount", "-o", "loop", self.file, self.point], capture_output=True, check=False)
+            if done.returncode == 0:
+                return
+            said = done.stderr.decode()
+            time.sleep(0.2)
+        raise AssertionError(said)
 
     @contextlib.contextmanager
     def unmounted(self) -> Iterator[None]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,14 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checker import compare, comparisons, tasks
-from checker.changes import store
-from checker.findings import opening
 from checker.models import Change, Comparison, Finding
 from scanner import queries as of_scanner
 from scanner.models import Run, Version
 from scanner.records import Note, Record, Row
 from tests.checker.worlds import LATER, World, file, kinds
 from tests.scanner.factories import error_row, link_row
+from tests.scanner.workers import killed_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -169,38 +165,41 @@ def test_three_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kinds(Comparison.objects.get(run__sequence=2)) == {"a": "rewritten"}
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("point", [(compare, "prepare"), (store, "keep"), (opening, "judge")], ids=str)
-def test_killed_at_any_point(point: tuple[ModuleType, str], after: bool) -> None:
+WORKER = """
+import os, signal, sys, django
+django.setup()
+from checker import comparisons, compare
+from checker.changes import store
+from checker.findings import opening
+
+module, name, after, replica = sys.argv[1:]
+module = {"compare": compare, "store": store, "opening": opening}[module]
+whole = getattr(module, name)
+
+def dying(*given):
+    if after == "after":
+        whole(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(module, name, dying)
+comparisons.catch_up(int(replica))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("point", [("compare", "prepare"), ("store", "keep"), ("opening", "judge")], ids="-".join)
+def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves nothing half done, and the next one does it whole."""
     world = World()
     world.run([file("a"), file("b", b"b")])
     world.compare()
     world.run([file("a", b"x")])
-    connection.close()
-    worker = os.fork()
-    if worker == 0:
-        _die(*point, after=after, replica_id=world.replica.pk)
-    assert os.WTERMSIG(os.waitpid(worker, 0)[1]) == signal.SIGKILL
+    killed_worker(WORKER, *point, when, str(world.replica.pk))
     assert not Change.objects.exists() and not Finding.objects.exists()
+    while comparisons.lacking():  # the lock of the dead is free when the database has seen that it died
+        comparisons.catch_up(world.replica.pk)
     assert kinds(world.compare()) == {"a": "rewritten", "b": "removed"}
     assert Finding.objects.count() == 1 and Comparison.objects.latest("pk").attempts == 2
-
-
-def _die(module: ModuleType, name: str, *, after: bool, replica_id: int) -> NoReturn:
-    """Compare, and die before or after a function that this needs."""
-    whole = getattr(module, name)
-
-    def dying(*arguments: Any) -> None:
-        if after:
-            whole(*arguments)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(module, name, dying)
-    try:
-        comparisons.catch_up(replica_id)
-    finally:
-        os._exit(1)
 
 
 def test_forgotten_when_nobody_looks() -> None:

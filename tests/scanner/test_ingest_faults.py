@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 import pytest
-from django.conf import settings
 from django.db import connection
 
 from scanner import export, inbox, ingest, store
@@ -23,6 +17,7 @@ from scanner.models import Note, Replica, Run, Version
 from scanner.records import Record
 from tests.scanner.factories import Signer, accept, file_row, make_key, make_replica
 from tests.scanner.test_ingest import FIRST
+from tests.scanner.workers import killed_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,19 +76,7 @@ def files(number: int, content: bytes = b"x") -> list[Record]:
 
 def kill_worker(point: str, replica: Replica) -> None:
     """Run a worker that kills itself at `point`."""
-    database = connection.settings_dict
-    host = quote(database["HOST"], safe="") if database["HOST"].startswith("/") else database["HOST"]
-    user = quote(database["USER"]) + (f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else "")
-    port = f":{database['PORT']}" if database["PORT"] else ""
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "backup_syncer.settings",
-        "DATABASE_URL": f"postgresql://{user}@{host}{port}/{database['NAME']}",
-        "BACKUP_SYNCER_STATE": str(settings.BACKUP_SYNCER_STATE),
-    }
-    command = [sys.executable, "-c", WORKER, point, str(replica.pk)]
-    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    killed_worker(WORKER, point, str(replica.pk))
 
 
 def ingested_at_last(replica: Replica) -> int:
