@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from checker.models import Finding
+from scanner.models import Run
 from scanner.records import Record
 from tests.browser.conftest import Open
 from tests.browser.test_pages import CONTRAST, LOOKS, NAMELESS, fits
@@ -57,10 +58,15 @@ def told(transactional_db: None) -> Told:
     far.replica, far.signer = other, factories.make_key(other.server)
     far.run([file("2018/a.jpg", b"a")])
     far.compare()
+    assert comparison.counts["modified"] == 120
+    return Told(stage.make_user("administrator"), world, addresses(world, first, last))
+
+
+def addresses(world: World, first: Run, last: Run) -> dict[str, str]:
+    """The pages by a word for each."""
     damage = Finding.objects.get(kind="corrupted")
     held = Finding.objects.get(kind="mass_change")
-    assert comparison.counts["modified"] == 120
-    pages = {
+    return {
         "diff": f"/runs/{last.uuid}/changes/",
         "diff-tree": f"/runs/{last.uuid}/changes/?view=tree",
         "diff-below": f"/runs/{last.uuid}/changes/?view=tree&below=2018/",
@@ -76,7 +82,6 @@ def told(transactional_db: None) -> Told:
         "replica-held": f"/replicas/{world.replica.uuid}/",
         "overview-held": "/",
     }
-    return Told(stage.make_user("administrator"), world, pages)
 
 
 @pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)

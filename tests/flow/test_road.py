@@ -37,6 +37,7 @@ def enrol_by_the_admin(visitor: Visitor, root: Path) -> str:
         note="",
         excludes="*.tmp",
         engine="auto",
+        policy="mutable",
         expected_interval="86400",
         **empty,
         **{"replicas-TOTAL_FORMS": "1"},
