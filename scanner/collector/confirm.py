@@ -23,17 +23,17 @@ GRANULARITY_NS = 2 * 10**9
 without a trace."""
 FUTURE_NS = 300 * 10**9
 """A modification time further ahead is worth a word."""
-UNSTABLE = "EUNSTABLE"
+UNSTABLE, CHANGED = "EUNSTABLE", "ECHANGED"
 
 
 class Suspect(NamedTuple):
-    """A file, one of each inode, whose content is another than last time though its times do not say so."""
+    """A file whose content is another than last time though its times do not say so, or a further name of one."""
 
     found: Found
     digest: bytes
     """SHA-256 and MD5 of the first read."""
-    was: bytes
-    """Those of the last run."""
+    was: Optional[bytes]
+    """Those of the last run; None for a name that is no suspect by itself."""
     ctime_same: bool
     """That last run's ctime is the present one, and no write could hide in the same tick of the clock."""
 
@@ -46,14 +46,33 @@ class Verdict(NamedTuple):
     notes: Dict[str, Dict[str, Any]]
 
 
+class Reads(NamedTuple):
+    """Two further reads of a file."""
+
+    second: Result
+    third: Result
+    cold: bool
+    """That the system said before each of them that nothing of the file was cached."""
+    engines: List[str]
+    """Who read."""
+    against: str
+    """The uuid of the run whose content was another."""
+
+
 class Rereading:
     """Reads suspects twice more, each time cold and with another engine."""
 
     def __init__(
-        self, root: bytes, engines: Tuple[EngineChoice, EngineChoice], workers: int, max_rate: Optional[float]
+        self,
+        root: bytes,
+        engines: Tuple[EngineChoice, EngineChoice],
+        workers: int,
+        max_rate: Optional[float],
+        against: str,
     ) -> None:
-        """`max_rate` is in bytes a second, for all workers together."""
+        """`max_rate` is in bytes a second, for all workers together; `against` is the uuid of the last run."""
         self._root, self._engines, self._workers, self._max_rate = root, engines, workers, max_rate
+        self._against = against
         self._done = 0
         self._pass: Optional[HashPass] = None
 
@@ -62,21 +81,36 @@ class Rereading:
         """The bytes read so far, in both reads."""
         return self._done + (self._pass.bytes_done if self._pass else 0)
 
-    def verdicts(
-        self, chunk: List[Tuple[Suspect, List[str]]], against: Optional[str]
-    ) -> Iterator[Tuple[List[str], Verdict]]:
-        """The verdict on each suspect of a chunk, with its names; `against` is the uuid of the last run."""
-        files = [suspect.found for suspect, _names in chunk]
-        reads: List[Dict[bytes, Result]] = []
+    def verdicts(self, chunk: List[List[Suspect]]) -> Iterator[Tuple[Suspect, Verdict]]:
+        """The verdict on each suspect of a chunk, in which the names of an inode stand together.
+
+        The first name of an inode is read. When it is gone by now, or another inode, that says nothing of the others:
+        the next one is read.
+        """
+        while chunk:
+            left: List[List[Suspect]] = []
+            reads = self._read_twice([names[0].found for names in chunk])
+            for first, *others in chunk:
+                pair = reads[first.found.path]
+                verdict = weigh(first, pair)
+                yield first, verdict
+                if _speaks_for_inode(first.found, verdict.result):
+                    yield from ((other, weigh(other, pair)) for other in others)
+                elif others:
+                    left.append(others)
+            chunk = left
+
+    def _read_twice(self, files: List[Found]) -> Dict[bytes, Reads]:
+        passes: List[Dict[bytes, Result]] = []
         warm: Set[bytes] = set()
         for choice in self._engines:
             warm |= self._evict(files)
-            reads.append(self._read(choice, files))
+            passes.append(self._read(choice, files))
         engines = [choice.engine.name for choice in self._engines]
-        for suspect, names in chunk:
-            path = suspect.found.path
-            about = {"against": against or "", "cold": path not in warm, "engines": engines, "reads": 3}
-            yield names, weigh(suspect, (reads[0][path], reads[1][path]), about)
+        return {
+            path: Reads(second, passes[1][path], path not in warm, engines, self._against)
+            for path, second in passes[0].items()
+        }
 
     def _evict(self, files: List[Found]) -> Set[bytes]:
         """Drop the page cache of these files; the paths of which something may be cached still."""
@@ -120,31 +154,52 @@ def _drop(descriptor: int) -> bool:
     return size == 0 or cached_pages(descriptor, 0, size) == 0
 
 
-def weigh(suspect: Suspect, reads: Tuple[Result, Result], about: Dict[str, Any]) -> Verdict:
-    """The verdict of the two further reads; `about` holds the members that both notes share."""
-    second, third = reads
-    for read in (third, second):
-        if not isinstance(read, Hashed):
-            return Verdict(read, {})
-    assert isinstance(second, Hashed) and isinstance(third, Hashed)  # for the type checker
-    if _moved(suspect.found, third) or _moved(suspect.found, second):
-        return Verdict(third, {})  # somebody writes: the newest steady read counts, and proves nothing of the past
-    digests = [read.sha256 + read.md5 for read in (second, third)]
-    if digests[0] != digests[1]:
+def weigh(suspect: Suspect, reads: Reads) -> Verdict:
+    """The verdict of two further reads."""
+    steady = _steady(suspect.found, reads)
+    if steady is not None:
+        return Verdict(steady, {})
+    assert isinstance(reads.second, Hashed) and isinstance(reads.third, Hashed)  # for the type checker
+    digest = _digest(reads.third)
+    if _digest(reads.second) != digest:
         return Verdict(Failed(suspect.found.path, UNSTABLE, "read"), {})
     members = {
-        "against": about["against"],
+        "against": reads.against,
         "ctime_same": suspect.ctime_same,
-        "cold": about["cold"],
-        "engines": about["engines"],
-        "reads": about["reads"],
+        "cold": reads.cold,
+        "engines": reads.engines,
+        "reads": 3,
     }
-    if digests[0] == suspect.digest:
-        return Verdict(None, {"confirmed": members})
-    notes = {"misread": {**members, "sha256": suspect.digest[:32].hex()}}
-    if digests[0] != suspect.was:
-        notes["confirmed"] = members
-    return Verdict(third, notes)
+    notes = {"confirmed": members} if digest != suspect.was else {}
+    if digest != suspect.digest:
+        notes["misread"] = {**members, "sha256": suspect.digest[:32].hex()}
+    return Verdict(None if digest == suspect.digest else reads.third, notes if suspect.was is not None else {})
+
+
+def _steady(found: Found, reads: Reads) -> Optional[Result]:
+    """What is to be told of a file that a read failed on or that somebody writes, and proves nothing of the past: the
+    newest read that found it steady, else its error; None when both reads saw what the first one saw."""
+    second, third = reads.second, reads.third
+    if not isinstance(third, Hashed):
+        shaken = isinstance(third, Failed) and third.error == CHANGED
+        return second if shaken and isinstance(second, Hashed) else third
+    if isinstance(second, Failed) and second.error != CHANGED:
+        return second
+    if not isinstance(second, Hashed) or _moved(found, second) or _moved(found, third):
+        return third
+    return None
+
+
+def _speaks_for_inode(found: Found, result: Optional[Result]) -> bool:
+    """Whether a result holds for all names of the inode that the walk saw: not when only this name could not be
+    opened, is gone, or is another file's now."""
+    if isinstance(result, Hashed):
+        return (result.dev, result.ino) == (found.dev, found.ino)
+    return result is None or (isinstance(result, Failed) and result.stage == "read")
+
+
+def _digest(read: Hashed) -> bytes:
+    return read.sha256 + read.md5
 
 
 def _moved(found: Found, read: Hashed) -> bool:

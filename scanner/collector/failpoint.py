@@ -14,7 +14,7 @@ import time
 
 class _Plan:
     def __init__(self, text: str) -> None:
-        self.point, number, self.action = text.split(":")
+        self.point, number, self.action = text.rsplit(":", 2)
         self.left = int(number)
 
     def reach(self, point: str, disk: bool) -> None:

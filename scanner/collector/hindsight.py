@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Iterator, List, Optional, Tuple, Type
@@ -12,12 +14,14 @@ from typing import Any, Iterator, List, Optional, Tuple, Type
 from scanner import paths
 from scanner.collector import durable, interrupt, state, tables
 from scanner.collector.confirm import FUTURE_NS, GRANULARITY_NS, Suspect, Verdict
-from scanner.collector.entries import FILE, Failed, Found, Hashed
+from scanner.collector.entries import FILE, Failed, Found, Hashed, Result
 from scanner.collector.errors import StorageError
+from scanner.collector.failpoint import reach
 from scanner.records import INT64, UINT32, canonical
 
-CHUNK = 5000
-"""Suspects that are read again before what became of them is kept."""
+CHUNK, CHUNK_BYTES = 5000, 1 << 30
+"""Suspects, and their bytes, that are dropped from the page cache and then read: with more, others could have brought
+some back by the time that they are read."""
 
 
 class Hindsight:
@@ -26,6 +30,7 @@ class Hindsight:
     def __init__(self, database: sqlite3.Connection, folder: Path) -> None:
         self._db, self._folder = database, folder
         self._known = (folder / state.NAME).exists()
+        self._since, self._settled = 0, False
 
     def __enter__(self) -> Hindsight:
         if self._known:
@@ -45,12 +50,11 @@ class Hindsight:
                 self._db.execute(tables.DETACH_LAST)
 
     def look_back(self) -> Tuple[int, int]:
-        """Note odd clocks, and find files whose content changed though their times do not say so; how many, and their
-        bytes. A damaged file of the last run is set aside: then nothing is known of what was."""
+        """Note odd clocks, and find files whose content changed though their times do not say so; how many names, and
+        the bytes of what they name. A damaged file of the last run is set aside: then nothing is known of what was."""
         future = time.time_ns() + FUTURE_NS
         try:
-            self._note_clocks(future)
-            return self._find_suspects(future)
+            return self._find(future)
         except sqlite3.OperationalError as error:
             interrupt.check()
             raise StorageError(f"cannot keep the state of a run in {self._folder}: {error}") from error
@@ -59,63 +63,85 @@ class Hindsight:
             durable.rename(self._folder / state.NAME, self._folder / f"{state.NAME}.damaged")
             return 0, 0
 
-    def _note_clocks(self, future: int) -> None:
-        """Note files whose modification time went back, or lies ahead of this clock and did not before."""
-        found = self._db.execute(tables.CLOCKS if self._known else tables.FIRST_CLOCKS, (future,))
-        for path, mtime_ns, was_ns in found.fetchall():
-            members = {"mtime": "future" if mtime_ns > future else "back", "mtime_ns": mtime_ns}
-            if was_ns is not None:
-                members["was_ns"] = was_ns
-            self._db.execute(tables.SAY, (path, "clock", canonical(members)))
-
-    def _find_suspects(self, future: int) -> Tuple[int, int]:
+    def _find(self, future: int) -> Tuple[int, int]:
+        self._db.execute(tables.FIND_CLOCKS if self._known else tables.FIND_FIRST_CLOCKS, (future,))
+        if self._known:
+            self._db.execute(tables.FIND_SUSPECTS, (GRANULARITY_NS, future))
+            self._db.execute(tables.WITH_LINKS)
+        self._db.execute(tables.SAY_CLOCKS, (future,))
         if not self._known:
             return 0, 0
-        self._db.execute(tables.FIND_SUSPECTS, (GRANULARITY_NS, future))
         count, size = self._db.execute(tables.SUSPECTED).fetchone()
         return int(count), int(size)
 
-    def suspects(self) -> Iterator[List[Tuple[Suspect, List[str]]]]:
-        """The suspects in chunks, one of each inode, with the coded paths that are to be told of it."""
+    def suspects(self) -> Iterator[List[List[Suspect]]]:
+        """The suspects in chunks, the names of an inode together."""
         last = 0
         while True:
             with storage(self._folder):
                 rows = self._db.execute(tables.SUSPECTS, (last, CHUNK)).fetchall()
             if not rows:
                 return
-            last = rows[-1][0]
-            yield _one_of_each(rows)
+            reach("confirm:chunk")
+            chunk, taken = _chunk(rows)
+            last += taken
+            self._since = time.time_ns()
+            yield chunk
 
-    def settle(self, names: List[str], verdict: Verdict) -> None:
-        """Keep what became of a suspect: its entry at each of its paths, and its notes."""
+    def settle(self, suspect: Suspect, verdict: Verdict) -> None:
+        """Keep what became of a suspect: its entry, and its notes.
+
+        The notes stand at each name of an inode that is suspect, though one read speaks for all: whoever asks about a
+        path looks for the note of that path.
+        """
+        path = paths.encode(suspect.found.path)
         with storage(self._folder):
-            for name in names:
-                self._settle(name, verdict)
-                for note, members in verdict.notes.items():
-                    self._db.execute(tables.SAY, (name, note, canonical(members)))
+            self._settle(path, verdict.result)
+            for note, members in verdict.notes.items():
+                self._say(path, note, canonical(members))
 
-    def _settle(self, name: str, verdict: Verdict) -> None:
-        result = verdict.result
+    def _settle(self, path: str, result: Optional[Result]) -> None:
         if isinstance(result, Hashed):
             status = fit(result[3:])
-            self._db.execute(tables.SETTLE, (result.sha256 + result.md5, time.time_ns(), *status, name))
+            self._db.execute(tables.SETTLE, (result.sha256 + result.md5, self._since, *status, path))
         elif isinstance(result, Failed):
-            self._db.execute(tables.SETTLE_ERROR, (result.error, result.stage, name))
+            self._db.execute(tables.SETTLE_ERROR, (result.error, result.stage, path))
         elif result is not None:
-            self._db.execute(tables.SETTLE_GONE, (name,))
-            self._db.execute(tables.SAY, (name, "vanished", ""))
+            self._db.execute(tables.SETTLE_GONE, (path,))
+            self._say(path, "vanished", "")
+        self._settled = self._settled or result is not None
+
+    def _say(self, path: str, note: str, members: str) -> None:
+        self._db.execute(tables.SAY, (path, note, members))
+
+    def finish(self) -> None:
+        """Let hard links name a first path that is there, after all was settled."""
+        if self._settled:
+            with storage(self._folder):
+                self._db.executescript(tables.LEAD_ANEW)
 
 
-def _one_of_each(rows: List[Tuple[Any, ...]]) -> List[Tuple[Suspect, List[str]]]:
-    chunk: List[Tuple[Suspect, List[str]]] = []
-    for _number, path, *status, digest, was, ctime_same in rows:
-        size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-        if chunk and (chunk[-1][0].found.dev, chunk[-1][0].found.ino) == (dev, ino):
-            chunk[-1][1].append(path)
-            continue
-        found = Found(paths.decode(path), FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
-        chunk.append((Suspect(found, digest, was, bool(ctime_same)), [path]))
-    return chunk
+def _chunk(rows: List[Tuple[Any, ...]]) -> Tuple[List[List[Suspect]], int]:
+    """The suspects of these rows, as many as are read soon after they were dropped from the cache, and how many rows
+    that are. The names of an inode are parted only when they alone are more than a chunk."""
+    chunk: List[List[Suspect]] = []
+    taken = size = 0
+    for _lead, named in groupby(rows, key=itemgetter(1)):
+        names = [_suspect(row) for row in named]
+        size += names[0].found.size
+        perhaps_parted = taken + len(names) == CHUNK
+        if chunk and (size > CHUNK_BYTES or perhaps_parted):
+            break
+        chunk.append(names)
+        taken += len(names)
+    return chunk, taken
+
+
+def _suspect(row: Tuple[Any, ...]) -> Suspect:
+    _number, _lead, path, *status, digest, was, ctime_same = row
+    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
+    found = Found(paths.decode(path), FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
+    return Suspect(found, digest, was, bool(ctime_same))
 
 
 def fit(status: Tuple[int, ...]) -> Tuple[int, ...]:

@@ -142,12 +142,14 @@ class Runner:
                 return
             progress.enter("confirm")
             engines = self._choose("hashlib"), self._choose("native")
-            reading = Rereading(root, engines, self._limits.workers, self._limits.max_rate)
+            against = last.run if last else None
+            reading = Rereading(root, engines, self._limits.workers, self._limits.max_rate, against or "")
             progress.files_done, progress.bytes_read = 0, lambda: reading.bytes_done // 2
             for chunk in hindsight.suspects():
-                for names, verdict in reading.verdicts(chunk, against=last.run if last else None):
-                    hindsight.settle(names, verdict)
-                    progress.files_done += len(names)
+                for suspect, verdict in reading.verdicts(chunk):
+                    hindsight.settle(suspect, verdict)
+                    progress.files_done += 1
+            hindsight.finish()
 
     def _choose(self, wanted: str) -> EngineChoice:
         if wanted not in self._choices:

@@ -26,7 +26,8 @@ CREATE TABLE main.seen (
     uid INTEGER, gid INTEGER, dev INTEGER, ino INTEGER, digest BLOB, read_ns INTEGER, detail TEXT, stage TEXT
 ) WITHOUT ROWID;
 """
-"""`path` is coded; `digest` is SHA-256 and MD5 in one; `read_ns` is when the digest was taken, since 1970."""
+"""`path` is coded; `digest` is SHA-256 and MD5 in one; `read_ns` is a time before the read that gave the digest, since
+1970: what was written by then, and not in the same tick of the clock, is what was read."""
 
 
 class Last(NamedTuple):

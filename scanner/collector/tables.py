@@ -108,27 +108,44 @@ NOTES = "SELECT path, note, count, detail FROM work.note ORDER BY path, note"
 ATTACH_LAST = "ATTACH ? AS last"
 DETACH_LAST = "DETACH last"
 FIND_SUSPECTS = """
-CREATE TABLE work.suspect AS
-SELECT now.path, now.size, now.mtime_ns, now.ctime_ns, now.mode, now.uid, now.gid, now.dev, now.ino, now.digest,
-    was.digest AS was, was.ctime_ns = now.ctime_ns AND max(was.mtime_ns, was.ctime_ns) + ? < was.read_ns AS ctime_same
+CREATE TEMP TABLE changed AS
+SELECT now.path, coalesce(nullif(now.detail, ''), now.path) AS lead, was.digest AS was,
+    was.ctime_ns = now.ctime_ns AND max(was.mtime_ns, was.ctime_ns) + ? < was.read_ns AS ctime_same
 FROM main.seen AS now CROSS JOIN last.seen AS was ON was.path = now.path
 WHERE now.type = 1 AND was.type = 1 AND now.digest <> was.digest
     AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > ?)
-ORDER BY now.dev, now.ino, now.path
 """
 """Content changed, and the time of its modification stayed, went back, or lies ahead of the clock. Both tables are in
-the order of the paths, so that one is read along the other."""
+the order of the paths, so that one is read along the other. What is read from the last run's file, which may be
+damaged, goes into temporary tables: they alone are journalled, and a statement that fails leaves nothing behind."""
+WITH_LINKS = """
+CREATE TEMP TABLE suspect AS
+SELECT coalesce(nullif(now.detail, ''), now.path) AS lead, now.path, now.size, now.mtime_ns, now.ctime_ns, now.mode,
+    now.uid, now.gid, now.dev, now.ino, now.digest, c.was, coalesce(c.ctime_same, 0) AS ctime_same
+FROM main.seen AS now LEFT JOIN temp.changed AS c ON c.path = now.path
+WHERE now.type = 1 AND coalesce(nullif(now.detail, ''), now.path) IN (SELECT lead FROM temp.changed)
+ORDER BY 1, now.path
+"""
+"""Each suspect with all names of its inode, also those that are new: one read speaks for all of them."""
 SUSPECTS = """
-SELECT rowid, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, was, ctime_same FROM work.suspect
+SELECT rowid, lead, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, was, ctime_same FROM temp.suspect
 WHERE rowid > ? ORDER BY rowid LIMIT ?
 """
-SUSPECTED = "SELECT count(*), coalesce(sum(size), 0) FROM work.suspect"
-CLOCKS = """
-SELECT now.path, now.mtime_ns, was.mtime_ns FROM main.seen AS now LEFT JOIN last.seen AS was
+SUSPECTED = "SELECT count(*), coalesce(sum(CASE WHEN path = lead THEN size END), 0) FROM temp.suspect"
+FIND_CLOCKS = """
+CREATE TEMP TABLE clock AS
+SELECT now.path, now.mtime_ns, was.mtime_ns AS was_ns FROM main.seen AS now LEFT JOIN last.seen AS was
     ON was.path = now.path AND was.type = 1
 WHERE now.type = 1 AND (now.mtime_ns < was.mtime_ns OR now.mtime_ns > ? AND now.mtime_ns IS NOT was.mtime_ns)
 """
-FIRST_CLOCKS = "SELECT path, mtime_ns, NULL FROM main.seen WHERE type = 1 AND mtime_ns > ?"
+FIND_FIRST_CLOCKS = """
+CREATE TEMP TABLE clock AS
+SELECT path, mtime_ns, NULL AS was_ns FROM main.seen WHERE type = 1 AND mtime_ns > ?
+"""
+SAY_CLOCKS = """
+INSERT INTO work.note SELECT path, 'clock', 0, '{"mtime":"' || CASE WHEN mtime_ns > ? THEN 'future' ELSE 'back' END
+    || '","mtime_ns":' || mtime_ns || coalesce(',"was_ns":' || was_ns, '') || '}' FROM temp.clock
+"""
 NOTED = "SELECT count(*) FROM work.note WHERE note = ?"
 SETTLE = """
 UPDATE main.seen SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns = ?, mode = ?, uid = ?, gid = ?, dev = ?,
@@ -136,4 +153,14 @@ UPDATE main.seen SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns =
 """
 SETTLE_ERROR = "UPDATE main.seen SET type = 2, digest = NULL, detail = ?, stage = ? WHERE path = ?"
 SETTLE_GONE = "DELETE FROM main.seen WHERE path = ?"
+LEAD_ANEW = """
+CREATE TEMP TABLE led AS
+SELECT path, min(path) OVER (PARTITION BY detail, dev, ino) AS lead FROM main.seen AS l
+WHERE type = 1 AND detail <> '' AND NOT EXISTS (
+    SELECT 1 FROM main.seen AS f WHERE f.path = l.detail AND f.type = 1 AND f.dev = l.dev AND f.ino = l.ino
+);
+UPDATE main.seen SET detail = (SELECT CASE WHEN lead = path THEN '' ELSE lead END FROM temp.led
+    WHERE led.path = seen.path) WHERE path IN (SELECT path FROM temp.led);
+"""
+"""Files that name a first path of their inode which is none any more name the first of those that are left."""
 SAY = "INSERT OR REPLACE INTO work.note VALUES (?, ?, 0, ?)"

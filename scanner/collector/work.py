@@ -51,7 +51,7 @@ class Work:
         self._folder = folder
         self._found: List[Tuple[object, ...]] = []
         self._digests: List[Tuple[object, ...]] = []
-        self._flying: Dict[bytes, Tuple[int, Tuple[int, ...]]] = {}
+        self._flying: Dict[bytes, Tuple[int, Tuple[int, ...], int]] = {}
         self.entries = self.skipped = self.vanished = self.confirmed = self.misread = 0
         discard(folder)
         os.environ["SQLITE_TMPDIR"] = str(folder)  # sorting spills here, not into a small /tmp
@@ -130,14 +130,14 @@ class Work:
                 return
             for path, *values, last in rows:  # the last id is where the next batch begins
                 name = paths.decode(path)
-                self._flying[name] = (last, tuple(values[1:9]))
+                self._flying[name] = (last, tuple(values[1:9]), time.time_ns())
                 yield Found(name, *values)
 
     def put(self, result: Result) -> None:
         """Take in what became of a file that `files` gave out."""
-        number, before = self._flying.pop(result.path)
+        number, before, since = self._flying.pop(result.path)
         if isinstance(result, Hashed):
-            self._digests.append((number, result.sha256 + result.md5, time.time_ns()))
+            self._digests.append((number, result.sha256 + result.md5, since))
             if result[3:] != before and fit(result[3:]) != before:
                 self._run(tables.ADD_RESTAT, (number, *fit(result[3:])))
         elif isinstance(result, Failed):

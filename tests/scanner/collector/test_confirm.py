@@ -8,14 +8,17 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scanner.collector import identity
-from scanner.collector.engines.choice import EngineChoice
+from scanner.collector.confirm import Reads, Suspect, weigh
+from scanner.collector.engines.choice import EngineChoice, choose
+from scanner.collector.engines.profiles import Catalogue
+from scanner.collector.entries import FILE, Failed, Found, Hashed, Result, Vanished
 from scanner.collector.progress import Progress
 from scanner.collector.run import Limits, Made, Runner
 from scanner.collector.spool import Spool
@@ -183,18 +186,108 @@ def test_hard_links_are_told_at_each_name(bench: Bench) -> None:
     assert {"confirmed:a", "confirmed:z"} < set(found)
 
 
+def test_a_new_name_of_a_suspect(bench: Bench) -> None:
+    """What is found out of an inode is the entry of all its names, also of one that has no past to be compared with."""
+    bench.run()
+    os.link(bench.root / "a", bench.root / "z")
+    bench.misread("first")
+    (bench.marks / "a").write_text("1")
+    found = bench.run()
+    assert {found[name]["sha256"] for name in "az"} == {sha(b"content of a")}
+    assert "misread:a" in found and "misread:z" not in found
+
+
+def test_first_name_gone_while_it_is_confirmed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one name of an inode goes says nothing of the others: they are read by the next one, which leads them."""
+    for name in ("x", "y"):
+        os.link(bench.root / "a", bench.root / name)
+    bench.run()
+    bench.write("a", b"another one!")
+    before_native(bench, monkeypatch, (bench.root / "a").unlink)
+    found = bench.run()
+    assert "a" not in found and "vanished:a" in found and "confirmed:a" not in found
+    assert "hardlink" not in found["x"] and found["y"]["hardlink"] == "x"
+    assert {found[name]["sha256"] for name in "xy"} == {sha(b"another one!")}
+
+
+def test_chunks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many suspects there are, each is told of once, and the names of an inode together."""
+    monkeypatch.setattr("scanner.collector.hindsight.CHUNK", 3)
+    names = [f"f{number}" for number in range(7)]
+    for name in names:
+        bench.write(name, name.encode())
+    for number in range(4):
+        os.link(bench.root / "f1", bench.root / f"g{number}")
+    bench.run()
+    for name in names:
+        bench.write(name, name.upper().encode())
+    told = {name for name in bench.run() if ":" in name}
+    assert told == {f"confirmed:{name}" for name in [*names, "g0", "g1", "g2", "g3"]}
+
+
+def test_without_native_tools(bench: Bench) -> None:
+    """Where no native tool is to be had both reads are done in process, and the note says so."""
+    bench.runner._choices["native"] = choose("native", Catalogue([], []))
+    bench.run()
+    bench.write("a", b"another one!")
+    assert bench.run()["confirmed:a"]["engines"] == ["hashlib", "hashlib"]
+
+
+FIRST, SECOND, OTHER = (bytes([number]) * 48 for number in (1, 2, 3))
+FOUND = Found(b"p", FILE, 5, 10, 11, 0o100644, 0, 0, 1, 7)
+
+
+def steady(digest: bytes, mtime_ns: int = 10, ctime_ns: int = 11, ino: int = 7) -> Hashed:
+    """A read that saw what the walk saw, when nothing else is said."""
+    return Hashed(b"p", digest[:32], digest[32:], 5, mtime_ns, ctime_ns, 0o100644, 0, 0, 1, ino)
+
+
+EIO, BUSY, GONE = Failed(b"p", "EIO", "read"), Failed(b"p", "ECHANGED", "read"), Vanished(b"p")
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "result", "notes"),
+    [
+        (steady(FIRST), steady(FIRST), None, {"confirmed"}),
+        (steady(OTHER), steady(OTHER), steady(OTHER), {"misread"}),
+        (steady(SECOND), steady(SECOND), steady(SECOND), {"misread", "confirmed"}),
+        (steady(FIRST), steady(OTHER), Failed(b"p", "EUNSTABLE", "read"), set()),
+        (steady(OTHER), steady(FIRST), Failed(b"p", "EUNSTABLE", "read"), set()),
+        (steady(FIRST), EIO, EIO, set()),
+        (EIO, steady(FIRST), EIO, set()),
+        (steady(FIRST), GONE, GONE, set()),
+        (GONE, steady(FIRST), steady(FIRST), set()),
+        (BUSY, steady(SECOND), steady(SECOND), set()),
+        (steady(SECOND), BUSY, steady(SECOND), set()),
+        (BUSY, BUSY, BUSY, set()),
+        (steady(FIRST), steady(FIRST, ctime_ns=12), steady(FIRST, ctime_ns=12), set()),
+        (steady(OTHER, mtime_ns=12), steady(FIRST, mtime_ns=13), steady(FIRST, mtime_ns=13), set()),
+        (steady(FIRST, ino=8), steady(FIRST, ino=8), steady(FIRST, ino=8), set()),
+    ],
+)
+def test_verdicts(second: Result, third: Result, result: Result | None, notes: set[str]) -> None:
+    """A claim is made only where two steady reads of the very file agree; else it is the last read, or an error."""
+    verdict = weigh(Suspect(FOUND, FIRST, OTHER, ctime_same=True), Reads(second, third, True, ["x", "y"], UUID))
+    assert (verdict.result, set(verdict.notes)) == (result, notes)
+
+
+def before_native(bench: Bench, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let `act` happen between the first read and the further ones."""
+    choose_engine = bench.runner._choose
+
+    def acting(wanted: str) -> EngineChoice:
+        if wanted == "native":
+            act()
+        return choose_engine(wanted)
+
+    monkeypatch.setattr(bench.runner, "_choose", acting)
+
+
 def test_written_while_it_is_confirmed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that somebody writes meanwhile is what was read last, and no note claims anything."""
     bench.run()
     bench.write("a", b"another one!")
-    choose = bench.runner._choose
-
-    def writing(wanted: str) -> EngineChoice:
-        if wanted == "native":
-            bench.write("a", b"written later", time.time_ns())
-        return choose(wanted)
-
-    monkeypatch.setattr(bench.runner, "_choose", writing)
+    before_native(bench, monkeypatch, lambda: bench.write("a", b"written later", time.time_ns()))
     found = bench.run()
     assert found["a"]["sha256"] == sha(b"written later") and not [name for name in found if ":" in name]
 
@@ -203,14 +296,7 @@ def test_gone_while_it_is_confirmed(bench: Bench, monkeypatch: pytest.MonkeyPatc
     """A file that goes meanwhile has vanished."""
     bench.run()
     bench.write("a", b"another one!")
-    choose = bench.runner._choose
-
-    def removing(wanted: str) -> EngineChoice:
-        if wanted == "native":
-            (bench.root / "a").unlink()
-        return choose(wanted)
-
-    monkeypatch.setattr(bench.runner, "_choose", removing)
+    before_native(bench, monkeypatch, (bench.root / "a").unlink)
     assert set(bench.run()) == {"b", "vanished:a"}
 
 

@@ -74,6 +74,20 @@ def test_sweep_of_failures(stage: Stage, replica: Replica, central: FakeCentral)
     assert number > ENOUGH
 
 
+def test_killed_while_it_confirms(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A run that dies over what changed without a trace leaves nothing; the next one finds and confirms it anew."""
+    stage.run()
+    path = stage.tree / "sub" / "05.dat"
+    kept = path.stat()
+    path.write_bytes(bytes(kept.st_size))
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    done = stage.call("run", "--workers", "1", BACKUP_SYNCER_FAIL="confirm:chunk:1:kill")
+    assert done.code == -signal.SIGKILL, done.err
+    summary = stage.run()
+    assert [line.members()["confirmed"] for line in summary.lines] == [1]
+    check(stage, replica, central, "confirm")
+
+
 def test_random_moments(stage: Stage, replica: Replica, central: FakeCentral) -> None:
     """A kill of the whole program at random moments, most of them between two points."""
     chance = random.Random(7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,6 +35,11 @@ def test_road(stage: Stage, central: FakeCentral) -> None:
     for number in (1, 2):
         done = stage.call("run", "--json", python=PYTHON)
         assert done.code == 0 and done.summary["replicas"][0]["sequence"] == number, done.err
+        assert done.summary["replicas"][0]["confirmed"] == number - 1
+        path = stage.tree / "sub" / "05.dat"
+        kept = path.stat()
+        path.write_bytes(bytes(kept.st_size))
+        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     assert stage.call("status", python=PYTHON).code == 0
     (first, second) = stage.spool(replica).delivered()
     assert stage.call("verify", str(first.path), python=PYTHON).code == 0
