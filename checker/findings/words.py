@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -168,9 +169,9 @@ def _why_mass(facts: dict[str, Any]) -> list[str]:
         % {
             "n": number(facts["changed"]),
             "all": number(facts["files"]),
-            "share": facts["permille"] / 10,
+            "share": number_format(facts["permille"] / 10, 1),
             "limit": number(facts["limit_files"]),
-            "permille": facts["limit_permille"] / 10,
+            "permille": number_format(facts["limit_permille"] / 10, 1),
         }
     )
     if facts.get("automatic"):
