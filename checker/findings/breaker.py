@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from checker.findings import policy, queries, trail
 from checker.models import Act, Comparison, Finding, Kind, Proof
-from scanner.models import Run
+from scanner.models import Group, Run
 
 HISTORY = 30
 """Comparisons before this one that tell what is usual."""
@@ -29,14 +29,22 @@ class Limits(NamedTuple):
     """Of the files of the run before."""
     automatic: bool
 
+    def passed(self, changed: int, base: Run) -> bool:
+        """Whether so many changed files of a run are more than both."""
+        return changed > self.files and changed * 1000 > self.permille * base.files
+
 
 def look(comparison: Comparison) -> None:
     """Open the finding that holds the replica, when the comparison is a mass change."""
     assert comparison.base is not None
-    changed, limits = _changed(comparison), limits_of(comparison)
-    permille = _permille(changed, comparison.base)
+    told = Act.objects.filter(
+        finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE, run=comparison.run
+    )
+    if told.exists():
+        return
+    changed, limits = _changed(comparison, comparison.run.replica.group), limits_of(comparison)
     ending = queries.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
-    if not (changed > limits.files and permille > limits.permille) and ending is None:
+    if not limits.passed(changed, comparison.base) and ending is None:
         return
     _hold(comparison, changed, _facts(comparison, changed, limits, ending))
 
@@ -89,15 +97,20 @@ def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
 
 
 def limits_of(comparison: Comparison) -> Limits:
-    """The group's limits; where it leaves one open, what the replica's own history makes usual."""
+    """The group's limits; where it leaves one open, what the replica's own history makes usual.
+
+    Where one is nought and the other left open nothing at all may change.
+    """
     group = comparison.run.replica.group
-    before = _before(comparison).select_related("base")[:HISTORY]
+    if {group.limit_files, group.limit_share} <= {0, None} and 0 in (group.limit_files, group.limit_share):
+        return Limits(0, 0, automatic=False)
+    before = _before(comparison).select_related("base", "run")[:HISTORY]
     files, permille = LEAST_FILES, LEAST_PERMILLE
     if len(before) < ENOUGH:
         permille = YOUNG_PERMILLE
     else:
         for one in before:
-            changed = _changed(one)
+            changed = _changed(one, group)
             files = max(files, USUAL * changed)
             permille = max(permille, USUAL * _permille(changed, one.base) if one.base else 0)
     return Limits(
@@ -109,9 +122,9 @@ def limits_of(comparison: Comparison) -> Limits:
 
 def last_new_file(comparison: Comparison) -> Run | None:
     """The run before this comparison's that last brought a new file; the first run when none did since."""
-    for one in _before(comparison).select_related("run"):
-        if one.counts.get(Kind.ADDED):
-            return one.run
+    brought = _before(comparison).filter(counts__added__gt=0).select_related("run").first()
+    if brought is not None:
+        return brought.run
     first = Comparison.objects.filter(replica=comparison.replica_id, adjacent=True, base=None)
     found = first.select_related("run").first()
     return found.run if found else None
@@ -128,11 +141,11 @@ def _before(comparison: Comparison) -> QuerySet[Comparison]:
     ).order_by("-run__sequence")
 
 
-def _changed(comparison: Comparison) -> int:
+def _changed(comparison: Comparison, group: Group) -> int:
     """How many paths changed or went, without those whose time it was."""
     counts = comparison.counts
     changed = sum(int(counts.get(kind, 0)) for kind in policy.CHANGED)
-    kept = policy.kept_until(comparison.run.replica.group, comparison.run.finished_at)
+    kept = policy.kept_until(group, comparison.run.finished_at)
     if kept is None or not counts.get(Kind.REMOVED):
         return changed
     return changed - int(counts[Kind.REMOVED]) + queries.removed_early(comparison, kept)

@@ -6,19 +6,23 @@ from typing import Any
 
 from django.utils import timezone
 
-from checker.findings import breaker, policy, queries, trail
+from checker.findings import breaker, policy, queries, store, trail
 from checker.findings.queries import Branch, Member, Pick
 from checker.models import Act, Comparison, Finding, Kind
-from scanner.models import Group
+from scanner.models import Group, Run
 
-LINES = 10
+LINES = 20
 """One kind of one run is told in no more lines; damage is told file by file."""
+BATCH = 1000
 
 
 def judge(comparison: Comparison) -> None:
-    """Open, renew and resolve findings by an adjacent comparison. Call in its transaction, in the order of the runs."""
-    queries.mark_restored(comparison)
-    _resolve(comparison)
+    """Open, renew and resolve findings by an adjacent comparison. Call in its transaction, in the order of the runs.
+
+    What was judged before is left as it is: a change belongs to one finding, and an act tells its run.
+    """
+    store.mark_restored(comparison)
+    _resolve(store.proven_right(comparison), comparison.run)
     _open_by_kind(comparison)
     _open_restless(comparison)
     if comparison.base is not None:
@@ -26,17 +30,12 @@ def judge(comparison: Comparison) -> None:
         _expect_new_files(comparison)
 
 
-def _resolve(comparison: Comparison) -> None:
-    proven = queries.proven_right(comparison)
-    for finding in Finding.objects.select_for_update().filter(pk__in=proven, state=Finding.State.OPEN):
-        resolve(finding, comparison)
-
-
-def resolve(finding: Finding, comparison: Comparison) -> None:
-    """Close a finding by the proof of a run."""
-    finding.state, finding.closed_at, finding.last_run = Finding.State.RESOLVED, timezone.now(), comparison.run
-    finding.save(update_fields=["state", "closed_at", "last_run"])
-    trail.note(finding, Act.What.RESOLVED, run=comparison.run)
+def _resolve(proven: list[int], run: Run) -> None:
+    """Close findings by the proof of a run."""
+    found = list(Finding.objects.select_for_update().filter(pk__in=proven, state=Finding.State.OPEN).order_by("pk"))
+    still = Finding.objects.filter(pk__in=[finding.pk for finding in found])
+    still.update(state=Finding.State.RESOLVED, closed_at=timezone.now(), last_run=run)
+    trail.note_all(found, Act.What.RESOLVED, run)
 
 
 def _open_by_kind(comparison: Comparison) -> None:
@@ -58,68 +57,109 @@ def _open_by_kind(comparison: Comparison) -> None:
 
 def _open_each(pick: Pick) -> None:
     """A finding for each path: damage is never folded away."""
-    while members := queries.members(pick):
-        for one in members:
-            finding = _open(pick, Branch(one.path, False, 1), Finding.Severity.CRITICAL, _facts(pick, one))
-            queries.take(pick, finding)
+    after = ""
+    while members := queries.members(pick, after, BATCH):
+        after = members[-1].path
+        _open_batch(pick, members)
+
+
+def _open_batch(pick: Pick, members: list[Member]) -> None:
+    run = pick.comparison.run
+    same = Finding.objects.select_for_update().filter(replica=run.replica, kind=pick.kind.value, folded=False)
+    known = {one.path: one for one in same.filter(state=Finding.State.OPEN, path__in=[one.path for one in members])}
+    again, fresh = [], []
+    for one in members:
+        facts = _facts(pick, one)
+        if finding := known.get(one.path):
+            _renew(finding, run, Finding.Severity.CRITICAL, facts)
+            again.append(finding)
+        else:
+            known[one.path] = _new(pick, Branch(one.path, False, 1), Finding.Severity.CRITICAL, facts)
+            fresh.append(known[one.path])
+    Finding.objects.bulk_create(fresh)
+    Finding.objects.bulk_update(again, ["last_run", "severity", "evidence"])
+    trail.note_all(fresh, Act.What.OPENED, run)
+    trail.note_all(again, Act.What.SEEN_AGAIN, run)
+    store.take_each([one.change for one in members], [known[one.path].pk for one in members])
 
 
 def _open_folded(pick: Pick) -> None:
     for branch in queries.fold(pick, LINES):
-        facts = {} if branch.folded else _facts(pick, queries.member(pick, branch.path))
-        finding = _open(pick, branch, policy.severity(pick.kind), facts)
-        queries.take(pick, finding)
+        facts = _folded_facts(pick, branch) if branch.folded else _facts(pick, queries.member(pick, branch.path))
+        _open(pick, branch, facts)
+
+
+def _open(pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
+    """The open finding of this kind and path, begun or seen again by the comparison's run."""
+    run, severity = pick.comparison.run, policy.severity(pick.kind)
+    same = {"replica": run.replica, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
+    finding = Finding.objects.select_for_update().filter(**same, state=Finding.State.OPEN).first()
+    if finding is None:
+        finding = _new(pick, branch, severity, facts)
+        finding.save()
+        store.take(pick, finding)
+        trail.note(finding, Act.What.OPENED, run=run)
+        return
+    store.take(pick, finding)
+    _renew(finding, run, severity, facts)
+    finding.number = store.count_paths(finding)
+    finding.save(update_fields=["last_run", "severity", "number", "evidence"])
+    trail.note(finding, Act.What.SEEN_AGAIN, run=run)
+
+
+def _new(pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]) -> Finding:
+    run = pick.comparison.run
+    return Finding(
+        group=run.replica.group,
+        replica=run.replica,
+        kind=pick.kind.value,
+        path=branch.path,
+        folded=branch.folded,
+        severity=severity,
+        number=branch.number,
+        first_run=run,
+        last_run=run,
+        evidence=facts,
+    )
+
+
+def _renew(finding: Finding, run: Run, severity: Finding.Severity, facts: dict[str, Any]) -> None:
+    """Add the newest facts; the first ones stay, for they hold what it was before."""
+    finding.last_run, finding.severity = run, max(finding.severity, severity)
+    finding.evidence = {**finding.evidence, "latest": facts}
 
 
 def _facts(pick: Pick, member: Member) -> dict[str, Any]:
     """What the words of a path's finding are made of."""
-    facts: dict[str, Any] = {"old": member.old, "new": member.new, "other": member.other, "notes": member.notes or {}}
+    facts = _where(pick) | {"old": member.old, "new": member.new, "other": member.other, "notes": member.notes or {}}
+    if pick.kind == Finding.Kind.RESTLESS:
+        return facts | {"since": member.new["from"], "runs": policy.RESTLESS_RUNS}
     if member.new.get("type") == 2 and member.new.get("stage") in ("list", "stat"):
-        facts["hidden"] = queries.hidden_below(pick.comparison, member.path)
+        facts["hidden"] = queries.hidden_below(pick.comparison, member.path + "/")
     return facts
 
 
-def _open(pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]) -> Finding:
-    """The open finding of this kind and path, begun or seen again by the comparison's run."""
-    run, base = pick.comparison.run, pick.comparison.base
-    facts = {**facts, "base": base.sequence if base else None, "comparison": pick.comparison.pk}
-    same = {"replica": run.replica, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
-    finding = Finding.objects.select_for_update().filter(**same, state=Finding.State.OPEN).first()
-    if finding is None:
-        finding = Finding.objects.create(
-            **same,
-            group=run.replica.group,
-            severity=severity,
-            number=branch.number,
-            first_run=run,
-            last_run=run,
-            evidence=facts,
-        )
-        trail.note(finding, Act.What.OPENED, run=run)
-        return finding
-    finding.last_run, finding.severity = run, max(finding.severity, severity)
-    finding.number += branch.number if branch.folded else 0
-    finding.evidence = {**finding.evidence, "latest": facts}
-    finding.save(update_fields=["last_run", "severity", "number", "evidence"])
-    trail.note(finding, Act.What.SEEN_AGAIN, run=run)
-    return finding
+def _folded_facts(pick: Pick, branch: Branch) -> dict[str, Any]:
+    facts = _where(pick)
+    if pick.kind == Finding.Kind.RESTLESS:
+        return facts | {"since": branch.since, "runs": policy.RESTLESS_RUNS}
+    if pick.kind == Kind.UNREADABLE and pick.comparison.counts.get(Kind.UNKNOWN):
+        facts["hidden"] = queries.hidden_below(pick.comparison, branch.path)
+    return facts
+
+
+def _where(pick: Pick) -> dict[str, Any]:
+    base = pick.comparison.base
+    return {"base": base.sequence if base else None, "comparison": pick.comparison.pk}
 
 
 def _open_restless(comparison: Comparison) -> None:
+    """Looked for each run, also when nothing changed."""
     run = comparison.run
-    for path, first, change in queries.restless(comparison, policy.RESTLESS_RUNS):
-        finding = Finding.objects.create(
-            group=run.replica.group,
-            replica=run.replica,
-            kind=Finding.Kind.RESTLESS,
-            severity=Finding.Severity.WARNING,
-            path=path,
-            first_run=run.replica.runs.get(sequence=first),
-            last_run=run,
-            evidence={"since": first, "runs": policy.RESTLESS_RUNS},
-        )
-        trail.note(finding, Act.What.OPENED, run=run)
-        queries.take_change(change, finding)
+    complete = run.replica.runs.filter(state=Run.State.INGESTED, sequence__lte=run.sequence).order_by("-sequence")
+    newest = list(complete.values_list("sequence", flat=True)[: policy.RESTLESS_RUNS])
+    if len(newest) == policy.RESTLESS_RUNS:
+        _open_folded(queries.restless(comparison, newest[-1]))
 
 
 def _expect_new_files(comparison: Comparison) -> None:
@@ -127,14 +167,15 @@ def _expect_new_files(comparison: Comparison) -> None:
     run = comparison.run
     if run.replica.group.policy != Group.Policy.ROTATING:
         return
-    missed = Finding.objects.filter(replica=run.replica, kind=Finding.Kind.NO_NEW_FILE, state=Finding.State.OPEN)
+    missed = Finding.objects.filter(replica=run.replica, kind=Finding.Kind.NO_NEW_FILE)
     if comparison.counts.get(Kind.ADDED):
-        for finding in missed.select_for_update():
-            resolve(finding, comparison)
+        _resolve(list(missed.filter(state=Finding.State.OPEN).values_list("pk", flat=True)), run)
         return
     last = breaker.last_new_file(comparison)
-    if last is None or missed.exists() or run.finished_at <= policy.new_file_due(run.replica.group, last.finished_at):
+    if last is None or run.finished_at <= policy.new_file_due(run.replica.group, last.finished_at):
         return
+    if missed.filter(first_run__sequence__gt=last.sequence).exists():
+        return  # told since, and open or accepted: what could resolve it has not come
     finding = Finding.objects.create(
         group=run.replica.group,
         replica=run.replica,

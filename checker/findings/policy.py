@@ -39,7 +39,7 @@ def opens(group: Group) -> tuple[Kind, ...]:
     return (*ALWAYS, *OPENS[Group.Policy(group.policy)])
 
 
-def severity(kind: Kind) -> Finding.Severity:
+def severity(kind: Kind | Finding.Kind) -> Finding.Severity:
     """How grave a kind is by itself; an unreadable file can be graver by its error."""
     return Finding.Severity.CRITICAL if kind == Kind.CORRUPTED else Finding.Severity.WARNING
 

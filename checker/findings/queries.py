@@ -1,6 +1,4 @@
-"""The SQL of findings: which changes are theirs, how they fold, and which are as they were before."""
-
-# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+"""The SQL of findings that reads: which changes are theirs, how they fold, and what looks like ransomware."""
 
 from __future__ import annotations
 
@@ -26,6 +24,17 @@ LEFT JOIN scanner_version AS new ON new.id = change.new_id
 WHERE change.comparison_id = %(comparison)s AND change.kind = %(kind)s AND NOT change.departed
     AND change.finding_id IS NULL AND NOT change.restores
 """
+# What has stood since a run long enough ago, by the changes with which it began.
+STANDING = f"""
+FROM scanner_version AS new
+JOIN scanner_run AS run ON run.replica_id = new.replica_id AND run.sequence = new.from_seq
+JOIN checker_comparison AS comparison ON comparison.run_id = run.id AND comparison.adjacent
+JOIN checker_change AS change ON change.comparison_id = comparison.id AND change.new_id = new.id
+    AND left(change.path, 512) = left(new.path, 512) AND change.path = new.path
+LEFT JOIN scanner_version AS old ON old.id = change.old_id
+WHERE new.replica_id = %(replica)s AND new.type = 2 AND new.detail = '{RESTLESS}' AND new.from_seq <= %(since)s
+    AND (new.until_seq IS NULL OR new.until_seq > %(sequence)s) AND change.finding_id IS NULL
+"""
 BELOW = {
     "lower": "left(change.path, 512) >= left(%(lower)s, 512) AND change.path >= %(lower)s",
     "upper": "left(change.path, 512) <= left(%(upper)s, 512) AND change.path < %(upper)s",
@@ -43,11 +52,14 @@ class Branch(NamedTuple):
     path: str
     folded: bool
     number: int
+    since: int | None = None
+    """The first run in which one of them stood as it does now; None where nothing stands."""
 
 
 class Member(NamedTuple):
     """A change with its two versions as members of JSON, empty where there is none."""
 
+    change: int
     path: str
     other: str | None
     old: dict[str, Any]
@@ -56,12 +68,13 @@ class Member(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """Which changes of a comparison are meant: one kind, and what more must hold."""
+    """Which changes are meant: of a comparison and of one kind, and what more must hold."""
 
     comparison: Comparison
-    kind: Kind
+    kind: Kind | Finding.Kind
     condition: str = ""
     given: dict[str, Any] = {}
+    source: str = CHANGES
 
     def parameters(self) -> dict[str, Any]:
         """For SQL."""
@@ -78,6 +91,12 @@ def early(comparison: Comparison, kept: datetime) -> Pick:
     return Pick(comparison, Kind.REMOVED, EARLY, {"kept": kept, "kept_ns": int(kept.timestamp()) * 10**9})
 
 
+def restless(comparison: Comparison, since: int) -> Pick:
+    """What has changed while it was read in every complete run from `since` to the comparison's, and is no finding."""
+    given = {"replica": comparison.replica_id, "sequence": comparison.run.sequence, "since": since}
+    return Pick(comparison, Finding.Kind.RESTLESS, "", given, STANDING)
+
+
 REMOVED_EARLY = """
 SELECT count(*) FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id
 WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
@@ -90,14 +109,12 @@ def removed_early(comparison: Comparison, kept: datetime) -> int:
     return int(_fetch(REMOVED_EARLY + pick.condition, pick.parameters())[0][0])
 
 
-EDGES = "SELECT count(*), min(change.path), max(change.path) " + CHANGES
-
-
-BRANCHES = f"""
+EDGES = "SELECT count(*), min(change.path), max(change.path) {} {}"
+BRANCHES = """
 SELECT CASE WHEN strpos(substr(change.path, %(skip)s), '/') > 0
     THEN left(change.path, %(skip)s - 1 + strpos(substr(change.path, %(skip)s), '/')) ELSE change.path END AS branch,
-    count(*), min(change.path)
-{CHANGES} {{}} GROUP BY branch ORDER BY branch LIMIT %(limit)s
+    count(*), min(change.path), min(new.from_seq)
+{} {} GROUP BY branch ORDER BY branch LIMIT %(limit)s
 """
 
 
@@ -105,175 +122,80 @@ def fold(pick: Pick, most: int) -> list[Branch]:
     """The changes as at most `most` lines: a line for each branch below the directory that all have in common, one
     line in all when those are too many."""
     given = pick.parameters()
-    ((total, first, last),) = _fetch(EDGES + pick.condition, given)
+    ((total, first, last),) = _fetch(EDGES.format(pick.source, pick.condition), given)
     if not total:
         return []
     common = commonprefix([first, last])  # noqa: RUF071  # of text: cut at its last slash
     common = common[: common.rfind("/") + 1]
     given |= {"skip": len(common) + 1, "limit": most + 1}
-    rows = _fetch(BRANCHES.format(pick.condition), given)
+    rows = _fetch(BRANCHES.format(pick.source, pick.condition), given)
     if len(rows) > most:
-        return [Branch(common, True, total)]
-    return [Branch(path, False, 1) if count == 1 else Branch(branch, True, count) for branch, count, path in rows]
+        begun = [since for *_same, since in rows if since is not None]
+        return [Branch(common, True, total, min(begun, default=None))]
+    return [
+        Branch(path, False, 1, since) if count == 1 else Branch(branch, True, count, since)
+        for branch, count, path, since in rows
+    ]
 
 
 MEMBERS = f"""
-SELECT change.path, change.other, CASE WHEN old.id IS NULL THEN '{{{{}}}}'::json ELSE {SIDES.format("old")} END,
+SELECT change.id, change.path, change.other,
+    CASE WHEN old.id IS NULL THEN '{{{{}}}}'::json ELSE {SIDES.format("old")} END,
     CASE WHEN new.id IS NULL THEN '{{{{}}}}'::json ELSE {SIDES.format("new")} END, change.notes::json
-{CHANGES} {{}} ORDER BY left(change.path, 512), change.path LIMIT %(limit)s
+{{}} {{}} ORDER BY left(change.path, 512), change.path LIMIT %(limit)s
 """
+AFTER = " AND left(change.path, 512) >= left(%(after)s, 512) AND change.path > %(after)s"
+OF_PATH = " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s"
 
 
-def members(pick: Pick, limit: int = 1000) -> list[Member]:
-    """The first of the changes that are nobody's yet."""
-    return [_member(row) for row in _fetch(MEMBERS.format(pick.condition), pick.parameters() | {"limit": limit})]
+def members(pick: Pick, after: str = "", limit: int = 1000) -> list[Member]:
+    """Changes that are nobody's yet, by their paths; those behind the path `after`."""
+    given = pick.parameters() | {"after": after, "limit": limit}
+    return [Member(*row) for row in _fetch(MEMBERS.format(pick.source, pick.condition + AFTER), given)]
 
 
 def member(pick: Pick, path: str) -> Member:
     """The change of one path."""
     given = pick.parameters() | {"path": path, "limit": 1}
-    condition = pick.condition + " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s"
-    return _member(_fetch(MEMBERS.format(condition), given)[0])
+    return Member(*_fetch(MEMBERS.format(pick.source, pick.condition + OF_PATH), given)[0])
 
 
-def _member(row: tuple[Any, ...]) -> Member:
-    path, other, old, new, notes = row
-    return Member(path, other, old, new, notes)
-
-
-TAKE = f"""
-UPDATE checker_change SET finding_id = %(finding)s WHERE id IN (SELECT change.id {CHANGES} {{}})
-"""
-TAKE_PATH = " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s"
-
-
-def take(pick: Pick, finding: Finding) -> None:
-    """Make the changes that a finding tells its own."""
-    given = pick.parameters() | {"finding": finding.pk, "path": finding.path}
-    condition = pick.condition
-    if not finding.folded:
-        condition += TAKE_PATH
-    elif finding.path:
-        given |= keyset.bounds(finding.path)
-        condition += "".join(f" AND {BELOW[edge]}" for edge in ("lower", "upper"))
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE.format(condition), given)
-
-
-STANDS = """version.from_seq <= %(sequence)s AND (version.until_seq IS NULL OR version.until_seq > %(sequence)s)"""
 HIDDEN = """
 SELECT count(*) FROM checker_change AS change WHERE change.comparison_id = %(comparison)s AND change.kind = 'unknown'
-    AND left(change.path, 512) >= left(%(lower)s, 512) AND change.path >= %(lower)s
-    AND left(change.path, 512) <= left(%(upper)s, 512) AND change.path < %(upper)s
 """
 
 
 def hidden_below(comparison: Comparison, directory: str) -> int:
-    """How many paths became unknown below a directory."""
-    given = {"comparison": comparison.pk, **keyset.bounds(directory + "/")}
-    return int(_fetch(HIDDEN, given)[0][0])
+    """How many paths became unknown below a directory, which ends with a slash; empty: the root."""
+    bounds = keyset.bounds(directory)
+    condition = "".join(f" AND {BELOW[edge]}" for edge in bounds)
+    return int(_fetch(HIDDEN + condition, {"comparison": comparison.pk, **bounds})[0][0])
 
 
-RESTLESS_PATHS = f"""
-SELECT version.path, version.from_seq, change.id FROM scanner_version AS version
-JOIN scanner_run AS run ON run.replica_id = version.replica_id AND run.sequence = version.from_seq
-JOIN checker_comparison AS comparison ON comparison.run_id = run.id AND comparison.adjacent
-JOIN checker_change AS change ON change.comparison_id = comparison.id
-    AND left(change.path, 512) = left(version.path, 512) AND change.path = version.path
-WHERE version.replica_id = %(replica)s AND version.type = 2 AND version.detail = '{RESTLESS}' AND {STANDS}
-    AND change.finding_id IS NULL AND (
-        SELECT count(*) FROM scanner_run AS complete WHERE complete.replica_id = version.replica_id
-            AND complete.state = 'ingested' AND complete.sequence BETWEEN version.from_seq AND %(sequence)s) >= %(runs)s
-ORDER BY left(version.path, 512), version.path LIMIT 10000
-"""
-TAKE_CHANGE = "UPDATE checker_change SET finding_id = %(finding)s WHERE id = %(change)s"
-
-
-def restless(comparison: Comparison, runs: int) -> list[tuple[str, int, int]]:
-    """Files that changed while they were read in so many complete runs in a row and are no finding yet: path, the
-    first of these runs, and the change with which it began."""
-    given = {"replica": comparison.replica_id, "sequence": comparison.run.sequence, "runs": runs}
-    return [(path, first, change) for path, first, change in _fetch(RESTLESS_PATHS, given)]
-
-
-def take_change(change_id: int, finding: Finding) -> None:
-    """Make one change the finding's own."""
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE_CHANGE, {"finding": finding.pk, "change": change_id})
-
-
-# Whether a member is again what it was before the finding; `now` is what stands at the path (of a move, at the path
-# that it left), `began` what stood when the finding began.
-AS_BEFORE = """CASE finding.kind
-    WHEN 'added' THEN now.id IS NULL
-    WHEN 'touched' THEN (now.type, now.size, now.mtime_ns, now.mode, now.uid, now.gid, now.sha256, now.detail)
-        IS NOT DISTINCT FROM (old.type, old.size, old.mtime_ns, old.mode, old.uid, old.gid, old.sha256, old.detail)
-    WHEN 'unreadable' THEN now.type <> 2 OR now.id IS NULL AND began.stage IN ('list', 'stat')
-    WHEN 'restless' THEN now.type <> 2
-    ELSE now.type = old.type AND now.sha256 IS NOT DISTINCT FROM old.sha256
-        AND (now.type = 1 OR now.detail IS NOT DISTINCT FROM old.detail) END"""
-MEMBER_NOW = """
-    LEFT JOIN scanner_version AS old ON old.id = member.old_id
-    LEFT JOIN scanner_version AS began ON began.id = member.new_id
-    LEFT JOIN scanner_version AS now ON now.replica_id = %(replica)s
-        AND left(now.path, 512) = left(CASE finding.kind WHEN 'moved' THEN member.other ELSE member.path END, 512)
-        AND now.path = CASE finding.kind WHEN 'moved' THEN member.other ELSE member.path END
-        AND now.from_seq <= %(sequence)s AND (now.until_seq IS NULL OR now.until_seq > %(sequence)s)
-"""
-CONCERNED = """
-    SELECT finding.id, finding.kind, change.id AS change_id, member.id AS member_id FROM checker_finding AS finding
-    JOIN checker_change AS member ON member.finding_id = finding.id AND member.comparison_id <> %(comparison)s
-    JOIN checker_change AS change ON change.comparison_id = %(comparison)s
-        AND left(change.path, 512) = left(CASE finding.kind WHEN 'moved' THEN member.other ELSE member.path END, 512)
-        AND change.path = CASE finding.kind WHEN 'moved' THEN member.other ELSE member.path END
-    WHERE finding.replica_id = %(replica)s AND finding.state = 'open'
-"""
-RESTORES = f"""
-UPDATE checker_change SET restores = true WHERE id IN (
-    SELECT finding.change_id FROM ({CONCERNED}) AS finding
-    JOIN checker_change AS member ON member.id = finding.member_id {MEMBER_NOW} WHERE {AS_BEFORE})
-"""
-PROVEN = f"""
-SELECT finding.id FROM (SELECT DISTINCT id, kind FROM ({CONCERNED}) AS concerned) AS finding WHERE NOT EXISTS (
-    SELECT FROM checker_change AS member {MEMBER_NOW}
-    WHERE member.finding_id = finding.id AND coalesce({AS_BEFORE}, false) IS FALSE)
-ORDER BY finding.id
-"""
-
-
-def mark_restored(comparison: Comparison) -> None:
-    """Mark the changes that make a path again what it was before an open finding."""
-    with connection.cursor() as cursor:
-        cursor.execute(RESTORES, _place(comparison))
-
-
-def _place(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "comparison": comparison.pk,
-        "replica": comparison.replica_id,
-        "sequence": comparison.run.sequence,
-    }
-
-
-def proven_right(comparison: Comparison) -> list[int]:
-    """Open findings that the comparison touches and all members of which are again as they were before."""
-    return [finding for (finding,) in _fetch(PROVEN, _place(comparison))]
-
-
-# a.jpg → a.jpg.locked, or a.jpg → a.locked, with other content: what encrypting malware leaves.
+# a.jpg → a.jpg.locked, or a.jpg → a.locked, with other content: what encrypting malware leaves. What is appended may
+# have several parts (a.jpg.id-1A2B.[pay@example.org].locked): each of its dots may be where it begins. The last part
+# must be new: logs that are rotated under a date and packed end in what was there before.
 ENDINGS = """
 WITH gone AS (
-    SELECT path, regexp_replace(path, '\\.[^./]+$', '') AS stem FROM checker_change
-    WHERE comparison_id = %(comparison)s AND kind = 'removed'
+    SELECT change.path, regexp_replace(change.path, '\\.[^./]+$', '') AS stem, old.sha256
+    FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id AND old.type = 1
+    WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
 ), come AS (
-    SELECT path, substring(path FROM '\\.([^./]+)$') AS ending, regexp_replace(path, '\\.[^./]+$', '') AS stem
-    FROM checker_change WHERE comparison_id = %(comparison)s AND kind = 'added'
+    SELECT change.path, array_to_string(parts[:at], '.') AS stem, array_to_string(parts[at + 1:], '.') AS ending,
+        at = cardinality(parts) - 1 AS last, new.sha256
+    FROM checker_change AS change JOIN scanner_version AS new ON new.id = change.new_id AND new.type = 1
+    CROSS JOIN LATERAL (SELECT string_to_array(change.path, '.') AS parts) AS split
+    CROSS JOIN LATERAL generate_series(greatest(1, cardinality(parts) - 6), cardinality(parts) - 1) AS at
+    WHERE change.comparison_id = %(comparison)s AND change.kind = 'added'
+), cut AS (
+    SELECT * FROM come WHERE ending <> '' AND strpos(ending, '/') = 0 AND stem <> '' AND right(stem, 1) <> '/'
 ), renamed AS (
-    SELECT come.ending, come.path FROM come JOIN gone ON gone.path = come.stem
-    UNION SELECT come.ending, come.path FROM come JOIN gone ON gone.stem = come.stem
+    SELECT cut.ending, cut.path FROM cut JOIN gone ON gone.path = cut.stem AND gone.sha256 <> cut.sha256
+    UNION SELECT cut.ending, cut.path FROM cut JOIN gone ON gone.stem = cut.stem AND gone.sha256 <> cut.sha256
+    WHERE cut.last AND NOT starts_with(cut.path, gone.path || '.')
 )
-SELECT ending, count(*) FROM renamed WHERE ending IS NOT NULL GROUP BY ending HAVING count(*) >= %(least)s
-ORDER BY count(*) DESC LIMIT 5
+SELECT ending, count(*) FROM renamed GROUP BY ending HAVING count(*) >= %(least)s
+ORDER BY count(*) DESC, length(ending), ending LIMIT 10
 """
 HAD_ENDING = """
 SELECT EXISTS (SELECT FROM scanner_version AS version WHERE version.replica_id = %(replica)s AND version.type = 1
@@ -283,10 +205,14 @@ SELECT EXISTS (SELECT FROM scanner_version AS version WHERE version.replica_id =
 
 
 def new_ending(comparison: Comparison, least: int) -> tuple[str, int] | None:
-    """An ending that no file had before and that at least `least` files got with another content; and how many."""
+    """An ending that at least `least` files got with another content, and how many; no file ended in its last part."""
     assert comparison.base is not None
     for ending, count in _fetch(ENDINGS, {"comparison": comparison.pk, "least": least}):
-        given = {"replica": comparison.replica_id, "sequence": comparison.base.sequence, "ending": ending}
+        given = {
+            "replica": comparison.replica_id,
+            "sequence": comparison.base.sequence,
+            "ending": ending.rpartition(".")[2],
+        }
         if not _fetch(HAD_ENDING, given)[0][0]:
             return ending, count
     return None

@@ -70,7 +70,8 @@ def _why(finding: Finding) -> list[str]:
         text = _(
             "It changed while it was read, three times each, in %(runs)d complete runs in a row, since run %(run)d."
         )
-        return [text % {"runs": facts["runs"], "run": facts["since"]}]
+        restless = text % {"runs": facts["runs"], "run": facts["since"]}
+        return [restless, _("The list of all paths stands below.")] if finding.folded else [restless]
     if finding.kind == Finding.Kind.NO_NEW_FILE:
         last = clock(datetime.fromisoformat(facts["last_at"]))
         return [_("The newest file came with run %(run)s, %(when)s.") % {"run": facts["last"], "when": last}]
@@ -78,8 +79,8 @@ def _why(finding: Finding) -> list[str]:
     if facts.get("base") is None:
         said = [_("Run %(run)d, the first one, found it.") % about]
     if finding.folded:
-        return [*said, _("The list of all paths stands below.")]
-    return [*said, *_contents(facts), *_notes(finding, facts), *_error(facts)]
+        return [*said, *_hidden(facts), _("The list of all paths stands below.")]
+    return [*said, *_contents(facts), *_notes(finding, facts), *_error(facts), *_hidden(facts)]
 
 
 def _contents(facts: dict[str, Any]) -> list[str]:
@@ -143,15 +144,18 @@ def _error(facts: dict[str, Any]) -> list[str]:
     new = facts.get("new") or {}
     if new.get("type") != 2:
         return []
-    said = [_("The system says %(error)s (at the step: %(stage)s).") % {"error": new["detail"], "stage": new["stage"]}]
-    if facts.get("hidden"):
-        text = ngettext(
-            "%(n)s path below it cannot be seen and is unknown.",
-            "%(n)s paths below it cannot be seen and are unknown.",
-            facts["hidden"],
-        )
-        said.append(text % {"n": number(facts["hidden"])})
-    return said
+    return [_("The system says %(error)s (at the step: %(stage)s).") % {"error": new["detail"], "stage": new["stage"]}]
+
+
+def _hidden(facts: dict[str, Any]) -> list[str]:
+    if not facts.get("hidden"):
+        return []
+    text = ngettext(
+        "%(n)s path below it cannot be seen and is unknown.",
+        "%(n)s paths below it cannot be seen and are unknown.",
+        facts["hidden"],
+    )
+    return [text % {"n": number(facts["hidden"])}]
 
 
 def _why_mass(facts: dict[str, Any]) -> list[str]:

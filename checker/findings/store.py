@@ -1,0 +1,141 @@
+"""The SQL that makes changes a finding's own, and that proves by them that all is again what it was."""
+
+# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
+from checker.findings.queries import BELOW, Pick
+from checker.models import Comparison, Finding
+from scanner import keyset
+
+TAKE = "UPDATE checker_change SET finding_id = %(finding)s WHERE id IN (SELECT change.id {} {})"
+TAKE_PATH = " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s"
+
+
+def take(pick: Pick, finding: Finding) -> None:
+    """Make the changes that a finding tells its own."""
+    given = pick.parameters() | {"finding": finding.pk, "path": finding.path}
+    condition = pick.condition
+    if not finding.folded:
+        condition += TAKE_PATH
+    elif finding.path:
+        given |= keyset.bounds(finding.path)
+        condition += "".join(f" AND {BELOW[edge]}" for edge in ("lower", "upper"))
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE.format(pick.source, condition), given)
+
+
+TAKE_EACH = """
+UPDATE checker_change SET finding_id = given.finding
+FROM unnest(%(changes)s::bigint[], %(findings)s::bigint[]) AS given (change, finding) WHERE id = given.change
+"""
+
+
+def take_each(changes: Sequence[int], findings: Sequence[int]) -> None:
+    """Make each change the finding's own that stands at its place."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_EACH, {"changes": list(changes), "findings": list(findings)})
+
+
+COUNT = "SELECT count(DISTINCT path) FROM checker_change WHERE finding_id = %(finding)s"
+
+
+def count_paths(finding: Finding) -> int:
+    """How many paths are the finding's own."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, {"finding": finding.pk})
+        return int(cursor.fetchone()[0])
+
+
+# Directories that cannot be listed at the run: of what lies below them nothing is known.
+COVERS = """
+WITH cover AS MATERIALIZED (
+    SELECT path || '/' AS above FROM scanner_version WHERE replica_id = %(replica)s AND type = 2
+        AND stage IN ('list', 'stat') AND from_seq <= %(sequence)s
+        AND (until_seq IS NULL OR until_seq > %(sequence)s))
+"""
+SEEN_BELOW = """EXISTS (SELECT FROM scanner_version AS below WHERE below.replica_id = %(replica)s
+    AND left(below.path, 512) >= left(member.path || '/', 512) AND below.path >= member.path || '/'
+    AND left(below.path, 512) <= left(member.path || '0', 512) AND below.path < member.path || '0'
+    AND below.from_seq <= %(sequence)s AND (below.until_seq IS NULL OR below.until_seq > %(sequence)s))"""
+# Whether a member is again what it was before the finding; `now` is what stands at the path (of a move, at the path
+# that it left), `began` what stood when the finding began. What cannot be seen has neither gone nor come back.
+AS_BEFORE = f"""CASE finding.kind
+    WHEN 'added' THEN now.id IS NULL AND NOT EXISTS (SELECT FROM cover WHERE starts_with(member.path, cover.above))
+    WHEN 'touched' THEN (now.type, now.size, now.mtime_ns, now.mode, now.uid, now.gid, now.sha256, now.detail)
+        IS NOT DISTINCT FROM (old.type, old.size, old.mtime_ns, old.mode, old.uid, old.gid, old.sha256, old.detail)
+    WHEN 'unreadable' THEN now.type <> 2 OR now.id IS NULL AND began.stage IN ('list', 'stat') AND {SEEN_BELOW}
+    WHEN 'restless' THEN now.type <> 2
+    ELSE now.type = old.type AND now.sha256 IS NOT DISTINCT FROM old.sha256
+        AND (now.type = 1 OR now.detail IS NOT DISTINCT FROM old.detail) END"""
+MEMBER_NOW = """
+    LEFT JOIN scanner_version AS old ON old.id = member.old_id
+    LEFT JOIN scanner_version AS began ON began.id = member.new_id
+    LEFT JOIN scanner_version AS now ON now.replica_id = %(replica)s
+        AND left(now.path, 512) = left(CASE finding.kind WHEN 'moved' THEN member.other ELSE member.path END, 512)
+        AND now.path = CASE finding.kind WHEN 'moved' THEN member.other ELSE member.path END
+        AND now.from_seq <= %(sequence)s AND (now.until_seq IS NULL OR now.until_seq > %(sequence)s)
+"""
+# Of a path that changed again and again while its finding was open, what it was before the first time counts.
+FIRST = """NOT EXISTS (SELECT FROM checker_change AS earlier WHERE earlier.finding_id = member.finding_id
+    AND left(earlier.path, 512) = left(member.path, 512) AND earlier.path = member.path AND earlier.id < member.id)"""
+TOUCHED = """
+    SELECT finding.id, finding.kind, change.id AS change_id, change.kind AS became, member.id AS member_id
+    FROM checker_finding AS finding
+    JOIN checker_change AS member ON member.finding_id = finding.id AND member.comparison_id <> %(comparison)s
+    JOIN checker_change AS change ON change.comparison_id = %(comparison)s
+        AND left(change.path, 512) = left(member.{path}, 512) AND change.path = member.{path}
+    WHERE finding.replica_id = %(replica)s AND finding.state = 'open' AND finding.kind {which} 'moved'
+"""
+CONCERNED = TOUCHED.format(path="path", which="<>") + " UNION ALL " + TOUCHED.format(path="other", which="=")
+# Being read again restores nothing by itself: with another content it is a change as any other.
+RESTORES = f"""
+{COVERS}
+UPDATE checker_change SET restores = true WHERE id IN (
+    SELECT finding.change_id FROM ({CONCERNED}) AS finding
+    JOIN checker_change AS member ON member.id = finding.member_id {MEMBER_NOW}
+    WHERE finding.kind NOT IN ('unreadable', 'restless') AND finding.became <> 'unreadable' AND {AS_BEFORE} AND {FIRST})
+"""
+# What was not read and then hidden is no change when it is seen again as it was last read.
+UNCOVERED = """
+    SELECT finding.id, finding.kind FROM scanner_version AS shown
+    JOIN checker_finding AS finding ON finding.replica_id = shown.replica_id AND finding.state = 'open'
+        AND finding.kind IN ('unreadable', 'restless')
+    JOIN checker_change AS member ON member.finding_id = finding.id AND starts_with(member.path, shown.path || '/')
+    WHERE shown.replica_id = %(replica)s AND shown.type = 2 AND shown.stage IN ('list', 'stat')
+        AND shown.until_seq > %(base)s AND shown.until_seq <= %(sequence)s
+"""
+PROVEN = f"""
+{COVERS}
+SELECT finding.id FROM (SELECT id, kind FROM ({CONCERNED}) AS concerned UNION {UNCOVERED}) AS finding WHERE NOT EXISTS (
+    SELECT FROM checker_change AS member {MEMBER_NOW}
+    WHERE member.finding_id = finding.id AND coalesce({AS_BEFORE}, false) IS FALSE AND {FIRST})
+ORDER BY finding.id
+"""
+
+
+def mark_restored(comparison: Comparison) -> None:
+    """Mark the changes that make a path again what it was before an open finding."""
+    with connection.cursor() as cursor:
+        cursor.execute(RESTORES, _place(comparison))
+
+
+def proven_right(comparison: Comparison) -> list[int]:
+    """Open findings that the comparison touches and all members of which are again as they were before."""
+    with connection.cursor() as cursor:
+        cursor.execute(PROVEN, _place(comparison))
+        return [finding for (finding,) in cursor.fetchall()]
+
+
+def _place(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "comparison": comparison.pk,
+        "replica": comparison.replica_id,
+        "base": comparison.base.sequence if comparison.base else 0,
+        "sequence": comparison.run.sequence,
+    }
