@@ -51,6 +51,8 @@ class Made(NamedTuple):
     """Files whose content changed though their times do not say so."""
     misread: int = 0
     """Files of which a first read was wrong."""
+    unstable: int = 0
+    """Files of which no two further reads agree; they are among the errors."""
 
     @property
     def exit_code(self) -> int:
@@ -110,7 +112,8 @@ class Runner:
             if work is None:
                 return Made(statement, report, 0, 0)
             self._remember(work, statement, seen)
-            return Made(statement, report, work.skipped, work.vanished, work.confirmed, work.misread)
+            odd = work.confirmed, work.misread, work.unstable
+            return Made(statement, report, work.skipped, work.vanished, *odd)
 
     def _read(
         self, job: Job, patterns: Excludes, spool: Spool, work: Work, progress: Progress, lines: BinaryIO

@@ -50,6 +50,7 @@ class Line(NamedTuple):
             "vanished": self.made.vanished,
             "confirmed": self.made.confirmed,
             "misread": self.made.misread,
+            "unstable": self.made.unstable,
             "seconds": round(statement.work_time_ns / 1e9, 3),
             "delivered": self.delivered,
         }
@@ -68,6 +69,7 @@ class Line(NamedTuple):
         unread = statement.errors + self.made.skipped
         odd = f", {self.made.confirmed} changed without a trace" if self.made.confirmed else ""
         odd += f", {self.made.misread} misread at first" if self.made.misread else ""
+        odd += f", {self.made.unstable} read differently each time" if self.made.unstable else ""
         return (
             f"{name}: run {statement.sequence}: {statement.files} files, {size(statement.bytes_)}, "
             f"{unread} not read{odd}, {duration(seconds)}, engine {statement.engine['name']}; {fate}"

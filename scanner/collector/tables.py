@@ -147,6 +147,7 @@ INSERT INTO work.note SELECT path, 'clock', 0, '{"mtime":"' || CASE WHEN mtime_n
     || '","mtime_ns":' || mtime_ns || coalesce(',"was_ns":' || was_ns, '') || '}' FROM temp.clock
 """
 NOTED = "SELECT count(*) FROM work.note WHERE note = ?"
+UNSTABLE = "SELECT count(*) FROM main.seen WHERE type = 2 AND detail = ?"
 SETTLE = """
 UPDATE main.seen SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns = ?, mode = ?, uid = ?, gid = ?, dev = ?,
     ino = ? WHERE path = ?

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from scanner import paths
 from scanner.collector import durable, interrupt, state, tables
+from scanner.collector.confirm import UNSTABLE
 from scanner.collector.entries import ERROR, FILE, Failed, Found, Hashed, Result
 from scanner.collector.failpoint import reach
 from scanner.collector.hindsight import Hindsight, fit, storage
@@ -52,7 +53,8 @@ class Work:
         self._found: List[Tuple[object, ...]] = []
         self._digests: List[Tuple[object, ...]] = []
         self._flying: Dict[bytes, Tuple[int, Tuple[int, ...], int]] = {}
-        self.entries = self.skipped = self.vanished = self.confirmed = self.misread = 0
+        self.entries = self.skipped = self.vanished = 0
+        self.confirmed = self.misread = self.unstable = 0
         discard(folder)
         os.environ["SQLITE_TMPDIR"] = str(folder)  # sorting spills here, not into a small /tmp
         with storage(folder):
@@ -180,6 +182,7 @@ class Work:
             self.confirmed, self.misread = (
                 self._db.execute(tables.NOTED, (name,)).fetchone()[0] for name in ("confirmed", "misread")
             )
+            self.unstable = self._db.execute(tables.UNSTABLE, (UNSTABLE,)).fetchone()[0]
         self.entries = entries
         return entries, notes
 

@@ -174,6 +174,7 @@ def test_reads_that_disagree(bench: Bench) -> None:
     (bench.marks / "a").write_text("3")
     found = bench.run()
     assert (found["a"]["error"], found["a"]["stage"]) == ("EUNSTABLE", "read")
+    assert "1 not read, 1 read differently each time" in bench.line
     assert bench.run()["a"]["sha256"] == sha(b"content of a")
 
 

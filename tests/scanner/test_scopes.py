@@ -1,0 +1,40 @@
+"""What a digest of a run's configuration stands for, as far as it was handed out here."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from scanner import scopes
+from scanner.excludes import parse, scope_digest
+from scanner.models import Scope
+from tests.scanner import factories as make
+
+pytestmark = pytest.mark.django_db
+
+
+def digest(excludes: str, cross_mounts: bool) -> bytes:
+    """The `config` of a statement, as a collector makes it of what it was told."""
+    return bytes.fromhex(scope_digest(parse(excludes).patterns, cross_mounts))
+
+
+def test_what_is_handed_out_is_kept() -> None:
+    """Each scope that a collector is told is found by its digest, also after the group has another one; once each."""
+    group = make.make_group("photos", excludes="# old\n*.tmp\n\ncache/")
+    bearer = make.make_bearer(make.make_replica(group=group).server)
+    told = [(group.excludes, False), ("*.bak", False), ("*.bak", True)]
+    for group.excludes, group.cross_mounts in told:
+        group.save()
+        for _ in range(2):
+            answer = Client().get("/api/v1/replicas", headers={"authorization": f"Bearer {bearer}"})
+            assert answer.status_code == 200
+    for excludes, cross_mounts in told:
+        found = scopes.find(digest(excludes, cross_mounts))
+        assert found is not None and (found.excludes, found.cross_mounts) == (excludes, cross_mounts)
+    assert Scope.objects.count() == 3
+
+
+def test_what_nobody_was_told() -> None:
+    """A digest that was never handed out is not known, and excludes that nobody can read have none."""
+    scopes.note(make.make_group("broken", excludes="["))
+    assert not Scope.objects.exists() and scopes.find(digest("*.tmp", False)) is None
