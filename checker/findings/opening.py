@@ -13,7 +13,6 @@ from scanner.models import Group, Run
 
 LINES = 20
 """One kind of one run is told in no more lines; damage is told file by file."""
-BATCH = 1000
 
 
 def judge(comparison: Comparison) -> None:
@@ -22,20 +21,12 @@ def judge(comparison: Comparison) -> None:
     What was judged before is left as it is: a change belongs to one finding, and an act tells its run.
     """
     store.mark_restored(comparison)
-    _resolve(store.proven_right(comparison), comparison.run)
+    store.resolve(comparison)
     _open_by_kind(comparison)
     _open_restless(comparison)
     if comparison.base is not None:
         breaker.look(comparison)
         _expect_new_files(comparison)
-
-
-def _resolve(proven: list[int], run: Run) -> None:
-    """Close findings by the proof of a run."""
-    found = list(Finding.objects.select_for_update().filter(pk__in=proven, state=Finding.State.OPEN).order_by("pk"))
-    still = Finding.objects.filter(pk__in=[finding.pk for finding in found])
-    still.update(state=Finding.State.RESOLVED, closed_at=timezone.now(), last_run=run)
-    trail.note_all(found, Act.What.RESOLVED, run)
 
 
 def _open_by_kind(comparison: Comparison) -> None:
@@ -45,42 +36,14 @@ def _open_by_kind(comparison: Comparison) -> None:
         if not comparison.counts.get(kind):
             continue
         if kind == Kind.CORRUPTED:
-            _open_each(Pick(comparison, kind))
+            store.open_each(Pick(comparison, kind), Finding.Severity.CRITICAL)  # damage is never folded away
         elif kind == Kind.UNREADABLE:
-            _open_each(queries.broken(comparison, medium=True))
+            store.open_each(queries.broken(comparison, medium=True), Finding.Severity.CRITICAL)
             _open_folded(queries.broken(comparison, medium=False))
         elif kind == Kind.REMOVED and kept is not None:
             _open_folded(queries.early(comparison, kept))
         else:
             _open_folded(Pick(comparison, kind))
-
-
-def _open_each(pick: Pick) -> None:
-    """A finding for each path: damage is never folded away."""
-    after = ""
-    while members := queries.members(pick, after, BATCH):
-        after = members[-1].path
-        _open_batch(pick, members)
-
-
-def _open_batch(pick: Pick, members: list[Member]) -> None:
-    run = pick.comparison.run
-    same = Finding.objects.select_for_update().filter(replica=run.replica, kind=pick.kind.value, folded=False)
-    known = {one.path: one for one in same.filter(state=Finding.State.OPEN, path__in=[one.path for one in members])}
-    again, fresh = [], []
-    for one in members:
-        facts = _facts(pick, one)
-        if finding := known.get(one.path):
-            _renew(finding, run, Finding.Severity.CRITICAL, facts)
-            again.append(finding)
-        else:
-            known[one.path] = _new(pick, Branch(one.path, False, 1), Finding.Severity.CRITICAL, facts)
-            fresh.append(known[one.path])
-    Finding.objects.bulk_create(fresh)
-    Finding.objects.bulk_update(again, ["last_run", "severity", "evidence"])
-    trail.note_all(fresh, Act.What.OPENED, run)
-    trail.note_all(again, Act.What.SEEN_AGAIN, run)
-    store.take_each([one.change for one in members], [known[one.path].pk for one in members])
 
 
 def _open_folded(pick: Pick) -> None:
@@ -95,38 +58,27 @@ def _open(pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
     same = {"replica": run.replica, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
     finding = Finding.objects.select_for_update().filter(**same, state=Finding.State.OPEN).first()
     if finding is None:
-        finding = _new(pick, branch, severity, facts)
-        finding.save()
+        finding = Finding.objects.create(
+            **same,
+            group=run.replica.group,
+            severity=severity,
+            number=branch.number,
+            first_run=run,
+            last_run=run,
+            evidence=facts,
+        )
         store.take(pick, finding)
         trail.note(finding, Act.What.OPENED, run=run)
         return
     store.take(pick, finding)
-    _renew(finding, run, severity, facts)
-    finding.number = store.count_paths(finding)
+    finding.last_run, finding.severity, finding.number = (
+        run,
+        max(finding.severity, severity),
+        store.count_paths(finding),
+    )
+    finding.evidence = {**finding.evidence, "latest": facts}  # the first facts stay: they hold what it was before
     finding.save(update_fields=["last_run", "severity", "number", "evidence"])
     trail.note(finding, Act.What.SEEN_AGAIN, run=run)
-
-
-def _new(pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]) -> Finding:
-    run = pick.comparison.run
-    return Finding(
-        group=run.replica.group,
-        replica=run.replica,
-        kind=pick.kind.value,
-        path=branch.path,
-        folded=branch.folded,
-        severity=severity,
-        number=branch.number,
-        first_run=run,
-        last_run=run,
-        evidence=facts,
-    )
-
-
-def _renew(finding: Finding, run: Run, severity: Finding.Severity, facts: dict[str, Any]) -> None:
-    """Add the newest facts; the first ones stay, for they hold what it was before."""
-    finding.last_run, finding.severity = run, max(finding.severity, severity)
-    finding.evidence = {**finding.evidence, "latest": facts}
 
 
 def _facts(pick: Pick, member: Member) -> dict[str, Any]:
@@ -169,7 +121,10 @@ def _expect_new_files(comparison: Comparison) -> None:
         return
     missed = Finding.objects.filter(replica=run.replica, kind=Finding.Kind.NO_NEW_FILE)
     if comparison.counts.get(Kind.ADDED):
-        _resolve(list(missed.filter(state=Finding.State.OPEN).values_list("pk", flat=True)), run)
+        for finding in missed.select_for_update().filter(state=Finding.State.OPEN):
+            finding.state, finding.closed_at, finding.last_run = Finding.State.RESOLVED, timezone.now(), run
+            finding.save(update_fields=["state", "closed_at", "last_run"])
+            trail.note(finding, Act.What.RESOLVED, run=run)
         return
     last = breaker.last_new_file(comparison)
     if last is None or run.finished_at <= policy.new_file_due(run.replica.group, last.finished_at):

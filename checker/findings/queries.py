@@ -59,7 +59,6 @@ class Branch(NamedTuple):
 class Member(NamedTuple):
     """A change with its two versions as members of JSON, empty where there is none."""
 
-    change: int
     path: str
     other: str | None
     old: dict[str, Any]
@@ -138,26 +137,18 @@ def fold(pick: Pick, most: int) -> list[Branch]:
     ]
 
 
-MEMBERS = f"""
-SELECT change.id, change.path, change.other,
+MEMBER = f"""
+SELECT change.path, change.other,
     CASE WHEN old.id IS NULL THEN '{{{{}}}}'::json ELSE {SIDES.format("old")} END,
     CASE WHEN new.id IS NULL THEN '{{{{}}}}'::json ELSE {SIDES.format("new")} END, change.notes::json
-{{}} {{}} ORDER BY left(change.path, 512), change.path LIMIT %(limit)s
-"""
-AFTER = " AND left(change.path, 512) >= left(%(after)s, 512) AND change.path > %(after)s"
+{{}} {{}} """
 OF_PATH = " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s"
-
-
-def members(pick: Pick, after: str = "", limit: int = 1000) -> list[Member]:
-    """Changes that are nobody's yet, by their paths; those behind the path `after`."""
-    given = pick.parameters() | {"after": after, "limit": limit}
-    return [Member(*row) for row in _fetch(MEMBERS.format(pick.source, pick.condition + AFTER), given)]
 
 
 def member(pick: Pick, path: str) -> Member:
     """The change of one path."""
-    given = pick.parameters() | {"path": path, "limit": 1}
-    return Member(*_fetch(MEMBERS.format(pick.source, pick.condition + OF_PATH), given)[0])
+    given = pick.parameters() | {"path": path}
+    return Member(*_fetch(MEMBER.format(pick.source, pick.condition + OF_PATH), given)[0])
 
 
 HIDDEN = """

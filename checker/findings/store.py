@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
 
-from checker.findings.queries import BELOW, Pick
+from checker.findings.queries import BELOW, OF_PATH, SIDES, Pick
 from checker.models import Comparison, Finding
 from scanner import keyset
 
 TAKE = "UPDATE checker_change SET finding_id = %(finding)s WHERE id IN (SELECT change.id {} {})"
-TAKE_PATH = " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s"
 
 
 def take(pick: Pick, finding: Finding) -> None:
@@ -22,7 +20,7 @@ def take(pick: Pick, finding: Finding) -> None:
     given = pick.parameters() | {"finding": finding.pk, "path": finding.path}
     condition = pick.condition
     if not finding.folded:
-        condition += TAKE_PATH
+        condition += OF_PATH
     elif finding.path:
         given |= keyset.bounds(finding.path)
         condition += "".join(f" AND {BELOW[edge]}" for edge in ("lower", "upper"))
@@ -30,16 +28,54 @@ def take(pick: Pick, finding: Finding) -> None:
         cursor.execute(TAKE.format(pick.source, condition), given)
 
 
-TAKE_EACH = """
-UPDATE checker_change SET finding_id = given.finding
-FROM unnest(%(changes)s::bigint[], %(findings)s::bigint[]) AS given (change, finding) WHERE id = given.change
+# One statement: a failing disk may bring a hundred thousand of them.
+OPEN_EACH = """
+WITH picked AS MATERIALIZED (
+    SELECT change.id, change.path, jsonb_strip_nulls(jsonb_build_object('base', %(base)s::int,
+        'comparison', %(comparison)s::bigint, 'other', change.other, 'hidden', CASE WHEN new.stage IN ('list', 'stat')
+            THEN (SELECT count(*) FROM checker_change AS hidden WHERE hidden.comparison_id = %(comparison)s
+                AND hidden.kind = 'unknown' AND starts_with(hidden.path, change.path || '/')) END))
+        || jsonb_build_object('old', {old}, 'new', {new}, 'notes', coalesce(change.notes, '{{}}')) AS facts
+    {source} {condition}
+), again AS (
+    UPDATE checker_finding AS finding SET last_run_id = %(run)s, severity = %(severity)s,
+        evidence = finding.evidence || jsonb_build_object('latest', picked.facts)
+    FROM picked WHERE finding.replica_id = %(replica)s AND finding.state = 'open' AND finding.kind = %(kind)s
+        AND NOT finding.folded AND finding.path = picked.path
+    RETURNING finding.id, picked.id AS change
+), fresh AS (
+    INSERT INTO checker_finding (uuid, group_id, replica_id, kind, severity, path, folded, number, evidence, state,
+        opened_at, reason, first_run_id, last_run_id)
+    SELECT gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, facts, 'open',
+        statement_timestamp(), '', %(run)s, %(run)s
+    FROM picked WHERE id NOT IN (SELECT change FROM again) ORDER BY path
+    RETURNING id, path
+), told AS (
+    SELECT id, change, 'seen_again' AS what FROM again
+    UNION ALL SELECT fresh.id, picked.id, 'opened' FROM fresh JOIN picked USING (path)
+), act AS (
+    INSERT INTO checker_act (finding_id, at, what, name, reason, run_id)
+    SELECT id, statement_timestamp(), what, '', '', %(run)s FROM told ORDER BY id
+)
+UPDATE checker_change SET finding_id = told.id FROM told WHERE checker_change.id = told.change
 """
 
 
-def take_each(changes: Sequence[int], findings: Sequence[int]) -> None:
-    """Make each change the finding's own that stands at its place."""
+def open_each(pick: Pick, severity: Finding.Severity) -> None:
+    """A finding for each change, opened or seen again by the comparison's run, with its act."""
+    comparison = pick.comparison
+    sides = {
+        side: f"CASE WHEN {side}.id IS NULL THEN '{{}}' ELSE {SIDES.format(side)}::jsonb END" for side in ("old", "new")
+    }
+    given = pick.parameters() | {
+        "base": comparison.base.sequence if comparison.base else None,
+        "run": comparison.run_id,
+        "replica": comparison.replica_id,
+        "group": comparison.run.replica.group_id,
+        "severity": severity.value,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_EACH, {"changes": list(changes), "findings": list(findings)})
+        cursor.execute(OPEN_EACH.format(**sides, source=pick.source, condition=pick.condition), given)
 
 
 COUNT = "SELECT count(DISTINCT path) FROM checker_change WHERE finding_id = %(finding)s"
@@ -110,12 +146,17 @@ UNCOVERED = """
     WHERE shown.replica_id = %(replica)s AND shown.type = 2 AND shown.stage IN ('list', 'stat')
         AND shown.until_seq > %(base)s AND shown.until_seq <= %(sequence)s
 """
-PROVEN = f"""
-{COVERS}
-SELECT finding.id FROM (SELECT id, kind FROM ({CONCERNED}) AS concerned UNION {UNCOVERED}) AS finding WHERE NOT EXISTS (
-    SELECT FROM checker_change AS member {MEMBER_NOW}
-    WHERE member.finding_id = finding.id AND coalesce({AS_BEFORE}, false) IS FALSE AND {FIRST})
-ORDER BY finding.id
+RESOLVE = f"""
+{COVERS}, closed AS (
+    UPDATE checker_finding SET state = 'resolved', closed_at = statement_timestamp(), last_run_id = %(run)s
+    WHERE state = 'open' AND id IN (
+        SELECT finding.id FROM (SELECT id, kind FROM ({CONCERNED}) AS concerned UNION {UNCOVERED}) AS finding
+        WHERE NOT EXISTS (SELECT FROM checker_change AS member {MEMBER_NOW}
+            WHERE member.finding_id = finding.id AND coalesce({AS_BEFORE}, false) IS FALSE AND {FIRST}))
+    RETURNING id
+)
+INSERT INTO checker_act (finding_id, at, what, name, reason, run_id)
+SELECT id, statement_timestamp(), 'resolved', '', '', %(run)s FROM closed ORDER BY id
 """
 
 
@@ -125,11 +166,10 @@ def mark_restored(comparison: Comparison) -> None:
         cursor.execute(RESTORES, _place(comparison))
 
 
-def proven_right(comparison: Comparison) -> list[int]:
-    """Open findings that the comparison touches and all members of which are again as they were before."""
+def resolve(comparison: Comparison) -> None:
+    """Close the open findings that the comparison touches and all members of which are again as they were before."""
     with connection.cursor() as cursor:
-        cursor.execute(PROVEN, _place(comparison))
-        return [finding for (finding,) in cursor.fetchall()]
+        cursor.execute(RESOLVE, _place(comparison))
 
 
 def _place(comparison: Comparison) -> dict[str, Any]:
@@ -138,4 +178,5 @@ def _place(comparison: Comparison) -> dict[str, Any]:
         "replica": comparison.replica_id,
         "base": comparison.base.sequence if comparison.base else 0,
         "sequence": comparison.run.sequence,
+        "run": comparison.run_id,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -25,8 +24,3 @@ def note(
     return Act.objects.create(
         finding=finding, what=what, by=by, name=name, reason=reason, run=run, expires_at=expires_at
     )
-
-
-def note_all(findings: Iterable[Finding], what: Act.What, run: Run) -> None:
-    """Write down that the same happened to each of these by a run."""
-    Act.objects.bulk_create([Act(finding=finding, what=what, run=run) for finding in findings], batch_size=1000)
