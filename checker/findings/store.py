@@ -28,36 +28,47 @@ def take(pick: Pick, finding: Finding) -> None:
         cursor.execute(TAKE.format(pick.source, condition), given)
 
 
-# One statement: a failing disk may bring a hundred thousand of them.
-OPEN_EACH = """
-WITH picked AS MATERIALIZED (
-    SELECT change.id, change.path, jsonb_strip_nulls(jsonb_build_object('base', %(base)s::int,
-        'comparison', %(comparison)s::bigint, 'other', change.other, 'hidden', CASE WHEN new.stage IN ('list', 'stat')
+# In sets, through a table of the session that the planner knows: a failing disk may bring a hundred thousand of them.
+PICKED = """
+DROP TABLE IF EXISTS found_change;
+CREATE TEMPORARY TABLE found_change ON COMMIT DROP AS
+SELECT change.id, change.path, NULL::bigint AS finding, false AS again,
+    jsonb_strip_nulls(jsonb_build_object('base', %(base)s::int, 'comparison', %(comparison)s::bigint,
+        'other', change.other, 'hidden', CASE WHEN new.stage IN ('list', 'stat')
             THEN (SELECT count(*) FROM checker_change AS hidden WHERE hidden.comparison_id = %(comparison)s
                 AND hidden.kind = 'unknown' AND starts_with(hidden.path, change.path || '/')) END))
-        || jsonb_build_object('old', {old}, 'new', {new}, 'notes', coalesce(change.notes, '{{}}')) AS facts
-    {source} {condition}
-), again AS (
-    UPDATE checker_finding AS finding SET last_run_id = %(run)s, severity = %(severity)s,
-        evidence = finding.evidence || jsonb_build_object('latest', picked.facts)
-    FROM picked WHERE finding.replica_id = %(replica)s AND finding.state = 'open' AND finding.kind = %(kind)s
-        AND NOT finding.folded AND finding.path = picked.path
-    RETURNING finding.id, picked.id AS change
-), fresh AS (
-    INSERT INTO checker_finding (uuid, group_id, replica_id, kind, severity, path, folded, number, evidence, state,
-        opened_at, reason, first_run_id, last_run_id)
-    SELECT gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, facts, 'open',
-        statement_timestamp(), '', %(run)s, %(run)s
-    FROM picked WHERE id NOT IN (SELECT change FROM again) ORDER BY path
-    RETURNING id, path
-), told AS (
-    SELECT id, change, 'seen_again' AS what FROM again
-    UNION ALL SELECT fresh.id, picked.id, 'opened' FROM fresh JOIN picked USING (path)
-), act AS (
-    INSERT INTO checker_act (finding_id, at, what, name, reason, run_id)
-    SELECT id, statement_timestamp(), what, '', '', %(run)s FROM told ORDER BY id
-)
-UPDATE checker_change SET finding_id = told.id FROM told WHERE checker_change.id = told.change
+    || jsonb_build_object('old', {old}, 'new', {new}, 'notes', coalesce(change.notes, '{{}}')) AS facts
+{source} {condition};
+ANALYZE found_change
+"""
+AGAIN = """
+UPDATE found_change SET finding = finding.id, again = true FROM checker_finding AS finding
+WHERE finding.replica_id = %(replica)s AND finding.state = 'open' AND finding.kind = %(kind)s AND NOT finding.folded
+    AND finding.path = found_change.path
+"""
+NUMBERED = """
+UPDATE found_change SET finding = nextval(pg_get_serial_sequence('checker_finding', 'id')) WHERE finding IS NULL
+"""
+RENEWED = """
+UPDATE checker_finding AS finding SET last_run_id = %(run)s, severity = %(severity)s,
+    evidence = finding.evidence || jsonb_build_object('latest', found_change.facts)
+FROM found_change WHERE found_change.again AND finding.id = found_change.finding
+"""
+OPENED = """
+INSERT INTO checker_finding (id, uuid, group_id, replica_id, kind, severity, path, folded, number, evidence, state,
+    opened_at, reason, first_run_id, last_run_id)
+SELECT finding, gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, facts, 'open',
+    statement_timestamp(), '', %(run)s, %(run)s
+FROM found_change WHERE NOT again
+"""
+TOLD = """
+INSERT INTO checker_act (finding_id, at, what, name, reason, run_id)
+SELECT finding, statement_timestamp(), CASE WHEN again THEN 'seen_again' ELSE 'opened' END, '', '', %(run)s
+FROM found_change ORDER BY finding
+"""
+TAKEN = """
+UPDATE checker_change SET finding_id = found_change.finding FROM found_change
+WHERE checker_change.id = found_change.id
 """
 
 
@@ -75,7 +86,9 @@ def open_each(pick: Pick, severity: Finding.Severity) -> None:
         "severity": severity.value,
     }
     with connection.cursor() as cursor:
-        cursor.execute(OPEN_EACH.format(**sides, source=pick.source, condition=pick.condition), given)
+        cursor.execute(PICKED.format(**sides, source=pick.source, condition=pick.condition), given)
+        for statement in (AGAIN, NUMBERED, RENEWED, OPENED, TOLD, TAKEN):
+            cursor.execute(statement, given)
 
 
 COUNT = "SELECT count(DISTINCT path) FROM checker_change WHERE finding_id = %(finding)s"
