@@ -150,23 +150,34 @@ UPDATE checker_change SET restores = true WHERE id IN (
     JOIN checker_change AS member ON member.id = finding.member_id {MEMBER_NOW}
     WHERE finding.kind NOT IN ('unreadable', 'restless') AND finding.became <> 'unreadable' AND {AS_BEFORE} AND {FIRST})
 """
-# What was not read and then hidden is no change when it is seen again as it was last read.
-UNCOVERED = """
-    SELECT finding.id, finding.kind FROM scanner_version AS shown
-    JOIN checker_finding AS finding ON finding.replica_id = shown.replica_id AND finding.state = 'open'
-        AND finding.kind IN ('unreadable', 'restless')
-    JOIN checker_change AS member ON member.finding_id = finding.id AND starts_with(member.path, shown.path || '/')
-    WHERE shown.replica_id = %(replica)s AND shown.type = 2 AND shown.stage IN ('list', 'stat')
-        AND shown.until_seq > %(base)s AND shown.until_seq <= %(sequence)s
+# What was not read and then hidden is no change when it is seen again as it was last read: its finding is looked at
+# when something that hid it can be listed again.
+SHOWN = """, shown AS MATERIALIZED (
+    SELECT path || '/' AS above FROM scanner_version WHERE replica_id = %(replica)s AND type = 2
+        AND stage IN ('list', 'stat') AND until_seq > %(base)s AND until_seq <= %(sequence)s)
 """
-RESOLVE = f"""
-{COVERS}, closed AS (
-    UPDATE checker_finding SET state = 'resolved', closed_at = statement_timestamp(), last_run_id = %(run)s
-    WHERE state = 'open' AND id IN (
-        SELECT finding.id FROM (SELECT id, kind FROM ({CONCERNED}) AS concerned UNION {UNCOVERED}) AS finding
-        WHERE NOT EXISTS (SELECT FROM checker_change AS member {MEMBER_NOW}
-            WHERE member.finding_id = finding.id AND coalesce({AS_BEFORE}, false) IS FALSE AND {FIRST}))
-    RETURNING id
+UNCOVERED = """
+    SELECT finding.id, finding.kind FROM shown
+    JOIN checker_finding AS finding ON finding.replica_id = %(replica)s AND finding.state = 'open'
+        AND finding.kind IN ('unreadable', 'restless')
+    JOIN checker_change AS member ON member.finding_id = finding.id AND starts_with(member.path, shown.above)
+"""
+PROVEN = f"""
+DROP TABLE IF EXISTS proven_finding;
+CREATE TEMPORARY TABLE proven_finding ON COMMIT DROP AS
+{COVERS}{SHOWN}, concerned AS MATERIALIZED (
+    SELECT id, kind FROM ({CONCERNED}) AS touched UNION {UNCOVERED}
+)
+SELECT id FROM concerned EXCEPT SELECT finding.id FROM concerned AS finding
+JOIN checker_change AS member ON member.finding_id = finding.id {MEMBER_NOW}
+WHERE coalesce({AS_BEFORE}, false) IS FALSE AND {FIRST};
+ANALYZE proven_finding
+"""
+# What a person closes meanwhile is not open any more when the UPDATE gets to it, and stays as he left it.
+CLOSE = """
+WITH closed AS (
+    UPDATE checker_finding AS finding SET state = 'resolved', closed_at = statement_timestamp(), last_run_id = %(run)s
+    FROM proven_finding WHERE finding.id = proven_finding.id AND finding.state = 'open' RETURNING finding.id
 )
 INSERT INTO checker_act (finding_id, at, what, name, reason, run_id)
 SELECT id, statement_timestamp(), 'resolved', '', '', %(run)s FROM closed ORDER BY id
@@ -182,7 +193,8 @@ def mark_restored(comparison: Comparison) -> None:
 def resolve(comparison: Comparison) -> None:
     """Close the open findings that the comparison touches and all members of which are again as they were before."""
     with connection.cursor() as cursor:
-        cursor.execute(RESOLVE, _place(comparison))
+        for statement in (PROVEN, CLOSE):
+            cursor.execute(statement, _place(comparison))
 
 
 def _place(comparison: Comparison) -> dict[str, Any]:
