@@ -10,6 +10,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from checker.findings import policy
 from checker.models import Finding
 from scanner.templatetags.figures import clock, exact_size, number
 from scanner.templatetags.names import plain_shown
@@ -44,7 +45,17 @@ def title(finding: Finding) -> str:
 def tell(finding: Finding) -> Words:
     """All that is said of a finding."""
     kind = Finding.Kind(finding.kind)
-    return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _STEPS[kind]])
+    return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
+
+
+def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...]:
+    """What to do; of what cannot be read that depends on what the system said."""
+    error = (finding.evidence.get("new") or {}).get("detail")
+    if kind == Finding.Kind.UNREADABLE and error in policy.BROKEN:
+        return (_restore, _hardware)
+    if kind == Finding.Kind.UNREADABLE and error in ("EACCES", "EPERM"):
+        return (_rights,)
+    return _STEPS[kind]
 
 
 def _mass_title(facts: dict[str, Any]) -> str:

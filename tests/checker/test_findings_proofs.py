@@ -201,3 +201,16 @@ def test_read_again_with_another_content(error: str) -> None:
     assert len(told(world)) == 1
     world.run([file("a", b"bad"), file("keep")])
     assert told(world) == [("rewritten", "a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "says_not"),
+    [("EIO", "SMART", "rights"), ("EUNSTABLE", "SMART", "rights"), ("EACCES", "rights", "SMART")],
+)
+def test_advice_fits_the_error(error: str, says: str, says_not: str) -> None:
+    """Who lacks a right is not sent to the disk, and who has a bad disk not to the rights."""
+    world = World()
+    world.run([error_row("a", error, "read"), file("keep")])
+    told(world)
+    steps = " ".join(words.tell(Finding.objects.get()).next_steps)
+    assert says in steps and says_not not in steps

@@ -1,0 +1,91 @@
+"""The mass-change breaker: what is usual, what is too much, and what ends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from checker.findings import acts, breaker, listing, words
+from checker.models import Finding
+from tests.checker import stage
+from tests.checker.test_findings import mass, told
+from tests.checker.worlds import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "changed", "held"),
+    [
+        ({}, 100, False),  # 20 % of 500 is more than that share, but not more than 100 files
+        ({}, 101, True),
+        ({"limit_files": 10, "limit_share": 5}, 25, False),  # the share itself is allowed
+        ({"limit_files": 10, "limit_share": 5}, 26, True),
+        ({"limit_files": 30, "limit_share": 5}, 30, False),
+        ({"limit_files": 0, "limit_share": 0}, 1, True),
+        ({"limit_files": 0}, 1, True),
+        ({"limit_share": 0}, 1, True),
+        ({"limit_share": 0, "limit_files": 5}, 5, False),
+        ({"limit_share": 0, "limit_files": 5}, 6, True),
+        ({"limit_files": 0, "limit_share": 0}, 0, False),
+    ],
+)
+def test_limits(limits: dict[str, Any], changed: int, held: bool) -> None:
+    """More than both limits holds; nought means that nothing may change, empty that the history decides."""
+    world = World(**limits)
+    mass(world, 500, 0)
+    mass(world, 500, changed)
+    assert bool(told(world)) == held
+
+
+def test_what_is_usual_is_learned() -> None:
+    """After five comparisons three times the most until now is allowed, and no more."""
+    world = World()
+    mass(world, 500, 0)
+    for at in range(6):
+        mass(world, 500, 60, b"day" * (at + 1))
+    assert told(world) == [] and breaker.limits_of(world.compare()) == (180, 360, True)
+    mass(world, 500, 180, b"many")
+    assert told(world) == []
+    world = World()
+    mass(world, 500, 0)
+    for at in range(6):
+        mass(world, 500, 20, b"day" * (at + 1))
+    mass(world, 500, 101, b"many")
+    assert told(world) == [("mass_change", "", 101)]
+
+
+def test_history_costs_no_more_than_a_few_statements() -> None:
+    """The limits of thirty comparisons are looked up as those of two are."""
+    world, spent = World(), []
+    mass(world, 50, 0)
+    for at in range(12):
+        mass(world, 50, 2, b"x" * (at + 1))
+        comparison = world.compare()
+        with CaptureQueriesContext(connection) as queries:
+            breaker.limits_of(comparison)
+        spent.append(len(queries))
+    assert len(set(spent[6:])) == 1 and spent[-1] <= 4
+
+
+def test_a_hold_survives_until_it_is_released() -> None:
+    """A second mass change while it is held is told of by the same finding; release ends it, and it can come again."""
+    world, user = World(limit_files=10, limit_share=10), stage.make_user("operator")
+    mass(world, 100, 0)
+    for at in range(2):
+        mass(world, 100, 50, b"x" * (at + 1))
+        assert told(world) == [("mass_change", "", 50)]
+    finding = Finding.objects.get()
+    assert finding.evidence["good"] == 1 and finding.evidence["latest"]["base"] == 2
+    assert finding.last_run.sequence == 3 and listing.number_open() == 1
+    assert "run 1" in " ".join(words.tell(finding).why)
+    mass(world, 100, 0)
+    assert [kind for kind, _path, _number in told(world)] == ["mass_change"]
+    acts.release(Finding.objects.get(), user, "meant")
+    with pytest.raises(acts.Refused):
+        acts.release(Finding.objects.get(), user, "again")
+    mass(world, 100, 60, b"new again")
+    assert told(world) == [("mass_change", "", 60)] and Finding.objects.count() == 2
