@@ -133,11 +133,12 @@ def test_only_one_worker_at_a_time() -> None:
     """While another session compares a replica's runs, nothing is done twice."""
     world = World()
     world.run([file("a")])
-    other = connections.create_connection("default")
+    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "replica": world.replica.pk}
     try:
         with other.cursor() as cursor:
-            cursor.execute(compare.LOCK, {"locks": compare.LOCKS, "replica": world.replica.pk})
-        assert comparisons.catch_up(world.replica.pk) == 0 and not Comparison.objects.filter(state="done").exists()
+            cursor.execute(compare.LOCK, key)
+            assert comparisons.catch_up(world.replica.pk) == 0 and not Comparison.objects.filter(state="done").exists()
+            cursor.execute(compare.UNLOCK, key)  # a lock dies with its session, but not before close() returns
     finally:
         other.close()
     assert comparisons.catch_up(world.replica.pk) == 1
