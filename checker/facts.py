@@ -94,7 +94,10 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
 
 
 def _open_findings(ids: list[int]) -> dict[int, tuple[OpenFindings, ...]]:
-    """Of each replica its open findings by the state that they put it in, worst first: the worst, and how many."""
+    """Of each replica its open findings by the state that they put it in, worst first: the worst, and how many.
+
+    Those between replicas count for each replica that they concern.
+    """
     state = Case(
         When(kind=Finding.Kind.MASS_CHANGE, then=Value(State.HELD.value)),
         When(severity=Finding.Severity.CRITICAL, then=Value(State.DAMAGED.value)),
@@ -102,12 +105,30 @@ def _open_findings(ids: list[int]) -> dict[int, tuple[OpenFindings, ...]]:
     )
     opened = Finding.objects.filter(state=Finding.State.OPEN, replica__in=ids).annotate(puts=state)
     counted = opened.order_by().values_list("replica", "puts").annotate(number=Count("pk"), first=Min("pk"))
-    rows = list(counted)
+    rows = [*counted, *_between(ids)]
     worst = Finding.objects.select_related("first_run").in_bulk([first for *_same, first in rows])
-    found: dict[int, list[OpenFindings]] = {}
+    found: dict[int, dict[str, OpenFindings]] = {}
     for replica, puts, number, first in rows:
-        found.setdefault(replica, []).append(OpenFindings(State(puts), worst[first], number))
-    return {replica: tuple(sorted(some, key=lambda each: each.state.urgency)) for replica, some in found.items()}
+        before = found.setdefault(replica, {}).get(puts)
+        found[replica][puts] = OpenFindings(
+            State(puts), before.worst if before else worst[first], number + (before.number if before else 0)
+        )
+    return {
+        replica: tuple(sorted(some.values(), key=lambda each: each.state.urgency)) for replica, some in found.items()
+    }
+
+
+def _between(ids: list[int]) -> list[tuple[int, str, int, int]]:
+    """Of each replica, and of each state, how many open findings between replicas put it in, and the first of them."""
+    opened = Finding.objects.filter(state=Finding.State.OPEN, replica=None, concerns__overlap=ids).order_by("pk")
+    found: dict[tuple[int, str], tuple[int, int]] = {}
+    for pk, concerns, damaged in opened.values_list("pk", "concerns", "evidence__damaged"):
+        for replica in concerns:
+            key = (replica, (State.DAMAGED if replica in (damaged or ()) else State.ATTENTION).value)
+            number, first = found.get(key, (0, pk))
+            found[key] = (number + 1, first)
+    wanted = set(ids)
+    return [(replica, puts, number, first) for (replica, puts), (number, first) in found.items() if replica in wanted]
 
 
 def _set_aside(ids: list[int]) -> dict[int, int]:

@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from checker import comparisons, queries
+from checker import comparisons, group_comparisons, queries
 from checker.findings import acts
 from checker.models import Proof
 from checker.verify import verify
@@ -34,7 +34,40 @@ def wake(run: Run, **_: Any) -> None:
 
 def catch_up(replica_id: int) -> int:
     """Make the comparisons that a replica lacks; returns how many."""
-    return comparisons.catch_up(replica_id)
+    done = comparisons.catch_up(replica_id)
+    _wake_group(replica_id)
+    return done
+
+
+def compare_replicas(group_id: int) -> bool:
+    """Compare the replicas of a group, unless there is nothing new; returns whether that was done."""
+    return group_comparisons.catch_up(group_id)
+
+
+def compare_moment(comparison_id: int) -> None:
+    """Make a comparison of replicas that somebody asked for."""
+    group_comparisons.make(comparison_id)
+
+
+def compare_groups() -> int:
+    """Each minute: compare the replicas of the groups in which something is new. Returns of how many."""
+    until, done = time.monotonic() + SWEEP_SECONDS, 0
+    for group_id in group_comparisons.lacking(timezone.now()):
+        if time.monotonic() > until:
+            break
+        done += group_comparisons.catch_up(group_id)
+    for comparison_id in group_comparisons.waiting():
+        if time.monotonic() > until:
+            break
+        group_comparisons.make(comparison_id)
+        done += 1
+    return done
+
+
+def _wake_group(replica_id: int) -> None:
+    """A run is compared and verified by two tasks, in any order: the one that ends last has the group compared."""
+    group_id = Replica.objects.values_list("group", flat=True).get(pk=replica_id)
+    async_task("checker.tasks.compare_replicas", group_id, q_options=UNSAVED)
 
 
 def compare(comparison_id: int) -> None:
@@ -64,12 +97,15 @@ def reopen_findings() -> int:
 
 def forget_comparisons() -> int:
     """Delete comparisons made on demand that nobody has looked at for long. Returns how many."""
-    return comparisons.forget()
+    return comparisons.forget() + group_comparisons.forget()
 
 
 def verify_run(run_id: int) -> bool:
     """Verify one run, and return whether it is proven."""
-    return verify(_runs().get(pk=run_id)).ok
+    run = _runs().get(pk=run_id)
+    ok = verify(run).ok
+    _wake_group(run.replica_id)
+    return ok
 
 
 def verify_new() -> int:
@@ -119,6 +155,7 @@ def _provable() -> QuerySet[Run]:
 def make_schedules(**_: Any) -> None:
     """Receiver of `post_migrate`: the schedules of this module."""
     schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
+    schedule("Comparison of replicas", "checker.tasks.compare_groups", 1)
     schedule("Findings accepted for a time", "checker.tasks.reopen_findings", 10)
     schedule("Removal of forgotten comparisons", "checker.tasks.forget_comparisons", 60)
     schedule("Verification of new runs", "checker.tasks.verify_new", 1)

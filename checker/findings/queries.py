@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from os.path import commonprefix
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from django.db import connection
 
@@ -66,6 +66,16 @@ class Member(NamedTuple):
     notes: dict[str, Any] | None
 
 
+class Told(Protocol):
+    """What folds: SQL in which each row is `change`, with its path, and perhaps a version `new`."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def condition(self) -> str: ...
+    def parameters(self) -> dict[str, Any]: ...
+
+
 class Pick(NamedTuple):
     """Which changes are meant: of a comparison and of one kind, and what more must hold."""
 
@@ -117,7 +127,7 @@ SELECT CASE WHEN strpos(substr(change.path, %(skip)s), '/') > 0
 """
 
 
-def fold(pick: Pick, most: int) -> list[Branch]:
+def fold(pick: Told, most: int) -> list[Branch]:
     """The changes as at most `most` lines: a line for each branch below the directory that all have in common, one
     line in all when those are too many."""
     given = pick.parameters()

@@ -1,7 +1,20 @@
 """What checker knows: proofs, comparisons, findings. Which module writes a table stands in its docstring."""
 
 from checker.models.comparisons import Branch, Change, Comparison, Kind
+from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, Participant
 from checker.models.findings import Act, Finding
 from checker.models.proofs import Proof
 
-__all__ = ["Act", "Branch", "Change", "Comparison", "Finding", "Kind", "Proof"]
+__all__ = [
+    "Act",
+    "Branch",
+    "Change",
+    "Comparison",
+    "Divergence",
+    "DivergenceBranch",
+    "Finding",
+    "GroupComparison",
+    "Kind",
+    "Participant",
+    "Proof",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -57,6 +58,8 @@ class Finding(models.Model):
     number = models.BigIntegerField(_("paths"), default=1)
     first_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("first run"))
     last_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("last run"))
+    concerns = ArrayField(models.IntegerField(), default=list)
+    """Of a finding between replicas: the replicas on which something is lost, damaged or in doubt, by their ids."""
     evidence = models.JSONField(default=dict)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
     opened_at = models.DateTimeField(_("opened"), db_default=Now())
@@ -84,6 +87,12 @@ class Finding(models.Model):
             models.Index(fields=["replica", "-severity", "-id"], condition=Q(state="open"), name="finding_open"),
             # The list.
             models.Index(fields=["state", "-id"], name="finding_newest"),
+            # Findings between the replicas of each group.
+            models.Index(
+                fields=["group", "-severity", "-id"],
+                condition=Q(state="open", replica__isnull=True),
+                name="finding_between_open",
+            ),
             # What opens again.
             models.Index(fields=["expires_at"], condition=Q(expires_at__isnull=False), name="finding_expiring"),
         ]

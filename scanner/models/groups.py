@@ -28,6 +28,11 @@ class Group(models.Model):
         IMMUTABLE = "immutable", _("immutable: nothing changes")
         ROTATING = "rotating", _("rotating: new files come, old ones go")
 
+    class Relation(models.TextChoices):
+        MIRROR = "mirror", _("mirrors: all hold the same")
+        PRIMARY = "primary", _("one leads: the others follow it")
+        SUBSET = "subset", _("some keep only a part")
+
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=200, unique=True)
     note = models.TextField(_("note"), blank=True)
@@ -42,6 +47,11 @@ class Group(models.Model):
     limit_files = models.PositiveIntegerField(_("number of files"), null=True, blank=True)
     """A run that changes or removes more than both of these, percent and files, holds the replica; null: as its own
     history has it."""
+    relation = models.CharField(
+        _("what the replicas are to each other"), max_length=10, choices=Relation, default=Relation.MIRROR
+    )
+    lag = models.DurationField(_("how long the others may lag"), default=timedelta(days=1))
+    """Where one replica leads: what it has had for less than this may be missing or older elsewhere."""
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
@@ -59,6 +69,10 @@ class Group(models.Model):
                 condition=~Q(policy="rotating") | Q(keep_days__isnull=False), name="group_rotation_has_an_age"
             ),
             models.CheckConstraint(condition=Q(limit_share=None) | Q(limit_share__lte=100), name="group_share_percent"),
+            models.CheckConstraint(
+                condition=Q(relation__in=["mirror", "primary", "subset"]), name="group_relation_known"
+            ),
+            models.CheckConstraint(condition=Q(lag__gte=timedelta(0)), name="group_lag_not_negative"),
         ]
 
     def __str__(self) -> str:
@@ -85,6 +99,10 @@ class Replica(models.Model):
     origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.COLLECTOR, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
     accept_root = models.BooleanField(_("accept another file system once"), default=False)
+    leads = models.BooleanField(_("leads"), default=False)
+    """Where one replica of the group leads: that it is this one."""
+    keeps = models.TextField(_("keeps only"), blank=True, validators=[validate_excludes])
+    """Where some keep only a part: what is expected here, in the grammar of excludes; empty: everything."""
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
@@ -96,6 +114,9 @@ class Replica(models.Model):
             models.UniqueConstraint(fields=["group", "server", "root", "origin"], name="replica_once"),
             models.CheckConstraint(condition=Q(root__startswith="/"), name="replica_root_absolute"),
             models.CheckConstraint(condition=Q(origin__in=["collector", "unsigned"]), name="replica_origin_known"),
+            models.UniqueConstraint(
+                fields=["group"], condition=Q(leads=True, archived_at=None), name="replica_one_leads"
+            ),
         ]
 
     def __str__(self) -> str:

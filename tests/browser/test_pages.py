@@ -118,7 +118,7 @@ def test_the_admin(
     page.click("input[type=submit]")
     shoot(page, f"admin-enrolment-{language}-{scheme}-{width}")
     assert "backup-syncer-collector enroll bse1." in page.inner_text("#command")
-    assert page.is_visible("[data-copy]")
+    expect(page.locator("[data-copy]")).to_be_visible()
 
 
 def test_login_language_and_theme(open_page: Open, shoot: Callable[[Page, str], None], transactional_db: None) -> None:

@@ -1,0 +1,1 @@
+"""What the replicas of a group differ in: how it is found, judged, kept and shown."""

@@ -1,0 +1,275 @@
+"""Reads of divergences: what the replicas held under a path, pages of the list, levels of the tree."""
+
+# ruff: noqa: S608  # statements are put together from constants of this module; values travel as parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from checker.models import Divergence
+from checker.replicas import Side
+from scanner import keyset
+from scanner.queries import fetched
+from scanner.records import FILE, LINK
+
+# All versions of a path up to the run of each side, with what the comparison of the run that brought it says.
+LIVES = """
+SELECT wanted.path, side.position, version.type, version.size, version.mtime_ns, version.mode, version.uid, version.gid,
+    encode(version.sha256, 'hex'), encode(version.md5, 'hex'), version.detail, version.stage, version.from_seq,
+    version.until_seq, run.received_at, run.uuid, change.kind, change.notes IS NOT NULL AND change.notes ? 'confirmed'
+FROM {0} AS wanted(path)
+CROSS JOIN unnest(%(positions)s::int[], %(replicas)s::int[], %(sequences)s::int[])
+    AS side(position, replica_id, sequence)
+JOIN scanner_version AS version ON version.replica_id = side.replica_id
+    AND left(version.path, 512) = left(wanted.path, 512) AND version.path = wanted.path
+    AND version.from_seq <= side.sequence
+LEFT JOIN scanner_run AS run ON run.replica_id = side.replica_id AND run.sequence = version.from_seq
+LEFT JOIN checker_comparison AS comparison ON comparison.run_id = run.id AND comparison.adjacent
+LEFT JOIN checker_change AS change ON change.comparison_id = comparison.id
+    AND left(change.path, 512) = left(wanted.path, 512) AND change.path = wanted.path AND NOT change.departed
+ORDER BY wanted.path, side.position, version.from_seq
+"""
+SEVERAL = "(SELECT path FROM diverging WHERE contents > 1 AND NOT settled)"
+NAMED = "unnest(%(paths)s::text[])"
+
+
+class Moment(NamedTuple):
+    """A version in the life of a path on a side. Digests are hex."""
+
+    type: int
+    size: int | None
+    mtime_ns: int | None
+    mode: int | None
+    uid: int | None
+    gid: int | None
+    sha256: str | None
+    md5: str | None
+    detail: str | None
+    stage: str | None
+    from_seq: int
+    until_seq: int | None
+    received_at: datetime | None
+    run: Any
+    """The uuid of the run that brought it; None when its row is gone."""
+    kind: str | None
+    confirmed: bool | None
+
+    @property
+    def content(self) -> str:
+        """Equal for equal contents."""
+        if self.type == FILE:
+            return self.sha256 or ""
+        return f"{'link' if self.type == LINK else 'special'}:{self.detail}"
+
+
+Life = dict[int, list[Moment]]
+"""Of a path: by position all that was there, oldest first."""
+
+
+def several(sides: Sequence[Side]) -> Iterator[tuple[str, Life]]:
+    """The lives of the paths in `diverging` of which there are several contents, in flat memory."""
+    rows = (row for batch in fetched(LIVES.format(SEVERAL), _sides(sides)) for row in batch)
+    for path, some in groupby(rows, itemgetter(0)):
+        yield path, _life(some)
+
+
+def lives(sides: Sequence[Side], paths: Sequence[str]) -> dict[str, Life]:
+    """The lives of these paths."""
+    rows = _fetch(LIVES.format(NAMED), _sides(sides) | {"paths": list(paths)})
+    return {path: _life(some) for path, some in groupby(rows, itemgetter(0))}
+
+
+def _life(rows: Any) -> Life:
+    life: Life = {}
+    for _path, position, *moment in rows:
+        life.setdefault(position, []).append(Moment(*moment))
+    return life
+
+
+def _sides(sides: Sequence[Side]) -> dict[str, Any]:
+    return {
+        "positions": [side.position for side in sides],
+        "replicas": [side.replica for side in sides],
+        "sequences": [side.sequence for side in sides],
+    }
+
+
+class Row(NamedTuple):
+    """A divergence as a page shows it."""
+
+    path: str
+    kind: str
+    verdict: str
+    cells: str
+    judged: str
+    others: dict[str, str]
+    alike: str
+    current: bool
+    since: datetime
+    finding: Any
+    """The uuid of its finding, or None."""
+
+
+class Level(NamedTuple):
+    """A directory with how many paths below it diverge."""
+
+    directory: str
+    counts: dict[str, int]
+    damaged: int
+    wrong: list[int]
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return self.directory.rstrip("/").rpartition("/")[2]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.counts.values())
+
+
+class Wish(NamedTuple):
+    """Which divergences: of these kinds (all when empty), with a verdict, wrong at a position, below a directory, with
+    a text in the path."""
+
+    kinds: tuple[str, ...] = ()
+    verdict: str = ""
+    at: int = 0
+    below: str = ""
+    search: str = ""
+
+
+COLUMNS = """divergence.path, divergence.kind, divergence.verdict, divergence.cells, divergence.judged,
+    divergence.others::json, divergence.alike, divergence.current, divergence.since, finding.uuid"""
+PAGE = f"""
+SELECT {COLUMNS} FROM (
+    SELECT * FROM checker_divergence AS divergence WHERE {{conditions}}
+    ORDER BY left(divergence.path, 512), divergence.path {{limit}}) AS divergence
+LEFT JOIN checker_finding AS finding ON finding.id = divergence.finding_id
+ORDER BY left(divergence.path, 512), divergence.path
+"""
+LIMIT = "LIMIT %(limit)s"
+CONDITIONS = {
+    "comparison": "divergence.comparison_id = %(comparison)s",
+    "finding": "divergence.finding_id = %(finding)s",
+    "lower": "left(divergence.path, 512) >= left(%(lower)s, 512) AND divergence.path >= %(lower)s",
+    "upper": "left(divergence.path, 512) <= left(%(upper)s, 512) AND divergence.path < %(upper)s",
+    "kind": "divergence.kind = %(kind)s",
+    "kinds": "divergence.kind = ANY(%(kinds)s)",
+    "verdict": "divergence.verdict = %(verdict)s",
+    "at": """(substr(divergence.cells, %(at)s, 1) IN ('-', '?', '!', '>')
+        OR substr(divergence.judged, %(at)s, 1) IN ('d', 'o', 'u'))""",
+    "search": "divergence.path LIKE %(search)s",
+    "exact": "left(divergence.path, 512) = left(%(exact)s, 512) AND divergence.path = %(exact)s",
+    "direct": "strpos(substr(divergence.path, %(direct)s), '/') = 0",
+}
+
+
+def page(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> tuple[list[Row], str]:
+    """Divergences in the order of their paths, and the key of the next page. keyset.BadToken for an `after` that is
+    none."""
+    return _page(_given(comparison_id, wish), after, limit)
+
+
+def direct(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> tuple[list[Row], str]:
+    """Those directly in the directory that `wish` names, likewise."""
+    return _page(_given(comparison_id, wish) | {"direct": len(wish.below) + 1}, after, limit)
+
+
+def members(finding_id: int, after: str = "", limit: int = 100) -> tuple[list[Row], str]:
+    """The divergences that a finding tells, likewise."""
+    return _page({"finding": finding_id}, after, limit)
+
+
+def exactly(comparison_id: int, path: str) -> Row | None:
+    """The divergence of one path; None when it is the same on all."""
+    rows, _after = _page({"comparison": comparison_id, "exact": path}, "", 1)
+    return rows[0] if rows else None
+
+
+def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
+    """All that `wish` means, in flat memory."""
+    given = _given(comparison_id, wish)
+    statement = PAGE.format(conditions=_conditions(given), limit="")
+    for rows in fetched(statement, given):
+        yield from map(_row, rows)
+
+
+LEVELS = """
+SELECT directory, json_object_agg(kind, number), sum(damaged), {0} FROM checker_divergencebranch
+WHERE comparison_id = %(comparison)s AND depth = %(depth)s AND left(directory, 512) >= left(%(lower)s, 512)
+    AND directory >= %(lower)s {1}
+GROUP BY directory {2} ORDER BY left(directory, 512), directory LIMIT %(limit)s
+"""
+UPPER = " AND left(directory, 512) <= left(%(upper)s, 512) AND directory < %(upper)s"
+KINDS = " AND kind = ANY(%(kinds)s)"
+
+
+def level(
+    comparison_id: int, wish: Wish, sides: int, after: str = "", limit: int = 100
+) -> tuple[list[Level], str]:
+    """A page of the directories directly below `wish.below` in which something diverges, and the key of the next."""
+    given: dict[str, Any] = {"comparison": comparison_id, "depth": wish.below.count("/") + 1, "limit": limit + 1}
+    given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.at}
+    if after:
+        given["lower"] = max(keyset.read_path(after), wish.below)
+    wrong = ", ".join(f"sum(wrong[{position}])" for position in range(1, sides + 1))
+    having = [
+        *(["sum(wrong[%(at)s]) > 0"] if wish.at else []),
+        *(["sum(damaged) > 0"] if wish.verdict == Divergence.Verdict.DAMAGED else []),
+    ]
+    where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
+    found = _fetch(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
+    rows = [Level(directory, counts, int(damaged), [int(one) for one in some]) for directory, counts, damaged, *some in found]
+    if len(rows) <= limit:
+        return rows, ""
+    return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")
+
+
+def _given(comparison_id: int, wish: Wish) -> dict[str, Any]:
+    given: dict[str, Any] = {"comparison": comparison_id, **keyset.bounds(wish.below)}
+    if len(wish.kinds) == 1:
+        given["kind"] = wish.kinds[0]
+    elif wish.kinds:
+        given["kinds"] = list(wish.kinds)
+    if wish.verdict:
+        given["verdict"] = wish.verdict
+    if wish.at:
+        given["at"] = wish.at
+    if wish.search:
+        literal = wish.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        given["search"] = f"%{literal}%"
+    return given
+
+
+def _conditions(given: dict[str, Any]) -> str:
+    return " AND ".join(text for name, text in CONDITIONS.items() if name in given)
+
+
+def _page(given: dict[str, Any], after: str, limit: int) -> tuple[list[Row], str]:
+    if after:
+        given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
+    statement = PAGE.format(conditions=_conditions(given), limit=LIMIT)
+    rows = [_row(row) for row in _fetch(statement, given | {"limit": limit + 1})]
+    if len(rows) <= limit:
+        return rows, ""
+    return rows[:limit], keyset.token(rows[limit - 1].path + "\x01")
+
+
+def _row(row: Any) -> Row:
+    path, kind, verdict, cells, judged, others, *rest = row
+    return Row(path, kind, verdict, cells, judged, others or {}, *rest)
+
+
+def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

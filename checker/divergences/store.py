@@ -1,0 +1,140 @@
+"""What is kept of a comparison of replicas: its divergences, and how many there are below each directory."""
+
+# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db import connection
+
+from checker.compare import KEYS
+from checker.models import Branch
+from checker.replicas import Side
+
+JUDGED = 'CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)'
+JUDGE = "INSERT INTO diverging_judged SELECT * FROM unnest(%(paths)s::text[], %(verdicts)s::text[], %(judged)s::text[])"
+BATCH = 4096
+
+DROP = "DROP TABLE IF EXISTS diverging_kept"
+# The kind of a path is its gravest one. What nobody lacks, or whatever lacks it may, has none.
+KIND = """CASE WHEN contents > 1 AND NOT settled THEN 'mismatch' WHEN contents > 0 AND cells LIKE '%%-%%' THEN 'lost'
+    WHEN cells ~ '[?!]' THEN 'unknown' WHEN cells LIKE '%%>%%' THEN 'moved'
+    WHEN cells ~ '~' THEN CASE WHEN substr(cells, %(leader)s, 1) = '.' THEN 'lingering' ELSE 'lagging' END END"""
+KEPT = f"""
+CREATE TEMPORARY TABLE diverging_kept AS
+SELECT * FROM (SELECT path, versions, cells, {KIND} AS kind, coalesce(verdict, '') AS verdict,
+        coalesce(judged, '') AS judged, others, alike, int8send(mark0) || int8send(mark1) AS mark,
+        CASE WHEN contents > 1 THEN contents_current > 1 ELSE contents_current > 0 AND ({{lacking}}) END AS current
+    FROM diverging LEFT JOIN diverging_judged USING (path)) AS found
+WHERE kind IS NOT NULL;
+ANALYZE diverging_kept
+"""
+SAME_PLACE = """old.comparison_id = %(comparison)s AND left(old.path, 512) = left(new.path, 512)
+    AND old.path = new.path"""
+FORGET = f"""
+DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
+    AND NOT EXISTS (SELECT FROM diverging_kept AS new WHERE {SAME_PLACE})
+"""
+VALUES = ("versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark")
+SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
+# What is as it was stays with its finding, and since when it is so.
+MERGE = f"""
+MERGE INTO checker_divergence AS old USING diverging_kept AS new ON {SAME_PLACE}
+WHEN MATCHED AND ({", ".join(f"old.{name}" for name in VALUES)})
+        IS DISTINCT FROM ({", ".join(f"new.{name}" for name in VALUES)}) THEN UPDATE SET
+    finding_id = CASE WHEN {SAME} THEN old.finding_id END, since = CASE WHEN {SAME} THEN old.since ELSE %(now)s END,
+    {", ".join(f"{name} = new.{name}" for name in VALUES)}
+WHEN NOT MATCHED THEN INSERT (comparison_id, since, path, {", ".join(VALUES)})
+    VALUES (%(comparison)s, %(now)s, new.path, {", ".join(f"new.{name}" for name in VALUES)})
+"""
+INSERT = f"""
+INSERT INTO checker_divergence (comparison_id, since, path, {", ".join(VALUES)})
+SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept ORDER BY path
+"""
+ANY = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
+
+FORGET_BRANCHES = "DELETE FROM checker_divergencebranch WHERE comparison_id = %(comparison)s"
+WRONG = "count(*) FILTER (WHERE substr(cells, {0}, 1) IN ('-', '?', '!', '>') OR substr(judged, {0}, 1) IN ('d', 'o', 'u'))"
+# Each directory above a divergence, the root (empty) among them.
+KEEP_BRANCHES = f"""
+WITH parent AS (
+    SELECT {KEYS[1]} AS folder, kind, count(*) AS number, count(*) FILTER (WHERE verdict = 'damaged') AS damaged,
+        {{wrong}} FROM diverging_kept GROUP BY 1, 2
+), split AS (
+    SELECT *, string_to_array(folder, '/') AS parts FROM parent
+)
+INSERT INTO checker_divergencebranch (comparison_id, number, damaged, wrong, depth, kind, directory)
+SELECT %(comparison)s, sum(number), sum(damaged), ARRAY[{{sums}}]::bigint[], level, kind,
+    CASE level WHEN 0 THEN '' ELSE array_to_string(parts[1:level], '/') || '/' END AS directory
+FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.DEPTH}))) AS level
+GROUP BY level, kind, directory
+"""
+COUNTS = "SELECT kind, verdict, count(*) FROM diverging_kept GROUP BY kind, verdict"
+DAMAGED = """
+SELECT position, count(*) FROM diverging_kept, generate_series(1, length(judged)) AS position
+WHERE verdict = 'damaged' AND substr(judged, position, 1) = 'd' GROUP BY position
+"""
+ROOT = "SELECT kind, wrong FROM checker_divergencebranch WHERE comparison_id = %(comparison)s AND depth = 0"
+
+
+def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
+    """Take up the verdicts: path, verdict on the path, verdict on each copy."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS diverging_judged")
+        cursor.execute(JUDGED)
+        rest = iter(rulings)
+        while some := list(islice(rest, BATCH)):
+            paths, verdicts, judged = map(list, zip(*some, strict=True))
+            cursor.execute(JUDGE, {"paths": paths, "verdicts": verdicts, "judged": judged})
+
+
+def keep(comparison_id: int, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
+    """Write what was found and judged instead of what was kept before; paths by kind, and by verdict."""
+    given = {"comparison": comparison_id, "leader": leader or 0, "now": now}
+    lacking = " OR ".join(f"substr(cells, {side.position}, 1) = '-'" for side in sides if side.current)
+    with connection.cursor() as cursor:
+        cursor.execute(DROP)
+        cursor.execute(KEPT.format(lacking=lacking or "false"), given)
+        cursor.execute(ANY, given)
+        for statement in (FORGET, MERGE) if cursor.fetchone()[0] else (INSERT,):
+            cursor.execute(statement, given)
+        cursor.execute(FORGET_BRANCHES, given)
+        places = [side.position for side in sides]
+        wrong = ", ".join(f"{WRONG.format(place)} AS w{place}" for place in places)
+        cursor.execute(KEEP_BRANCHES.format(wrong=wrong, sums=", ".join(f"sum(w{place})" for place in places)), given)
+        return _counts(cursor)
+
+
+def wrong(comparison_id: int) -> dict[int, dict[str, int]]:
+    """By position: how many paths are not as they should be there, by kind, and how many copies are damaged."""
+    found: dict[int, dict[str, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(ROOT, {"comparison": comparison_id})
+        for kind, numbers in cursor.fetchall():
+            for position, number in enumerate(numbers, 1):
+                found.setdefault(position, {})[kind] = number
+        cursor.execute(DAMAGED)
+        for position, number in cursor.fetchall():
+            found.setdefault(position, {})["damaged"] = number
+    return found
+
+
+def forget(comparison_id: int) -> None:
+    """Delete what is kept of a comparison."""
+    with connection.cursor() as cursor:
+        for statement in ("DELETE FROM checker_divergence WHERE comparison_id = %(comparison)s", FORGET_BRANCHES):
+            cursor.execute(statement, {"comparison": comparison_id})
+
+
+def _counts(cursor: Any) -> dict[str, int]:
+    cursor.execute(COUNTS)
+    counts: dict[str, int] = {}
+    for kind, verdict, number in cursor.fetchall():
+        counts[kind] = counts.get(kind, 0) + number
+        if verdict:
+            counts[verdict] = counts.get(verdict, 0) + number
+    return counts

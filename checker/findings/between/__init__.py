@@ -1,0 +1,1 @@
+"""Findings between the replicas of a group."""

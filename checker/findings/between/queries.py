@@ -1,0 +1,31 @@
+"""Which divergences a finding is made of, as the SQL of findings asks for them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from checker.models import Divergence
+
+SOURCE = """
+FROM checker_divergence AS change LEFT JOIN scanner_version AS new ON false
+WHERE change.comparison_id = %(comparison)s AND change.kind = %(kind)s AND change.verdict {} 'damaged'
+    AND change.current AND change.finding_id IS NULL
+"""
+
+
+class Pick(NamedTuple):
+    """Divergences of a comparison, of one kind, that no finding tells: those with a damaged copy, or all others."""
+
+    comparison: int
+    kind: Divergence.Kind
+    verdict: str = ""
+    condition: str = ""
+
+    @property
+    def source(self) -> str:
+        """SQL, in which a divergence is `change`."""
+        return SOURCE.format("=" if self.verdict == Divergence.Verdict.DAMAGED else "<>")
+
+    def parameters(self) -> dict[str, Any]:
+        """For SQL."""
+        return {"comparison": self.comparison, "kind": self.kind.value}

@@ -1,0 +1,237 @@
+"""Comparisons of replicas as work: of each group its newest proven runs, and those of a moment when somebody asks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from checker import replicas
+from checker.divergences import judging, leader, moves, standing, store
+from checker.divergences.standing import Member
+from checker.findings.between import opening
+from checker.models import Divergence, GroupComparison, Participant
+from checker.replicas import Side
+from scanner.dberrors import Later, edge
+from scanner.excludes import Excludes, parse
+from scanner.models import Group
+from scanner.paths import decode
+from scanner.tasks import UNSAVED
+
+TRIES = 3
+SMALL = 100_000
+"""Files of all replicas together: when they are fewer, or all alike, a page waits for the comparison."""
+FORGOTTEN_AFTER = timedelta(days=30)
+
+State = GroupComparison.State
+logger = logging.getLogger(__name__)
+
+
+def lacking(now: datetime) -> list[int]:
+    """Groups whose newest comparison does not rest on what there is now."""
+    groups = list(Group.objects.filter(archived_at=None))
+    made = {one.group_id: one for one in GroupComparison.objects.filter(moment=None)}
+    found = []
+    for group, members in standing.members(groups, now).items():
+        row = made.get(group)
+        wanted = standing.basis(members[0].replica.group, members)
+        if len(members) > 1 and (row is None or row.state == State.WAITING or row.basis != wanted):
+            found.append(group)
+    return found
+
+
+def catch_up(group_id: int) -> bool:
+    """Compare the replicas of a group by their newest proven runs, unless that is done; whether anything was done."""
+    done = False
+    with replicas.alone(group_id) as mine:
+        while mine and (comparison := _due(group_id)) is not None:
+            _try(comparison)
+            done = True
+    return done
+
+
+def newest(group: Group) -> GroupComparison | None:
+    """The newest comparison of a group; None until it is begun."""
+    return GroupComparison.objects.filter(group=group, moment=None).select_related("group").first()
+
+
+def wanted(group: Group, moment: datetime) -> GroupComparison:
+    """The comparison of a group's replicas as of a moment; done at once when that is quick, else WAITING."""
+    comparison, _new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
+    GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
+    if comparison.state == State.WAITING:
+        members = standing.members([group], timezone.now(), moment).get(group.pk, [])
+        if sum(one.run.files for one in members if one.run) < SMALL or _are_equal(_present(members)):
+            make(comparison.pk)
+            comparison.refresh_from_db()
+        else:
+            async_task("checker.tasks.compare_moment", comparison.pk, q_options=UNSAVED)
+    return comparison
+
+
+def waiting() -> list[int]:
+    """Comparisons of a moment that somebody asked for and that are still to be made."""
+    found = GroupComparison.objects.filter(state=State.WAITING, moment__isnull=False).order_by("asked_at")
+    return list(found.values_list("pk", flat=True))
+
+
+def make(comparison_id: int) -> None:
+    """Do the work of one comparison of a moment."""
+    comparison = GroupComparison.objects.select_related("group").get(pk=comparison_id)
+    with replicas.alone(comparison.group_id) as mine:
+        if mine and comparison.state == State.WAITING:
+            _try(comparison)
+
+
+def forget() -> int:
+    """Delete comparisons of a moment that nobody has looked at for long; how many."""
+    old = GroupComparison.objects.filter(moment__isnull=False, asked_at__lt=timezone.now() - FORGOTTEN_AFTER)
+    done = 0
+    for comparison in old[:100]:
+        with transaction.atomic():
+            store.forget(comparison.pk)
+            comparison.delete()
+        done += 1
+    return done
+
+
+def _due(group_id: int) -> GroupComparison | None:
+    """The group's newest comparison when it is to be made, or made anew."""
+    group = Group.objects.get(pk=group_id)
+    members = standing.members([group], timezone.now()).get(group_id, [])
+    if len(members) < 2:
+        return None
+    with edge():
+        row, new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=None)
+    basis = standing.basis(group, members)
+    if not new and row.state != State.WAITING and row.basis == basis:
+        return None
+    if row.basis != basis or row.state != State.WAITING:
+        row.state, row.basis, row.attempts, row.reason = State.WAITING, basis, 0, ""
+        row.save(update_fields=["state", "basis", "attempts", "reason"])
+    return row
+
+
+def _try(comparison: GroupComparison) -> None:
+    """Do the work, the try counted and committed first: what kills its worker thrice is set aside."""
+    row = GroupComparison.objects.filter(pk=comparison.pk, state=State.WAITING)
+    if not row.update(attempts=F("attempts") + 1):
+        return
+    comparison.refresh_from_db(fields=["attempts", "reason", "basis"])
+    if comparison.attempts > TRIES:
+        row.update(state=State.SET_ASIDE, reason=comparison.reason or f"it was begun {TRIES} times and never ended")
+        return
+    try:
+        with edge():
+            _make(comparison)
+    except Later:
+        row.update(attempts=F("attempts") - 1)
+        raise
+    except Exception as error:  # whatever it is: one that always fails must not be tried for ever
+        reason = f"try {comparison.attempts} of {TRIES} failed: {type(error).__name__}: {error}"[:2000]
+        logger.error("comparison of the replicas of %s: %s", comparison.group.uuid, reason, exc_info=error)
+        if comparison.attempts >= TRIES:
+            row.update(state=State.SET_ASIDE, reason=reason)
+            return
+        row.update(reason=reason)
+        raise
+
+
+def _make(comparison: GroupComparison) -> None:
+    begun, now, group = time.monotonic_ns(), timezone.now(), comparison.group
+    members = standing.members([group], now, comparison.moment).get(group.pk, [])
+    present = _present(members)
+    there = [one.side(at) for at, one in enumerate(present, 1)]
+    try:
+        if len(there) > 1:
+            _find(group, present, there)
+        with transaction.atomic():
+            wrong = _keep(comparison, present, there, now) if len(there) > 1 else {}
+            _seat(comparison, members, wrong)
+            if comparison.moment is None and len(there) > 1:
+                opening.reconcile(comparison)
+            comparison.basis = standing.basis(group, members)
+            comparison.equal, comparison.duration_ns = _are_equal(present), time.monotonic_ns() - begun
+            comparison.state, comparison.reason, comparison.computed_at = State.DONE, "", now
+            comparison.attempts = 0
+            comparison.save()
+    finally:
+        replicas.clear()
+
+
+def _find(group: Group, members: list[Member], there: list[Side]) -> None:
+    replicas.find(there, equal=_are_equal(members))
+    _leave_scope(members, there)
+    if group.relation == Group.Relation.SUBSET:
+        for member, side in zip(members, there, strict=True):
+            if member.replica.keeps:
+                kept = parse(member.replica.keeps)
+                replicas.mark(side.position, Divergence.Cell.UNWANTED, lambda path, kept=kept: not _is_in(kept, path))
+    lead = _leader(group, members, there)
+    if lead is not None:
+        others = [
+            (side, member.run.finished_at) for member, side in zip(members, there, strict=True)
+            if member.run and side is not lead
+        ]  # fmt: skip
+        leader.follow(lead, others, group.lag)
+    moves.pair(there)
+    voters = {side.position: one.voter for one, side in zip(members, there, strict=True) if one.has_vote}
+    store.judge(judging.rulings(there, voters))
+
+
+def _keep(
+    comparison: GroupComparison, members: list[Member], there: list[Side], now: datetime
+) -> dict[int, dict[str, int]]:
+    lead = _leader(comparison.group, members, there)
+    comparison.counts = store.keep(comparison.pk, there, lead.position if lead else None, now)
+    return store.wrong(comparison.pk)
+
+
+def _leave_scope(members: list[Member], there: list[Side]) -> None:
+    """What a run left out by other excludes than another one's is not known there."""
+    if len({one.statement.config for one in members if one.statement}) < 2:
+        return
+    for member, side in zip(members, there, strict=True):
+        excludes = member.excludes()
+        if excludes is not None and excludes.patterns:
+            replicas.mark(side.position, Divergence.Cell.UNSEEN, lambda path, out=excludes: _is_in(out, path))
+
+
+def _is_in(patterns: Excludes, path: str) -> bool:
+    return patterns.matches(decode(path), is_dir=False)
+
+
+def _leader(group: Group, members: list[Member], there: list[Side]) -> Side | None:
+    if group.relation != Group.Relation.PRIMARY:
+        return None
+    return next((side for member, side in zip(members, there, strict=True) if member.replica.leads), None)
+
+
+def _present(members: list[Member]) -> list[Member]:
+    return [one for one in members if one.run is not None]
+
+
+def _are_equal(members: list[Member]) -> bool:
+    contents = {bytes(one.run.content) if one.run and one.run.content else None for one in members}
+    return len(members) > 1 and len(contents) == 1 and None not in contents
+
+
+def _seat(comparison: GroupComparison, members: list[Member], wrong: dict[int, dict[str, int]]) -> None:
+    comparison.participants.all().delete()
+    Participant.objects.bulk_create(
+        Participant(
+            comparison=comparison,
+            position=at,
+            replica=one.replica,
+            run=one.run,
+            standing=one.standing,
+            voter=one.voter if one.has_vote else "",
+            counts=wrong.get(at, {}),
+        )
+        for at, one in enumerate(members, 1)
+    )

@@ -1,0 +1,151 @@
+"""The replicas of a group, each by one complete run: which paths are not the same on all. All in sets.
+
+The work goes through temporary tables of the session; `divergences.store` writes what is kept. In `diverging` a path
+has, for each participant in its place, a version (`versions`) and what it is there (`cells`, see Divergence.Cell).
+"""
+
+# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from checker.compare import BELOW
+from scanner.queries import fetched
+
+
+class Side(NamedTuple):
+    """A participant as SQL needs it."""
+
+    position: int
+    """From 1, without gaps."""
+    replica: int
+    run: int
+    sequence: int
+    current: bool
+    identity: int
+    """64 bits that are this replica's alone, whoever takes part with it."""
+
+
+DROP = "DROP TABLE IF EXISTS diverging, diverging_side, diverging_name, diverging_judged"
+WORK_MEM = "SET work_mem = '128MB'"
+"""A million paths are grouped in memory: of one worker at a time, for some seconds."""
+ONE_PROCESS = "SET max_parallel_workers_per_gather = 0"
+BACK = "RESET work_mem; RESET max_parallel_workers_per_gather"
+
+STANDS = """FROM scanner_version WHERE replica_id = %(replica{0})s AND from_seq <= %(sequence{0})s
+    AND (until_seq IS NULL OR until_seq > %(sequence{0})s)"""
+# Of a hard link the name of the inode's first path says nothing of the content.
+STATE = "SELECT {0} AS position, id, path, type, sha256, CASE WHEN type <> 1 THEN detail END AS detail " + STANDS
+RARE = " AND type IN (2, 4)"
+BLIND = "(type = 2 OR type = 4 AND detail = 'mount')"
+"""What lies there, and below, is not known."""
+# What all hold alike falls out here: one pass over the states, grouped by what they say of each path.
+FIND = """
+CREATE TEMPORARY TABLE diverging AS
+SELECT path, ARRAY[{versions}] AS versions, {cells} AS cells, contents, contents_current, false AS settled,
+    mark0, mark1, NULL::jsonb AS others, '' COLLATE "C" AS alike
+FROM (SELECT path, {newest}, {unreadable}, count(*) FILTER (WHERE NOT blind) AS contents,
+        count(*) FILTER (WHERE NOT blind AND ({current})) AS contents_current,
+        bit_xor(hash_record_extended(ROW(type, sha256, detail, {identity}), 0)) AS mark0,
+        bit_xor(hash_record_extended(ROW(type, sha256, detail, {identity}), 1)) AS mark1
+    FROM (SELECT path, type, sha256, detail, {blind} AS blind, {held}
+        FROM ({states}) AS state GROUP BY path, type, sha256, detail HAVING count(*) < {number} OR type = 2) AS content
+    GROUP BY path) AS found
+"""
+CELL = "CASE WHEN v{0} IS NULL THEN CASE contents WHEN 0 THEN '.' ELSE '-' END WHEN u{0} THEN '!' ELSE '+' END"
+ANALYZE = 'CREATE INDEX ON diverging ("left"(path, 512)); ANALYZE diverging'
+
+COVERS = f"SELECT DISTINCT path {STANDS} AND (type = 2 AND stage IN ('list', 'stat') OR type = 4 AND detail = 'mount')"
+HIDE = f"""
+UPDATE diverging SET cells = overlay(cells PLACING '?' FROM {{0}} FOR 1) FROM (
+    SELECT below.path FROM ({COVERS}) AS cover CROSS JOIN LATERAL (
+        SELECT row.path FROM diverging AS row WHERE {BELOW.format("row", "cover")} OFFSET 0) AS below) AS hidden
+WHERE diverging.path = hidden.path AND substr(cells, {{0}}, 1) = '-'
+"""
+LACKING = "SELECT path FROM diverging WHERE substr(cells, %(position)s, 1) = '-'"
+SET_CELL = """
+UPDATE diverging SET cells = overlay(cells PLACING %(cell)s FROM %(position)s FOR 1) WHERE path = ANY(%(paths)s)
+"""
+
+LOCKS = 0x62736772
+"""The class of the advisory locks of groups whose replicas are being compared."""
+LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(group)s)"
+UNLOCK = "SELECT pg_advisory_unlock(%(locks)s, %(group)s)"
+
+
+@contextmanager
+def alone(group_id: int) -> Iterator[bool]:
+    """Whether this process alone compares the replicas of a group. The session's lock dies with the worker."""
+    key = {"locks": LOCKS, "group": group_id}
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, key)
+        (mine,) = cursor.fetchone()
+    try:
+        yield mine
+    finally:
+        if mine and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute(UNLOCK, key)
+
+
+def find(sides: Sequence[Side], *, equal: bool) -> None:
+    """Fill `diverging` with the paths that are not the same on all sides, and with those that some could not read.
+
+    `equal` says that the signed digests of all contents are equal: then only what is rare is looked at.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(DROP)
+        cursor.execute(WORK_MEM)
+        cursor.execute(ONE_PROCESS)
+        cursor.execute(_find(sides, equal), _given(sides))
+        cursor.execute(ANALYZE)
+        for side in sides:
+            cursor.execute(HIDE.format(side.position), _given(sides))
+
+
+def clear() -> None:
+    """Drop the temporary tables, and take back what was set for them."""
+    with connection.cursor() as cursor:
+        cursor.execute(DROP)
+        cursor.execute(BACK)
+
+
+def mark(position: int, cell: str, chosen: Callable[[str], bool]) -> None:
+    """Give the missing paths of a side that `chosen` picks, by their coded names, another cell."""
+    for rows in fetched(LACKING, {"position": position}):
+        paths = [path for (path,) in rows if chosen(path)]
+        if paths:
+            with connection.cursor() as cursor:
+                cursor.execute(SET_CELL, {"cell": cell, "position": position, "paths": paths})
+
+
+def _given(sides: Sequence[Side]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for side in sides:
+        given |= {f"replica{side.position}": side.replica, f"sequence{side.position}": side.sequence}
+    return given
+
+
+def _find(sides: Sequence[Side], equal: bool) -> str:
+    """FIND for so many sides, each with columns of its own: versions `v`, and whether they are unreadable, `u`."""
+    places = [side.position for side in sides]
+    states = [STATE.format(place) + (RARE if equal else "") for place in places]
+    here = " # ".join(f"CASE WHEN v{side.position} IS NULL THEN 0 ELSE {side.identity} END" for side in sides)
+    current = " OR ".join(f"v{side.position} IS NOT NULL" for side in sides if side.current)
+    return FIND.format(
+        versions=", ".join(f"v{place}" for place in places),
+        cells=" || ".join(CELL.format(place) for place in places),
+        newest=", ".join(f"max(v{place}) AS v{place}" for place in places),
+        unreadable=", ".join(f"bool_or(blind AND v{place} IS NOT NULL) AS u{place}" for place in places),
+        held=", ".join(f"max(id) FILTER (WHERE position = {place}) AS v{place}" for place in places),
+        current=current or "false",
+        identity=here,
+        blind=BLIND,
+        states=" UNION ALL ".join(states),
+        number=len(places),
+    )

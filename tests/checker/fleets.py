@@ -1,0 +1,56 @@
+"""Groups of several replicas whose runs go the real road: signed report, ingest, comparison, proof, the group's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from checker import group_comparisons
+from checker.models import Divergence, GroupComparison
+from checker.verify import verify
+from scanner.models import Group, Run
+from scanner.records import Record
+from tests.checker.worlds import World
+from tests.scanner import factories
+
+
+class Fleet:
+    """A group with so many replicas, each on a server of its own."""
+
+    def __init__(self, number: int = 3, **group: Any) -> None:
+        self.group: Group = factories.make_group(**group)
+        self.worlds = [self._world() for _ in range(number)]
+
+    def _world(self) -> World:
+        world = World.__new__(World)
+        world.replica = factories.make_replica(group=self.group)
+        world.signer, world.rows = factories.make_key(world.replica.server), {}
+        return world
+
+    def run(self, at: int, records: Sequence[Record], **fields: Any) -> Run:
+        """The next run of one replica, ingested, compared with the one before and proven."""
+        world = self.worlds[at]
+        host = {"system": "Linux", "release": "6.1", "boot_id": "b"}
+        disk = {"filesystem": {"type": "ext4", "id": f"uuid:{at}", "mount": "/"}}
+        run = world.run(records, **({"host": host | disk} | fields))
+        world.compare()
+        if run.state == Run.State.INGESTED:
+            assert verify(run).ok
+        return run
+
+    def runs(self, *states: Sequence[Record]) -> None:
+        """The next run of each replica."""
+        for at, records in enumerate(states):
+            self.run(at, records)
+
+    def compare(self) -> GroupComparison:
+        """The comparison of the newest runs."""
+        group_comparisons.catch_up(self.group.pk)
+        comparison = group_comparisons.newest(self.group)
+        assert comparison is not None and comparison.state == "done", comparison and comparison.reason
+        return comparison
+
+    def found(self) -> dict[str, tuple[str, str, str]]:
+        """What diverges now: kind, cells, and what is said of each copy."""
+        rows = Divergence.objects.filter(comparison_id=self.compare().pk)
+        return {one.path: (one.kind, one.cells, one.judged) for one in rows}
