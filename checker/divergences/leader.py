@@ -38,8 +38,8 @@ BEGUN = f"""
     WHERE substr(row.cells, %(position)s, 1) = '+'
 """
 LAG = f"""
-UPDATE diverging SET cells = overlay(cells PLACING '~' FROM %(other)s FOR 1) FROM ({BEGUN}) AS leading
-WHERE diverging.path = leading.path AND leading.begun + %(lag)s > %(finished)s
+UPDATE diverging SET cells = overlay(cells PLACING '~' FROM %(other)s FOR 1) FROM ({BEGUN}) AS led
+WHERE diverging.path = led.path AND led.begun + %(lag)s > %(finished)s
     AND (substr(cells, %(other)s, 1) = '-' OR substr(cells, %(other)s, 1) = '+' AND contents > 1 AND EXISTS (
         SELECT FROM diverging AS row
         JOIN scanner_version AS held ON held.id = row.versions[%(other)s]

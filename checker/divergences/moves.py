@@ -27,7 +27,9 @@ NAMES = """
 CREATE TEMPORARY TABLE diverging_name (path text COLLATE "C", name text COLLATE "C", composed text COLLATE "C")
 """
 SPELLED = "SELECT path FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%'"
-NAME_THEM = "INSERT INTO diverging_name SELECT * FROM unnest(%(paths)s::text[], %(folded)s::text[], %(composed)s::text[])"
+NAME_THEM = (
+    "INSERT INTO diverging_name SELECT * FROM unnest(%(paths)s::text[], %(folded)s::text[], %(composed)s::text[])"
+)
 
 SIDES = """
 CREATE INDEX ON diverging_name (path);

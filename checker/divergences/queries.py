@@ -212,9 +212,7 @@ UPPER = " AND left(directory, 512) <= left(%(upper)s, 512) AND directory < %(upp
 KINDS = " AND kind = ANY(%(kinds)s)"
 
 
-def level(
-    comparison_id: int, wish: Wish, sides: int, after: str = "", limit: int = 100
-) -> tuple[list[Level], str]:
+def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: int = 100) -> tuple[list[Level], str]:
     """A page of the directories directly below `wish.below` in which something diverges, and the key of the next."""
     given: dict[str, Any] = {"comparison": comparison_id, "depth": wish.below.count("/") + 1, "limit": limit + 1}
     given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.at}
@@ -227,7 +225,10 @@ def level(
     ]
     where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
     found = _fetch(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
-    rows = [Level(directory, counts, int(damaged), [int(one) for one in some]) for directory, counts, damaged, *some in found]
+    rows = [
+        Level(directory, counts, int(damaged), [int(one) for one in some])
+        for directory, counts, damaged, *some in found
+    ]
     if len(rows) <= limit:
         return rows, ""
     return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")

@@ -58,7 +58,9 @@ SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept OR
 ANY = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
 
 FORGET_BRANCHES = "DELETE FROM checker_divergencebranch WHERE comparison_id = %(comparison)s"
-WRONG = "count(*) FILTER (WHERE substr(cells, {0}, 1) IN ('-', '?', '!', '>') OR substr(judged, {0}, 1) IN ('d', 'o', 'u'))"
+WRONG = (
+    "count(*) FILTER (WHERE substr(cells, {0}, 1) IN ('-', '?', '!', '>') OR substr(judged, {0}, 1) IN ('d', 'o', 'u'))"
+)
 # Each directory above a divergence, the root (empty) among them.
 KEEP_BRANCHES = f"""
 WITH parent AS (

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.findings import policy
+from checker.findings.between import words as between
 from checker.models import Finding
 from scanner.templatetags.figures import clock, exact_size, number
 from scanner.templatetags.names import plain_shown
@@ -28,6 +29,8 @@ class Words(NamedTuple):
 
 def title(finding: Finding) -> str:
     """The finding in one line."""
+    if finding.replica_id is None:
+        return between.title(finding)
     kind = finding.kind
     if kind == Finding.Kind.MASS_CHANGE:
         return _mass_title(finding.evidence)
@@ -44,6 +47,8 @@ def title(finding: Finding) -> str:
 
 def tell(finding: Finding) -> Words:
     """All that is said of a finding."""
+    if finding.replica_id is None:
+        return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
     return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
 
@@ -264,8 +269,6 @@ _MEANS: dict[Finding.Kind, Callable[[], str]] = {
         "whatever later runs say."
     ),
     Finding.Kind.NO_NEW_FILE: lambda: _("New files are expected here in each interval; none came."),
-    Finding.Kind.LOST: lambda: _("A path that other replicas have is missing here."),
-    Finding.Kind.MISMATCH: lambda: _("Replicas of the group hold different contents under one path."),
 }
 _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {
     Finding.Kind.CORRUPTED: (_restore, _hardware),
@@ -283,8 +286,6 @@ _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {
             Finding.Kind.ADDED,
             Finding.Kind.MOVED,
             Finding.Kind.TOUCHED,
-            Finding.Kind.LOST,
-            Finding.Kind.MISMATCH,
         ),
         (_look, _if_you),
     ),

@@ -86,9 +86,7 @@ def _open_folded(witness: Witness, pick: Pick) -> None:
         _open_path(witness, row, life, Finding.Severity.WARNING)
 
 
-def _open(
-    witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]
-) -> None:
+def _open(witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]) -> None:
     """The open finding of this kind and path, begun or seen again."""
     group, run = witness.comparison.group, witness.run
     same = {"group": group, "replica": None, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
@@ -135,7 +133,12 @@ def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
 
 
 def _copy(
-    seat: Participant, cell: str, copy: Divergence.Copy, why: verdicts.Why | None, life: Sequence[Any], other: str | None
+    seat: Participant,
+    cell: str,
+    copy: Divergence.Copy,
+    why: verdicts.Why | None,
+    life: Sequence[Any],
+    other: str | None,
 ) -> dict[str, Any]:
     last = life[-1] if life else None
     there = last is not None and (last.until_seq is None or last.until_seq > _sequence(seat))
