@@ -79,8 +79,13 @@ def reasons(finding: Finding) -> list[str]:
     said = [_("The replicas were compared with one another by their newest proven runs.")]
     if finding.folded:
         return [*said, _("The list of all paths stands below.")]
-    said += [_copy(one) for one in facts.get("copies", [])]
-    if finding.kind == Finding.Kind.MISMATCH and facts.get("all_votes"):
+    return said + of_path(finding.kind, facts)
+
+
+def of_path(kind: str, facts: dict[str, Any]) -> list[str]:
+    """What is said of each copy of a path, and why; `facts` as `divergences.evidence` gathers them."""
+    said = [_copy(one) for one in facts.get("copies", [])]
+    if kind == Divergence.Kind.MISMATCH and facts.get("all_votes"):
         most = max(facts["votes"].values(), default=0)
         said.append(
             _("Votes: %(most)s of %(all)s for one content; a server and file system has one vote, whoever is stale, held "
