@@ -69,7 +69,7 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
     """The facts of each of `found`, which came from `replicas()`, in its order."""
     found = list(found)
     wanted = {pk for replica in found for pk in (replica.newest_id, replica.complete_id) if pk}
-    runs = Run.objects.defer("envelope").select_related("proof").in_bulk(wanted)
+    runs = Run.objects.defer("envelope", "proof__statements").select_related("proof").in_bulk(wanted)
     ids = [replica.pk for replica in found]
     broken = dict(Proof.objects.filter(ok=False, run__replica__in=ids).values_list("run__replica", "run__sequence"))
     breaks = Run.objects.filter(replica__in=ids, break_acknowledged_at=None).exclude(break_reason="")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Head = TypeVar("Head", Group, Server)
 
-UPRIGHT = 6
+UPRIGHT = 5
 """Columns up to which their heads lie; the heads of more of them stand upright."""
 BROAD = 24
 """Columns up to which a screen of 1,280 pixels holds all of them; rows may be as many as there are."""

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from scanner.models import Group, Replica, Server
+from tests.checker.stage import CHECKS
 
 
 class Fleet(NamedTuple):
@@ -45,7 +46,9 @@ FROM trouble, LATERAL (SELECT n, now() - interval '1 hour'
 """
 PROOFS = """
 INSERT INTO checker_proof (run_id, checked_at, proven_at, ok, statements, duration_ns)
-SELECT run.id, now(), CASE WHEN broken THEN NULL ELSE now() END, NOT broken, '[]', 41000000
+SELECT run.id, now(), CASE WHEN broken THEN NULL ELSE now() END, NOT broken, (
+    SELECT jsonb_agg(jsonb_build_object('check', name, 'ok', NOT broken, 'text', repeat('What was looked at. ', 5)))
+    FROM unnest(%(checks)s::text[]) AS name), 41000000
 FROM scanner_run AS run JOIN trouble USING (replica_id), LATERAL (
     SELECT kind = 3 AND sequence = %(runs)s AS broken) AS proof
 WHERE run.state = 'ingested'
@@ -83,6 +86,7 @@ def fill(groups: int, servers: int, runs: int = 2) -> Fleet:
     )
     given: dict[str, Any] = {
         "runs": runs,
+        "checks": CHECKS,
         "groups": [group.pk for group in made.groups],
         "servers": [server.pk for server in made.servers],
     }
