@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from checker.views import diff, files, findings
+from checker.views import diff, files, findings, groups, servers
 from checker.views import replicas as views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.overview_page, name="overview"),
     path("healthz", views.health_check, name="health"),
     path("running/", views.running_fragment, name="running"),
+    path("groups/<uuid:uuid>/", groups.group_page, name="group"),
+    path("servers/<uuid:uuid>/", servers.server_page, name="server"),
     path("replicas/<uuid:uuid>/", views.replica_page, name="replica"),
     path("runs/<uuid:uuid>/", views.run_page, name="run"),
     path("replicas/<uuid:uuid>/compare/", diff.pick, name="compare"),
