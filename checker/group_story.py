@@ -102,7 +102,9 @@ def look_at(columns: list[Seat]) -> str:
     worst = ranked[0]
     said = []
     if worst.damaged:
-        said.append(ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged) % {"n": number(worst.damaged)})
+        said.append(
+            ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged) % {"n": number(worst.damaged)}
+        )
     if worst.lost:
         said.append(ngettext("%(n)s lost path", "%(n)s lost paths", worst.lost) % {"n": number(worst.lost)})
     if worst.unknown:

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", views.health_check, name="health"),
     path("running/", views.running_fragment, name="running"),
     path("groups/<uuid:uuid>/", groups.group_page, name="group"),
+    path("groups/<uuid:uuid>/download/", groups.download, name="group-download"),
     path("servers/<uuid:uuid>/", servers.server_page, name="server"),
     path("replicas/<uuid:uuid>/", views.replica_page, name="replica"),
     path("runs/<uuid:uuid>/", views.run_page, name="run"),

@@ -46,7 +46,7 @@ def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
     """What the words of a path are made of: each copy, what is said of it, and why."""
     ruling = ruling_of(witness.sides, witness.voters, life)
     copies = [
-        _copy(seat, row.cells[at - 1], copy, why, life.get(at, []), row.others.get(str(at)))
+        _copy(seat, row.cells[at - 1], *_said(row, copy, why), life.get(at, []), row.others.get(str(at)))
         for (at, seat), copy, why in zip(sorted(witness.seats.items()), ruling.copies, ruling.reasons, strict=True)
     ]
     good = (verdicts.Copy.GOOD, verdicts.Copy.NEWER)
@@ -85,10 +85,17 @@ def _copy(
     }
 
 
+def _said(row: Row, copy: Divergence.Copy, why: verdicts.Why | None) -> tuple[Divergence.Copy, verdicts.Why | None]:
+    """Where there is one content, nothing is said of it but that it is damaged."""
+    if row.kind == Divergence.Kind.MISMATCH or copy == Divergence.Copy.DAMAGED:
+        return copy, why
+    return Divergence.Copy.NOTHING, None
+
+
 def _what(moment: Moment) -> dict[str, Any]:
     return {
         "type": moment.type, "sha256": moment.sha256, "size": moment.size, "mtime_ns": moment.mtime_ns,
-        "detail": moment.detail, "since": moment.from_seq, "confirmed": bool(moment.confirmed),
+        "detail": moment.detail, "stage": moment.stage, "since": moment.from_seq, "confirmed": bool(moment.confirmed),
     }  # fmt: skip
 
 

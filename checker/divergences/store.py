@@ -28,7 +28,8 @@ KEPT = f"""
 CREATE TEMPORARY TABLE diverging_kept AS
 SELECT * FROM (SELECT path, versions, cells, {KIND} AS kind, coalesce(verdict, '') AS verdict,
         coalesce(judged, '') AS judged, others, alike, int8send(mark0) || int8send(mark1) AS mark,
-        CASE WHEN contents > 1 THEN contents_current > 1 ELSE contents_current > 0 AND ({{lacking}}) END AS current
+        CASE WHEN contents > 1 THEN contents_current > 1
+            WHEN contents = 1 AND cells LIKE '%%-%%' THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current
     FROM diverging LEFT JOIN diverging_judged USING (path)) AS found
 WHERE kind IS NOT NULL;
 ANALYZE diverging_kept

@@ -16,6 +16,9 @@ from checker.findings import listing
 from checker.states import State, grace
 from scanner.access import PageRequest, page
 
+REPAIRS = 5
+"""Damaged copies that the first page names."""
+
 
 @page
 def overview_page(request: PageRequest) -> HttpResponse:
@@ -28,6 +31,7 @@ def overview_page(request: PageRequest) -> HttpResponse:
         "name": name,
         "state": state,
         "running": overview.running(now),
+        "repairs": listing.repairable(REPAIRS),
         "steps": None if shown.total else overview.first_steps(),
     }
     return render(request, "checker/overview.html", context)

@@ -1,6 +1,6 @@
 """The SQL that makes divergences a finding's own, and that sees what a comparison has made of open findings."""
 
-# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+# statements are put together from constants of this package; values travel as parameters
 
 from __future__ import annotations
 

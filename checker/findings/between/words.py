@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from checker.divergences.verdicts import Why
 from checker.models import Divergence, Finding
+from scanner.records import ERROR
 from scanner.templatetags.entries import exact_time
 from scanner.templatetags.figures import exact_size, number
 from scanner.templatetags.names import plain_shown
@@ -115,6 +116,10 @@ def _copy(one: dict[str, Any]) -> str:
 
 
 def _what(one: dict[str, Any]) -> str:
+    if one.get("type") == ERROR:
+        return _("could not be read (%(error)s), since run %(run)d") % {
+            "error": plain_shown(one["detail"]), "run": one["since"]
+        }  # fmt: skip
     said = []
     if one["copy"].strip():
         said.append(str(Copy(one["copy"]).label))
