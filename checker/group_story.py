@@ -21,8 +21,8 @@ PAGE = 100
 """Rows on a page."""
 Cell, Copy = Divergence.Cell, Divergence.Copy
 SIGNS = {
-    Copy.GOOD: "✓", Copy.DAMAGED: "✗", Copy.NEWER: "▲", Copy.OLDER: "▽", Copy.UNSURE: "≠", Cell.HERE: "=", Cell.LOST: "−",
-    Cell.UNSEEN: "?", Cell.UNREADABLE: "!", Cell.MOVED: "→", Cell.UNWANTED: "·", Cell.ALLOWED: "~",
+    Copy.GOOD: "✓", Copy.DAMAGED: "✗", Copy.NEWER: "▲", Copy.OLDER: "▽", Copy.UNSURE: "≠", Cell.HERE: "=",
+    Cell.LOST: "−", Cell.UNSEEN: "?", Cell.UNREADABLE: "!", Cell.MOVED: "→", Cell.UNWANTED: "·", Cell.ALLOWED: "~",
 }  # fmt: skip
 """A sign for each, so that colour is not all that tells them apart."""
 
@@ -100,17 +100,14 @@ def look_at(columns: list[Seat]) -> str:
     if not ranked or not ranked[0].damaged + ranked[0].lost + ranked[0].unknown:
         return ""
     worst = ranked[0]
-    said = []
-    if worst.damaged:
-        said.append(
-            ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged) % {"n": number(worst.damaged)}
-        )
-    if worst.lost:
-        said.append(ngettext("%(n)s lost path", "%(n)s lost paths", worst.lost) % {"n": number(worst.lost)})
-    if worst.unknown:
-        said.append(ngettext("%(n)s unknown path", "%(n)s unknown paths", worst.unknown) % {"n": number(worst.unknown)})
+    found = (
+        (worst.damaged, ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged)),
+        (worst.lost, ngettext("%(n)s lost path", "%(n)s lost paths", worst.lost)),
+        (worst.unknown, ngettext("%(n)s unknown path", "%(n)s unknown paths", worst.unknown)),
+    )
+    what = ", ".join(text % {"n": number(many)} for many, text in found if many)
     name = plain_shown(worst.participant.replica.server.name)
-    return _("Look at %(server)s first: %(what)s.") % {"server": name, "what": ", ".join(said)}
+    return _("Look at %(server)s first: %(what)s.") % {"server": name, "what": what}
 
 
 def matrix(comparison: GroupComparison, ask: Ask) -> Matrix:

@@ -1,4 +1,7 @@
-"""Where one replica leads: what the others may lack for a while, and what they may keep. On `diverging` of `replicas`."""
+"""Where one replica leads: what the others may lack for a while, and what they may keep.
+
+Works on `diverging` of `replicas`.
+"""
 
 # ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
 
@@ -6,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -60,7 +64,12 @@ UPDATE diverging SET settled = true WHERE contents > 1 AND cells LIKE '%%~%%' AN
 def follow(leader: Side, others: Sequence[tuple[Side, datetime]], lag: timedelta) -> None:
     """Where one side leads: allow what it removed to linger, and what it has had for less than `lag` to be missing or
     older elsewhere. `others` come with the time at which their runs ended."""
-    given = {"leader": leader.replica, "position": leader.position, "sequence": leader.sequence, "lag": lag}
+    given: dict[str, Any] = {
+        "leader": leader.replica,
+        "position": leader.position,
+        "sequence": leader.sequence,
+        "lag": lag,
+    }
     with connection.cursor() as cursor:
         cursor.execute(LINGER, given)
         for side, finished in others:

@@ -25,25 +25,10 @@ if TYPE_CHECKING:
 
 Standing = Participant.Standing
 SHARED = frozenset(
-    [
-        "nfs",
-        "nfs3",
-        "nfs4",
-        "cifs",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ceph",
-        "fuse.ceph",
-        "fuse.glusterfs",
-        "fuse.sshfs",
-        "lustre",
-        "beegfs",
-        "gfs2",
-        "ocfs2",
-    ]
+    (
+        *("nfs", "nfs3", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.ceph", "fuse.glusterfs"),
+        *("fuse.sshfs", "lustre", "beegfs", "gfs2", "ocfs2"),
+    )
 )
 """File systems that several servers mount at once: they see the same bytes, and have one vote."""
 OVER = frozenset({Run.State.FAILED, Run.State.REFUSED, Run.State.SET_ASIDE})

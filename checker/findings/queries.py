@@ -70,10 +70,15 @@ class Told(Protocol):
     """What folds: SQL in which each row is `change`, with its path, and perhaps a version `new`."""
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """FROM and WHERE."""
+
     @property
-    def condition(self) -> str: ...
-    def parameters(self) -> dict[str, Any]: ...
+    def condition(self) -> str:
+        """What more must hold."""
+
+    def parameters(self) -> dict[str, Any]:
+        """For both."""
 
 
 class Pick(NamedTuple):

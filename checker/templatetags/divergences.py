@@ -35,9 +35,8 @@ def beside(values: Iterable[Any], seats: Iterable[Seat]) -> list[tuple[Any, Seat
 @register.filter
 def seat_of(seats: Iterable[Seat] | str, replica: Replica) -> Seat | None:
     """The column of a replica; None where it has none."""
-    return next(
-        (seat for seat in seats or () if isinstance(seat, Seat) and seat.participant.replica_id == replica.pk), None
-    )
+    mine = (seat for seat in seats or () if isinstance(seat, Seat) and seat.participant.replica_id == replica.pk)
+    return next(mine, None)
 
 
 @register.filter

@@ -26,7 +26,7 @@ OPEN_FINDINGS = 8
 
 @page
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """A group: its replicas with their states, their work time, and the matrix of what diverges; with htmx only rows."""
+    """A group: its replicas with their states, their work time, and the matrix of what diverges; or only more rows."""
     group = get_object_or_404(Group, uuid=uuid)
     ask = listing.read(request.GET)
     comparison = _comparison(group, ask)
