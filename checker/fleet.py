@@ -105,6 +105,10 @@ def _cell(lines: list[Line], names: dict[Group | Server, str]) -> Cell:
     }
     label = _("%(group)s on %(server)s: %(state)s") % about
     if len(lines) > 1:
-        text = "%(group)s on %(server)s, %(n)s replica: %(state)s", "%(group)s on %(server)s, %(n)s replicas: %(state)s"
-        label = ngettext(*text, len(lines)) % about
+        text = ngettext(
+            "%(group)s on %(server)s, %(n)s replica: %(state)s",
+            "%(group)s on %(server)s, %(n)s replicas: %(state)s",
+            len(lines),
+        )
+        label = text % about
     return Cell(worst.replica, state, len(lines), f"{label}. {reasons[0].text}" if reasons else label)

@@ -96,8 +96,8 @@ def _work_time(replicas: list[Replica], name: Callable[[Replica], str]) -> WorkT
     turns = {pk: list(some) for pk, some in groupby(found, key=lambda turn: turn.replica)}
     often = Counter(map(name, replicas))
     names = {
-        replica.pk: plain_shown(name(replica) if often[name(replica)] == 1 else f"{name(replica)} {replica.root}")
-        for replica in replicas
+        one.pk: " ".join(map(plain_shown, (name(one), one.root) if often[name(one)] > 1 else (name(one),)))
+        for one in replicas
     }
     replicas.sort(key=lambda replica: (names[replica.pk].casefold(), replica.pk))
     some = [one for one in replicas if one.pk in turns]

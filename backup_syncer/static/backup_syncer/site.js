@@ -44,17 +44,16 @@
   });
 
   // A grid of links: one stop of the Tab key, and keys that go from cell to cell. Without this each cell is a stop.
-  const enter = (grid, link, how) => {
+  const enter = (grid, link) => {
     grid.querySelectorAll("a[tabindex='0']").forEach((other) => (other.tabIndex = -1));
     link.tabIndex = 0;
-    if (how) link.focus(how);
   };
 
   const arm = (grid) => {
     if (grid.getAttribute("role") === "grid") return;
     grid.setAttribute("role", "grid");
     grid.querySelectorAll("a").forEach((link) => (link.tabIndex = -1));
-    const first = grid.querySelector("td a, a");
+    const first = grid.querySelector("td a") ?? grid.querySelector("a");
     if (first) enter(grid, first);
     const told = grid.closest("section").querySelector("[data-told]");
     if (told) told.hidden = false;
@@ -104,7 +103,7 @@
     else if (event.key === "End") link = [...grid.querySelectorAll("a")].at(-1);
     else return;
     event.preventDefault();
-    if (link) enter(grid, link, { preventScroll: false });
+    if (link) link.focus();
   });
 
   const tell = (event) => {
@@ -131,7 +130,7 @@
   document.addEventListener("htmx:afterSettle", () => {
     armAll();
     const link = stood && [...document.querySelectorAll("[data-grid] a")].find((a) => a.getAttribute("href") === stood);
-    if (link) enter(link.closest("table"), link, { preventScroll: true });
+    if (link) link.focus({ preventScroll: true });
     stood = null;
   });
 })();
