@@ -131,7 +131,7 @@ MEMORY = "SET LOCAL work_mem = '64MB'"
 def page(place: Place, wish: Wish = Wish(), after: str = "", limit: int = 50, names: int = 20) -> Contents:  # noqa: B008
     """Contents by waste, greatest first, each with so many names of each replica; keyset.BadToken for a wrong `after`.
 
-    `wish.limit` is not looked at.
+    `wish.limit` is not looked at; a `limit` of 0 asks for the totals alone.
     """
     if not place.runs:
         return Contents([], "", Totals(0, 0, 0, 0))
@@ -141,7 +141,7 @@ def page(place: Place, wish: Wish = Wish(), after: str = "", limit: int = 50, na
         totals = Totals(*map(int, found[0][:4]))
         rows = [row[4:] for row in found if row[4] is not None]
         contents = _contents(place, rows[:limit], names)
-    if len(rows) <= limit:
+    if not contents or len(rows) <= limit:
         return Contents(contents, "", totals)
     last = contents[-1]
     return Contents(contents, keyset.token([last.waste, last.extra, last.sha256]), totals)
