@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Checks report files of backup_syncer by a second implementation of their format, which README_eng.md describes."""
 
 from __future__ import annotations
@@ -10,20 +9,12 @@ import hashlib
 import json
 import os
 import re
-import stat
 import sys
 import zlib
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
+from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
 from typing import Any
-
-try:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-except ImportError:
-    Ed25519PublicKey = None  # type: ignore[assignment,misc]  # then no signature can be checked, and that is said
 
 TYPE, KIB = "application/vnd.backup-syncer.run.v1+json", 1024
 # Canonical JSON as regular expressions: text that is Unicode without NUL, numbers, and what a note may hold.
@@ -32,32 +23,27 @@ TEXT, NATURAL, INTEGER = rf'"(?!"){PLAIN}(?:{ESCAPE}{PLAIN})*"', "(?:0|[1-9][0-9
 VALUE = rf'(?:""|{TEXT}|{INTEGER}|true|false)'
 HEX64, HEX128, UUID = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
 TIME = r'"2[01][0-9]{2}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}\.[0-9]{6}Z"'
-ENVELOPE = re.compile(
-    rf'{{"payloadType":"{re.escape(TYPE)}","payload":"([A-Za-z0-9+/=]*)",'
-    r'"signatures":\[{"keyid":"([0-9a-f]{64})","sig":"([A-Za-z0-9+/=]*)"}\]}'
-)
+BASE64 = '"([A-Za-z0-9+/=]*)"'
+ENVELOPE = rf'{{"payloadType":"([^"]*)","payload":{BASE64},"signatures":\[{{"keyid":"([^"]*)","sig":{BASE64}}}\]}}\n'
 ENTRY = re.compile(
     rf'{{"path":{TEXT},(?:"size":{NATURAL},"mtime_ns":{INTEGER},"mode":{NATURAL},"uid":{NATURAL},"gid":{NATURAL},'
     rf'"sha256":{HEX64},"md5":"[0-9a-f]{{32}}"(?:,"hardlink":{TEXT})?|"link":{TEXT}|'
-    r'"error":"E[A-Z0-9]{1,30}","stage":"(?:list|stat|open|read)"|"special":"(?:fifo|socket|block|char|mount)")}'
+    r'"error":"E[A-Z0-9]{1,30}","stage":"(?:list|stat|open|read)"|"special":"(?:fifo|socket|block|char|mount)")}\n'
 )
 NOTE = re.compile(
     rf'{{"note":"(?:confirmed|misread|vanished|skipped|clock)","path":{TEXT}'
-    rf'(?:,(?:""|{TEXT}):(?:{VALUE}|\[(?:{VALUE}(?:,{VALUE})*)?\]))*}}'
+    rf'(?:,(?:""|{TEXT}):(?:{VALUE}|\[(?:{VALUE}(?:,{VALUE})*)?\]))*}}\n'
 )
-RULES: dict[str, str] = {
-    **dict.fromkeys(("run", "server", "replica", "group"), UUID),
-    **{"root": TEXT, "sequence": NATURAL, "previous": f"null|{HEX128}", "break": f"null|{TEXT}", "base": "null"},
-    **{"started_at": TIME, "finished_at": TIME, "work_time_ns": NATURAL, "outcome": '"complete"|"failed"'},
-    **{"reason": f"null|{TEXT}", "mode": '"full"', "engine": "{.*}", "algorithms": r'\["sha256","md5"\]'},
-    **{"collector": "{.*}", "host": "{.*}", "config": HEX128, "files": NATURAL, "bytes": NATURAL, "errors": NATURAL},
-    **{"content": HEX128, "records": rf'{{"count":{NATURAL},"bytes":{NATURAL},"sha3_512":{HEX128},"blocks":\[.*\]}}'},
-}
-WITHIN = {"engine": "name wanted why tools", "collector": "version python", "records": "count bytes sha3_512 blocks"}
-WITHIN["host"] = "system release boot_id filesystem"
+RULES = dict.fromkeys(("run", "server", "replica", "group"), UUID)
+RULES |= {"root": TEXT, "sequence": NATURAL, "previous": f"null|{HEX128}", "break": f"null|{TEXT}", "base": "null"}
+RULES |= {"started_at": TIME, "finished_at": TIME, "work_time_ns": NATURAL, "outcome": '"complete"|"failed"'}
+RULES |= {"reason": f"null|{TEXT}", "mode": '"full"', "engine": "{.*}", "algorithms": r'\["sha256","md5"\]'}
+RULES |= {"collector": "{.*}", "host": "{.*}", "config": HEX128, "files": NATURAL, "bytes": NATURAL, "errors": NATURAL}
+RECORDS = rf'{{"count":{NATURAL},"bytes":{NATURAL},"sha3_512":{HEX128},"blocks":\[(?:{HEX64}(?:,{HEX64})*)?\]}}'
+RULES |= {"content": HEX128, "records": RECORDS}
+WITHIN = {"engine": "name wanted why tools", "collector": "version python", "host": "system release boot_id filesystem"}
 BELOW = {"size": 2**63, "mtime_ns": 2**63, "mode": 2**31, "uid": 2**32, "gid": 2**32}
-KINDS = {"fifo": stat.S_ISFIFO, "socket": stat.S_ISSOCK, "block": stat.S_ISBLK, "char": stat.S_ISCHR}
-KINDS["mount"] = stat.S_ISDIR
+KINDS = {"fifo": S_ISFIFO, "socket": S_ISSOCK, "block": S_ISBLK, "char": S_ISCHR, "mount": S_ISDIR}
 P, Y8 = 2**255 - 19, 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 FOUND = {0}  # what was met: 0 it holds, 1 it does not, 2 it could not be looked at
 
@@ -70,7 +56,8 @@ def say(text: str, code: int = 0) -> None:
     """Tell what was found; names from a report or a disk are never obeyed."""
     FOUND.add(code)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    print("  " + ("", "WRONG: ", "NOT CHECKED: ")[code] + (text if len(text) < 5000 else text[:5000] + " …"))
+    line = ("", "WRONG: ", "NOT CHECKED: ")[code] + text + "\n"
+    sys.stdout.buffer.write(line.encode(sys.stdout.encoding, "backslashreplace"))
 
 
 def _need(held: Any, text: str) -> None:
@@ -87,10 +74,8 @@ def _encode(name: bytes) -> str:
 
 
 def _check_name(text: str, path: bool = True) -> None:
-    """Whether this is the coded form of a name, or of a relative path."""
-    name = re.sub(
-        rb"\\\\|\\x[0-9a-f]{2}", lambda at: bytes([int(b"0" + at[0][1:], 16)]) if at[0][2:] else b"\\", text.encode()
-    )
+    code = rb"\\(?:\\|x([0-9a-f]{2}))"
+    name = re.sub(code, lambda at: bytes.fromhex(at[1].decode()) if at[1] else b"\\", text.encode())
     _need(_encode(name) == text and b"\0" not in name, f"not a coded name: {text[:200]}")
     _need(not (path and {b"", b".", b".."} & set(name.split(b"/"))), f"not a relative path: {text[:200]}")
 
@@ -106,49 +91,47 @@ class Report:
 
     def check(self, keys: dict[str, bytes], keep: bool) -> None:
         """Envelope, signature, statement, every line and all sums; Wrong for the first that does not hold."""
-        lines, last = self._lines(), (0, "", "")
-        payload = self._payload(next(lines, b""), keys)
-        self.said, self.digest = read_statement(payload), hashlib.sha3_512(payload).hexdigest()
-        said = "run {sequence} of replica {replica}: {outcome} ({reason}), root {root}, ended {finished_at}"
-        say(said.replace(" ({reason})", "" if self.said["reason"] is None else " ({reason})").format_map(self.said))
-        for number, line in enumerate(lines, 2):
-            try:
-                text = line[:-1].decode("utf-8", "surrogateescape")
-                last, entry = read_record(text, last)
-                self._add(entry, line)
-            except Wrong as error:
-                raise Wrong(f"line {number}: {error}") from error
-            if keep and entry:
-                self.entries[entry["path"]] = text
-        self._compare()
-        self.holds = True
-        say(f"its {self.count} lines hold: {self.files} files, {self.bytes} bytes, {self.errors} errors")
-
-    def _lines(self) -> Iterator[bytes]:
-        most = 128 * KIB
+        last = (0, "", "")
         with gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
-            while line := file.readline(most + 1):
-                _need(len(line) <= most and line.endswith(b"\n"), "a line is too long, or cut short")
-                yield line
-                most = 64 * KIB
+            payload = self._payload(file.readline(128 * KIB), keys)
+            self.said, self.digest = read_statement(payload), hashlib.sha3_512(payload).hexdigest()
+            say("run {sequence} of replica {replica} ended {finished_at}: root {root}, {outcome}".format_map(self.said))
+            for number, line in enumerate(iter(lambda: file.readline(64 * KIB), b""), 2):
+                try:
+                    text = line.decode("utf-8", "surrogateescape")
+                    last, entry = read_record(text, last)
+                    self._add(entry, line)
+                except Wrong as error:
+                    raise Wrong(f"line {number}: {error}") from error
+                if keep and entry:
+                    self.entries[entry["path"]] = text
+        _need(self.count or not self.said["records"]["count"], "line 1 alone is here, and none of its lines")
+        records = {"count": self.count, "bytes": self.size, "sha3_512": self.whole.hexdigest(), "blocks": self.blocks}
+        found = {"files": self.files, "bytes": self.bytes, "errors": self.errors, "content": self.content.hexdigest()}
+        wrong = [key for key, value in {**found, "records": records}.items() if value != self.said[key]]
+        _need(not wrong, f"the lines are not those that were signed: {', '.join(wrong)} differ")
+        self.holds = True
+        say(self.said["reason"] or f"{self.count} lines: {self.files} files, {self.bytes} bytes, {self.errors} errors")
 
     def _payload(self, line: bytes, keys: dict[str, bytes]) -> bytes:
-        match = ENVELOPE.fullmatch(line[:-1].decode("utf-8", "replace"))
-        if match is None:
+        match = re.fullmatch(ENVELOPE, line.decode("utf-8", "replace"))
+        if match is None or match[1] != TYPE or not re.fullmatch(HEX64, f'"{match[3]}"'):
             raise Wrong("line 1 is no DSSE envelope of a run in its canonical form")
-        payload, signature = (base64.b64decode(match[at] + "==") for at in (1, 3))
-        _need([base64.b64encode(text).decode() for text in (payload, signature)] == [match[1], match[3]], "bad base64")
+        keyid, payload, signature = match[3], base64.b64decode(match[2] + "=="), base64.b64decode(match[4] + "==")
+        _need([base64.b64encode(text).decode() for text in (payload, signature)] == [match[2], match[4]], "bad base64")
         _need(len(signature) == 64 and len(payload) <= 64 * KIB, "a signature or a statement of no such size")
-        if match[2] not in keys or Ed25519PublicKey is None:
-            why = "give the public key, obtained from its owner, with --key" if Ed25519PublicKey else "no cryptography"
-            say(f"the signature of key {match[2]}, so nobody vouches for what follows ({why})", 2)
+        if keyid not in keys:
+            say(f"the signature, of key {keyid}: nobody vouches for what follows until --key names its public key", 2)
             return payload
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         try:
             signed = b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
-            Ed25519PublicKey.from_public_bytes(keys[match[2]]).verify(signature, signed)
+            Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(signature, signed)
         except InvalidSignature as error:
-            raise Wrong(f"key {match[2]} did not sign this statement") from error
-        say(f"signed by the given key {match[2]}")
+            raise Wrong(f"key {keyid} did not sign this statement") from error
+        say(f"signed by the given key {keyid}")
         return payload
 
     def _add(self, entry: dict[str, Any], line: bytes) -> None:
@@ -165,38 +148,30 @@ class Report:
         self.files, self.bytes = self.files + ("sha256" in entry), self.bytes + entry.get("size", 0)
         self.errors += "error" in entry
 
-    def _compare(self) -> None:
-        _need(self.count or not self.said["records"]["count"], "line 1 alone is here, and none of its lines")
-        records = {"count": self.count, "bytes": self.size, "sha3_512": self.whole.hexdigest(), "blocks": self.blocks}
-        found = {"files": self.files, "bytes": self.bytes, "errors": self.errors, "content": self.content.hexdigest()}
-        wrong = [key for key, value in {**found, "records": records}.items() if value != self.said[key]]
-        _need(not wrong, f"the lines are not those that were signed: {', '.join(wrong)} differ")
-
 
 def read_statement(payload: bytes) -> dict[str, Any]:
     """The statement: keys in their order, of their types, within their bounds, in canonical form."""
     try:
-        said: dict[str, Any] = json.loads(payload.decode(), parse_float=int, parse_constant=int)
+        said: Any = json.loads(payload.decode(), parse_float=int, parse_constant=int)
         _need(_canonical(said).encode() == payload, "the statement is not in its canonical form")
         _need(isinstance(said, dict) and list(said) == list(RULES), "the statement's keys, or their order")
         for key, rule in RULES.items():
-            _need(re.fullmatch(rule, _canonical(said[key]), re.DOTALL), f"the statement's {key}")
-            _need(key not in WITHIN or " ".join(said[key]) == WITHIN[key], f"the keys of the statement's {key}")
-        for name in ("started_at", "finished_at"):
-            datetime.strptime(said[name], "%Y-%m-%dT%H:%M:%S.%fZ")
+            _need(re.fullmatch(rule, _canonical(said[key])), f"the statement's {key}")
+            _need(key not in WITHIN or list(said[key]) == WITHIN[key].split(), f"the keys of the statement's {key}")
+            _need(rule != TIME or datetime.fromisoformat(said[key][:-1]), "a time that there is")
     except (ValueError, RecursionError) as error:
         raise Wrong(f"the statement is not what the format allows: {error}") from error
-    records, total, failed = said["records"], said["records"]["count"], said["outcome"] == "failed"
-    numbers = [said["work_time_ns"], said["files"], said["bytes"], said["errors"], total, records["bytes"]]
-    _need(max(numbers) < 2**63 and 1 <= said["sequence"] < 2**31, "a number of the statement is out of range")
+    total, size, _, blocks = said["records"].values()
     _check_name(said["root"], path=False)
     _need(said["root"][0] == "/" and not re.search(rb"(?<!\\)(?:\\\\)*\\u0000", payload), "the root, or a NUL")
-    _need(failed == (said["reason"] is not None) and not (failed and total), "outcome, reason and records do not fit")
+    counts = [said[key] for key in ("work_time_ns", "files", "bytes", "errors")]
+    _need(max(*counts, total, size) < 2**63 and 0 < said["sequence"] < 2**31, "a number is out of its range")
+    _need((said["outcome"] == "failed") == (said["reason"] is not None), "who failed has a reason, and nobody else")
     _need(max(len(said[key] or "") for key in ("break", "reason")) <= 1000, "break or reason is too long")
     _need(said["sequence"] > 1 or said["previous"] is None, "no run is before the first")
-    _need(len(records["blocks"]) == -(-total // max(1, -(-total // 256))), "the number of blocks does not fit")
-    _need(said["files"] + said["errors"] <= total, "more files and errors than records")
-    return said
+    _need(len(blocks) == -(-total // max(1, -(-total // 256))), "the number of blocks does not fit")
+    _need(said["files"] + said["errors"] <= total and not (said["reason"] and total), "the counts do not fit")
+    return dict(said)
 
 
 def read_record(text: str, last: tuple[int, str, str]) -> tuple[tuple[int, str, str], dict[str, Any]]:
@@ -208,7 +183,7 @@ def read_record(text: str, last: tuple[int, str, str]) -> tuple[tuple[int, str, 
     _need(here > last, "out of order: entries by path, then notes by path and kind, each once")
     for name in ("path", "hardlink", "link"):
         _check_name(record.get(name, "-"), name != "link")
-    _need(is_entry or _canonical(record) == text, "a key stands twice")
+    _need(is_entry or _canonical(record) + "\n" == text, "a key stands twice")
     _need(all(-most <= record.get(key, 0) < most for key, most in BELOW.items()), "a number out of its range")
     _need(not record.get("size") or record["sha256"] != hashlib.sha256().hexdigest(), "the digest of nothing")
     _need(record.get("hardlink", "") < record["path"], "a hard link names an earlier path")
@@ -217,58 +192,60 @@ def read_record(text: str, last: tuple[int, str, str]) -> tuple[tuple[int, str, 
 
 def check_chain(reports: list[Report]) -> None:
     """Whether the runs of one replica, by number, follow one another; what is missing between them is named."""
-    before, numbers = reports[0], [report.said["sequence"] for report in reports]
-    print(f"replica {before.said['replica']}: from run {numbers[0]}, what was before not being here, to {numbers[-1]}")
-    for report, last, number in zip(reports[1:], numbers, numbers[1:]):
-        said, other, follows = report.said, before.said, report.said["previous"] == before.digest
+    said, digest = reports[0].said, reports[0].digest
+    say(f"the chain of replica {said['replica']} begins here with run {said['sequence']}")
+    for report in reports[1:]:
+        before, said, last, number = said, report.said, said["sequence"], report.said["sequence"]
+        another = (said["previous"], said["server"], said["root"]) != (digest, before["server"], before["root"])
         if number > last + 1:
             say(f"runs {last + 1} to {number - 1} are missing", 1)
-        elif number == last and report.digest != before.digest:
-            say(f"run {number} has two statements: {before.path} and {report.path}", 1)
-        elif number > last and not follows:
-            say(f"run {number} does not follow run {last}: its previous is another", 1)
-        if (said["server"], said["root"]) != (other["server"], other["root"]):
-            say(f"run {number} is of another server or root than run {last}", 1)
+        elif number == last and report.digest != digest:
+            say(f"run {number} has two statements; one is in {report.path}", 1)
+        elif number > last and another:
+            say(f"run {number} does not follow run {last}: it names another statement, server or root", 1)
         if said["break"] is not None:
-            say(f"the chain was begun anew with run {number}: {said['break']}")
-        before = report
+            say(f"run {number} began the chain anew: {said['break']}")
+        digest = report.digest
+    say(f"it ends with run {said['sequence']}")
 
 
 def check_directory(report: Report, top: Path) -> None:
-    """Each entry against what is on disk now: contents, links and kinds. No link is followed."""
-    print(f"{top} against run {report.said['sequence']}")
-    entries, root = report.entries, os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    for where, folders, names, here in os.fwalk(b".", dir_fd=root, onerror=lambda error: say(f"{error}", 2)):
+    """Each entry against what is on disk now: contents, targets of links, kinds. No link is followed."""
+    entries, blind = report.entries, list[OSError]()
+    root = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    for where, folders, names, here in os.fwalk(b".", dir_fd=root, onerror=blind.append):
         for name in sorted(folders + names):
             path = _encode(os.path.join(where, name)[2:])
             try:
                 mode = os.lstat(name, dir_fd=here).st_mode
-                if path in entries or not stat.S_ISDIR(mode):
+                if path in entries or not S_ISDIR(mode):
                     folders[:] = [folder for folder in folders if folder != name]
                     _check_on_disk(json.loads(entries.pop(path, "{}")), mode, name, here)
             except (Wrong, OSError) as error:
                 say(f"{path}: {error}", 1 if isinstance(error, Wrong) else 2)
+    for unread in blind:
+        say(f"a directory: {unread}", 2)
     for path, text in entries.items():
-        say(f"{path}: not there", 2 if ',"error":"' in text else 1)
-    os.close(root)
+        say(f"{path}: not there", 2 if blind or ',"error":"' in text else 1)
 
 
 def _check_on_disk(entry: dict[str, Any], mode: int, name: bytes, here: int) -> None:
     _need(entry, "not in the report")
     if "error" in entry:
         raise OSError(f"the report has no digest of it, only {entry['error']}")
-    if "link" in entry:
-        same = stat.S_ISLNK(mode) and _encode(os.readlink(name, dir_fd=here)) == entry["link"]
-        return _need(same, "not the link that it was")
-    if "special" in entry:
-        return _need(KINDS[entry["special"]](mode), f"no {entry['special']} any more")
-    _need(stat.S_ISREG(mode), "no file any more")
-    sha256, md5 = hashlib.sha256(), hashlib.new("md5", usedforsecurity=False)
+    if "sha256" in entry:
+        return _need(S_ISREG(mode) and _digests(name, here) == (entry["sha256"], entry["md5"]), "not the file it was")
+    same_link = S_ISLNK(mode) and _encode(os.readlink(name, dir_fd=here)) == entry.get("link")
+    return _need(same_link or ("special" in entry and KINDS[entry["special"]](mode)), "not what it was")
+
+
+def _digests(name: bytes, here: int) -> tuple[str, str]:
+    sha256, md5 = hashlib.sha256(), hashlib.md5()
     with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here), "rb") as file:
         while piece := file.read(KIB * KIB):
             sha256.update(piece)
             md5.update(piece)
-    _need((sha256.hexdigest(), md5.hexdigest()) == (entry["sha256"], entry["md5"]), "another content")
+    return sha256.hexdigest(), md5.hexdigest()
 
 
 def _read_keys(named: list[str]) -> dict[str, bytes]:
@@ -281,25 +258,23 @@ def _read_keys(named: list[str]) -> dict[str, bytes]:
 
 
 def _check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None) -> None:
-    reports, newest = list[Report](), None
-    for path in paths:
-        print(path)
-        reports.append(report := Report(path))
+    reports, newest = [Report(path) for path in paths], Report(Path())
+    for report in reports:
+        say(f"{report.path}:")
         try:
             report.check(keys, directory is not None)
-        except (Wrong, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            say(str(error), 1)
-        if report.holds and report.said["outcome"] == "complete":
-            _need(not (directory and newest) or newest.said["replica"] == report.said["replica"], "two replicas")
-            if newest is None or newest.said["sequence"] <= report.said["sequence"]:
-                report, newest = newest or report, report
-        if report is not newest:
-            report.entries.clear()
-    known = sorted((one for one in reports if one.said), key=lambda one: (one.said["replica"], one.said["sequence"]))
-    for _, chain in groupby(known, key=lambda one: str(one.said["replica"])):
-        check_chain(list(chain))
+        except (Wrong, EOFError, zlib.error, OSError) as error:
+            say(str(error), 2 if isinstance(error, OSError) and error.errno else 1)
+        older = report
+        if report.holds and not report.said["reason"] and report.said["sequence"] > newest.said.get("sequence", 0):
+            older, newest = newest, report
+        older.entries.clear()
+    for replica in sorted({report.said["replica"] for report in reports if report.said}):
+        chain = [report for report in reports if report.said.get("replica") == replica]
+        check_chain(sorted(chain, key=lambda report: int(report.said["sequence"])))
+        _need(directory is None or replica == newest.said.get("replica"), "--directory is for one replica that holds")
     if directory is not None:
-        _need(newest, "none of the reports is one to compare a directory with")
+        say(f"{directory} against run {newest.said['sequence']}:")
         check_directory(newest, directory)
 
 
@@ -310,14 +285,14 @@ def main() -> int:
     options.add_argument("--directory", type=Path, help="compare the newest complete run with this directory")
     options.add_argument("report", type=Path, nargs="+", help=".jsonl, .jsonl.gz, or a folder of them")
     given = options.parse_args()
-    FOUND.clear()
     try:
-        files = [file for at in given.report for file in (sorted(at.glob("*.jsonl*")) if at.is_dir() else [at])]
-        _check_all(files, _read_keys(given.key), given.directory)
-    except (Wrong, OSError, ValueError) as error:
+        found = [sorted(at.glob("[!.]*.jsonl*")) if at.is_dir() else [at] for at in given.report]
+        _need(all(found), "a folder without reports")
+        _check_all([path for paths in found for path in paths], _read_keys(given.key), given.directory)
+    except (Wrong, OSError, ValueError, RecursionError, ImportError) as error:
         say(str(error), 2)
-    code = 1 if 1 in FOUND else 2 if 2 in FOUND or not FOUND else 0
-    print(("everything holds", "something DOES NOT HOLD", "not everything could be checked")[code])
+    code = 1 if 1 in FOUND else max(FOUND)
+    say(("everything holds", "something DOES NOT HOLD", "not everything could be checked")[code])
     return code
 
 

@@ -97,7 +97,7 @@ def _info(run: Run, manifests: _Manifests, left_out: LeftOut) -> str:
     ]
     if run.envelope is not None:  # an unsigned import knows no sizes
         lines.append(f"Payload-Oxum: {manifests.bytes}.{manifests.count}")
-    lines += [f"Left-Out: {line.removeprefix('left out: ')}" for line in left_out.lines()]
+    lines += [f"Left-Out: {line.removeprefix('left out, ')}" for line in left_out.lines()]
     return "\n".join([*lines, ""])
 
 

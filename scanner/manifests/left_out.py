@@ -15,12 +15,12 @@ _BRIEF = 200
 
 
 class Why(Enum):
-    """Why an entry is in no list; the value is what is said of it, behind a number."""
+    """Why an entry is in no list."""
 
-    UNREADABLE = "could not be read, and have no digest"
-    NAME = "have a name that this form cannot say"
-    LINK = "symbolic links"
-    SPECIAL = "special files"
+    UNREADABLE = "could not be read"
+    NAME = "name that this form cannot say"
+    LINK = "symbolic link"
+    SPECIAL = "special file"
 
 
 class LeftOut:
@@ -51,4 +51,4 @@ class LeftOut:
             if self.counts[why]:
                 names = ", ".join(plain_shown(path)[:_BRIEF] for path in self._first[why])
                 more = ", …" if self.counts[why] > FIRST else ""
-                yield f"left out: {self.counts[why]} {why.value}: {names}{more}"
+                yield f"left out, {why.value}: {self.counts[why]} ({names}{more})"
