@@ -23,7 +23,7 @@ TEXT, NATURAL, INTEGER = rf'"(?!"){PLAIN}(?:{ESCAPE}{PLAIN})*"', "(?:0|[1-9][0-9
 VALUE = rf'(?:""|{TEXT}|{INTEGER}|true|false)'
 HEX64, HEX128, UUID = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
 TIME = r'"2[01][0-9]{2}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}\.[0-9]{6}Z"'
-BASE64 = '"([A-Za-z0-9+/=]*)"'
+BASE64 = '"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"'
 ENVELOPE = rf'{{"payloadType":"([^"]*)","payload":{BASE64},"signatures":\[{{"keyid":"([^"]*)","sig":{BASE64}}}\]}}\n'
 ENTRY = re.compile(
     rf'{{"path":{TEXT},(?:"size":{NATURAL},"mtime_ns":{INTEGER},"mode":{NATURAL},"uid":{NATURAL},"gid":{NATURAL},'
@@ -117,7 +117,7 @@ class Report:
         match = re.fullmatch(ENVELOPE, line.decode("utf-8", "replace"))
         if match is None or match[1] != TYPE or not re.fullmatch(HEX64, f'"{match[3]}"'):
             raise Wrong("line 1 is no DSSE envelope of a run in its canonical form")
-        keyid, payload, signature = match[3], base64.b64decode(match[2] + "=="), base64.b64decode(match[4] + "==")
+        keyid, payload, signature = match[3], base64.b64decode(match[2]), base64.b64decode(match[4])
         _need([base64.b64encode(text).decode() for text in (payload, signature)] == [match[2], match[4]], "bad base64")
         _need(len(signature) == 64 and len(payload) <= 64 * KIB, "a signature or a statement of no such size")
         if keyid not in keys:
@@ -164,13 +164,16 @@ def read_statement(payload: bytes) -> dict[str, Any]:
     total, size, _, blocks = said["records"].values()
     _check_name(said["root"], path=False)
     _need(said["root"][0] == "/" and not re.search(rb"(?<!\\)(?:\\\\)*\\u0000", payload), "the root, or a NUL")
-    counts = [said[key] for key in ("work_time_ns", "files", "bytes", "errors")]
-    _need(max(*counts, total, size) < 2**63 and 0 < said["sequence"] < 2**31, "a number is out of its range")
+    numbers, first = [said[key] for key in ("work_time_ns", "files", "bytes", "errors")], said["previous"] is None
+    _need(max(total, size, *numbers) < 2**63 and 1 - first < said["sequence"] < 2**31, "a number is out of its range")
     _need((said["outcome"] == "failed") == (said["reason"] is not None), "who failed has a reason, and nobody else")
     _need(max(len(said[key] or "") for key in ("break", "reason")) <= 1000, "break or reason is too long")
-    _need(said["sequence"] > 1 or said["previous"] is None, "no run is before the first")
-    _need(len(blocks) == -(-total // max(1, -(-total // 256))), "the number of blocks does not fit")
     _need(said["files"] + said["errors"] <= total and not (said["reason"] and total), "the counts do not fit")
+    _need(len(blocks) == -(-total // max(1, -(-total // 256))), "the number of blocks does not fit")
+    bones = re.sub(r'"(?:[^"\\]|\\.)*"|[^][{}]', "", payload.decode())
+    for _ in range(5):
+        bones = re.sub(r"\[\]|{}", "", bones)
+    _need(not bones, "the statement is nested too deep")
     return dict(said)
 
 
@@ -206,7 +209,6 @@ def check_chain(reports: list[Report]) -> None:
         if said["break"] is not None:
             say(f"run {number} began the chain anew: {said['break']}")
         digest = report.digest
-    say(f"it ends with run {said['sequence']}")
 
 
 def check_directory(report: Report, top: Path) -> None:
@@ -274,7 +276,6 @@ def _check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None
         check_chain(sorted(chain, key=lambda report: int(report.said["sequence"])))
         _need(directory is None or replica == newest.said.get("replica"), "--directory is for one replica that holds")
     if directory is not None:
-        say(f"{directory} against run {newest.said['sequence']}:")
         check_directory(newest, directory)
 
 
@@ -286,9 +287,8 @@ def main() -> int:
     options.add_argument("report", type=Path, nargs="+", help=".jsonl, .jsonl.gz, or a folder of them")
     given = options.parse_args()
     try:
-        found = [sorted(at.glob("[!.]*.jsonl*")) if at.is_dir() else [at] for at in given.report]
-        _need(all(found), "a folder without reports")
-        _check_all([path for paths in found for path in paths], _read_keys(given.key), given.directory)
+        files = [path for at in given.report for path in sorted(at.glob("[!.]*.jsonl*")) or [at]]
+        _check_all(files, _read_keys(given.key), given.directory)
     except (Wrong, OSError, ValueError, RecursionError, ImportError) as error:
         say(str(error), 2)
     code = 1 if 1 in FOUND else max(FOUND)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def make_tree(root: Path, names: list[bytes]) -> Run:
     return make_run(rows)
 
 
-def make_run(rows: list[Record]) -> Run:
+def make_run(rows: Sequence[Record]) -> Run:
     """A complete run of these records."""
     replica = make_replica()
     accept(replica, make_key(replica.server), rows)
@@ -153,7 +154,7 @@ def test_hashdeep_audits(root: Path) -> None:
     listed = root.parent / "known"
     fit = [name for name in NASTY if b"\n" not in name and not name.endswith(b"\r")]
     assert give(make_tree(root, fit), "hashdeep", listed)[0] == 0
-    audit = ["hashdeep", "-r", "-l", "-a", "-k", listed, "."]
+    audit: list[str | Path] = ["hashdeep", "-r", "-l", "-a", "-k", listed, "."]
     assert b"## left out, symbolic link: 1 (to)\n" in listed.read_bytes()
     assert tool(root, *audit) == 0
     for act, undo in (
