@@ -29,7 +29,7 @@ def tree(stage: Stage) -> Path:
 def check(stage: Stage, directory: Path | None = None) -> tuple[int, list[str]]:
     """Exit code, and what does not hold or could not be looked at."""
     ((public, _),) = verify.known_keys(config.load(stage.conf), None).values()
-    more = [] if directory is None else ["--directory", directory]
+    more: list[str | Path] = [] if directory is None else ["--directory", directory]
     code, said = call("--key", public.hex(), *more, stage.folder / "out")
     return code, [line for line in said.splitlines() if line.startswith(("WRONG", "NOT"))]
 
