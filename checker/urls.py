@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from checker.views import diff, files, findings, groups, servers
-from checker.views import diff, duplicates, files, findings
+from checker.views import diff, duplicates, files, findings, groups, servers
 from checker.views import replicas as views
 
 urlpatterns: list[URLPattern | URLResolver] = [

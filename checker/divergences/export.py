@@ -8,10 +8,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from checker.changes.export import TYPES, harmless
+from checker.changes.export import TYPES
 from checker.divergences import queries
 from checker.divergences.queries import Row, Wish
 from checker.models import Divergence, GroupComparison, Participant
+from scanner.manifests.table import harmless
 
 __all__ = ["TYPES", "file_name", "lines", "members"]
 _PIECE = 500

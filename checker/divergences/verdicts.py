@@ -186,7 +186,7 @@ def _known_good(
     if len(before) == 1 and (len(clean) == 1 or not _is_entangled(clean, holdings)):
         return before.pop()
     for content in clean:
-        if content is not None and votes.get(content, 0) >= 2 and 2 * votes[content] > all_votes:
+        if votes.get(content, 0) >= 2 and 2 * votes[content] > all_votes:
             return None if _is_entangled(clean, holdings) else content
     return None
 

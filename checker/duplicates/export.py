@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from checker.changes.export import TYPES, harmless
+from checker.changes.export import TYPES
 from checker.duplicates import queries
 from checker.duplicates.places import Place
 from checker.duplicates.queries import Line, Wish
