@@ -51,7 +51,8 @@ def tell(finding: Finding) -> Words:
 def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...]:
     """What to do; of what cannot be read that depends on what the system said."""
     error = (finding.evidence.get("new") or {}).get("detail")
-    if kind == Finding.Kind.UNREADABLE and error in policy.BROKEN:
+    relapse = kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
+    if relapse or (kind == Finding.Kind.UNREADABLE and error in policy.BROKEN):
         return (_restore, _hardware)
     if kind == Finding.Kind.UNREADABLE and error in ("EACCES", "EPERM"):
         return (_rights,)
@@ -122,7 +123,7 @@ def _contents(facts: dict[str, Any]) -> list[str]:
 def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
     notes = facts.get("notes") or {}
     confirmed = notes.get("confirmed")
-    said = []
+    said = _before_that(finding, facts)
     if confirmed:
         engines = ", ".join(str(name) for name in confirmed.get("engines", []))
         said.append(
@@ -149,6 +150,13 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
             _("The modification time lies ahead of the clock.") if ahead else _("The modification time went back.")
         )
     return said
+
+
+def _before_that(finding: Finding, facts: dict[str, Any]) -> list[str]:
+    if facts.get("became") == Finding.Kind.REVERTED:
+        return [_("It is an earlier content of this file, and nobody wrote it.")]
+    relapse = finding.kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
+    return [_("This content was damage when it stood here before.")] if relapse else []
 
 
 def _error(facts: dict[str, Any]) -> list[str]:
