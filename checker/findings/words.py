@@ -33,13 +33,9 @@ def title(finding: Finding) -> str:
         return _mass_title(finding.evidence)
     if kind == Finding.Kind.NO_NEW_FILE:
         return _("No new file has come since run %(last)s.") % {"last": finding.evidence.get("last")}
-    about = {"path": plain_shown(finding.path), "n": number(finding.number)}
-    if finding.folded:
-        place = about["path"] or "/"
-        return _("%(kind)s: %(n)s paths below %(place)s") % {
-            "kind": finding.get_kind_display(), "n": about["n"], "place": place
-        }  # fmt: skip
-    return _("%(kind)s: %(path)s") % {"kind": finding.get_kind_display(), "path": about["path"]}
+    path = plain_shown(finding.path)
+    about = {"kind": finding.get_kind_display(), "path": path, "n": number(finding.number), "place": path or "/"}
+    return (_("%(kind)s: %(n)s paths below %(place)s") if finding.folded else _("%(kind)s: %(path)s")) % about
 
 
 def tell(finding: Finding) -> Words:
@@ -135,11 +131,7 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
             if confirmed.get("cold")
             else _("These reads may have been answered from the page cache: the system does not tell.")
         )
-        said.append(
-            _("The ctime is the same as in the run before: no program wrote through the file system.")
-            if confirmed.get("ctime_same")
-            else _("The ctime is another one, or too young to prove anything: somebody may have written.")
-        )
+        said.append(_ctime(finding, confirmed))
     elif finding.kind == Finding.Kind.REWRITTEN:
         said.append(_("The collector could not compare with the run before: whether the ctime changed is not known."))
     if "misread" in notes:
@@ -150,6 +142,14 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
             _("The modification time lies ahead of the clock.") if ahead else _("The modification time went back.")
         )
     return said
+
+
+def _ctime(finding: Finding, confirmed: dict[str, Any]) -> str:
+    if not confirmed.get("ctime_same"):
+        return _("The ctime is another one, or too young to prove anything: somebody may have written.")
+    if finding.kind == Finding.Kind.REWRITTEN:  # else it would be damage
+        return _("The ctime is the same as in another run than the one before: of the time between nothing is known.")
+    return _("The ctime is the same as in the run before: no program wrote through the file system.")
 
 
 def _before_that(finding: Finding, facts: dict[str, Any]) -> list[str]:

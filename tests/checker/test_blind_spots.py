@@ -99,6 +99,20 @@ def test_a_damaged_copy_is_restored(accepted: bool) -> None:
         assert "SMART" in " ".join(said.next_steps) and not acts.may_be_many(finding)
 
 
+def test_what_was_compared_with_another_run_claims_no_more() -> None:
+    """An unchanged ctime since some other run proves nothing of the time between; which run it was stands there."""
+    world = World()
+    world.run([file("x", b"A")])
+    other = "00000000-0000-4000-8000-000000000000"
+    run = world.run([file("x", b"B"), confirmed("x", other)])
+    assert told(world) == [("rewritten", "x", 1)]
+    why = " ".join(words.tell(Finding.objects.get()).why)
+    assert "another run than the one before" in why and "no program wrote" not in why
+    client = Client()
+    client.force_login(stage.make_user("viewer"))
+    assert other in client.get(reverse("changes", args=[run.uuid])).content.decode()
+
+
 def scopes(*texts: str) -> list[str]:
     """The digests of scopes that the centre knows."""
     digests = [scope_digest(text.split(), False) for text in texts]
