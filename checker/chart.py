@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 600, 120
@@ -99,3 +100,105 @@ def bars(values: Sequence[tuple[str, dict[str, int]]], order: Sequence[str]) -> 
         x = SIDE + step * at + (step - width) / 2
         found.append(Bar(_coordinate(x), _coordinate(width), label, sum(each.values()), pieces))
     return Bars(found, [name for name in order if any(each.get(name) for _label, each in values)], top)
+
+
+TALL = 300
+"""Height of a chart of several lines."""
+COLOURS, DASHES = 7, 4
+"""Kinds of colours and of strokes; with the five `SHAPES` twenty lines differ without their colours."""
+MARKED = 8
+"""Marks of shape on a line that has more points than twice as many."""
+
+
+class Moment(NamedTuple):
+    """A value at its time."""
+
+    at: datetime
+    label: str
+    value: int
+
+
+class Mark(NamedTuple):
+    """A point of a line: a path that draws the line's shape there, or a mere spot."""
+
+    path: str
+    shaped: bool
+    label: str
+    value: int
+
+
+class Line(NamedTuple):
+    """One of several lines; `number` says how it is drawn."""
+
+    name: str
+    number: int
+    line: str
+    """For `points` of a polyline."""
+    marks: list[Mark]
+
+    @property
+    def colour(self) -> int:
+        """The kind of its colour."""
+        return self.number % COLOURS
+
+    @property
+    def dash(self) -> int:
+        """The kind of its stroke."""
+        return self.number % DASHES
+
+    @property
+    def sample(self) -> str:
+        """The path of its shape in a legend of 34 by 12 units."""
+        return _shape(self.number, 17, 6)
+
+
+class Lines(NamedTuple):
+    """Several lines over the same time."""
+
+    lines: list[Line]
+    top: int
+    """The largest value: what the upper edge stands for."""
+    begin: datetime | None
+    end: datetime | None
+
+
+def lines(given: Sequence[tuple[str, Sequence[Moment]]]) -> Lines:
+    """The chart of (name, moments from the oldest on), all over one span of time. Its foot is zero."""
+    moments = [moment for _name, some in given for moment in some]
+    if not moments:
+        return Lines([], 0, None, None)
+    top = max(moment.value for moment in moments)
+    begin, end = min(moment.at for moment in moments), max(moment.at for moment in moments)
+    span, room = (end - begin).total_seconds(), TALL - TOP - BOTTOM
+
+    def place(moment: Moment) -> tuple[float, float]:
+        part = (moment.at - begin).total_seconds() / span if span else 0.5
+        return SIDE + (WIDTH - 2 * SIDE) * part, TALL - BOTTOM - (room * moment.value / top if top else 0)
+
+    drawn = [_line(name, number, [(*place(one), one) for one in some]) for number, (name, some) in enumerate(given)]
+    return Lines(drawn, top, begin, end)
+
+
+def _line(name: str, number: int, places: list[tuple[float, float, Moment]]) -> Line:
+    every = max(1, -(-len(places) // MARKED)) if len(places) > 2 * MARKED else 1
+    marks = []
+    for back, (x, y, moment) in enumerate(reversed(places)):
+        shaped = back % every == 0
+        path = _shape(number, x, y) if shaped else f"M{_coordinate(x)} {_coordinate(y)}h0"
+        marks.append(Mark(path, shaped, moment.label, moment.value))
+    line = " ".join(f"{_coordinate(x)},{_coordinate(y)}" for x, y, _moment in places)
+    return Line(name, number, line, marks[::-1])
+
+
+SHAPES = (
+    "M{0} {1}m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
+    "M{0} {1}m-3.6-3.6h7.2v7.2h-7.2z",
+    "M{0} {1}m0-4.6l4.6 8h-9.2z",
+    "M{0} {1}m0-5l5 5l-5 5l-5-5z",
+    "M{0} {1}m-1.4-4.4h2.8v3h3v2.8h-3v3h-2.8v-3h-3v-2.8h3z",
+)
+"""A disk, a square, a triangle, a diamond, a cross, as paths around a place."""
+
+
+def _shape(number: int, x: float, y: float) -> str:
+    return SHAPES[number % len(SHAPES)].format(_coordinate(x), _coordinate(y))

@@ -91,9 +91,10 @@ UNCOVERED = f"""
 WITH shown AS (
     SELECT path FROM compared_cover WHERE runs @> %(base)s::int AND NOT runs @> %(run)s::int
 ), gone AS (
-    SELECT below.path, max(below.until_seq) AS ended, bool_or(below.until_seq IS NULL) AS stands
+    SELECT below.path, max(below.until_seq) FILTER (WHERE below.from_seq <= %(base)s) AS ended,
+        bool_or(below.until_seq IS NULL OR below.until_seq > %(run)s) AS stands
     FROM shown CROSS JOIN LATERAL (
-        SELECT version.path, version.until_seq FROM scanner_version AS version
+        SELECT version.path, version.from_seq, version.until_seq FROM scanner_version AS version
         WHERE version.replica_id = %(replica)s AND version.from_seq <= %(run)s
             AND {BELOW.format("version", "shown")} OFFSET 0) AS below
     GROUP BY below.path
@@ -132,7 +133,8 @@ WHERE row.was_type = 2 AND row.now_id IS NULL AND EXISTS (
         AND {BELOW.format("version", "row")})
 """
 
-GONE = "SELECT path FROM compared_row WHERE now_id IS NULL AND NOT hidden_now"
+GONE = """SELECT path, coalesce(was_type = 2 AND was_stage IN ('list', 'stat'), false) AS is_dir FROM compared_row
+WHERE now_id IS NULL AND NOT hidden_now"""
 LEAVE = "UPDATE compared_row SET left_scope = true WHERE now_id IS NULL AND path = ANY(%(paths)s)"
 LEAVE_MOUNTS = f"""
 UPDATE compared_row SET left_scope = true FROM (
@@ -281,17 +283,17 @@ def _leave_scope(cursor: Any, given: dict[str, Any], scopes: tuple[Excludes, Exc
     was, now = scopes
     cursor.execute(GONE)
     for gone in _batches(cursor):
-        left = [path for path in gone if _excluded(now, path) and not _excluded(was, path)]
+        left = [path for path, is_dir in gone if _excluded(now, path, is_dir) and not _excluded(was, path, is_dir)]
         if left:
             with connection.cursor() as writing:
                 writing.execute(LEAVE, {"paths": left})
     cursor.execute(LEAVE_MOUNTS, given)
 
 
-def _batches(cursor: Any) -> Iterator[list[str]]:
+def _batches(cursor: Any) -> Iterator[list[tuple[str, bool]]]:
     while rows := cursor.fetchmany(4096):
-        yield [path for (path,) in rows]
+        yield rows
 
 
-def _excluded(excludes: Excludes, path: str) -> bool:
-    return excludes.matches(paths.decode(path), is_dir=False)
+def _excluded(excludes: Excludes, path: str, is_dir: bool) -> bool:
+    return excludes.matches(paths.decode(path), is_dir=is_dir)

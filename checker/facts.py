@@ -29,8 +29,6 @@ class Extra(TypedDict):
     newest_id: int | None
     complete_id: int | None
     last_proven: datetime | None
-    strip: list[dict[str, Any]]
-    """Of the newest runs, newest first: state, sequence, errors, and whether proven (null: never verified)."""
     all_progress: list[Progress]
 
 
@@ -47,24 +45,31 @@ def every_replica() -> QuerySet[Found]:
     """Replicas, each with the keys of the rows that its facts need."""
     of_replica = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
     proofs = Proof.objects.filter(run__replica=OuterRef("pk"), run__state=Run.State.INGESTED).order_by("-run__sequence")
-    strip = of_replica.values(row=JSONObject(state="state", sequence="sequence", errors="errors", proven="proof__ok"))
     return (
-        Replica.objects.select_related("group", "server")
+        Replica.objects.prefetch_related("group", "server")
         .annotate(
             newest_id=Subquery(of_replica.values("pk")[:1]),
             complete_id=Subquery(of_replica.filter(state=Run.State.INGESTED).values("pk")[:1]),
             last_proven=Subquery(proofs.exclude(proven_at=None).values("proven_at")[:1]),
-            strip=ArraySubquery(strip[:STRIP]),
         )
         .prefetch_related(Prefetch("progress", Progress.objects.order_by("-updated_at"), to_attr="all_progress"))
     )
+
+
+def strips(ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """Of each of these replicas the newest runs, newest first: state, sequence, errors, and whether proven (null: not
+    verified)."""
+    runs = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
+    rows = runs.values(row=JSONObject(state="state", sequence="sequence", errors="errors", proven="proof__ok"))
+    found = Replica.objects.filter(pk__in=ids).annotate(strip=ArraySubquery(rows[:STRIP]))
+    return dict(found.values_list("pk", "strip"))
 
 
 def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
     """The facts of each of `found`, which came from `replicas()`, in its order."""
     found = list(found)
     wanted = {pk for replica in found for pk in (replica.newest_id, replica.complete_id) if pk}
-    runs = Run.objects.defer("envelope").select_related("proof").in_bulk(wanted)
+    runs = Run.objects.defer("envelope", "proof__statements").select_related("proof").in_bulk(wanted)
     ids = [replica.pk for replica in found]
     broken = dict(Proof.objects.filter(ok=False, run__replica__in=ids).values_list("run__replica", "run__sequence"))
     breaks = Run.objects.filter(replica__in=ids, break_acknowledged_at=None).exclude(break_reason="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F
@@ -171,7 +172,7 @@ def _find(group: Group, members: list[Member], there: list[Side]) -> None:
         for member, side in zip(members, there, strict=True):
             if member.replica.keeps:
                 kept = parse(member.replica.keeps)
-                replicas.mark(side.position, Divergence.Cell.UNWANTED, lambda path, kept=kept: not _is_in(kept, path))
+                replicas.mark(side.position, Divergence.Cell.UNWANTED, partial(_is_not_in, kept))
     lead = _leader(group, members, there)
     if lead is not None:
         others = [
@@ -199,11 +200,15 @@ def _leave_scope(members: list[Member], there: list[Side]) -> None:
     for member, side in zip(members, there, strict=True):
         excludes = member.excludes()
         if excludes is not None and excludes.patterns:
-            replicas.mark(side.position, Divergence.Cell.UNSEEN, lambda path, out=excludes: _is_in(out, path))
+            replicas.mark(side.position, Divergence.Cell.UNSEEN, partial(_is_in, excludes))
 
 
 def _is_in(patterns: Excludes, path: str) -> bool:
     return patterns.matches(decode(path), is_dir=False)
+
+
+def _is_not_in(patterns: Excludes, path: str) -> bool:
+    return not _is_in(patterns, path)
 
 
 def _leader(group: Group, members: list[Member], there: list[Side]) -> Side | None:

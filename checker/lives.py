@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db.models import Q
+
 from checker import facts
 from checker.changes import queries as changes
 from checker.changes.queries import Row
@@ -59,7 +61,8 @@ def tell(replica: Replica, path: str, now: datetime) -> Life | None:
     copies = [_copy(other, path, letters, _present(versions), now) for other in _others(replica)]
     if not versions and not any(copy.entry for copy in copies):
         return None
-    findings = Finding.objects.filter(replica=replica, path=path, folded=False).select_related("first_run")
+    told = Q(replica=replica) | Q(replica=None, group=replica.group_id)
+    findings = Finding.objects.filter(told, path=path, folded=False).select_related("first_run")
     return Life(chapters[::-1], copies, list(findings.order_by("-pk")[:20]))
 
 

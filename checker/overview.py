@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Q
 
-from checker import facts
+from checker import facts, fleet
 from checker.states import Facts, State, Verdict, due, judge
 from scanner.models import Group, Progress, Replica, Server
 
 if TYPE_CHECKING:
     from checker.facts import Found
+
+LINES = 120
+"""Replicas that the first page shows in a line each, the urgent ones first; the others stand in its grid."""
+FEW = 20
+"""So few lines that nothing of them need be folded."""
 
 
 class Tick(NamedTuple):
@@ -37,7 +42,7 @@ class Tick(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A replica on the overview."""
+    """A replica in a line."""
 
     facts: Facts
     verdict: Verdict
@@ -58,6 +63,8 @@ class Section(NamedTuple):
     group: Group
     state: State
     lines: list[Line]
+    more: int = 0
+    """Its replicas for whose lines there was no room."""
 
 
 class Total(NamedTuple):
@@ -70,6 +77,7 @@ class Total(NamedTuple):
 class Overview(NamedTuple):
     """All that the first page shows."""
 
+    grid: fleet.Grid
     sections: list[Section]
     totals: list[Total]
     """Of all replicas, not only of those shown."""
@@ -80,6 +88,21 @@ class Overview(NamedTuple):
     def total(self) -> int:
         """All replicas."""
         return sum(total.number for total in self.totals)
+
+    @property
+    def open(self) -> list[Section]:
+        """Groups of which something is not proven."""
+        return [section for section in self.sections if section.state != State.PROVEN]
+
+    @property
+    def proven(self) -> list[Section]:
+        """Groups of which all that is shown is proven."""
+        return [section for section in self.sections if section.state == State.PROVEN]
+
+    @property
+    def few(self) -> bool:
+        """Whether everything can be shown unfolded."""
+        return sum(len(section.lines) + section.more for section in self.sections) <= FEW
 
 
 class Running(NamedTuple):
@@ -95,28 +118,63 @@ class Running(NamedTuple):
 
 def overview(now: datetime, name: str = "", state: str = "") -> Overview:
     """Groups, most urgent first; of those only the replicas whose group, server or root contains `name`, in `state`."""
-    lines = list_lines(facts.replicas(), now)
+    lines = _lines(facts.replicas(), now)
     count = Counter(one.verdict.state for one in lines)
     chosen = [one for one in lines if _is_named(one.replica, name) and state in ("", one.verdict.state)]
-    groups: dict[Group, list[Line]] = {}
-    for one in sorted(chosen, key=lambda one: (one.verdict.state.urgency, one.replica.server.name, one.replica.root)):
-        groups.setdefault(one.replica.group, []).append(one)
-    sections = [Section(group, members[0].verdict.state, members) for group, members in groups.items()]
-    sections.sort(key=lambda section: (section.state.urgency, section.group.name))
+    chosen.sort(key=_urgency)
     totals = [Total(each, count[each]) for each in State]
-    return Overview(sections, totals, [] if state else _empty_groups(name))
+    return Overview(fleet.grid(chosen), _sections(chosen), totals, [] if state else _empty_groups(name))
+
+
+def of_server(server: Server, now: datetime) -> list[Section]:
+    """What a server keeps, by group, most urgent first: every replica of it that is in use, with its group."""
+    replicas = facts.every_replica().filter(server=server, archived_at=None, group__archived_at=None)
+    lines = _lines(replicas, now)
+    return _sections(sorted(lines, key=_urgency), len(lines))
+
+
+def _urgency(one: Line) -> tuple[int, str, str]:
+    return one.verdict.state.urgency, one.replica.server.name, one.replica.root
+
+
+def _sections(chosen: list[Line], room: int = LINES) -> list[Section]:
+    """Groups, most urgent first, with as many lines as there is room for: what is not proven comes before what is."""
+    groups: dict[Group, list[Line]] = {}
+    for one in chosen:
+        groups.setdefault(one.replica.group, []).append(one)
+    members = sorted(groups.values(), key=lambda some: (some[0].verdict.state.urgency, some[0].replica.group.name))
+    ranked = sorted((one for some in members for one in some), key=lambda one: one.verdict.state == State.PROVEN)
+    shown = {one.replica.pk: one for one in _with_strips(ranked[:room])}
+    sections = []
+    for some in members:
+        lines = [shown[one.replica.pk] for one in some if one.replica.pk in shown]
+        sections.append(Section(some[0].replica.group, some[0].verdict.state, lines, len(some) - len(lines)))
+    return sections
 
 
 def list_lines(found: Iterable[Found], now: datetime) -> list[Line]:
     """The lines of replicas of `facts.replicas()`, in its order."""
+    return _with_strips(_lines(found, now))
+
+
+def _lines(found: Iterable[Found], now: datetime) -> list[Line]:
     found = list(found)
     return [_line(replica, its, now) for replica, its in zip(found, facts.facts(found, now), strict=True)]
 
 
 def _line(replica: Found, its: Facts, now: datetime) -> Line:
-    ticks = [Tick(run["sequence"], _tick(run), 8 * at) for at, run in enumerate(reversed(replica.strip))]
     expected = due(replica, its.complete) if replica.enabled else None
-    return Line(its, judge(its), expected, replica.last_proven, ticks, facts.running(replica, now))
+    return Line(its, judge(its), expected, replica.last_proven, [], facts.running(replica, now))
+
+
+def _with_strips(lines: list[Line]) -> list[Line]:
+    """The same lines with their newest runs, which cost more than all the rest: for what is shown alone."""
+    strips = facts.strips([one.replica.pk for one in lines])
+    return [one._replace(ticks=_ticks(strips.get(one.replica.pk, []))) for one in lines]
+
+
+def _ticks(newest: list[dict[str, Any]]) -> list[Tick]:
+    return [Tick(run["sequence"], _tick(run), 8 * at) for at, run in enumerate(reversed(newest))]
 
 
 def running(now: datetime) -> Running:
@@ -127,7 +185,7 @@ def running(now: datetime) -> Running:
     return Running(list(alive.order_by("started_at", "uuid")))
 
 
-def _tick(run: dict[str, object]) -> State:
+def _tick(run: dict[str, Any]) -> State:
     if run["state"] == "received" or (run["state"] == "ingested" and run["proven"] is None):
         return State.UNKNOWN
     if run["proven"] is False:

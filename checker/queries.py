@@ -1,8 +1,10 @@
-"""Reads that look for rows of history that no run explains."""
+"""Reads that the ORM cannot say: rows of history that no run explains, time that was spent."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import connection
 
@@ -119,6 +121,32 @@ def seconds_spent() -> float:
     """Seconds in the last hour in which older runs were verified."""
     ((nanoseconds,),) = _fetch(SPENT, {})
     return float(nanoseconds) / 1e9
+
+
+class Turn(NamedTuple):
+    """A complete run as a chart shows it."""
+
+    replica: int
+    uuid: UUID
+    sequence: int
+    finished_at: datetime
+    work_time_ns: int
+    bytes: int
+
+
+# One look into the index for each replica: it costs what is shown, however many runs there are.
+TURNS = """
+SELECT replica.id, run.uuid, run.sequence, run.finished_at, run.work_time_ns, run.bytes
+FROM unnest(%(replicas)s::int[]) AS replica(id), LATERAL (
+    SELECT * FROM scanner_run WHERE replica_id = replica.id AND state = 'ingested' ORDER BY sequence DESC
+    LIMIT %(limit)s) AS run
+ORDER BY replica.id, run.sequence
+"""
+
+
+def turns(replicas: list[int], limit: int) -> list[Turn]:
+    """The newest complete runs of each of these replicas, at most `limit` of each, oldest first."""
+    return [Turn(*row) for row in _fetch(TURNS, {"replicas": replicas, "limit": limit})]
 
 
 def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:

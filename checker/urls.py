@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from checker.views import diff, files, findings
+from checker.views import diff, duplicates, files, findings, groups, servers
 from checker.views import replicas as views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.overview_page, name="overview"),
     path("healthz", views.health_check, name="health"),
     path("running/", views.running_fragment, name="running"),
+    path("groups/<uuid:uuid>/", groups.group_page, name="group"),
+    path("groups/<uuid:uuid>/download/", groups.download, name="group-download"),
+    path("servers/<uuid:uuid>/", servers.server_page, name="server"),
     path("replicas/<uuid:uuid>/", views.replica_page, name="replica"),
     path("runs/<uuid:uuid>/", views.run_page, name="run"),
     path("replicas/<uuid:uuid>/compare/", diff.pick, name="compare"),
     path("replicas/<uuid:uuid>/file/", files.file_page, name="file"),
+    path("replicas/<uuid:uuid>/duplicates/", duplicates.replica_page, name="duplicates"),
+    path("groups/<uuid:uuid>/duplicates/", duplicates.group_page, name="group-duplicates"),
     path("runs/<uuid:uuid>/changes/", diff.changes_page, name="changes"),
     path("runs/<uuid:base>/diff/<uuid:uuid>/", diff.diff_page, name="diff"),
     path("runs/<uuid:base>/diff/<uuid:uuid>/download/", diff.download, name="diff-download"),

@@ -19,7 +19,7 @@ from scanner.admin_acts import Act, ActsAdmin, Done, archive_acts
 from scanner.admin_lists import KeptAdmin, TabularInline
 from scanner.excludes import ExcludeError, parse
 from scanner.models import Group, Replica, Server
-from scanner.templatetags.figures import every
+from scanner.templatetags.figures import every, long_span
 
 if TYPE_CHECKING:
     GroupModelForm = forms.ModelForm[Group]
@@ -28,6 +28,7 @@ else:
     GroupModelForm = ReplicaModelForm = forms.ModelForm
 
 INTERVALS = [timedelta(hours=hours) for hours in (1, 6, 12, 24, 48, 168, 336, 720)]
+LAGS = [timedelta(hours=hours) for hours in (1, 6, 12, 24, 36, 48, 72, 168)]
 
 
 class GroupForm(GroupModelForm):
@@ -39,11 +40,17 @@ class GroupForm(GroupModelForm):
         help_text=_("When it is late by a quarter of that, the replica wants attention."),
     )
 
+    lag = forms.TypedChoiceField(
+        label=_("How long the others may lag"),
+        coerce=lambda seconds: timedelta(seconds=int(seconds)),
+        help_text=_("Where one leads: what it has had for less than this may be missing or older elsewhere."),
+    )
+
     class Meta:
         model = Group
         fields = [
             "name", "note", "expected_interval", "policy", "keep_days", "limit_files", "limit_share", "excludes",
-            "engine", "cross_mounts",
+            "engine", "cross_mounts", "relation", "lag",
         ]  # fmt: skip
         widgets = {
             "note": forms.Textarea(attrs={"rows": 2}),
@@ -61,16 +68,21 @@ class GroupForm(GroupModelForm):
                 "A run that changes or removes more files than this and more than the share holds its replica until a "
                 "person releases it. Empty: three times the most until now, 100 at least. 0: nothing may change."
             ),
+            "relation": _(
+                "Mirrors are held against one another. Where one leads, mark it below: the others may lag for a while, "
+                "and keep what it removed. Where some keep only a part, say below what each keeps."
+            ),
             "limit_share": _("In percent of all files. Empty: three times the most until now, 10 at least."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        intervals = sorted({*INTERVALS, self.instance.expected_interval})
-        field = self.fields["expected_interval"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(int(span.total_seconds()), every(span)) for span in intervals]
-        self.initial["expected_interval"] = int(self.instance.expected_interval.total_seconds())
+        for name, say, spans in (("expected_interval", every, INTERVALS), ("lag", long_span, LAGS)):
+            chosen = getattr(self.instance, name)
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [(int(span.total_seconds()), say(span)) for span in sorted({*spans, chosen})]
+            self.initial[name] = int(chosen.total_seconds())
 
     def clean(self) -> dict[str, Any]:
         """Rotating data has an age at which files go; other data has none."""
@@ -108,8 +120,11 @@ class ReplicaForm(ReplicaModelForm):
 
     class Meta:
         model = Replica
-        fields = ["server", "root", "enabled"]
-        widgets = {"root": forms.TextInput(attrs={"size": 50, "placeholder": "/srv/photos", "class": "mono"})}
+        fields = ["server", "root", "enabled", "leads", "keeps"]
+        widgets = {
+            "root": forms.TextInput(attrs={"size": 50, "placeholder": "/srv/photos", "class": "mono"}),
+            "keeps": forms.Textarea(attrs={"rows": 2, "cols": 30, "class": "mono", "spellcheck": "false"}),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -158,6 +173,7 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
     fieldsets = [
         (None, {"fields": ["name", "note", "expected_interval"]}),
         (_("What may change"), {"fields": ["policy", "keep_days", "limit_files", "limit_share"]}),
+        (_("What the replicas are to each other"), {"fields": ["relation", "lag"]}),
         (_("What is read, and how"), {"fields": ["excludes", "engine", "cross_mounts"]}),
     ]
     list_display = ["name", "policy", "interval", "engine", "archived_at"]
@@ -187,7 +203,7 @@ class ReplicaAdmin(KeptAdmin, ActsAdmin):
     """Replicas by themselves: what is done to one of them."""
 
     form = ReplicaForm
-    fields = ["group", "server", "root", "enabled", "origin", "accept_root", "page"]
+    fields = ["group", "server", "root", "enabled", "leads", "keeps", "origin", "accept_root", "page"]
     readonly_fields = ["origin", "accept_root", "page"]
     evidence = ("runs",)
     list_display = ["group", "server", "root", "enabled", "accept_root", "archived_at"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class BadToken(ValueError):
@@ -56,6 +59,20 @@ def read_size(text: str) -> dict[str, int]:
     """The place in a list by size: `size`, negated as the index has it, and `id`; BadToken when there is none."""
     size, pk = read_pair(text)
     return {"size": size, "id": pk}
+
+
+def read_waste(text: str) -> dict[str, Any]:
+    """The place in a list of contents by what they waste: `waste`, `extra` and `sha256`; BadToken when there is none.
+
+    The numbers may be greater than what a column holds: they are sums.
+    """
+    key = _read(text)
+    if not isinstance(key, list) or [type(part) for part in key] != [int, int, str]:
+        raise BadToken(text[:100])
+    waste, extra, sha256 = key
+    if not (0 <= waste < 2**127 and 0 <= extra < 2**63 and _DIGEST.match(sha256)):
+        raise BadToken(text[:100])
+    return {"waste": waste, "extra": extra, "sha256": sha256}
 
 
 def _read(text: str) -> Any:

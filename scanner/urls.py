@@ -14,4 +14,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<uuid:uuid>/tree/", views.tree, name="tree"),
     path("runs/<uuid:uuid>/notes/", views.notes, name="notes"),
     path("runs/<uuid:uuid>/report/", views.report, name="report"),
+    path("runs/<uuid:uuid>/export/<slug:form>/", views.export_form, name="export-form"),
 ]

@@ -1,4 +1,4 @@
-"""The pages of what a run found: its entries as a list and as a tree, its notes, its report."""
+"""The pages of what a run found: its entries as a list and as a tree, its notes, its report, its exports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.shortcuts import get_object_or_404, render
 from scanner import entry_list, export, queries
 from scanner.access import PageRequest, page
 from scanner.keyset import BadToken
+from scanner.manifests import forms
+from scanner.manifests.left_out import LeftOut
 from scanner.models import Run
 
 PAGE = 100
@@ -91,6 +93,18 @@ def report(_request: PageRequest, uuid: UUID) -> StreamingHttpResponse:
         raise Http404 from error
     response = StreamingHttpResponse(chain([first], pieces), content_type="application/octet-stream")
     response["Content-Disposition"] = f'attachment; filename="{export.file_name(run)}"'
+    return response
+
+
+@page
+def export_form(_request: PageRequest, uuid: UUID, form: str) -> StreamingHttpResponse:
+    """A complete run in the form of another tool, as a download; it breaks off where the rows are not what was
+    signed."""
+    run = _run(uuid)
+    if form not in forms.offered(run):
+        raise Http404
+    response = StreamingHttpResponse(forms.written(run, form, LeftOut()), content_type=forms.FORMS[form].content_type)
+    response["Content-Disposition"] = f'attachment; filename="{forms.file_name(run, form)}"'
     return response
 
 

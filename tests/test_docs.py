@@ -23,6 +23,7 @@ from checker.states import State
 from scanner import records, refusals, report, roles
 from scanner.api import api
 from scanner.collector import cli, config, version
+from scanner.manifests import forms
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READMES = {"ru": "README.md", "en": "README_eng.md"}
@@ -154,6 +155,14 @@ def of_test_script() -> set[str]:
     return set(found)
 
 
+def of_verifier() -> set[str]:
+    """The options of deploy/verify_report.py."""
+    text = (CHECKOUT / "deploy/verify_report.py").read_text(encoding="utf-8")
+    found = re.findall(r'add_argument\("(--[a-z-]+)"', text)
+    assert found
+    return set(found)
+
+
 def strip_comments(code: str) -> list[str]:
     """The lines of a script without their comments, which are in the README's language."""
     return [re.sub(r"\s+# .*", "", line) for line in code.splitlines()]
@@ -258,9 +267,17 @@ def test_no_option_is_named_that_does_not_exist(language: str) -> None:
     """Every option in the README is one of our programs', or is known to be another program's."""
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text(language)))
     parsers = [cli.parser(), quickstart_options.parser(), serve.parser(), *ours().values()]
-    known = set().union(*(options(parser) for parser in parsers)) | of_test_script()
+    known = set().union(*(options(parser) for parser in parsers)) | of_test_script() | of_verifier()
     assert named - FOREIGN <= known
-    assert of_test_script() | options(quickstart_options.parser()) - {"--help"} <= named
+    assert of_test_script() | of_verifier() | options(quickstart_options.parser()) - {"--help"} <= named
+
+
+@both
+def test_every_form_of_export_stands(language: str) -> None:
+    """The table of forms has each one that there is, and no other."""
+    rows = [spans(row[0]) for table in tables(language) for row in table.rows if "sha256sum" in spans(row[0])]
+    (table,) = (table for table in tables(language) if [spans(row[0]) for row in table.rows][:1] == rows)
+    assert [form for row in table.rows for form in spans(row[0])] == list(forms.FORMS)
 
 
 @both

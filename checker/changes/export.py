@@ -5,19 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from checker.changes import queries
 from checker.changes.queries import Row, Side, Wish
 from checker.models import Comparison
+from scanner.manifests.table import harmless
 
 TYPES = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
 _FIELDS = ("type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "md5", "detail", "stage")
 _PIECE = 500
-_ACTS = re.compile(r"[=+\-@\t\r]")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
 
 
 def members(row: Row) -> dict[str, Any]:
@@ -42,12 +40,6 @@ def file_name(comparison: Comparison, form: str) -> str:
     """A name made of ids and numbers alone."""
     base = comparison.base.sequence if comparison.base else 0
     return f"changes-{comparison.run.replica.uuid}-{base}-{comparison.run.sequence}.{form}"
-
-
-def harmless(value: Any) -> str:
-    """A cell of a table that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return "'" + text if _ACTS.match(text) else text
 
 
 def _side(side: Side | None) -> dict[str, Any] | None:

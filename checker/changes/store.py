@@ -29,6 +29,9 @@ FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch
 GROUP BY level, kind, directory
 """
 COUNTS = "SELECT kind, count(*) FROM compared_change WHERE NOT departed GROUP BY kind"
+# The planner knows nothing yet of rows that this transaction wrote; with so many of them it would go wrong for minutes.
+MANY = 50_000
+TELL_PLANNER = "ANALYZE checker_change"
 
 
 def keep(comparison: Comparison) -> dict[str, int]:
@@ -38,7 +41,10 @@ def keep(comparison: Comparison) -> dict[str, int]:
         for statement in (FORGET_CHANGES, FORGET_BRANCHES, KEEP_CHANGES, KEEP_BRANCHES):
             cursor.execute(statement, given)
         cursor.execute(COUNTS)
-        return dict(cursor.fetchall())
+        counts: dict[str, int] = dict(cursor.fetchall())
+        if sum(counts.values()) >= MANY:
+            cursor.execute(TELL_PLANNER)
+        return counts
 
 
 def forget(comparison: Comparison) -> None:

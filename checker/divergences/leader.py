@@ -1,4 +1,7 @@
-"""Where one replica leads: what the others may lack for a while, and what they may keep. On `diverging` of `replicas`."""
+"""Where one replica leads: what the others may lack for a while, and what they may keep.
+
+Works on `diverging` of `replicas`.
+"""
 
 # ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
 
@@ -6,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -38,8 +42,8 @@ BEGUN = f"""
     WHERE substr(row.cells, %(position)s, 1) = '+'
 """
 LAG = f"""
-UPDATE diverging SET cells = overlay(cells PLACING '~' FROM %(other)s FOR 1) FROM ({BEGUN}) AS leading
-WHERE diverging.path = leading.path AND leading.begun + %(lag)s > %(finished)s
+UPDATE diverging SET cells = overlay(cells PLACING '~' FROM %(other)s FOR 1) FROM ({BEGUN}) AS led
+WHERE diverging.path = led.path AND led.begun + %(lag)s > %(finished)s
     AND (substr(cells, %(other)s, 1) = '-' OR substr(cells, %(other)s, 1) = '+' AND contents > 1 AND EXISTS (
         SELECT FROM diverging AS row
         JOIN scanner_version AS held ON held.id = row.versions[%(other)s]
@@ -60,7 +64,12 @@ UPDATE diverging SET settled = true WHERE contents > 1 AND cells LIKE '%%~%%' AN
 def follow(leader: Side, others: Sequence[tuple[Side, datetime]], lag: timedelta) -> None:
     """Where one side leads: allow what it removed to linger, and what it has had for less than `lag` to be missing or
     older elsewhere. `others` come with the time at which their runs ended."""
-    given = {"leader": leader.replica, "position": leader.position, "sequence": leader.sequence, "lag": lag}
+    given: dict[str, Any] = {
+        "leader": leader.replica,
+        "position": leader.position,
+        "sequence": leader.sequence,
+        "lag": lag,
+    }
     with connection.cursor() as cursor:
         cursor.execute(LINGER, given)
         for side, finished in others:

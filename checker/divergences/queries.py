@@ -149,6 +149,13 @@ class Wish(NamedTuple):
     search: str = ""
 
 
+class Page(NamedTuple):
+    """A page of divergences; `after` asks for the next one and is empty on the last."""
+
+    rows: list[Row]
+    after: str
+
+
 COLUMNS = """divergence.path, divergence.kind, divergence.verdict, divergence.cells, divergence.judged,
     divergence.others::json, divergence.alike, divergence.current, divergence.since, finding.uuid"""
 PAGE = f"""
@@ -175,18 +182,18 @@ CONDITIONS = {
 }
 
 
-def page(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> tuple[list[Row], str]:
+def page(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> Page:
     """Divergences in the order of their paths, and the key of the next page. keyset.BadToken for an `after` that is
     none."""
     return _page(_given(comparison_id, wish), after, limit)
 
 
-def direct(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> tuple[list[Row], str]:
+def direct(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> Page:
     """Those directly in the directory that `wish` names, likewise."""
     return _page(_given(comparison_id, wish) | {"direct": len(wish.below) + 1}, after, limit)
 
 
-def members(finding_id: int, after: str = "", limit: int = 100) -> tuple[list[Row], str]:
+def members(finding_id: int, after: str = "", limit: int = 100) -> Page:
     """The divergences that a finding tells, likewise."""
     return _page({"finding": finding_id}, after, limit)
 
@@ -215,9 +222,7 @@ UPPER = " AND left(directory, 512) <= left(%(upper)s, 512) AND directory < %(upp
 KINDS = " AND kind = ANY(%(kinds)s)"
 
 
-def level(
-    comparison_id: int, wish: Wish, sides: int, after: str = "", limit: int = 100
-) -> tuple[list[Level], str]:
+def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: int = 100) -> tuple[list[Level], str]:
     """A page of the directories directly below `wish.below` in which something diverges, and the key of the next."""
     given: dict[str, Any] = {"comparison": comparison_id, "depth": wish.below.count("/") + 1, "limit": limit + 1}
     given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.at}
@@ -230,7 +235,10 @@ def level(
     ]
     where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
     found = _fetch(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
-    rows = [Level(directory, counts, int(damaged), [int(one) for one in some]) for directory, counts, damaged, *some in found]
+    rows = [
+        Level(directory, counts, int(damaged), [int(one) for one in some])
+        for directory, counts, damaged, *some in found
+    ]
     if len(rows) <= limit:
         return rows, ""
     return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")
@@ -256,14 +264,14 @@ def _conditions(given: dict[str, Any]) -> str:
     return " AND ".join(text for name, text in CONDITIONS.items() if name in given)
 
 
-def _page(given: dict[str, Any], after: str, limit: int) -> tuple[list[Row], str]:
+def _page(given: dict[str, Any], after: str, limit: int) -> Page:
     if after:
         given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
     statement = PAGE.format(conditions=_conditions(given), limit=LIMIT)
     rows = [_row(row) for row in _fetch(statement, given | {"limit": limit + 1})]
     if len(rows) <= limit:
-        return rows, ""
-    return rows[:limit], keyset.token(rows[limit - 1].path + "\x01")
+        return Page(rows, "")
+    return Page(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))
 
 
 def _row(row: Any) -> Row:

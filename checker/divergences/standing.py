@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 Standing = Participant.Standing
 SHARED = frozenset(
-    "nfs nfs3 nfs4 cifs smb2 smb3 smbfs 9p afs ceph fuse.ceph fuse.glusterfs fuse.sshfs lustre beegfs gfs2 ocfs2".split()
+    (
+        *("nfs", "nfs3", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.ceph", "fuse.glusterfs"),
+        *("fuse.sshfs", "lustre", "beegfs", "gfs2", "ocfs2"),
+    )
 )
 """File systems that several servers mount at once: they see the same bytes, and have one vote."""
 OVER = frozenset({Run.State.FAILED, Run.State.REFUSED, Run.State.SET_ASIDE})
@@ -93,7 +96,9 @@ def members(groups: Iterable[Group], now: datetime, moment: datetime | None = No
     """By group the replicas in use, those with a run first, each in the order of their making."""
     at = moment or now
     found = list(_replicas(moment).filter(group__in=list(groups)).order_by("pk"))
-    runs = Run.objects.defer("envelope").in_bulk({pk for one in found for pk in (one.chosen_id, one.newest_until_id) if pk})
+    runs = Run.objects.defer("envelope").in_bulk(
+        {pk for one in found for pk in (one.chosen_id, one.newest_until_id) if pk}
+    )
     held = set(_held(at).values_list("replica", flat=True))
     broken = set(Run.objects.filter(replica__in=found, proof__ok=False).values_list("replica", flat=True))
     by_group: dict[int, list[Member]] = {}

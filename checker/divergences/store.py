@@ -28,7 +28,8 @@ KEPT = f"""
 CREATE TEMPORARY TABLE diverging_kept AS
 SELECT * FROM (SELECT path, versions, cells, {KIND} AS kind, coalesce(verdict, '') AS verdict,
         coalesce(judged, '') AS judged, others, alike, int8send(mark0) || int8send(mark1) AS mark,
-        CASE WHEN contents > 1 THEN contents_current > 1 ELSE contents_current > 0 AND ({{lacking}}) END AS current
+        CASE WHEN contents > 1 THEN contents_current > 1 WHEN contents = 1 AND cells LIKE '%%-%%'
+            THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current
     FROM diverging LEFT JOIN diverging_judged USING (path)) AS found
 WHERE kind IS NOT NULL;
 ANALYZE diverging_kept
@@ -58,7 +59,9 @@ SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept OR
 ANY = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
 
 FORGET_BRANCHES = "DELETE FROM checker_divergencebranch WHERE comparison_id = %(comparison)s"
-WRONG = "count(*) FILTER (WHERE substr(cells, {0}, 1) IN ('-', '?', '!', '>') OR substr(judged, {0}, 1) IN ('d', 'o', 'u'))"
+WRONG = (
+    "count(*) FILTER (WHERE substr(cells, {0}, 1) IN ('-', '?', '!', '>') OR substr(judged, {0}, 1) IN ('d', 'o', 'u'))"
+)
 # Each directory above a divergence, the root (empty) among them.
 KEEP_BRANCHES = f"""
 WITH parent AS (
@@ -94,7 +97,7 @@ def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
 
 def keep(comparison_id: int, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
     """Write what was found and judged instead of what was kept before; paths by kind, and by verdict."""
-    given = {"comparison": comparison_id, "leader": leader or 0, "now": now}
+    given: dict[str, Any] = {"comparison": comparison_id, "leader": leader or 0, "now": now}
     lacking = " OR ".join(f"substr(cells, {side.position}, 1) = '-'" for side in sides if side.current)
     with connection.cursor() as cursor:
         cursor.execute(DROP)

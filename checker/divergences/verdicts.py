@@ -1,4 +1,4 @@
-"""Which copy is good: what history, votes and confirmed reads say of a path of which the replicas hold several contents.
+"""Which copy is good: what history, votes and confirmed reads say of a path of which there are several contents.
 
 Nothing here reads the database. The rules, in this order; history outweighs votes, since a sync tool spreads damage:
 
@@ -102,7 +102,7 @@ def rule(holdings: Sequence[Holding]) -> Ruling:
     clean = {one.content for one in holdings if one.content is not None and one.content not in tainted}
     newest = _newest(holdings, clean)
     known = _known_good(clean, newest, tainted, votes, all_votes, holdings)
-    found = [_copy(one, holdings, tainted, newest, known, votes) for one in holdings]
+    found = [_copy(one, holdings, tainted, newest, known) for one in holdings]
     return Ruling(tuple(copy for copy, _why in found), tuple(why for _copy, why in found), votes, all_votes)
 
 
@@ -130,9 +130,9 @@ def _tainted(holdings: Sequence[Holding]) -> dict[str, Taint]:
     for one in holdings:
         for before, past in zip(one.pasts, one.pasts[1:], strict=False):
             damage = past.kind == Kind.CORRUPTED or (past.kind == Kind.REWRITTEN and before.content in present)
-            if damage and not _held_from_the_beginning(past, one, holdings):
-                if found.get(past.content, Taint("", "")).kind != Kind.CORRUPTED:
-                    found[past.content] = Taint(before.content, str(past.kind))
+            proven = past.content in found and found[past.content].kind == Kind.CORRUPTED
+            if damage and not proven and not _held_from_the_beginning(past, one, holdings):
+                found[past.content] = Taint(before.content, str(past.kind))
     return found
 
 
@@ -142,7 +142,7 @@ def _held_from_the_beginning(past: Past, where: Holding, holdings: Sequence[Hold
     return any(first.content == past.content and first.began < past.began for first in others)
 
 
-def _edits(holdings: Sequence[Holding], clean: set[str | None]) -> set[tuple[str, str]]:
+def _edits(holdings: Sequence[Holding], clean: set[str]) -> set[tuple[str, str]]:
     """Pairs (older, newer) of clean contents: an honest edit put the newer one in the place of the older one."""
     found = set()
     for one in holdings:
@@ -161,7 +161,7 @@ def _is_edit(old: Past, new: Past) -> bool:
     return old.mtime_ns is None or new.mtime_ns is None or new.mtime_ns > old.mtime_ns
 
 
-def _newest(holdings: Sequence[Holding], clean: set[str | None]) -> str | None:
+def _newest(holdings: Sequence[Holding], clean: set[str]) -> str | None:
     """The clean content that came after all other ones, when history says so of each and nothing to the contrary."""
     edits = _edits(holdings, clean)
     for content in clean:
@@ -172,7 +172,7 @@ def _newest(holdings: Sequence[Holding], clean: set[str | None]) -> str | None:
 
 
 def _known_good(
-    clean: set[str | None],
+    clean: set[str],
     newest: str | None,
     tainted: dict[str, Taint],
     votes: dict[str, int],
@@ -186,12 +186,12 @@ def _known_good(
     if len(before) == 1 and (len(clean) == 1 or not _is_entangled(clean, holdings)):
         return before.pop()
     for content in clean:
-        if content is not None and votes.get(content, 0) >= 2 and 2 * votes[content] > all_votes:
+        if votes.get(content, 0) >= 2 and 2 * votes[content] > all_votes:
             return None if _is_entangled(clean, holdings) else content
     return None
 
 
-def _is_entangled(clean: set[str | None], holdings: Sequence[Holding]) -> bool:
+def _is_entangled(clean: set[str], holdings: Sequence[Holding]) -> bool:
     """Whether a replica held several of the clean contents, one after the other: then history speaks, unclearly."""
     return any(len({past.content for past in one.pasts} & clean) > 1 for one in holdings)
 
@@ -202,7 +202,6 @@ def _copy(
     tainted: dict[str, Taint],
     newest: str | None,
     known: str | None,
-    votes: dict[str, int],
 ) -> tuple[Copy, Why | None]:
     content = one.content
     if content is None:
@@ -218,7 +217,7 @@ def _copy(
         times = {each.pasts[-1].mtime_ns for each in holdings if each.content == known}
         if one.pasts[-1].mtime_ns is not None and one.pasts[-1].mtime_ns in times:
             return Copy.DAMAGED, Why.OUTVOTED
-    return Copy.UNSURE, _why_unsure(one, known, votes)
+    return Copy.UNSURE, _why_unsure(one, known)
 
 
 def _how_damaged(one: Holding, taint: Taint) -> Why:
@@ -236,7 +235,7 @@ def _by_age(one: Holding, content: str, newest: str) -> tuple[Copy, Why]:
     return Copy.OLDER, Why.PUT_BACK if back else Why.SUPERSEDED
 
 
-def _why_unsure(one: Holding, known: str | None, votes: dict[str, int]) -> Why:
+def _why_unsure(one: Holding, known: str | None) -> Why:
     if known is not None:
         return Why.OTHER_TIME
     return Why.UNCLEAR if len({past.content for past in one.pasts}) > 1 else Why.NO_MAJORITY

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checker.findings import trail
-from checker.models import Act, Finding
+from checker.findings import store, trail
+from checker.models import Act, Comparison, Finding
 
 
 class Refused(Exception):
@@ -73,6 +73,7 @@ def undo(finding: Finding, user: User, reason: str) -> None:
             raise Refused(_("Only what was accepted can be undone."))
         _reopen(row)
         trail.note(row, Act.What.UNDONE, by=user, reason=reason)
+        _look_again(row)
     finding.refresh_from_db()
 
 
@@ -86,6 +87,7 @@ def reopen() -> int:
             if row.state == Finding.State.ACCEPTED and row.expires_at and row.expires_at <= timezone.now():
                 _reopen(row)
                 trail.note(row, Act.What.EXPIRED)
+                _look_again(row)
                 done += 1
     return done
 
@@ -109,3 +111,11 @@ def _close(row: Finding, user: User, reason: str, expires_at: datetime | None) -
 def _reopen(row: Finding) -> None:
     row.state, row.closed_at, row.by, row.reason, row.expires_at = Finding.State.OPEN, None, None, "", None
     row.save(update_fields=["state", "closed_at", "by", "reason", "expires_at"])
+
+
+def _look_again(row: Finding) -> None:
+    """Close it at once when the newest run proves that all is again what it was: that may have come meanwhile."""
+    made = Comparison.objects.filter(replica=row.replica_id, adjacent=True, state=Comparison.State.DONE)
+    newest = made.select_related("base", "run").order_by("-run__sequence").first()
+    if newest is not None:
+        store.resolve_at(newest, row)

@@ -104,7 +104,7 @@ def limits_of(comparison: Comparison) -> Limits:
     group = comparison.run.replica.group
     if {group.limit_files, group.limit_share} <= {0, None} and 0 in (group.limit_files, group.limit_share):
         return Limits(0, 0, automatic=False)
-    before = _before(comparison).select_related("base", "run")[:HISTORY]
+    before = _before(comparison).exclude(run__in=_holding(comparison)).select_related("base", "run")[:HISTORY]
     files, permille = LEAST_FILES, LEAST_PERMILLE
     if len(before) < ENOUGH:
         permille = YOUNG_PERMILLE
@@ -122,9 +122,9 @@ def limits_of(comparison: Comparison) -> Limits:
 
 def last_new_file(comparison: Comparison) -> Run | None:
     """The run before this comparison's that last brought a new file; the first run when none did since."""
-    brought = _before(comparison).filter(counts__added__gt=0).select_related("run").first()
+    brought = queries.last_new_file(comparison)
     if brought is not None:
-        return brought.run
+        return Run.objects.get(pk=brought)
     first = Comparison.objects.filter(replica=comparison.replica_id, adjacent=True, base=None)
     found = first.select_related("run").first()
     return found.run if found else None
@@ -139,6 +139,12 @@ def _before(comparison: Comparison) -> QuerySet[Comparison]:
         state=Comparison.State.DONE,
         run__sequence__lt=comparison.run.sequence,
     ).order_by("-run__sequence")
+
+
+def _holding(comparison: Comparison) -> QuerySet[Act, Any]:
+    """The runs that held the replica: what a person had to release once is not usual for that."""
+    told = Act.objects.filter(finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE)
+    return told.exclude(run=None).values("run")
 
 
 def _changed(comparison: Comparison, group: Group) -> int:

@@ -78,6 +78,13 @@ def last_comparison() -> datetime | None:
     return newest.computed_at if newest else None
 
 
+def repairable(limit: int) -> tuple[list[Finding], int]:
+    """Open findings of damaged copies of which a good one is known, the newest first, and how many there are."""
+    damaged = Finding.objects.filter(state=Finding.State.OPEN, replica=None, kind=Finding.Kind.MISMATCH)
+    found = damaged.filter(severity=Finding.Severity.CRITICAL, group__archived_at=None).exclude(evidence__good=[])
+    return list(found.select_related("group").order_by("-pk")[:limit]), found.count()
+
+
 def number_open() -> int:
     """Open findings of all replicas that are in use."""
     return Finding.objects.filter(state=Finding.State.OPEN, group__archived_at=None).count()

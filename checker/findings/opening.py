@@ -32,6 +32,9 @@ def judge(comparison: Comparison) -> None:
 def _open_by_kind(comparison: Comparison) -> None:
     group = comparison.run.replica.group
     kept = policy.kept_until(group, comparison.run.finished_at)
+    if comparison.counts.get(Kind.REVERTED):
+        for pick in (queries.lapsed(comparison), queries.relapsed(comparison)):
+            store.open_each(pick, Finding.Severity.CRITICAL)  # damage, though the file knew this content before
     for kind in policy.opens(group):
         if not comparison.counts.get(kind):
             continue
@@ -120,7 +123,7 @@ def _expect_new_files(comparison: Comparison) -> None:
     if run.replica.group.policy != Group.Policy.ROTATING:
         return
     missed = Finding.objects.filter(replica=run.replica, kind=Finding.Kind.NO_NEW_FILE)
-    if comparison.counts.get(Kind.ADDED):
+    if queries.new_files(comparison):
         for finding in missed.select_for_update().filter(state=Finding.State.OPEN):
             finding.state, finding.closed_at, finding.last_run = Finding.State.RESOLVED, timezone.now(), run
             finding.save(update_fields=["state", "closed_at", "last_run"])

@@ -1,5 +1,7 @@
 """The SQL of findings that reads: which changes are theirs, how they fold, and what looks like ransomware."""
 
+# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -40,6 +42,14 @@ BELOW = {
     "upper": "left(change.path, 512) <= left(%(upper)s, 512) AND change.path < %(upper)s",
 }
 ERRORS = f"AND new.detail <> '{RESTLESS}' AND {{}} new.detail IN ({', '.join(map(repr, sorted(BROKEN)))})"
+AN_EARLIER = CHANGES.replace("%(kind)s", "'reverted'")
+LAPSED = """AND old.mtime_ns = new.mtime_ns AND change.notes -> 'confirmed' ->> 'ctime_same' = 'true'
+    AND change.notes -> 'confirmed' ->> 'against' = %(against)s"""
+RELAPSED = """AND (change.path, new.sha256) IN (
+    SELECT damage.path, rotten.sha256 FROM checker_finding AS damage
+    JOIN checker_change AS became ON became.finding_id = damage.id
+    JOIN scanner_version AS rotten ON rotten.id = became.new_id
+    WHERE damage.replica_id = %(replica)s AND damage.kind = 'corrupted' AND damage.state = 'resolved')"""
 EARLY = """AND CASE WHEN old.mtime_ns >= 631152000000000000 THEN old.mtime_ns > %(kept_ns)s
     ELSE (SELECT run.finished_at > %(kept)s FROM scanner_run AS run
         WHERE run.replica_id = old.replica_id AND run.sequence = old.from_seq) END"""
@@ -70,10 +80,15 @@ class Told(Protocol):
     """What folds: SQL in which each row is `change`, with its path, and perhaps a version `new`."""
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """FROM and WHERE."""
+
     @property
-    def condition(self) -> str: ...
-    def parameters(self) -> dict[str, Any]: ...
+    def condition(self) -> str:
+        """What more must hold."""
+
+    def parameters(self) -> dict[str, Any]:
+        """For both."""
 
 
 class Pick(NamedTuple):
@@ -95,6 +110,17 @@ def broken(comparison: Comparison, *, medium: bool) -> Pick:
     return Pick(comparison, Kind.UNREADABLE, ERRORS.format("" if medium else "NOT"))
 
 
+def lapsed(comparison: Comparison) -> Pick:
+    """An earlier content that nobody wrote: a write that was lost, or a mirror that fell behind."""
+    against = str(comparison.base.uuid) if comparison.base else ""
+    return Pick(comparison, Kind.CORRUPTED, LAPSED, {"against": against}, AN_EARLIER)
+
+
+def relapsed(comparison: Comparison) -> Pick:
+    """An earlier content that was damage when it stood there, and went by itself or was mended."""
+    return Pick(comparison, Kind.REVERTED, RELAPSED, {"replica": comparison.replica_id})
+
+
 def early(comparison: Comparison, kept: datetime) -> Pick:
     """What was removed though it was modified after `kept`."""
     return Pick(comparison, Kind.REMOVED, EARLY, {"kept": kept, "kept_ns": int(kept.timestamp()) * 10**9})
@@ -104,6 +130,35 @@ def restless(comparison: Comparison, since: int) -> Pick:
     """What has changed while it was read in every complete run from `since` to the comparison's, and is no finding."""
     given = {"replica": comparison.replica_id, "sequence": comparison.run.sequence, "since": since}
     return Pick(comparison, Finding.Kind.RESTLESS, "", given, STANDING)
+
+
+# A dump of what did not change is the old one by its content, so with it a file has moved; but it is a new file when
+# its time is newer, as no renaming makes it.
+RENEWED = """EXISTS (SELECT FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id
+    JOIN scanner_version AS new ON new.id = change.new_id WHERE change.comparison_id = comparison.id
+    AND change.kind = 'moved' AND NOT change.departed AND new.mtime_ns > old.mtime_ns)"""
+NEW_FILES = f"SELECT {RENEWED} FROM checker_comparison AS comparison WHERE id = %(comparison)s"
+LAST_NEW_FILE = f"""
+SELECT comparison.run_id FROM checker_comparison AS comparison JOIN scanner_run AS run ON run.id = comparison.run_id
+WHERE comparison.replica_id = %(replica)s AND comparison.adjacent AND comparison.state = 'done'
+    AND comparison.base_id IS NOT NULL AND run.sequence < %(sequence)s
+    AND (comparison.counts ? 'added' OR comparison.counts ? 'moved' AND {RENEWED})
+ORDER BY run.sequence DESC LIMIT 1
+"""
+
+
+def new_files(comparison: Comparison) -> bool:
+    """Whether a comparison brought a new file."""
+    if comparison.counts.get(Kind.ADDED):
+        return True
+    return bool(comparison.counts.get(Kind.MOVED)) and bool(_fetch(NEW_FILES, {"comparison": comparison.pk})[0][0])
+
+
+def last_new_file(comparison: Comparison) -> int | None:
+    """The run that last brought a new file before the comparison's, by its key."""
+    given = {"replica": comparison.replica_id, "sequence": comparison.run.sequence}
+    rows = _fetch(LAST_NEW_FILE, given)
+    return int(rows[0][0]) if rows else None
 
 
 REMOVED_EARLY = """

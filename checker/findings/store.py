@@ -34,7 +34,8 @@ DROP TABLE IF EXISTS found_change;
 CREATE TEMPORARY TABLE found_change ON COMMIT DROP AS
 SELECT change.id, change.path, NULL::bigint AS finding, false AS again,
     jsonb_strip_nulls(jsonb_build_object('base', %(base)s::int, 'comparison', %(comparison)s::bigint,
-        'other', change.other, 'hidden', CASE WHEN new.stage IN ('list', 'stat')
+        'other', change.other, 'became', nullif(change.kind, %(kind)s),
+        'hidden', CASE WHEN new.stage IN ('list', 'stat')
             THEN (SELECT count(*) FROM checker_change AS hidden WHERE hidden.comparison_id = %(comparison)s
                 AND hidden.kind = 'unknown' AND starts_with(hidden.path, change.path || '/')) END))
     || jsonb_build_object('old', {old}, 'new', {new}, 'notes', coalesce(change.notes, '{{}}')) AS facts
@@ -55,9 +56,9 @@ UPDATE checker_finding AS finding SET last_run_id = %(run)s, severity = %(severi
 FROM found_change WHERE found_change.again AND finding.id = found_change.finding
 """
 OPENED = """
-INSERT INTO checker_finding (id, uuid, group_id, replica_id, kind, severity, path, folded, number, evidence, state,
-    opened_at, reason, first_run_id, last_run_id)
-SELECT finding, gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, facts, 'open',
+INSERT INTO checker_finding (id, uuid, group_id, replica_id, kind, severity, path, folded, number, concerns, evidence,
+    state, opened_at, reason, first_run_id, last_run_id)
+SELECT finding, gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, '{}', facts, 'open',
     statement_timestamp(), '', %(run)s, %(run)s
 FROM found_change WHERE NOT again
 """
@@ -162,12 +163,13 @@ UNCOVERED = """
         AND finding.kind IN ('unreadable', 'restless')
     JOIN checker_change AS member ON member.finding_id = finding.id AND starts_with(member.path, shown.above)
 """
+AMONG = f"SELECT id, kind FROM ({CONCERNED}) AS touched UNION {UNCOVERED}"
+ITSELF = """SELECT id, kind FROM checker_finding AS finding WHERE id = %(finding)s
+    AND EXISTS (SELECT FROM checker_change WHERE finding_id = finding.id)"""
 PROVEN = f"""
 DROP TABLE IF EXISTS proven_finding;
 CREATE TEMPORARY TABLE proven_finding ON COMMIT DROP AS
-{COVERS}{SHOWN}, concerned AS MATERIALIZED (
-    SELECT id, kind FROM ({CONCERNED}) AS touched UNION {UNCOVERED}
-)
+{COVERS}{SHOWN}, concerned AS MATERIALIZED ({{among}})
 SELECT id FROM concerned EXCEPT SELECT finding.id FROM concerned AS finding
 JOIN checker_change AS member ON member.finding_id = finding.id {MEMBER_NOW}
 WHERE coalesce({AS_BEFORE}, false) IS FALSE AND {FIRST};
@@ -193,8 +195,15 @@ def mark_restored(comparison: Comparison) -> None:
 def resolve(comparison: Comparison) -> None:
     """Close the open findings that the comparison touches and all members of which are again as they were before."""
     with connection.cursor() as cursor:
-        for statement in (PROVEN, CLOSE):
+        for statement in (PROVEN.format(among=AMONG), CLOSE):
             cursor.execute(statement, _place(comparison))
+
+
+def resolve_at(comparison: Comparison, finding: Finding) -> None:
+    """Close an open finding all members of which are at the comparison's run as they were before."""
+    with connection.cursor() as cursor:
+        for statement in (PROVEN.format(among=ITSELF), CLOSE):
+            cursor.execute(statement, _place(comparison) | {"finding": finding.pk})
 
 
 def _place(comparison: Comparison) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.findings import policy
+from checker.findings.between import words as between
 from checker.models import Finding
 from scanner.templatetags.figures import clock, exact_size, number
 from scanner.templatetags.names import plain_shown
@@ -28,22 +29,22 @@ class Words(NamedTuple):
 
 def title(finding: Finding) -> str:
     """The finding in one line."""
+    if finding.replica_id is None:
+        return between.title(finding)
     kind = finding.kind
     if kind == Finding.Kind.MASS_CHANGE:
         return _mass_title(finding.evidence)
     if kind == Finding.Kind.NO_NEW_FILE:
         return _("No new file has come since run %(last)s.") % {"last": finding.evidence.get("last")}
-    about = {"path": plain_shown(finding.path), "n": number(finding.number)}
-    if finding.folded:
-        place = about["path"] or "/"
-        return _("%(kind)s: %(n)s paths below %(place)s") % {
-            "kind": finding.get_kind_display(), "n": about["n"], "place": place
-        }  # fmt: skip
-    return _("%(kind)s: %(path)s") % {"kind": finding.get_kind_display(), "path": about["path"]}
+    path = plain_shown(finding.path)
+    about = {"kind": finding.get_kind_display(), "path": path, "n": number(finding.number), "place": path or "/"}
+    return (_("%(kind)s: %(n)s paths below %(place)s") if finding.folded else _("%(kind)s: %(path)s")) % about
 
 
 def tell(finding: Finding) -> Words:
     """All that is said of a finding."""
+    if finding.replica_id is None:
+        return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
     return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
 
@@ -51,7 +52,8 @@ def tell(finding: Finding) -> Words:
 def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...]:
     """What to do; of what cannot be read that depends on what the system said."""
     error = (finding.evidence.get("new") or {}).get("detail")
-    if kind == Finding.Kind.UNREADABLE and error in policy.BROKEN:
+    relapse = kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
+    if relapse or (kind == Finding.Kind.UNREADABLE and error in policy.BROKEN):
         return (_restore, _hardware)
     if kind == Finding.Kind.UNREADABLE and error in ("EACCES", "EPERM"):
         return (_rights,)
@@ -122,7 +124,7 @@ def _contents(facts: dict[str, Any]) -> list[str]:
 def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
     notes = facts.get("notes") or {}
     confirmed = notes.get("confirmed")
-    said = []
+    said = _before_that(finding, facts)
     if confirmed:
         engines = ", ".join(str(name) for name in confirmed.get("engines", []))
         said.append(
@@ -134,11 +136,7 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
             if confirmed.get("cold")
             else _("These reads may have been answered from the page cache: the system does not tell.")
         )
-        said.append(
-            _("The ctime is the same as in the run before: no program wrote through the file system.")
-            if confirmed.get("ctime_same")
-            else _("The ctime is another one, or too young to prove anything: somebody may have written.")
-        )
+        said.append(_ctime(finding, confirmed))
     elif finding.kind == Finding.Kind.REWRITTEN:
         said.append(_("The collector could not compare with the run before: whether the ctime changed is not known."))
     if "misread" in notes:
@@ -149,6 +147,21 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
             _("The modification time lies ahead of the clock.") if ahead else _("The modification time went back.")
         )
     return said
+
+
+def _ctime(finding: Finding, confirmed: dict[str, Any]) -> str:
+    if not confirmed.get("ctime_same"):
+        return _("The ctime is another one, or too young to prove anything: somebody may have written.")
+    if finding.kind == Finding.Kind.REWRITTEN:  # else it would be damage
+        return _("The ctime is the same as in another run than the one before: of the time between nothing is known.")
+    return _("The ctime is the same as in the run before: no program wrote through the file system.")
+
+
+def _before_that(finding: Finding, facts: dict[str, Any]) -> list[str]:
+    if facts.get("became") == Finding.Kind.REVERTED:
+        return [_("It is an earlier content of this file, and nobody wrote it.")]
+    relapse = finding.kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
+    return [_("This content was damage when it stood here before.")] if relapse else []
 
 
 def _error(facts: dict[str, Any]) -> list[str]:
@@ -264,8 +277,6 @@ _MEANS: dict[Finding.Kind, Callable[[], str]] = {
         "whatever later runs say."
     ),
     Finding.Kind.NO_NEW_FILE: lambda: _("New files are expected here in each interval; none came."),
-    Finding.Kind.LOST: lambda: _("A path that other replicas have is missing here."),
-    Finding.Kind.MISMATCH: lambda: _("Replicas of the group hold different contents under one path."),
 }
 _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {
     Finding.Kind.CORRUPTED: (_restore, _hardware),
@@ -283,8 +294,6 @@ _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {
             Finding.Kind.ADDED,
             Finding.Kind.MOVED,
             Finding.Kind.TOUCHED,
-            Finding.Kind.LOST,
-            Finding.Kind.MISMATCH,
         ),
         (_look, _if_you),
     ),

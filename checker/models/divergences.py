@@ -168,7 +168,7 @@ class Divergence(models.Model):
 class DivergenceBranch(models.Model):
     """How many paths below a directory diverge, by kind, in all and on each participant. Written as Divergence is.
 
-    `directory` ends with a slash; that of the root is empty, at depth 0. Below `Branch.DEPTH` levels nothing is counted.
+    `directory` ends with a slash; that of the root is empty, at depth 0. Below `Branch.DEPTH` levels nothing counts.
     """
 
     comparison_id = models.BigIntegerField()

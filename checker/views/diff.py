@@ -102,7 +102,7 @@ def _found(comparison: Comparison, ask: Ask) -> dict[str, Any]:
         "stepped_over": comparisons.stepped_over(comparison),
         "steps": steps(ask.below),
         "levels": [],
-        "tree_url": ask.query(view="tree", after=""),
+        "tree_url": ask.query(view="tree", search="", after=""),
         "list_url": ask.query(view="list", after=""),
         "all_url": ask.query(kinds=(), below="", search="", after=""),
     }

@@ -17,12 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from checker.changes import queries
+from checker.divergences import queries as divergences
 from checker.findings import acts, listing, words
 from checker.findings.listing import Filters
 from checker.models import Finding
 from scanner.access import PageRequest, acting, page
 from scanner.keyset import BadToken
-from scanner.models import Group
+from scanner.models import Group, Replica
 
 MEMBERS = 100
 
@@ -138,7 +139,7 @@ _DONE = {
 def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None, status: int = 200) -> HttpResponse:
     after = request.GET.get("after", "")
     try:
-        members = queries.members(finding.pk, after, MEMBERS) if finding.folded else None
+        members = _members(finding, after) if finding.folded else None
     except BadToken as error:
         raise Http404 from error
     open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
@@ -148,6 +149,7 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
         "words": words.tell(finding),
         "trail": finding.acts.select_related("run").all(),
         "members": members,
+        "place": finding.replica or _place(finding),
         "may_act": request.user.has_perm("scanner.operate"),
         "act": "release" if open_now and held else "accept" if open_now else "undo" if accepted else "",
         "form": form or (AcceptForm() if open_now and not held else ReasonForm()),
@@ -158,6 +160,18 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
 def _finding(uuid: UUID) -> Finding:
     found = Finding.objects.select_related("group", "replica__server", "replica__group", "first_run", "last_run", "by")
     return get_object_or_404(found, uuid=uuid)
+
+
+def _members(finding: Finding, after: str) -> queries.Changes | divergences.Page:
+    if finding.replica_id is None:
+        return divergences.members(finding.pk, after, MEMBERS)
+    return queries.members(finding.pk, after, MEMBERS)
+
+
+def _place(finding: Finding) -> Replica | None:
+    """A replica that a finding between replicas concerns: from there the life of a path is shown."""
+    found = Replica.objects.filter(group=finding.group).select_related("server")
+    return found.filter(pk__in=finding.concerns).first() or found.first()
 
 
 def _is_uuid(text: str) -> bool:

@@ -15,6 +15,10 @@ from checker import facts, health, overview, replica_history, run_story
 from checker.findings import listing
 from checker.states import State, grace
 from scanner.access import PageRequest, page
+from scanner.manifests import forms
+
+REPAIRS = 5
+"""Damaged copies that the first page names."""
 
 
 @page
@@ -28,6 +32,7 @@ def overview_page(request: PageRequest) -> HttpResponse:
         "name": name,
         "state": state,
         "running": overview.running(now),
+        "repairs": listing.repairable(REPAIRS),
         "steps": None if shown.total else overview.first_steps(),
     }
     return render(request, "checker/overview.html", context)
@@ -71,9 +76,13 @@ def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
         raise Http404
     if course.run is None:
         return render(request, "checker/progress.html", {"course": course})
-    return render(
-        request, "checker/run.html", {"course": course, "story": run_story.tell(course.run), "run": course.run}
-    )
+    context = {
+        "course": course,
+        "story": run_story.tell(course.run),
+        "run": course.run,
+        "forms": forms.offered(course.run).items(),
+    }
+    return render(request, "checker/run.html", context)
 
 
 @page

@@ -70,6 +70,12 @@ def size(value: int) -> SafeString:
 
 
 @register.filter
+def speed(value: int) -> str:
+    """Bytes a second, as `brief_size` has them."""
+    return _("%(size)s/s") % {"size": brief_size(value)}
+
+
+@register.filter
 def lasted(nanoseconds: int) -> str:
     """A duration in its two largest units, or in seconds with a fraction when it is short."""
     seconds = nanoseconds / 1e9

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checker import compare, comparisons, tasks
+from checker.changes import store
 from checker.models import Change, Comparison, Finding
 from scanner import queries as of_scanner
 from scanner.models import Run, Version
@@ -254,3 +256,20 @@ def test_notes_of_other_paths_do_not_leak() -> None:
     comparison = world.compare()
     assert [one.notes for one in Change.objects.filter(comparison_id=comparison.pk)] == [None]
     assert Version.objects.count() == 3 and isinstance(file("a"), Row)
+
+
+def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks for findings comes after the changes were counted by the planner too, when they are many."""
+    monkeypatch.setattr(store, "MANY", 5)
+    world, analysed = World(), []
+    for number in (3, 5):
+        world.run([file("keep")])
+        world.compare()
+        world.run([file("keep"), *(file(f"{number}/{at}", b"%d" % at) for at in range(number))])
+        with CaptureQueriesContext(connection) as queries:
+            world.compare()
+        told = [one["sql"] for one in queries]
+        analysed.append(store.TELL_PLANNER in told)
+        if analysed[-1]:
+            assert told.index(store.TELL_PLANNER) < next(at for at, sql in enumerate(told) if "restores = true" in sql)
+    assert analysed == [False, True]

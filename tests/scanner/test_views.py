@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from scanner.export import ExportError
+from scanner.manifests import forms
+from scanner.manifests.left_out import LeftOut
 from scanner.models import Note, Run
 from scanner.records import Row
 from tests.checker import stage
@@ -215,3 +218,40 @@ def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
     Run.objects.filter(pk=run.pk).update(state="refused")
     assert viewer.get(f"/runs/{run.uuid}/report/").status_code == 404
     assert "/report/" not in get(viewer, f"/runs/{run.uuid}/")
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: str) -> None:
+    """Who has a role gets what the command writes, under a name made of ids; others do not."""
+    server, key = stage.make_server("alpha")
+    run = stage.ingest(stage.run(factories.make_replica(server), key, 0, rows=ROWS))
+    stage.store(run, ROWS)
+    address = f"/runs/{run.uuid}/export/{form}/"
+    assert client.get(address)["Location"].startswith("/login/")
+    client.force_login(User.objects.create_user("nobody"))
+    assert client.get(address).status_code == 403
+    client.force_login(stage.make_user("viewer"))
+    assert f'href="{address}"' in get(client, f"/runs/{run.uuid}/")
+    response: Any = client.get(address)
+    assert response["Content-Disposition"] == f'attachment; filename="{forms.file_name(run, form)}"'
+    assert re.fullmatch(r"[0-9a-f-]{36}-1(-entries)?\.[a-z0-9]+", forms.file_name(run, form))
+    assert b"".join(response.streaming_content) == b"".join(forms.written(run, form, LeftOut()))
+
+
+def test_only_a_complete_run_is_exported(viewer: Client) -> None:
+    """A run without a state, and a form that there is not, are not found; the page of a failed run offers none."""
+    server, key = stage.make_server("alpha")
+    run = stage.run(factories.make_replica(server), key)
+    assert viewer.get(f"/runs/{run.uuid}/export/csv/").status_code == 404
+    assert "/export/" not in get(viewer, f"/runs/{run.uuid}/")
+    assert viewer.get(f"/runs/{stage.ingest(run).uuid}/export/exe/").status_code == 404
+
+
+def test_a_changed_export_breaks_off(viewer: Client) -> None:
+    """A download of rows that are not what was signed ends with an error instead of ending well."""
+    server, key = stage.make_server("alpha")
+    run = stage.run(factories.make_replica(server), key)
+    stage.store(stage.ingest(run), ROWS)
+    response: Any = viewer.get(f"/runs/{run.uuid}/export/sha256sum/")
+    with pytest.raises(ExportError):
+        list(response.streaming_content)

@@ -42,4 +42,95 @@
       field.focus();
     }
   });
+
+  // A grid of links: one stop of the Tab key, and keys that go from cell to cell. Without this each cell is a stop.
+  const enter = (grid, link) => {
+    grid.querySelectorAll("a[tabindex='0']").forEach((other) => (other.tabIndex = -1));
+    link.tabIndex = 0;
+  };
+
+  const arm = (grid) => {
+    if (grid.getAttribute("role") === "grid") return;
+    grid.setAttribute("role", "grid");
+    grid.querySelectorAll("a").forEach((link) => (link.tabIndex = -1));
+    const first = grid.querySelector("td a") ?? grid.querySelector("a");
+    if (first) enter(grid, first);
+    const told = grid.closest("section").querySelector("[data-told]");
+    if (told) told.hidden = false;
+  };
+
+  const linkAt = (grid, row, column) => grid.rows[row]?.cells[column]?.querySelector("a");
+
+  // The next link from a cell in a direction; past cells that are empty, undefined at the edge.
+  const next = (grid, row, column, down, right) => {
+    for (let r = row + down, c = column + right; grid.rows[r]?.cells[c]; r += down, c += right) {
+      const link = linkAt(grid, r, c);
+      if (link) return link;
+    }
+    return undefined;
+  };
+
+  // The last link that can be reached in a direction, within some steps.
+  const far = (grid, row, column, down, right, steps = Infinity) => {
+    let found;
+    for (let link, r = row, c = column; steps > 0 && (link = next(grid, r, c, down, right)); steps -= 1) {
+      found = link;
+      r = link.closest("tr").rowIndex;
+      c = link.closest("th, td").cellIndex;
+    }
+    return found;
+  };
+
+  const MOVES = {
+    ArrowUp: (...at) => next(...at, -1, 0),
+    ArrowDown: (...at) => next(...at, 1, 0),
+    ArrowLeft: (...at) => next(...at, 0, -1),
+    ArrowRight: (...at) => next(...at, 0, 1),
+    Home: (...at) => far(...at, 0, -1),
+    End: (...at) => far(...at, 0, 1),
+    PageUp: (...at) => far(...at, -1, 0, 10),
+    PageDown: (...at) => far(...at, 1, 0, 10),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("[data-grid] :is(th, td)");
+    const move = MOVES[event.key];
+    if (!cell || !move || event.shiftKey || event.altKey || event.metaKey) return;
+    const grid = cell.closest("table");
+    let link;
+    if (!event.ctrlKey) link = move(grid, cell.parentElement.rowIndex, cell.cellIndex);
+    else if (event.key === "Home") link = grid.querySelector("a");
+    else if (event.key === "End") link = [...grid.querySelectorAll("a")].at(-1);
+    else return;
+    event.preventDefault();
+    if (link) link.focus();
+  });
+
+  const tell = (event) => {
+    const link = event.target.closest?.("[data-grid] a");
+    if (!link) return;
+    const told = link.closest("section").querySelector("[data-told]");
+    if (told) told.textContent = link.getAttribute("aria-label") || link.title;
+  };
+  document.addEventListener("pointerover", tell);
+  document.addEventListener("focusin", (event) => {
+    const link = event.target.closest?.("[data-grid] a");
+    if (link) enter(link.closest("table"), link);
+    tell(event);
+  });
+
+  const armAll = () => document.querySelectorAll("[data-grid]").forEach(arm);
+  document.addEventListener("DOMContentLoaded", armAll);
+
+  // The page looks again by itself while somebody stands in the grid: he stays where he was.
+  let stood = null;
+  document.addEventListener("htmx:beforeSwap", () => {
+    stood = document.activeElement?.closest("[data-grid] a")?.getAttribute("href") ?? null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    armAll();
+    const link = stood && [...document.querySelectorAll("[data-grid] a")].find((a) => a.getAttribute("href") === stood);
+    if (link) link.focus({ preventScroll: true });
+    stood = null;
+  });
 })();

@@ -1,10 +1,11 @@
 """The SQL that makes divergences a finding's own, and that sees what a comparison has made of open findings."""
 
-# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+# statements are put together from constants of this package; values travel as parameters
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -59,7 +60,12 @@ RETURNING finding.id
 
 def renew(comparison: GroupComparison, run: Run, there: Sequence[int]) -> list[Finding]:
     """Count again what open findings tell, and close those of which nothing is left; these come back."""
-    given = {"comparison": comparison.pk, "group": comparison.group_id, "run": run.pk, "now": timezone.now()}
+    given: dict[str, Any] = {
+        "comparison": comparison.pk,
+        "group": comparison.group_id,
+        "run": run.pk,
+        "now": timezone.now(),
+    }
     with connection.cursor() as cursor:
         cursor.execute(LEFT, given)
         cursor.execute(OVER, given | {"there": list(there)})

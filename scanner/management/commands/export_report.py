@@ -1,42 +1,42 @@
-"""`export_report`: gives a report back as it was signed."""
+"""`export_report`: gives a report, or all reports of a replica, back as they were signed."""
 
 from __future__ import annotations
 
-import gzip
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from scanner import export
-from scanner.run_name import find_run
+from scanner import chain_export, export
+from scanner.run_name import find_replica, find_run
+from scanner.whole_file import whole
 
 
 class Command(BaseCommand):
     """Writes the uncompressed report, byte for byte, unless --gzip is given."""
 
-    help = "Writes the report of a run, byte for byte as its server signed it."
+    help = "Writes the report of a run, or of all runs of a replica, byte for byte as the server signed it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which run, and where to."""
-        parser.add_argument("run", metavar="RUN", help="uuid of the run, or REPLICA-UUID:NUMBER")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of stdout")
+        """Which run, or which chain, and where to."""
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("run", metavar="RUN", nargs="?", help="uuid of the run, or REPLICA-UUID:NUMBER")
+        what.add_argument("--replica", metavar="UUID", help="all runs of this replica, a file each")
+        parser.add_argument(
+            "--output", type=Path, metavar="FILE", help="write to this file instead of stdout; a folder with --replica"
+        )
         parser.add_argument("--gzip", action="store_true", help="compress")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """One call."""
         try:
-            run = find_run(options["run"])
-            with _target(options["output"]) as raw:
-                if not options["gzip"]:
-                    raw.writelines(export.report(run))
-                    return
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-                    packed.writelines(export.report(run))
+            if options["replica"] is None:
+                run = find_run(options["run"])
+                with whole(options["output"], options["gzip"]) as file:
+                    file.writelines(export.report(run))
+                return
+            complete = self._chain(options)
         except PermissionError as error:
             if options["output"] is None:
                 raise CommandError(str(error)) from error
@@ -44,23 +44,19 @@ class Command(BaseCommand):
             raise CommandError(f"{error}: {hint}", returncode=2) from error
         except (LookupError, export.ExportError, OSError) as error:
             raise CommandError(str(error)) from error
+        if not complete:
+            sys.exit(1)
 
-
-@contextmanager
-def _target(path: Path | None) -> Iterator[IO[bytes]]:
-    """Stdout, or a file that is there only when it is whole."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.unlink(missing_ok=True)  # whatever has the name, perhaps planted, is not written through
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    def _chain(self, options: dict[str, Any]) -> bool:
+        """Whether every run was given as it was signed; what was not is told."""
+        if options["output"] is None:
+            raise CommandError("--replica writes a file for each run: give the folder with --output", returncode=2)
+        number = lacking = 0
+        for given in chain_export.give(find_replica(options["replica"]), options["output"], options["gzip"]):
+            number += 1
+            if given.lacks:
+                lacking += 1
+                rest = f"{given.name} holds its line 1 alone" if given.name else "nothing is written"
+                self.stderr.write(f"{given.lacks}: {rest}")
+        self.stderr.write(f"{number} runs, of which {number - lacking} are whole, are in {options['output']}")
+        return not lacking

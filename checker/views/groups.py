@@ -1,0 +1,94 @@
+"""The page of a group: its replicas side by side, and what they differ in."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django_htmx.http import HttpResponseClientRefresh
+
+from checker import facts, group_comparisons, group_story, overview, work_time
+from checker.divergences import export, listing
+from checker.divergences.listing import Ask
+from checker.findings import listing as findings
+from checker.models import GroupComparison
+from checker.states import State
+from scanner.access import PageRequest, page
+from scanner.entry_list import steps
+from scanner.keyset import BadToken
+from scanner.models import Group
+
+OPEN_FINDINGS = 8
+
+
+@page
+def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """A group: its replicas with their states, their work time, and the matrix of what diverges; or only more rows."""
+    group = get_object_or_404(Group, uuid=uuid)
+    ask = listing.read(request.GET)
+    comparison = _comparison(group, ask)
+    done = comparison is not None and comparison.state == GroupComparison.State.DONE
+    if request.htmx and request.GET.get("poll"):
+        return HttpResponseClientRefresh() if done else render(request, "checker/_waiting.html", {"ask": ask})
+    context: dict[str, Any] = {"group": group, "comparison": comparison, "done": done, "ask": ask}
+    lines = overview.list_lines(facts.replicas().filter(group=group), timezone.now())
+    if comparison is not None:
+        context |= {"seats": group_story.seats(comparison, lines)}
+    if comparison is not None and comparison.computed_at is not None and (done or ask.time is None):
+        context |= _matrix(comparison, ask)
+    if request.htmx and not request.htmx.boosted:
+        return render(request, "checker/_matrix.html", context)
+    return render(request, "checker/group.html", context | _around(group, lines, context))
+
+
+@page
+def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
+    """The divergences that a page shows, all of them, as a file."""
+    form = request.GET.get("format", "")
+    if form not in export.TYPES:
+        raise Http404
+    group, ask = get_object_or_404(Group, uuid=uuid), listing.read(request.GET)
+    comparison = _comparison(group, ask)
+    if comparison is None or comparison.computed_at is None:
+        return redirect("group", uuid)
+    response = StreamingHttpResponse(export.lines(comparison, ask.wish, form), content_type=export.TYPES[form])
+    response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, form)}"'
+    return response
+
+
+def _comparison(group: Group, ask: Ask) -> GroupComparison | None:
+    return group_comparisons.newest(group) if ask.time is None else group_comparisons.wanted(group, ask.time)
+
+
+def _matrix(comparison: GroupComparison, ask: Ask) -> dict[str, Any]:
+    try:
+        found = group_story.matrix(comparison, ask)
+    except BadToken as error:
+        raise Http404 from error
+    return {
+        "matrix": found,
+        "total": listing.total(comparison),
+        "chips": listing.chips(comparison, ask),
+        "steps": [(step, ask.query(below=step.below, after="", view="")) for step in steps(ask.below)],
+        "root_url": ask.query(below="", after="", view=""),
+        "tree_url": ask.query(view="tree", search="", after=""),
+        "list_url": ask.query(view="list", after=""),
+        "all_url": ask.query(kinds=(), verdict="", at="", below="", search="", after=""),
+    }
+
+
+def _around(group: Group, lines: list[overview.Line], context: dict[str, Any]) -> dict[str, Any]:
+    """All that stands around the matrix."""
+    opened = findings.page(findings.Filters(group=str(group.uuid)), limit=OPEN_FINDINGS)
+    worst = min((line.verdict.state for line in lines), key=lambda state: state.urgency, default=State.UNKNOWN)
+    return {
+        "lines": lines,
+        "state": worst,
+        "look_at": group_story.look_at(context.get("seats", [])),
+        "findings": opened,
+        "chart": work_time.of_group(group),
+        "now": timezone.localtime().strftime("%Y-%m-%dT%H:%M"),
+    }

@@ -1,0 +1,119 @@
+"""What a look for duplicates costs: the first page of a replica and of a group of three, a search, a whole file.
+
+    python -m tests.bench.duplicates [ENTRIES]
+
+A tenth of the entries of each replica are copies, against an embedded PostgreSQL with the settings of a real one.
+Beside it, in the same run, a peer: the same rows fetched by digest and counted in a dictionary of Python.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.compare import execute
+
+TRIES = 5
+LIMIT_S, GROUP_LIMIT_S = 1.5, 4.0
+"""For the first page of a replica of 1,000,000 entries, and of a group of three."""
+
+# Of 30 entries 27 are the only ones of their content, and three are copies of one content; sizes are spread as in a
+# tree of documents: many small ones, few large ones, most of the small ones shared by many files.
+FILL = """
+INSERT INTO scanner_version (size, mtime_ns, uid, gid, replica_id, from_seq, until_seq, mode, type, sha256, md5, path)
+SELECT 1 + (10 ^ (2 + abs(hashint8(content)::bigint) %% 50000 / 10000.0))::bigint, 1600000000000000000, 0, 0,
+    %(replica)s, 1, NULL, 33188, 1, sha256(convert_to('content ' || content, 'UTF8')),
+    decode(md5('content ' || content), 'hex'),
+    'share/dir' || lpad((n %% 4999)::text, 4, '0') || '/file' || lpad(n::text, 8, '0') || '.dat'
+FROM (SELECT n, CASE WHEN n %% 10 = 0 THEN -(n / 30) ELSE n END AS content FROM generate_series(1, %(entries)s) AS n)
+    AS entry ORDER BY 12
+"""
+
+
+def main() -> None:
+    """Start PostgreSQL, fill it, measure, print."""
+    entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
+        os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
+        Path(folder, "keys").mkdir()
+        from backup_syncer.embedded_pg import Embedded
+        from tests.conftest import unprivileged
+
+        server = Embedded(Path(folder), unprivileged())
+        server.start()
+        try:
+            import django
+
+            django.setup()
+            measure(entries)
+        finally:
+            server.stop()
+
+
+def measure(entries: int) -> None:
+    """All that a person or a program asks for."""
+    from django.core.management import call_command
+
+    from checker.duplicates import export, places, queries
+    from checker.duplicates.queries import Wish
+    from tests.bench.compare import _run
+    from tests.scanner import factories
+
+    call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
+    group = factories.make_group()
+    replicas = [factories.make_replica(group=group, root=f"/srv/{number}") for number in range(3)]
+    for replica in replicas:
+        execute(FILL, {"replica": replica.pk, "entries": entries})
+        _run(replica, 1, entries)
+    execute("VACUUM (ANALYZE) scanner_version", {})
+    one, three = places.of_replica(replicas[0].uuid), places.of_group(group.uuid)
+    first = queries.page(one)
+    print(f"{entries} entries, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {first.totals}")
+    told("first page of a replica", lambda: queries.page(one), LIMIT_S)
+    told("second page", lambda: queries.page(one, after=first.after))
+    told("first page of a search", lambda: queries.page(one, Wish("00999990")))
+    told("first page of a group of three", lambda: queries.page(three), GROUP_LIMIT_S)
+    told("all of a replica as CSV", lambda: _size(export.lines(one, Wish(), "csv")), tries=1)
+    told("all of a group as JSON Lines", lambda: _size(export.lines(three, Wish(), "jsonl")), tries=1)
+    told("peer: a dictionary of all digests", lambda: naive(one), tries=1)
+
+
+def told(name: str, act: Callable[[], Any], limit: float | None = None, tries: int = TRIES) -> None:
+    """The median time of `act`, and the memory that this process has had at most until then."""
+    times = []
+    for _ in range(tries):
+        since = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - since)
+    least = f", best {min(times):.2f} s" if tries > 1 else ""
+    allowed = f" (limit {limit} s)" if limit else ""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"    {name:34} {statistics.median(times):6.2f} s{allowed}{least}, peak {peak} MiB", flush=True)
+
+
+def naive(place: Any) -> int:
+    """What the copies of a replica waste, found without the database's help."""
+    from scanner.queries import fetched
+
+    held: dict[bytes, list[int]] = defaultdict(list)
+    given = {"replica": place.runs[0].replica_id}
+    for rows in fetched("SELECT sha256, size FROM scanner_version WHERE replica_id = %(replica)s", given):
+        for sha256, size in rows:
+            held[sha256].append(size)
+    return sum((len(sizes) - 1) * sizes[0] for sizes in held.values())
+
+
+def _size(pieces: Any) -> int:
+    return sum(map(len, pieces))
+
+
+if __name__ == "__main__":
+    main()

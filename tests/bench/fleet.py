@@ -1,0 +1,92 @@
+"""What the first page costs over a large fleet: time on the server, queries, bytes.
+
+    python -m tests.bench.fleet [GROUPS SERVERS RUNS]
+
+Against an embedded PostgreSQL with the settings of a real one, by the real views and templates, without a network.
+Beside it, in the same run, the page of one server with its charts, and what PostgreSQL alone takes of each.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+TRIES = 7
+LIMIT_MS, LIMIT_BYTES = 1000.0, 1_500_000
+"""For the first page of 100 groups on 20 servers each."""
+
+
+def main() -> None:
+    """Start PostgreSQL, fill it, measure, print."""
+    groups, servers, runs = (int(given) for given in sys.argv[1:4]) if len(sys.argv) > 3 else (100, 20, 60)
+    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
+        os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
+        Path(folder, "keys").mkdir()
+        from backup_syncer.embedded_pg import Embedded
+        from tests.conftest import unprivileged
+
+        server = Embedded(Path(folder), unprivileged())
+        server.start()
+        try:
+            import django
+
+            django.setup()
+            measure(groups, servers, runs)
+        finally:
+            server.stop()
+
+
+def measure(groups: int, servers: int, runs: int) -> None:
+    """Both pages."""
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.test import Client
+
+    from tests.checker import fleet_stage, stage
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
+    made = fleet_stage.fill(groups, servers, runs)
+    client = Client()
+    client.force_login(stage.make_user("viewer"))
+    print(f"{groups} groups on {servers} servers, {runs} runs each; load {os.getloadavg()[0]:.1f}")
+    limits = f" (limits {LIMIT_MS:.0f} ms, {LIMIT_BYTES} bytes)" if (groups, servers) == (100, 20) else ""
+    for language in ("en", "ru"):
+        page(client, f"overview, {language}", "/", language, limits)
+    page(client, "overview, one state", "/?state=attention", "en", "")
+    page(client, "server", f"/servers/{made.servers[0].uuid}/", "en", "")
+
+
+def page(client: Any, name: str, address: str, language: str, limits: str) -> None:
+    """The median of some tries, and what PostgreSQL took of it."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    headers = {"accept-language": language}
+    times, worked, answer = [], [], client.get(address, headers=headers)
+    assert answer.status_code == 200, answer.status_code
+    for _ in range(TRIES):
+        since, work = time.perf_counter(), time.process_time()
+        answer = client.get(address, headers=headers)
+        times.append((time.perf_counter() - since) * 1000)
+        worked.append((time.process_time() - work) * 1000)
+    with CaptureQueriesContext(connection) as asked:
+        client.get(address, headers=headers)
+    spent = sum(float(query["time"]) for query in asked.captured_queries) * 1000
+    print(
+        f"{name:22} {statistics.median(times):6.0f} ms, best {min(times):.0f} ms, processor {min(worked):.0f} ms, "
+        f"{len(asked)} queries {spent:.0f} ms, {len(answer.content)} bytes{limits}", flush=True
+    )  # fmt: skip
+    if "--slow" in sys.argv:
+        for query in sorted(asked.captured_queries, key=lambda query: -float(query["time"]))[:6]:
+            print(f"    {float(query['time']) * 1000:6.0f} ms {query['sql'][:160]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The page of a group, and findings between replicas, in a real browser, over real runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from checker.models import Finding
+from tests.browser.conftest import Open
+from tests.browser.test_changes import HOSTILE, LONG
+from tests.browser.test_pages import CONTRAST, LOOKS, NAMELESS, fits
+from tests.checker import stage
+from tests.checker.fleets import Fleet
+from tests.checker.worlds import LATER, file
+from tests.scanner.factories import error_row
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Told(NamedTuple):
+    """What the pages show."""
+
+    user: User
+    fleet: Fleet
+    pages: dict[str, str]
+
+
+@pytest.fixture
+def told(transactional_db: None) -> Told:
+    """Three replicas that differ in every way, and a fourth without a run."""
+    fleet = Fleet(4, name="Photos", limit_files=1000)
+    for at, name in enumerate(("alpha", "beta", "gamma", "delta")):
+        server = fleet.worlds[at].replica.server
+        server.name = f"{name}.example.net"
+        server.save()
+    many = [file(f"2019/summer/IMG_{at:04}.jpg", str(at).encode() * 40) for at in range(230)]
+    rest = [
+        file("2018/a.jpg", b"a"),
+        file("2018/b.jpg", b"b"),
+        file(HOSTILE, b"c"),
+        file(LONG, b"d"),
+        file("shut", b"s"),
+    ]
+    fleet.runs(*[[*many, *rest]] * 3)
+    fleet.compare()
+    edited = file("2018/b.jpg", b"edited", mtime_ns=LATER)
+    fleet.runs(
+        [*many, rest[0], edited, *rest[2:4], file("shut", b"s")],
+        [
+            *many[:100],
+            file("2018/a.jpg", b"rotten"),
+            rest[1],
+            file(HOSTILE, b"evil"),
+            file("caf\u00e9", b"d"),
+            file("shut", b"s"),
+        ],
+        [*many, *rest[:4], error_row("shut")],
+    )
+    fleet.compare()
+    uuid = fleet.group.uuid
+    damage = Finding.objects.get(replica=None, path="2018/a.jpg")
+    lost = Finding.objects.get(replica=None, kind="lost", folded=True)
+    pages = {
+        "group": f"/groups/{uuid}/",
+        "group-below": f"/groups/{uuid}/?below=2018/",
+        "group-list": f"/groups/{uuid}/?view=list&kind=mismatch",
+        "group-lost": f"/groups/{uuid}/?view=list&kind=lost&at=2",
+        "group-hostile": f"/groups/{uuid}/?search=evil",
+        "group-nothing": f"/groups/{uuid}/?search=nothing-has-this-name",
+        "finding-damaged-copy": f"/findings/{damage.uuid}/",
+        "finding-lost": f"/findings/{lost.uuid}/",
+        "findings-between": "/findings/",
+        "overview-repairs": "/",
+        "file-of-group": f"/replicas/{fleet.worlds[1].replica.uuid}/file/?path=2018/a.jpg",
+    }
+    return Told(stage.make_user("administrator"), fleet, pages)
+
+
+@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+def test_the_pages(
+    open_page: Open, shoot: Callable[[Page, str], None], told: Told, language: str, scheme: Any, width: int
+) -> None:
+    """Every page fits, is readable, has names for what can be used, and obeys no hostile name."""
+    page = open_page("/", told.user, language, width, color_scheme=scheme)
+    page.on("dialog", lambda dialog: pytest.fail(f"a name was obeyed: {dialog.message}"))
+    for name, address in told.pages.items():
+        page.goto(address)
+        for details in page.locator("details.entry").all()[:4]:
+            details.evaluate("element => element.open = true")
+        shoot(page, f"{name}-{language}-{scheme}-{width}")
+        assert fits(page), name
+        assert page.evaluate(CONTRAST) == [], name
+        assert page.evaluate(NAMELESS) == [], name
+
+
+def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None:
+    """The damaged copy with a good one elsewhere is the first thing on the overview, and leads to all that is known."""
+    page = open_page("/", told.user)
+    expect(page.locator("#repairs h2")).to_contain_text("2 copies are damaged")
+    assert page.locator("main section").first.get_attribute("aria-labelledby") == "repairs-head"
+    page.get_by_role("link", name="damaged on beta.example.net:/srv/data, good on").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2018/a.jpg")
+    expect(page.locator("main")).to_contain_text(
+        "Restore it from alpha.example.net:/srv/data, gamma.example.net:/srv/data"
+    )
+    page.get_by_role("link", name="The replicas side by side").click()
+    expect(page.locator("table.matrix tbody tr")).to_have_count(1)
+    expect(page.locator(".square-damaged")).to_have_count(1)
+    expect(page.locator(".square-good")).to_have_count(2)
+
+
+def test_folded_branches_filters_and_paging(open_page: Open, told: Told) -> None:
+    """Only the branches that differ are there; they open, are filtered by replica and kind, and go on page by page."""
+    page = open_page(told.pages["group"], told.user)
+    expect(page.locator(".notice-alarm")).to_contain_text("Look at beta.example.net first")
+    page.get_by_role("link", name="2019/", exact=True).click()
+    page.get_by_role("link", name="summer/", exact=True).click()
+    expect(page.locator("details.entry")).to_have_count(100)
+    page.get_by_role("link", name="Show more").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("details.entry")).to_have_count(130)
+    page.get_by_label("Wrong on").select_option(label="alpha.example.net /srv/data")
+    page.get_by_role("button", name="Show", exact=True).last.click()
+    expect(page.locator("main")).to_contain_text("Nothing fits this search.")
+    page.goto(told.pages["group"])
+    page.get_by_role("link", name="newer version 1").click()
+    expect(page.locator("table.matrix tbody tr")).to_have_count(1)
+    expect(page.locator(".square-newer")).to_have_count(1)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON Lines").click()
+    assert download.value.suggested_filename.startswith("divergences-")

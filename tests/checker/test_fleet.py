@@ -1,0 +1,197 @@
+"""The grid of groups and servers on the first page, and the page of a server."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from scanner.models import Replica, Server
+from tests.checker import fleet_stage, stage
+from tests.scanner import factories
+
+pytestmark = pytest.mark.django_db
+HOSTILE = '<script>alert("x")</script>\u202e" onclick="x'
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    """A client that a viewer has logged in with."""
+    client.force_login(stage.make_user("viewer"))
+    return client
+
+
+def get(client: Client, path: str, **headers: str) -> str:
+    """The text of a page that must be there."""
+    response = client.get(path, headers=headers)
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def grid(page: str) -> list[list[str]]:
+    """The grid as words: names of heads, and of each cell its state (with the number of its replicas), or nothing."""
+    (table,) = re.findall(r"(?s)<table class=\"fleet.*?</table>", page)
+    rows = []
+    for row in re.findall(r"(?s)<tr>(.*?)</tr>", table):
+        cells = re.findall(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>", row)
+        states = [re.sub(r'(?s).*href="#sign-(\w+)".*?(?:<b>(\d+)</b>)?</a>', r"\1\2", cell) for cell in cells]
+        rows.append([unescape(re.sub(r"<[^>]*>", "", state)) for state in states])
+    return rows
+
+
+def labels(page: str) -> list[str]:
+    """What the cells say in words."""
+    return [unescape(said) for said in re.findall(r'<td><a [^>]*aria-label="([^"]*)"', page)]
+
+
+def test_the_grid_has_each_group_on_each_server_urgent_first(viewer: Client) -> None:
+    """Groups go down and servers across, both in the order of their worst replica, then of their names."""
+    stage.whole_world()
+    assert grid(get(viewer, "/")) == [
+        ["Group", "beta.example.net", "alpha.example.net", "gamma"],
+        ["Бухгалтерия 2019–2026", "damaged", "attention", ""],
+        ["Photos", "attention", "proven", "unknown"],
+        ["mail", "", "unknown", "attention"],
+    ]
+
+
+def test_a_cell_says_group_server_state_and_why_and_leads_to_the_replica(viewer: Client) -> None:
+    """A cell has its words for who cannot see its colour or shape, in the language of the page, as name and tooltip."""
+    world = stage.whole_world()
+    page = get(viewer, "/")
+    said = labels(page)
+    assert said[0] == (
+        "Бухгалтерия 2019–2026 on beta.example.net: Damaged. What is stored of run 1 is not what its server signed."
+    )
+    assert "Photos on alpha.example.net: Proven" in said and len(said) == 7
+    assert f'href="/replicas/{world["broken"].uuid}/" aria-label="Бухгалтерия' in page
+    assert [unescape(one) for one in re.findall(r'<td><a [^>]*title="([^"]*)"', page)] == said
+
+
+def test_replicas_in_one_cell_are_counted_and_the_worst_decides(viewer: Client) -> None:
+    """Two roots of a group on one server share a cell: number and worst state; it leads to both."""
+    server, key = stage.make_server("alpha")
+    group = factories.make_group("photos")
+    good, bad = (factories.make_replica(server, group, root) for root in ("/good", "/bad"))
+    stage.history(good, key, 2)
+    stage.history(bad, key, 2)
+    stage.prove(bad.runs.latest("sequence"), ok=False)
+    page = get(viewer, "/")
+    assert grid(page)[1:] == [["photos", "damaged2"]]
+    assert labels(page)[0].startswith("photos on alpha, 2 replicas: Damaged. ")
+    place = f"/servers/{server.uuid}/#group-{group.pk}"
+    assert f'href="{place}"' in page
+    below = get(viewer, place.partition("#")[0]).split(f'<tbody id="group-{group.pk}">')[1].split("</tbody>")[0]
+    assert re.findall(r'class="state state-(\w+)', below) == ["damaged", "proven"]
+
+
+def test_heads_lead_to_groups_and_servers(viewer: Client) -> None:
+    """Each head of a row is a link to the group's page, each head of a column to the server's."""
+    world = stage.whole_world()
+    page = get(viewer, "/")
+    for address in (f"/groups/{world['proven'].group.uuid}/", f"/servers/{world['proven'].server.uuid}/"):
+        assert f'<a href="{address}" title=' in page
+        get(viewer, address)
+
+
+def test_the_filter_narrows_the_grid_as_well(viewer: Client) -> None:
+    """Only what fits is in the grid; a group or server without any of it is not."""
+    stage.whole_world()
+    assert grid(get(viewer, "/?name=gamma"))[0] == ["Group", "gamma"]
+    assert grid(get(viewer, "/?state=proven")) == [["Group", "alpha.example.net"], ["Photos", "proven"]]
+    assert "data-grid" not in get(viewer, "/?name=nowhere")
+
+
+def test_what_is_wrong_stands_below_in_lines_and_what_is_proven_is_folded(viewer: Client) -> None:
+    """In a large fleet the groups that are all proven are folded; the others show their urgent lines, and say how many
+    more there are."""
+    fleet_stage.fill(12, 20)
+    page = get(viewer, "/")
+    opened, folded = page.split('<details class="proven-groups" >')
+    assert re.findall(r'<h2 id="group-\d+">.*?class="name">([^<]*)', opened) == ["share 000", "share 004", "share 008"]
+    assert len(re.findall(r'<h2 id="group-\d+">', folded)) == 9 and "9 groups of which everything is proven" in folded
+    assert page.count('class="replica-cell"') == 120
+    assert "20 more replicas" in folded and "more replica" not in opened
+    assert '<details class="proven-groups" open>' in get(viewer, "/?state=proven")
+
+
+@pytest.mark.parametrize(("groups", "servers", "rows", "corner"), [(100, 20, 100, "Group"), (20, 100, 100, "Server")])
+def test_a_large_fleet_is_light_and_asks_little(
+    viewer: Client,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+    groups: int,
+    servers: int,
+    rows: int,
+    corner: str,
+) -> None:
+    """2,000 replicas cost as many queries as seven, and a page of bounded size; the longer side goes down."""
+    fleet_stage.fill(groups, servers)
+    with django_assert_max_num_queries(19):
+        page = get(viewer, "/")
+    table = grid(page)
+    assert table[0][0] == corner and len(table) == rows + 1 and {len(row) for row in table} == {21}
+    states = [state for row in table[1:] for state in row[1:]]
+    assert len(states) == 2000 and states.count("proven") == 1950 and {*states} == {"proven", "damaged", "attention"}
+    assert len(page.encode()) < 1_500_000
+    assert page.count('class="replica-cell"') == 120
+
+
+def test_lines_have_no_room_for_all_that_is_wrong(viewer: Client) -> None:
+    """When hundreds of replicas are late, each group still has its head and says how many more there are."""
+    fleet_stage.fill(10, 20, 1)
+    Replica.objects.update(enabled=False)
+    page = get(viewer, "/")
+    assert page.count('class="replica-cell"') == 120
+    assert page.count("20 more replicas") == 4 and len(re.findall(r'<h2 id="group-\d+">', page)) == 10
+
+
+def test_hostile_names_are_shown_and_not_obeyed(viewer: Client) -> None:
+    """Names in heads and labels act on nothing."""
+    server, key = stage.make_server(HOSTILE + "s")
+    replica = factories.make_replica(server, factories.make_group(HOSTILE + "g"))
+    stage.history(replica, key, 3)
+    for address in ("/", f"/servers/{server.uuid}/", f"/groups/{replica.group.uuid}/"):
+        page = get(viewer, address)
+        assert "<script>alert" not in page and "\u202e" not in page and 'onclick="x' not in page
+        assert "\\u202e" in page
+
+
+def test_a_server_shows_what_it_keeps(viewer: Client) -> None:
+    """The page of a server has its replicas by group with state and reason, urgent first, and when it was heard of."""
+    world = stage.whole_world()
+    server = world["proven"].server
+    Server.objects.filter(pk=server.pk).update(last_seen_at=timezone.now() - timedelta(hours=3))
+    page = get(viewer, f"/servers/{server.uuid}/")
+    assert re.findall(r'class="replica-cell">\s*<span class="state state-(\w+)', page) == [
+        "attention",
+        "unknown",
+        "proven",
+    ]
+    assert re.findall(r'class="server"><bdi class="name">([^<]*)', page) == ["Бухгалтерия 2019–2026", "mail", "Photos"]
+    assert "too old" in page and "3 hours ago" in page
+    assert "последняя весть" in get(viewer, f"/servers/{server.uuid}/", **{"Accept-Language": "ru"})
+
+
+def test_a_server_page_is_for_who_may_see_it(client: Client, viewer: Client) -> None:
+    """A stranger is sent to the login; an unknown server is not found; one without replicas says so."""
+    server = factories.make_server("empty")
+    assert "No replica is kept here" in get(viewer, f"/servers/{server.uuid}/")
+    assert "never heard of" in get(viewer, f"/servers/{server.uuid}/")
+    assert viewer.get(f"/servers/{factories.make_replica().uuid}/").status_code == 404
+    client.logout()
+    assert client.get(f"/servers/{server.uuid}/")["Location"] == f"/login/?next=/servers/{server.uuid}/"
+
+
+def test_a_held_or_archived_server_says_so(viewer: Client) -> None:
+    """What concerns the whole server stands above its replicas; archived replicas are not listed."""
+    server, key = stage.make_server("alpha")
+    stage.history(factories.make_replica(server), key, 2)
+    factories.make_replica(server, root="/gone", archived_at=timezone.now())
+    Server.objects.update(held_at=timezone.now(), held_reason="two statements", archived_at=timezone.now())
+    page = get(viewer, f"/servers/{server.uuid}/")
+    assert "two statements" in page and "This server is archived" in page and "/gone" not in page

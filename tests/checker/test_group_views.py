@@ -1,0 +1,180 @@
+"""The page of a group, its downloads, and the command that says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from checker import group_comparisons
+from checker.divergences import store
+from checker.models import GroupComparison
+from scanner.models import Run
+from tests.checker import stage
+from tests.checker.fleets import Fleet
+from tests.checker.worlds import file
+from tests.scanner import factories
+from tests.scanner.factories import error_row
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def client_of(user: User) -> Client:
+    """Somebody who has logged in."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def viewer(transactional_db: None) -> Client:
+    """Who may see pages."""
+    return client_of(stage.make_user("viewer"))
+
+
+@pytest.fixture
+def fleet(transactional_db: None) -> Fleet:
+    """Three replicas, one of them with a damaged copy, a lost and an unreadable file."""
+    fleet = Fleet()
+    whole = [file("a", b"good"), file("b/lost", b"1"), file("b/shut", b"2")]
+    fleet.runs(whole, whole, whole)
+    fleet.run(1, [file("a", b"bad"), error_row("b/shut")])
+    fleet.compare()
+    return fleet
+
+
+def test_the_page_and_its_filters(viewer: Client, fleet: Fleet) -> None:
+    """Branches are folded; a replica, a kind, a verdict, a text choose among what diverges."""
+    address = f"/groups/{fleet.group.uuid}/"
+    page = viewer.get(address).content.decode()
+    name = fleet.worlds[1].replica.server.name
+    assert f"Look at {name} first: 1 damaged copy, 1 lost path, 1 unknown path." in page
+    assert "?below=b%2F" in page and "square-lost" not in page
+    assert "lost" in viewer.get(address, {"below": "b"}).content.decode()
+    for query, there, gone in (
+        ({"view": "list", "at": "2"}, "b/", "Nothing fits"),
+        ({"view": "list", "at": "1"}, "Nothing fits", "square-lost"),
+        ({"verdict": "damaged", "view": "list"}, "square-damaged", "square-lost"),
+        ({"kind": "unknown", "view": "list"}, "square-unreadable", "square-lost"),
+        ({"search": "nowhere"}, "Nothing fits", "square-lost"),
+    ):
+        text = viewer.get(address, query).content.decode()
+        assert there in text and gone not in text, query
+    assert viewer.get(address, {"after": "!"}).status_code == 404
+    fragment = viewer.get(address, {"view": "list"}, headers={"HX-Request": "true"}).content.decode()
+    assert fragment.lstrip().startswith("<tr") and "<html" not in fragment
+
+
+def test_who_may_see_it(fleet: Fleet) -> None:
+    """Nobody sees it without a login and a role."""
+    for address in (f"/groups/{fleet.group.uuid}/", f"/groups/{fleet.group.uuid}/download/?format=csv"):
+        assert Client().get(address).status_code == 302
+        assert client_of(User.objects.create_user(f"nobody-{address[-6:]}")).get(address).status_code == 403
+        assert Client().post(address).status_code in (302, 403, 405)
+
+
+def test_downloads(viewer: Client, fleet: Fleet) -> None:
+    """Both files hold what the page shows, each replica of each path."""
+    address = f"/groups/{fleet.group.uuid}/download/"
+    answer: Any = viewer.get(address, {"format": "jsonl"})
+    lines = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    assert [one["path"] for one in lines] == ["a", "b/lost", "b/shut"]
+    assert [one.get("copy") for one in lines[0]["replicas"]] == ["good", "damaged", "good"]
+    assert [one["is"] for one in lines[1]["replicas"]] == ["here", "lost", "here"]
+    answer = viewer.get(address, {"format": "csv", "kind": "lost"})
+    table = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert len(table) == 2 and table[1][:2] == ["lost", "b/lost"] and table[1][3:] == ["here", "lost", "here"]
+    assert str(fleet.group.uuid) in answer["Content-Disposition"]
+    assert viewer.get(address, {"format": "exe"}).status_code == 404
+
+
+def test_empty_states(viewer: Client) -> None:
+    """A group that is kept nowhere, once, or without a proven run, and one that is all alike, say so."""
+    nowhere = factories.make_group()
+    assert "kept nowhere" in viewer.get(f"/groups/{nowhere.uuid}/").content.decode()
+    once = factories.make_replica()
+    assert "one replica" in viewer.get(f"/groups/{once.group.uuid}/").content.decode()
+    fleet = Fleet(2)
+    assert "two of them have a proven run" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    fleet.runs([file("a")], [file("a")])
+    fleet.compare()
+    assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+
+
+def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:
+    """The page of a moment shows what was then; what is no time is now."""
+    old = timezone.now() - timedelta(days=3)
+    Run.objects.filter(sequence=1).update(received_at=old, finished_at=old)
+    then = (timezone.now() - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    page = viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": then}).content.decode()
+    assert "All replicas hold the same." in page
+    assert "square" in viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": "x", "view": "list"}).content.decode()
+
+
+def test_while_a_moment_is_compared(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that takes long is made by a task; the page waits for it and comes back by itself."""
+    monkeypatch.setattr(group_comparisons, "SMALL", 0)
+    address = f"/groups/{fleet.group.uuid}/"
+    query = {"moment": (timezone.now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S")}
+    assert "are being compared" in viewer.get(address, query).content.decode()
+    waits = viewer.get(address, query | {"poll": "1"}, headers={"HX-Request": "true"})
+    assert "are being compared" in waits.content.decode()
+    (pk,) = group_comparisons.waiting()
+    group_comparisons.make(pk)
+    assert viewer.get(address, query | {"poll": "1"}, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    """The command's exit code and what it says."""
+    out = io.StringIO()
+    try:
+        call_command("compare_replicas", *arguments, stdout=out, stderr=io.StringIO())
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue()
+    except CommandError as error:
+        return error.returncode, str(error)
+    return 0, out.getvalue()
+
+
+def test_command(fleet: Fleet) -> None:
+    """The command says what the page says, in words, as JSON and as a table."""
+    code, words = call(fleet.group.name)
+    assert code == 1 and "1 mismatch, 1 lost, 1 unknown" in words
+    assert "mismatch  +++  a  [1 good; 2 damaged; 3 good]" in words and "lost      +-+  b/lost" in words
+    code, text = call(str(fleet.group.uuid), "--json", "--kind", "lost")
+    assert code == 1 and [json.loads(line)["path"] for line in text.splitlines()] == ["b/lost"]
+    assert call(fleet.group.name, "--csv")[1].startswith("kind,path,verdict")
+    assert call(fleet.group.name, "--kind", "moved")[0] == 0
+    assert call(fleet.group.name, "--at", "2020-01-01T00:00")[0] == 2
+    assert call(fleet.group.name, "--at", "tomorrow") == (2, "'tomorrow' is no time: give YYYY-MM-DDTHH:MM")
+    assert call("no such group")[0] == 2
+    alone = factories.make_replica()
+    assert call(alone.group.name) == (2, "the group has fewer than two replicas")
+
+
+def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that always fails is set aside with its reason, and made anew when there is something new."""
+
+    def failing(*_given: Any) -> None:
+        raise ValueError("it cannot be")
+
+    fleet.run(2, [file("a", b"good")])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "keep", failing)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="it cannot be"):
+                group_comparisons.catch_up(fleet.group.pk)
+        group_comparisons.catch_up(fleet.group.pk)
+        assert "it cannot be" in GroupComparison.objects.get(moment=None).reason
+        assert group_comparisons.lacking(timezone.now()) == []
+    assert "could not be compared" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    fleet.run(2, [file("a", b"good"), file("b/lost", b"1")])
+    assert fleet.compare().counts["lost"] == 2

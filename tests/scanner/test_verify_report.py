@@ -1,0 +1,299 @@
+"""The standalone verifier: an implementation of its own that says of every report what the project's own says."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.collector import verify
+from scanner.models import Replica
+from scanner.records import Note, Record, encode
+from scanner.report import KEYS, RUN_TYPE, seal
+from tests import pythons
+from tests.scanner import factories as make
+from tests.scanner.factories import Report, Signer
+from tests.scanner.standalone import PATH, call, look, verify_report
+from tests.scanner.test_bombs_json import BAD_LINES, BAD_PATHS, BAD_PAYLOADS
+
+pytestmark = pytest.mark.django_db
+
+EVIL = 'd/\x01\x1f\x7f\u202e"\\\\ \\xff\n\r\t\b\f/😀'
+ROWS: list[Record] = [
+    make.file_row("a"),
+    make.file_row("a.b", b"", mtime_ns=-(2**63)),
+    make.file_row("a/b", detail="a"),
+    make.error_row("b", "EIO", "read"),
+    make.link_row("c", "../x\\xfe"),
+    make.special_row("d"),
+    make.file_row(EVIL),
+    Note("a", "confirmed", '{"ctime_same":true,"cold":false,"engines":["hashlib","native"],"reads":3,"x":""}'),
+    Note("a", "misread"),
+]
+
+
+@pytest.fixture
+def replica() -> Replica:
+    return make.make_replica()
+
+
+@pytest.fixture
+def signer(replica: Replica) -> Signer:
+    return make.make_key(replica.server)
+
+
+def ours(path: Path, signer: Signer) -> int:
+    """The exit code of the collector's `verify`."""
+    return verify.verify(path, {signer.keyid: (signer.public, "the key")}).exit_code
+
+
+def both(tmp_path: Path, signer: Signer, data: bytes) -> tuple[int, str]:
+    """What the standalone verifier says of these bytes, after the collector's was found to agree."""
+    path = tmp_path / "report.jsonl"
+    path.write_bytes(data)
+    code, said = look(path, signer.public)
+    assert (code == 0) is (ours(path, signer) == 0), said
+    return code, said
+
+
+def test_it_imports_nothing_of_ours() -> None:
+    """The standard library and cryptography are all that it imports; it is read by Python 3.9."""
+    tree = ast.parse(PATH.read_text(encoding="utf-8"), feature_version=(3, 9))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    tops = {name.split(".")[0] for name in names}
+    assert "cryptography" in tops and tops - {"cryptography"} <= sys.stdlib_module_names
+    assert not {"importlib", "runpy", "subprocess"} & tops
+
+
+def test_every_kind_of_line_holds(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Entries and notes of all kinds and odd names hold, plain and packed; so does a failed run."""
+    report = make.make_report(replica, signer, ROWS)
+    assert both(tmp_path, signer, report.data) == (0, "")
+    packed = tmp_path / "report.jsonl.gz"
+    packed.write_bytes(report.gzip)
+    assert look(packed, signer.public) == (0, "")
+    code, said = call("--key", signer.public.hex(), packed)
+    assert (code, said.splitlines()[-1]) == (0, "everything holds")
+    assert both(tmp_path, signer, make.make_report(replica, signer, outcome="failed").data) == (0, "")
+
+
+def test_many_lines_hold(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Slices of several lines, the last one shorter, have their digests."""
+    for count in (256, 257, 1000):
+        report = make.make_report(replica, signer, [make.file_row(f"{number:04}") for number in range(count)])
+        assert both(tmp_path, signer, report.data) == (0, "")
+
+
+def test_without_a_key_nobody_vouches(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Without the key that signed it says whose key it is, that it is not checked, and ends with 2."""
+    path, keys = tmp_path / "r.jsonl", tmp_path / "keys"
+    path.write_bytes(make.make_report(replica, signer, ROWS).data)
+    for more in ([], ["--key", make.make_signer().public.hex()]):
+        code, said = call(*more, path)
+        assert code == 2 and f"NOT CHECKED: the signature, of key {signer.keyid}" in said
+    keys.write_text(f"{make.make_signer().public.hex()}\n{signer.public.hex()}\n")
+    assert call("--key", keys, path)[0] == 0
+    for weak in ("01" + "00" * 31, "ff" * 32, "00" * 31):
+        assert call("--key", weak, path)[0] == 2
+
+
+def test_every_bit(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """A turned bit is found: in each byte of line 1, and every single one of entries and notes."""
+    report = make.make_report(replica, signer, [ROWS[2], *ROWS[3:6], ROWS[8]])
+    data, path, head = bytearray(report.data), tmp_path / "report.jsonl", len(report.line)
+    for bit in [*(at * 8 + at % 8 for at in range(head)), *range(head * 8, len(data) * 8)]:
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        assert look(path, signer.public)[0] != 0, bit
+        data[bit // 8] ^= 1 << bit % 8
+
+
+def test_every_bit_of_a_packed_report(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Every bit of a packed report, turned, is found, unless it says nothing: a time stamp in the head, a filling."""
+    report = make.make_report(replica, signer, ROWS[:3])
+    packed, path = bytearray(report.gzip), tmp_path / "report.jsonl.gz"
+    for bit in range(0, len(packed) * 8, 11):
+        packed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(packed)
+        if look(path, signer.public)[0] == 0:
+            assert gzip.decompress(packed) == report.data
+        packed[bit // 8] ^= 1 << bit % 8
+
+
+def test_cut_short_anywhere(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """A report that ends too early is found wherever it ends, packed or not; line 1 alone is named as such."""
+    report = make.make_report(replica, signer, ROWS)
+    for length in [*range(0, len(report.line), 9), *range(len(report.line), len(report.data))]:
+        (tmp_path / "cut.jsonl").write_bytes(report.data[:length])
+        assert look(tmp_path / "cut.jsonl", signer.public)[0] != 0
+    for length in range(0, len(report.gzip), 5):
+        (tmp_path / "cut.jsonl.gz").write_bytes(report.gzip[:length])
+        assert look(tmp_path / "cut.jsonl.gz", signer.public)[0] != 0
+    assert "line 1 alone" in both(tmp_path, signer, report.line)[1]
+
+
+def test_lines_that_were_moved(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Lines left out, doubled, swapped and added are found, and so is the body of another report."""
+    report, other = (make.make_report(replica, signer, map(make.file_row, names)) for names in ("abc", "abd"))
+    lines = report.body.splitlines(keepends=True)
+    for order in ([1, 2], [0, 1], [0, 1, 1, 2], [1, 0, 2], [0, 2, 1], [0, 1, 2, 0]):
+        assert both(tmp_path, signer, report.line + b"".join(lines[at] for at in order))[0] == 1
+    assert both(tmp_path, signer, report.line + other.body)[0] == 1
+    assert both(tmp_path, signer, other.line + report.body)[0] == 1
+
+
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_bad_lines(tmp_path: Path, replica: Replica, signer: Signer, name: str) -> None:
+    """A line that is not in its one form is found by its number, whatever the signature says."""
+    body = encode(make.file_row("A")) + BAD_LINES[name] + b"\n"
+    code, said = both(tmp_path, signer, make.with_body(replica, signer, body).data)
+    assert code == 1 and said.startswith("line 3: "), said
+
+
+@pytest.mark.parametrize("name", BAD_PAYLOADS)
+def test_bad_statements(tmp_path: Path, replica: Replica, signer: Signer, name: str) -> None:
+    """A statement that is not in its one form is found though its signature holds."""
+    payload = BAD_PAYLOADS[name](make.make_report(replica, signer).statement.payload())
+    assert both(tmp_path, signer, seal(RUN_TYPE, payload, signer.sign, signer.keyid))[0] == 1
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+def test_bad_paths(tmp_path: Path, replica: Replica, signer: Signer, path: str) -> None:
+    """A path that is absolute, climbs, or is not in its coded form is found in any kind of line."""
+    for row in (make.file_row(path), make.file_row("zz", detail=path), make.link_row(path, "t"), make.error_row(path)):
+        code, said = both(tmp_path, signer, make.with_body(replica, signer, encode(row)).data)
+        assert code == 1 and said.startswith("line 2: ")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"files": 1},
+        {"bytes_": 1},
+        {"errors": 0},
+        {"content": "0" * 128},
+        {"sequence": 0},
+        {"previous": "0" * 128},
+        {"reason": "x"},
+        {"outcome": "failed"},
+        {"reason": "x" * 1001, "outcome": "failed"},
+        {"break_": "x" * 1001},
+        {"engine": {"name": "x"}},
+        {"engine": {"name wanted": "x", "why": "", "tools": []}},
+        {"started_at": "2026-02-30T00:00:00.000000Z"},
+        {"root": "/a\\xff\\x41"},
+    ],
+)
+def test_statements_that_do_not_fit(tmp_path: Path, replica: Replica, signer: Signer, fields: dict[str, Any]) -> None:
+    """Each sum and each rule of the statement is held against it, though the signature holds."""
+    rows = [make.file_row("a"), make.file_row("b"), make.error_row("c"), make.link_row("d", "a")]
+    assert both(tmp_path, signer, make.make_report(replica, signer, rows).data)[0] == 0
+    assert both(tmp_path, signer, make.make_report(replica, signer, rows, **fields).data)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"total": 3}, {"size": 1}, {"size": 10**6}, {"sha3_512": "0" * 128}, {"blocks": ("0" * 64,) * 2}]
+)
+def test_records_that_differ(tmp_path: Path, replica: Replica, signer: Signer, changes: dict[str, Any]) -> None:
+    """The count, the bytes, the digest and the blocks of the lines are held against the statement."""
+    rows = [make.file_row("a"), make.file_row("b")]
+    records = make.make_statement(replica, rows).records._replace(**changes)
+    if "total" in changes:
+        records = records._replace(blocks=(*records.blocks, "0" * 64))
+    assert both(tmp_path, signer, make.make_report(replica, signer, rows, records=records).data)[0] == 1
+
+
+def test_another_key_and_another_purpose(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """A signature of another key under this key's name, and one for another purpose, are found."""
+    report = make.make_report(replica, signer)
+    forged = seal(RUN_TYPE, report.statement.payload(), make.make_signer().sign, signer.keyid)
+    assert "did not sign" in both(tmp_path, signer, forged)[1]
+    assert both(tmp_path, signer, make.signed(report.statement, signer, "application/other"))[0] == 1
+
+
+def chain(replica: Replica, signer: Signer, count: int) -> list[Report]:
+    """Reports of which each follows the one before."""
+    reports: list[Report] = []
+    for number in range(1, count + 1):
+        previous = reports[-1].digest if reports else None
+        fields = {"sequence": number, "previous": previous, "break_": "the spool was\x1b lost" if number == 3 else None}
+        reports.append(make.make_report(replica, signer, [make.file_row(f"f{number}")], **fields))
+    return reports
+
+
+def test_chains(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Runs that follow one another hold in any order of files; gaps, swaps, forks and breaks are named."""
+    key, reports = signer.public.hex(), chain(replica, signer, 4)
+    fork = make.make_report(replica, signer, [], sequence=2, previous=reports[0].digest)
+    loose = make.make_report(replica, signer, [], sequence=5, previous="0" * 128)
+    moved = make.make_report(replica, signer, [], sequence=5, previous=reports[3].digest, root="/other")
+    every = [*reports, fork, loose, moved]
+    paths = [tmp_path / f"{'dcbagfe'[number]}.jsonl" for number in range(len(every))]
+    for path, report in zip(paths, every, strict=True):
+        path.write_bytes(report.data)
+    code, said = call("--key", key, *paths[:4])
+    assert (
+        code == 0 and "begins here with run 1" in said and "run 3 began the chain anew: the spool was\\x1b lost" in said
+    )
+    assert call("--key", key, *paths[2:4])[0] == 0 and call("--key", key, paths[1], paths[0], paths[1])[0] == 0
+    for given, words in (
+        ((paths[0], paths[3]), "runs 2 to 3 are missing"),
+        ((*paths[:2], paths[4]), "run 2 has two statements"),
+        ((*paths[:4], paths[5]), "run 5 does not follow run 4"),
+        ((*paths[:4], paths[6]), "run 5 does not follow run 4"),
+    ):
+        code, said = call("--key", key, *given)
+        assert code == 1 and f"WRONG: {words}" in said and said.endswith("something DOES NOT HOLD\n")
+
+
+def test_errors_of_the_report(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """What the report could not read has no digest to compare with: that is told, and is not said to hold."""
+    rows = [make.error_row("deep", "EACCES", "list"), make.error_row("file"), make.error_row("gone")]
+    report, tree = tmp_path / "r.jsonl", tmp_path / "tree"
+    report.write_bytes(make.make_report(replica, signer, [*rows, make.special_row("mnt", "mount")]).data)
+    for folder in ("deep", "mnt"):
+        (tree / folder).mkdir(parents=True)
+        (tree / folder / "below").write_bytes(b"")
+    (tree / "file").write_bytes(b"")
+    code, said = call("--key", signer.public.hex(), "--directory", tree, report)
+    assert code == 2 and "WRONG" not in said and "below" not in said
+    for path in ("deep", "file"):
+        assert f"NOT CHECKED: {path}: the report has no digest of it, only EACCES" in said
+    assert "NOT CHECKED: gone: not there" in said
+
+
+def test_what_cannot_be_looked_at(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """A missing file, an empty folder and a key that is none end with 2; the rest is looked at all the same."""
+    report, folder = tmp_path / "r.jsonl", tmp_path / "folder"
+    report.write_bytes(make.make_report(replica, signer, ROWS).data)
+    folder.mkdir()
+    code, said = call("--key", signer.public.hex(), tmp_path / "none.jsonl", report)
+    assert code == 2 and "No such file" in said and "9 lines: 4 files" in said
+    assert call(folder)[0] == call("--key", "x", report)[0] == 2
+    (folder / "a\x1b[31m.jsonl").write_bytes(report.read_bytes())
+    (folder / ".b.jsonl.part").write_bytes(b"half")
+    code, said = call("--key", signer.public.hex(), folder)
+    assert code == 0 and "a\\x1b[31m.jsonl" in said and "\x1b" not in said
+
+
+def test_on_the_oldest_python(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Python 3.9 runs it; without the package cryptography it says that no signature can be checked."""
+    old = pythons.find("3.9")
+    if old is None:
+        pytest.skip("Python 3.9 is not installed")
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(make.make_report(replica, signer, ROWS).data)
+    code, said = call(path, python=old)
+    assert code == 2 and "9 lines: 4 files" in said and "NOT CHECKED: the signature" in said
+    code, said = call("--key", signer.public.hex(), path, python=old)
+    assert code == 0 or (code == 2 and "No module named 'cryptography'" in said)
+
+
+def test_its_names_are_those_of_the_format() -> None:
+    """Its statement has the keys that the README names, in their order."""
+    assert list(verify_report.RULES) == KEYS
