@@ -1,6 +1,7 @@
 """What is missing under one name and there under another: moves, and names that are almost alike.
 
-Works on `diverging` of `replicas`. Names are compared in Python: what PostgreSQL folds depends on how it was built.
+Works on `diverging` of `replicas`. Names beyond ASCII are compared in Python: what PostgreSQL folds of them depends on
+how it was built.
 """
 
 # ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 from django.db import connection
 
@@ -17,16 +17,20 @@ from checker.replicas import Side
 from checker.rules import EMPTY
 from scanner.queries import fetched
 
-BOTH = """
-SELECT count(*) FILTER (WHERE substr(cells, {0}, 1) = '-') > 0 AND
-    count(*) FILTER (WHERE substr(cells, {0}, 1) = '+' AND cells LIKE '%%-%%') > 0 FROM diverging WHERE contents = 1
-"""
+PATTERNS = "SELECT cells FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%' GROUP BY cells"
+HERE, LACKING = frozenset("+!~"), frozenset("-?>.~")
+"""What a cell may say of a path at its place; what is allowed to differ may be there or not."""
 
 # Beside each path the name that it shares with those that are almost alike, and that in which only case is folded.
 NAMES = """
 CREATE TEMPORARY TABLE diverging_name (path text COLLATE "C", name text COLLATE "C", composed text COLLATE "C")
 """
-SPELLED = "SELECT path FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%'"
+SPELLED = """
+SELECT path{0} FROM diverging
+WHERE contents = 1 AND cells = ANY(%(patterns)s) AND octet_length(path) {1} length(path)
+"""
+# Most names are of ASCII alone, which PostgreSQL folds as Python does.
+NAME_PLAIN = "INSERT INTO diverging_name " + SPELLED.format(", lower(path), path", "=")
 NAME_THEM = (
     "INSERT INTO diverging_name SELECT * FROM unnest(%(paths)s::text[], %(folded)s::text[], %(composed)s::text[])"
 )
@@ -99,12 +103,15 @@ FROM told WHERE diverging.path = told.path
 def pair(sides: Sequence[Side]) -> None:
     """Tell what is missing on a side and is there under another name."""
     with connection.cursor() as cursor:
-        positions = [side.position for side in sides if _has_both(cursor, side.position)]
-        if not positions:
+        cursor.execute(PATTERNS)
+        patterns = [cells for (cells,) in cursor.fetchall()]
+        crossed = [one for one in patterns if any(_cross(one, other) for other in patterns)]
+        if not crossed:
             return
         cursor.execute(NAMES)
-        _spell()
-        cursor.execute(SIDES, {"positions": positions})
+        cursor.execute(NAME_PLAIN, {"patterns": crossed})
+        _spell(crossed)
+        cursor.execute(SIDES, {"positions": [side.position for side in sides]})
         for key in KEYS:
             cursor.execute(MOVE.format(key=key))
         cursor.execute(ALIKE)
@@ -120,13 +127,15 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", composed(path).casefold())
 
 
-def _has_both(cursor: Any, position: int) -> bool:
-    cursor.execute(BOTH.format(position))
-    return bool(cursor.fetchone()[0])
+def _cross(one: str, other: str) -> bool:
+    """Whether of two paths with such cells one may be at a place where the other is missing, and the other way round
+    elsewhere: of two that are not so neither can be the other's new name."""
+    pairs = list(zip(one, other, strict=True))
+    return any(a in LACKING and b in HERE for a, b in pairs) and any(a in HERE and b in LACKING for a, b in pairs)
 
 
-def _spell() -> None:
-    for rows in fetched(SPELLED, {}):
+def _spell(patterns: list[str]) -> None:
+    for rows in fetched(SPELLED.format("", "<>"), {"patterns": patterns}):
         paths = [path for (path,) in rows]
         names = {"paths": paths, "folded": [*map(folded, paths)], "composed": [*map(composed, paths)]}
         with connection.cursor() as cursor:

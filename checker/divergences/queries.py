@@ -18,7 +18,8 @@ from scanner import keyset
 from scanner.queries import fetched
 from scanner.records import FILE, LINK
 
-# All versions of a path up to the run of each side, with what the comparison of the run that brought it says.
+# All versions of a path up to the run of each side, with what the comparison of the run that brought it says. Each is
+# looked up by its key: planned as joins, the two histories are read as a whole, since nobody knows how many paths differ.
 LIVES = """
 SELECT wanted.path, side.position, version.type, version.size, version.mtime_ns, version.mode, version.uid, version.gid,
     encode(version.sha256, 'hex'), encode(version.md5, 'hex'), version.detail, version.stage, version.from_seq,
@@ -26,13 +27,15 @@ SELECT wanted.path, side.position, version.type, version.size, version.mtime_ns,
 FROM {0} AS wanted(path)
 CROSS JOIN unnest(%(positions)s::int[], %(replicas)s::int[], %(sequences)s::int[])
     AS side(position, replica_id, sequence)
-JOIN scanner_version AS version ON version.replica_id = side.replica_id
-    AND left(version.path, 512) = left(wanted.path, 512) AND version.path = wanted.path
-    AND version.from_seq <= side.sequence
-LEFT JOIN scanner_run AS run ON run.replica_id = side.replica_id AND run.sequence = version.from_seq
-LEFT JOIN checker_comparison AS comparison ON comparison.run_id = run.id AND comparison.adjacent
-LEFT JOIN checker_change AS change ON change.comparison_id = comparison.id
-    AND left(change.path, 512) = left(wanted.path, 512) AND change.path = wanted.path AND NOT change.departed
+CROSS JOIN LATERAL (SELECT * FROM scanner_version AS held WHERE held.replica_id = side.replica_id
+    AND left(held.path, 512) = left(wanted.path, 512) AND held.path = wanted.path
+    AND held.from_seq <= side.sequence OFFSET 0) AS version
+LEFT JOIN LATERAL (SELECT received_at, uuid, comparison.id AS comparison_id FROM scanner_run AS brought
+    LEFT JOIN checker_comparison AS comparison ON comparison.run_id = brought.id AND comparison.adjacent
+    WHERE brought.replica_id = side.replica_id AND brought.sequence = version.from_seq OFFSET 0) AS run ON true
+LEFT JOIN LATERAL (SELECT kind, notes FROM checker_change AS told WHERE told.comparison_id = run.comparison_id
+    AND left(told.path, 512) = left(wanted.path, 512) AND told.path = wanted.path AND NOT departed OFFSET 0)
+    AS change ON true
 ORDER BY wanted.path, side.position, version.from_seq
 """
 SEVERAL = "(SELECT path FROM diverging WHERE contents > 1 AND NOT settled)"

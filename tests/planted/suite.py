@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from checker import comparisons
 from checker.models import Change, Comparison
@@ -36,8 +37,8 @@ ENGINES: dict[str, EngineChoice] = {}
 class Road:
     """A replica on the central server and its collector, in this process."""
 
-    def __init__(self, folder: Path, root: Path) -> None:
-        self.replica: Replica = factories.make_replica(root=str(root))
+    def __init__(self, folder: Path, root: Path, **replica: Any) -> None:
+        self.replica: Replica = factories.make_replica(root=str(root), **replica)
         own = identity.ensure(folder / "state")
         key = identity.load_key(folder / "state", own.key)
         ServerKey.objects.create(server=self.replica.server, keyid=key.keyid, public=key.public)
@@ -70,9 +71,9 @@ class Road:
         return {one.path: ("-" if one.departed else "") + one.kind for one in found}
 
 
-def base_image(folder: Path) -> Path:
-    """An image with some thousand real files of this machine."""
-    with Image(folder, MEGABYTES) as image:
+def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> Path:
+    """An image with so many real files of this machine."""
+    with Image(folder, megabytes) as image:
         root = image.point / "data"
         copied = 0
         library = Path(sysconfig.get_path("stdlib"))
@@ -84,7 +85,7 @@ def base_image(folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
             copied += 1
-            if copied == FILES:
+            if copied == files:
                 break
         (root / "empty-file").touch()
         (root / "a-link").symlink_to("os.py")

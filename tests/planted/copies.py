@@ -1,0 +1,120 @@
+"""Plants what happens to the copies of a group, by a seed, and writes down what must be said of each path.
+
+The expectations come from the rules as they are written (`checker.divergences.verdicts`, the READMEs) alone: nothing
+here knows how replicas are compared. Roles are given out anew for each path: in the words of an expectation, `cells` and
+`judged` stand in the order of the roles, and are put in the order of the replicas by `expect`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.images import BLOCK, Image
+from tests.planted.plant import DAY, Gardener
+
+Roles = list[int]
+
+
+class Expected(NamedTuple):
+    """What must be said of a path: its kind, a cell and a verdict for each replica. All empty: nothing diverges."""
+
+    kind: str = ""
+    cells: str = ""
+    judged: str = ""
+    planted: str = ""
+    """What was done, in words."""
+
+
+class Copies:
+    """Three trees that begin alike, each on a file system of its own."""
+
+    def __init__(self, images: list[Image], seed: int) -> None:
+        self.images, self.roots = images, [image.point / "data" for image in images]
+        self.garden = Gardener(images[0], self.roots[0], seed)
+        self.dice = self.garden.dice
+        self.expected: dict[str, Expected] = {}
+        self.broken: set[tuple[str, int]] = set()
+        """Path and place of each copy that the planting knows to be damaged."""
+        self.doing = ""
+
+    def take(self) -> tuple[str, Roles]:
+        """A file that all hold alike and nothing else is done to, and who plays which part."""
+        name = self.garden.name(self.garden.take(large=True))
+        self.garden.expected[name] = ""
+        return name, self.dice.sample(range(3), 3)
+
+    def expect(self, name: str, roles: Roles, kind: str, cells: str, judged: str = "") -> None:
+        """Write down what must be said from now on."""
+        said = Expected(kind, _placed(cells, roles), _placed(judged, roles) if judged else "", self.doing)
+        self.expected[name] = said
+
+    def agree(self, name: str) -> None:
+        """Write down that nothing diverges."""
+        self.expected[name] = Expected(planted=self.doing)
+        self.broken -= {(name, at) for at in range(3)}
+
+    def path(self, at: int, name: str) -> Path:
+        """A copy."""
+        return self.roots[at] / name
+
+    def beneath(self, at: int, name: str) -> None:
+        """What an ageing disk does: no time tells of it."""
+        path = self.path(at, name)
+        size = path.stat().st_size
+        damage = self.dice.choice(["flip", "zero", "cut"])
+        if damage == "flip":
+            self.images[at].flip(path, self.dice.randrange(size), self.dice.randrange(8))
+        elif damage == "zero":
+            self.images[at].zero(path, BLOCK)
+        else:
+            self.images[at].cut(path, self.dice.randrange(BLOCK, size - 1))
+        self.broken.add((name, at))
+
+    def rewrite(self, at: int, name: str, content: bytes) -> None:
+        """Another content through the file system, the time kept."""
+        path = self.path(at, name)
+        before = path.stat().st_mtime_ns
+        path.write_bytes(content)
+        os.utime(path, ns=(before, before))
+
+    def damage(self, at: int, name: str) -> bytes:
+        """The same damage as beneath, through the file system, the time kept; the content comes back."""
+        content = bytearray(self.path(at, name).read_bytes())
+        content[self.dice.randrange(len(content))] ^= 1 << self.dice.randrange(8)
+        self.rewrite(at, name, bytes(content))
+        self.broken.add((name, at))
+        return bytes(content)
+
+    def edit(self, at: int, name: str, days: int = 0) -> bytes:
+        """Another content with the time of now, or of so many days before the time that it had."""
+        path = self.path(at, name)
+        before = path.stat().st_mtime_ns
+        path.write_bytes(b"edited " + self.dice.randbytes(8) + path.read_bytes())
+        if days:
+            os.utime(path, ns=(before - days * DAY,) * 2)
+        return path.read_bytes()
+
+    def sync(self, source: int, target: int, name: str, *, times: bool = True) -> None:
+        """What a sync tool does that goes by contents; damage spreads with it."""
+        paths = self.path(source, name), self.path(target, name)
+        paths[1].parent.mkdir(parents=True, exist_ok=True)
+        if not times:
+            shutil.copyfile(*paths)
+        elif shutil.which("rsync") and self.dice.random() < 0.5:
+            subprocess.run(["rsync", "-a", "--checksum", *map(str, paths)], check=True, capture_output=True)
+        else:
+            shutil.copy2(*paths)
+        if (name, source) in self.broken:
+            self.broken.add((name, target))
+        else:
+            self.broken.discard((name, target))
+
+
+def _placed(text: str, roles: Roles) -> str:
+    """Characters in the order of the roles, put in the order of the replicas."""
+    return "".join(text[roles.index(at)] for at in range(len(roles)))

@@ -1,0 +1,334 @@
+"""What happens to the copies of a group in four nights, by a seed, and what must be said of each path then."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.images import BLOCK, Image
+from tests.planted.copies import Copies, Roles
+
+
+class Scatter(Copies):
+    """Three trees with all that happens to them in four nights; `night` does what happens before the runs of one."""
+
+    def __init__(self, images: list[Image], seed: int) -> None:
+        super().__init__(images, seed)
+        self.garden.reserve(3)
+        self.later: list[Callable[[], None]] = []
+        self.older: list[tuple[str, bytes, int]] = []
+
+    def before_the_first(self) -> None:
+        """What is different before anybody looks."""
+        self.doing = "same time since the first run, 2 : 1"
+        for _ in range(2):
+            name, roles = self.take()
+            self.damage(roles[0], name)
+            self.expect(name, roles, "mismatch", "+++", "dgg")
+        self.doing = "same time since the first run, 1 : 1 : 1"
+        name, roles = self.take()
+        for at in roles[:2]:
+            self.damage(at, name)
+        self.expect(name, roles, "mismatch", "+++", "uuu")
+        self.doing = "same time since the first run, 1 : 1"
+        name, roles = self.take()
+        self.damage(roles[0], name)
+        self.path(roles[2], name).unlink()
+        self.expect(name, roles, "mismatch", "++-", "uu ")
+        self.doing = "other time since the first run, 2 : 1"
+        name, roles = self.take()
+        self.edit(roles[0], name)
+        self.expect(name, roles, "mismatch", "+++", "ugg")
+        self.doing = "other times since the first run, 1 : 1 : 1"
+        name, roles = self.take()
+        self.edit(roles[0], name)
+        self.edit(roles[1], name, 3)
+        self.expect(name, roles, "mismatch", "+++", "uuu")
+        self._outlier_then_edit()
+        self._outlier_that_spreads()
+
+    def _outlier_then_edit(self) -> None:
+        """Where one differs since the first run, an edit of another is newer than the third, and nothing is known of
+        the first; once two hold the edit they are the most."""
+        name, (a, b, c) = self.take()
+        self.doing = "same time since the first run, 2 : 1, edited later"
+        self.damage(a, name)
+        self.expect(name, [a, b, c], "mismatch", "+++", "dgg")
+
+        def edited() -> None:
+            self.doing = "same time since the first run, edited on one of two"
+            self.edit(b, name)
+            self.expect(name, [a, b, c], "mismatch", "+++", "uuu")
+            self.later.append(synced)
+
+        def synced() -> None:
+            self.doing = "other time since the first run, the others edited"
+            self.sync(b, c, name)
+            self.expect(name, [a, b, c], "mismatch", "+++", "ugg")
+
+        self.later.append(edited)
+
+    def _outlier_that_spreads(self) -> None:
+        """What another held from its beginning did not come by damage, for all that a copy of it shows."""
+        name, (a, b, c) = self.take()
+        self.doing = "same time since the first run, 2 : 1, spread later"
+        self.damage(a, name)
+        self.expect(name, [a, b, c], "mismatch", "+++", "dgg")
+
+        def spread() -> None:
+            self.doing = "same time since the first run, spread to a second"
+            self.sync(a, b, name)
+            self.expect(name, [a, b, c], "mismatch", "+++", "uuu")
+
+        self.later.append(spread)
+
+    def edits_for_all(self) -> None:
+        """Honest edits that all get, so that there are earlier versions."""
+        for _ in range(3):
+            name, roles = self.take()
+            path = self.path(roles[0], name)
+            self.older.append((name, path.read_bytes(), path.stat().st_mtime_ns))
+            self.edit(roles[0], name)
+            for at in roles[1:]:
+                self.sync(roles[0], at, name)
+
+    def scatter(self) -> None:
+        """One or more of each kind."""
+        due, self.later = self.later, []
+        for act in due:
+            act()
+        self._damaged()
+        self._damaged_and_more()
+        self._edited()
+        self._absent()
+        self._moved()
+        self._unreadable()
+        self._alike()
+
+    def spread(self) -> None:
+        """The night after: what sync tools make of it."""
+        due, self.later = self.later, []
+        for act in due:
+            act()
+
+    def mend(self) -> None:
+        """What all hold alike again, from one source."""
+        source = self.dice.randrange(3)
+        self.expected, self.broken = {}, set()
+        for at in {0, 1, 2} - {source}:
+            shutil.rmtree(self.roots[at])
+            shutil.copytree(self.roots[source], self.roots[at], symlinks=True)
+
+    # damage
+
+    def _damaged(self) -> None:
+        for how, word in ((self.beneath, "beneath"), (self.damage, "written, time kept")):
+            self.doing = f"damaged {word}"
+            for _ in range(3):
+                name, roles = self.take()
+                how(roles[0], name)
+                self.expect(name, roles, "mismatch", "+++", "dgg")
+            for times in (True, False):
+                name, roles = self.take()
+                how(roles[0], name)
+                self.expect(name, roles, "mismatch", "+++", "dgg")
+                self.later.append(lambda name=name, roles=roles, times=times: self._spread(name, roles, times))
+            name, roles = self.take()
+            how(roles[0], name)
+            self.expect(name, roles, "mismatch", "+++", "dgg")
+            self.later.append(lambda name=name, roles=roles: self._restored(name, roles))
+
+    def _spread(self, name: str, roles: Roles, times: bool) -> None:
+        self.doing = "damage spread to a second" + ("" if times else ", with the time of now")
+        self.sync(roles[0], roles[1], name, times=times)
+        self.expect(name, roles, "mismatch", "+++", "ddg")
+
+    def _restored(self, name: str, roles: Roles) -> None:
+        self.sync(roles[1], roles[0], name)
+        self.agree(name)
+
+    def _damaged_and_more(self) -> None:
+        self.doing = "damaged beneath on two, each in its own way"
+        name, roles = self.take()
+        for at in roles[:2]:
+            self.path(at, name)
+            self.images[at].flip(self.path(at, name), self.dice.randrange(BLOCK), at)
+            self.broken.add((name, at))
+        self.expect(name, roles, "mismatch", "+++", "ddg")
+        self.doing = "damaged beneath on one, edited on another"
+        name, roles = self.take()
+        self.beneath(roles[0], name)
+        self.edit(roles[1], name)
+        self.expect(name, roles, "mismatch", "+++", "dno")
+        self.doing = "damaged beneath on one, lost on another"
+        name, roles = self.take()
+        self.beneath(roles[0], name)
+        self.path(roles[2], name).unlink()
+        self.expect(name, roles, "mismatch", "++-", "dg ")
+        self.later.append(lambda name=name, roles=roles: self._came_back_damaged(name, roles))
+        self.doing = "written apart on all, time kept"
+        name, roles = self.take()
+        for at in roles:
+            self.damage(at, name)
+        self.expect(name, roles, "mismatch", "+++", "uuu")
+
+    def _came_back_damaged(self, name: str, roles: Roles) -> None:
+        self.doing = "lost, and brought back from the damaged copy"
+        self.sync(roles[0], roles[2], name)
+        self.expect(name, roles, "mismatch", "+++", "dgd")
+
+    # versions
+
+    def _edited(self) -> None:
+        self.doing = "edited on one"
+        for _ in range(2):
+            name, roles = self.take()
+            self.edit(roles[0], name)
+            self.expect(name, roles, "mismatch", "+++", "noo")
+        for then, judged in ((self._to_one_of_two, "nno"), (self._edited_again, "noo"), (self._edit_damaged, "ndo")):
+            name, roles = self.take()
+            self.edit(roles[0], name)
+            self.expect(name, roles, "mismatch", "+++", "noo")
+            self.later.append(lambda then=then, name=name, roles=roles, judged=judged: then(name, roles, judged))
+        self.doing = "edited apart on two"
+        name, roles = self.take()
+        self.edit(roles[0], name)
+        self.edit(roles[1], name)
+        self.expect(name, roles, "mismatch", "+++", "uuu")
+        self.doing = "edited, with an earlier time than before"
+        name, roles = self.take()
+        self.edit(roles[0], name, 2)
+        self.expect(name, roles, "mismatch", "+++", "uuu")
+        self.doing = "an older version put back"
+        for name, content, mtime_ns in self.older:
+            roles = self.dice.sample(range(3), 3)
+            back = roles[: self.dice.randrange(1, 3)]
+            for at in back:
+                self.path(at, name).write_bytes(content)
+                os.utime(self.path(at, name), ns=(mtime_ns, mtime_ns))
+            self.expect(name, roles, "mismatch", "+++", "ooo"[: len(back)] + "nnn"[len(back) :])
+        self.doing = "a link in the place of a file"
+        name, roles = self.take()
+        self.path(roles[0], name).unlink()
+        self.path(roles[0], name).symlink_to("elsewhere")
+        self.expect(name, roles, "mismatch", "+++", "noo")
+
+    def _to_one_of_two(self, name: str, roles: Roles, judged: str) -> None:
+        self.doing = "an edit that came to one of two"
+        self.sync(roles[0], roles[1], name, times=self.dice.random() < 0.5)
+        self.expect(name, roles, "mismatch", "+++", judged)
+
+    def _edited_again(self, name: str, roles: Roles, judged: str) -> None:
+        self.doing = "edited again, and the first edit came to one of two"
+        self.sync(roles[0], roles[1], name)
+        self.edit(roles[0], name)
+        self.expect(name, roles, "mismatch", "+++", judged)
+
+    def _edit_damaged(self, name: str, roles: Roles, judged: str) -> None:
+        """On the first of three nights it came, on the second it is damaged."""
+        self.sync(roles[0], roles[1], name)
+        self.expect(name, roles, "mismatch", "+++", "nno")
+
+        def damaged() -> None:
+            self.doing = "an edit that came to one of two, and was damaged there"
+            self.damage(roles[1], name)
+            self.expect(name, roles, "mismatch", "+++", judged)
+
+        self.later.append(damaged)
+
+    # what is not everywhere
+
+    def _absent(self) -> None:
+        for number in (1, 2):
+            self.doing = f"lost on {number}"
+            for _ in range(2):
+                name, roles = self.take()
+                for at in roles[:number]:
+                    self.path(at, name).unlink()
+                self.expect(name, roles, "lost", "--+" if number == 2 else "-++")
+            self.doing = f"new on {number}"
+            name, roles = f"new-on-{number}", self.dice.sample(range(3), 3)
+            content = self.dice.randbytes(5000)
+            for at in roles[:number]:
+                self.path(at, name).write_bytes(content)
+            self.expect(name, roles, "lost", "++-" if number == 2 else "+--")
+        self.doing = "a second copy on one"
+        name, roles = self.take()
+        shutil.copy2(self.path(roles[0], name), self.path(roles[0], f"{name}~copy"))
+        self.expect(f"{name}~copy", roles, "lost", "+--")
+        self.doing = "the damaged copy alone is left"
+        name, roles = self.take()
+        self.beneath(roles[0], name)
+        self.expect(name, roles, "mismatch", "+++", "dgg")
+        self.later.append(lambda name=name, roles=roles: self._alone(name, roles))
+
+    def _alone(self, name: str, roles: Roles) -> None:
+        self.doing = "the damaged copy alone is left"
+        for at in roles[1:]:
+            self.path(at, name).unlink()
+        self.expect(name, roles, "lost", "+--")
+
+    def _moved(self) -> None:
+        for number in (1, 2):
+            self.doing = f"moved on {number}"
+            for new in ("renamed-", "elsewhere/renamed-"):
+                name, roles = self.take()
+                target = f"{new}{Path(name).name}"
+                if "/" not in new:
+                    target = (Path(name).parent / target).as_posix()
+                for at in roles[:number]:
+                    self.path(at, target).parent.mkdir(exist_ok=True)
+                    self.path(at, name).rename(self.path(at, target))
+                self.expect(name, roles, "moved", ">>+" if number == 2 else ">++")
+                self.expect(target, roles, "moved", "++>" if number == 2 else "+>>")
+        self.doing = "a directory renamed on one"
+        folder, roles = self.garden.reserved[0], self.dice.sample(range(3), 3)
+        for path in sorted(folder.rglob("*")):
+            if path.is_dir() and not path.is_symlink():
+                continue
+            kind, gone = ("moved", ">") if not path.is_symlink() and path.stat().st_size else ("lost", "-")
+            self.expect(self.garden.name(path), roles, kind, f"{gone}++")
+            self.expect(f"renamed/{path.relative_to(folder).as_posix()}", roles, kind, f"+{gone}{gone}")
+        self.path(roles[0], self.garden.name(folder)).rename(self.path(roles[0], "renamed"))
+
+    def _unreadable(self) -> None:
+        self.wrecked: list[tuple[int, int]] = []
+        self.doing = "a file that cannot be read on one"
+        name, roles = self.take()
+        self._wreck(roles[0], name)
+        self.expect(name, roles, "unknown", "!++")
+        self.doing = "a file that cannot be read on one, damaged on another"
+        name, roles = self.take()
+        self._wreck(roles[0], name)
+        self.beneath(roles[1], name)
+        self.expect(name, roles, "mismatch", "!++", " dg")
+        self.doing = "a directory that cannot be read on one"
+        folder, roles = self.garden.reserved[1], self.dice.sample(range(3), 3)
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink() or not path.is_dir():
+                self.expect(self.garden.name(path), roles, "unknown", "?++")
+        name = self.garden.name(folder)
+        self._wreck(roles[0], name)
+        self.expect(name, roles, "unknown", "!..")
+
+    def _wreck(self, at: int, name: str) -> None:
+        self.wrecked.append((at, self.images[at].wreck(self.path(at, name))))
+
+    def unwreck(self) -> None:
+        """Make readable again what could not be read."""
+        for at, inode in self.wrecked:
+            self.images[at].wreck_inode(inode)
+
+    def _alike(self) -> None:
+        """What is no divergence: other times, rights, owners; and a write of all, time kept."""
+        for act in (os.utime, lambda path: path.chmod(0o640), lambda path: os.chown(path, 7, 7)):
+            name, roles = self.take()
+            act(self.path(roles[0], name))
+            self.agree(name)
+        name, roles = self.take()
+        content = self.damage(roles[0], name)
+        for at in roles[1:]:
+            self.rewrite(at, name, content)
+        self.agree(name)
