@@ -29,7 +29,7 @@ class Words(NamedTuple):
 
 def title(finding: Finding) -> str:
     """The finding in one line."""
-    if finding.replica_id is None:
+    if finding.kind in between.KINDS:
         return between.title(finding)
     kind = finding.kind
     if kind == Finding.Kind.MASS_CHANGE:
@@ -43,7 +43,7 @@ def title(finding: Finding) -> str:
 
 def tell(finding: Finding) -> Words:
     """All that is said of a finding."""
-    if finding.replica_id is None:
+    if finding.kind in between.KINDS:
         return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
     return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
