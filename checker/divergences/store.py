@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connection
 
-from checker.compare import KEYS
 from checker.models import Branch
+from checker.moves import KEYS
 from checker.replicas import Side
 
 JUDGED = 'CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)'
@@ -43,19 +43,20 @@ DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
 VALUES = ("versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark")
 SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
 # What is as it was stays with its finding, and since when it is so.
-MERGE = f"""
-MERGE INTO checker_divergence AS old USING diverging_kept AS new ON {SAME_PLACE}
-WHEN MATCHED AND ({", ".join(f"old.{name}" for name in VALUES)})
-        IS DISTINCT FROM ({", ".join(f"new.{name}" for name in VALUES)}) THEN UPDATE SET
+UPDATE = f"""
+UPDATE checker_divergence AS old SET
     finding_id = CASE WHEN {SAME} THEN old.finding_id END, since = CASE WHEN {SAME} THEN old.since ELSE %(now)s END,
     {", ".join(f"{name} = new.{name}" for name in VALUES)}
-WHEN NOT MATCHED THEN INSERT (comparison_id, since, path, {", ".join(VALUES)})
-    VALUES (%(comparison)s, %(now)s, new.path, {", ".join(f"new.{name}" for name in VALUES)})
+FROM diverging_kept AS new WHERE {SAME_PLACE} AND ({", ".join(f"old.{name}" for name in VALUES)})
+    IS DISTINCT FROM ({", ".join(f"new.{name}" for name in VALUES)})
 """
+# In the order of the paths: a million rows in any other come to each index at a place of its own.
 INSERT = f"""
 INSERT INTO checker_divergence (comparison_id, since, path, {", ".join(VALUES)})
-SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept ORDER BY path
+SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept AS new
+{{fresh}} ORDER BY path
 """
+FRESH = f"WHERE NOT EXISTS (SELECT FROM checker_divergence AS old WHERE {SAME_PLACE})"
 ANY = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
 
 FORGET_BRANCHES = "DELETE FROM checker_divergencebranch WHERE comparison_id = %(comparison)s"
@@ -103,8 +104,10 @@ def keep(comparison_id: int, sides: Sequence[Side], leader: int | None, now: dat
         cursor.execute(DROP)
         cursor.execute(KEPT.format(lacking=lacking or "false"), given)
         cursor.execute(ANY, given)
-        for statement in (FORGET, MERGE) if cursor.fetchone()[0] else (INSERT,):
+        anew = not cursor.fetchone()[0]
+        for statement in () if anew else (FORGET, UPDATE):
             cursor.execute(statement, given)
+        cursor.execute(INSERT.format(fresh="" if anew else FRESH), given)
         cursor.execute(FORGET_BRANCHES, given)
         places = [side.position for side in sides]
         wrong = ", ".join(f"{WRONG.format(place)} AS w{place}" for place in places)
