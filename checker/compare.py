@@ -14,8 +14,10 @@ from typing import Any
 
 from django.db import connection
 
+from checker.findings.policy import RESTLESS
 from checker.models import Comparison
-from checker.rules import EMPTY, RULES
+from checker.moves import KEYS, MOVE
+from checker.rules import RULES
 from scanner import paths
 from scanner.excludes import Excludes
 
@@ -125,6 +127,17 @@ DELETE FROM compared_row AS row WHERE row.hidden_was AND (
         SELECT FROM scanner_version AS last, scanner_version AS now WHERE last.id = row.last_id AND now.id = row.now_id
             AND (last.{LINE.replace(", ", ", last.")}) IS NOT DISTINCT FROM (now.{LINE.replace(", ", ", now.")})))
 """
+# Nor has what could not be read before it was hidden, and cannot be for the same reason. What changes while it is read
+# is told anew: the runs in a row that make it a finding are counted from a change.
+UNREAD_AS_BEFORE = f"""
+DELETE FROM compared_row AS row USING scanner_version AS now
+WHERE row.hidden_was AND now.id = row.now_id AND now.type = 2 AND now.detail <> '{RESTLESS}'
+    AND (now.type, now.detail, now.stage) = (
+        SELECT version.type, version.detail, version.stage FROM scanner_version AS version
+        WHERE version.replica_id = %(replica)s AND left(version.path, 512) = left(row.path, 512)
+            AND version.path = row.path AND version.from_seq <= %(base)s
+        ORDER BY version.from_seq DESC LIMIT 1)
+"""
 ENTRIES_BELOW = f"""
 UPDATE compared_row AS row SET entries_below = true
 WHERE row.was_type = 2 AND row.now_id IS NULL AND EXISTS (
@@ -173,33 +186,6 @@ LEFT JOIN compared_note AS told ON told.path = row.path AND told.sequence = now.
 ANALYZE compared_change
 """
 
-NAME = "right(path, strpos(reverse(path), '/') - 1)"
-FOLDER = "left(path, length(path) - strpos(reverse(path), '/') + 1)"
-KEYS = (
-    f"CASE WHEN strpos(path, '/') > 0 THEN {NAME} ELSE path END",
-    f"CASE WHEN strpos(path, '/') > 0 THEN {FOLDER} ELSE '' END",
-    "''",
-)
-"""By what a path that went is paired with one that came: the name, the folder, then nothing but the content."""
-MOVE = f"""
-WITH moving AS (
-    SELECT number, path, kind, moving, old_id, new_id, {{key}} AS key FROM compared_change
-    WHERE kind IN ('removed', 'added') AND moving <> '\\x{EMPTY}'
-), ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY kind, moving, key ORDER BY path) AS rank FROM moving
-), pair AS (
-    SELECT gone.number AS gone, come.number AS come, gone.path AS from_path, come.path AS to_path, gone.old_id,
-        come.new_id
-    FROM ranked AS gone JOIN ranked AS come USING (moving, key, rank)
-    WHERE gone.kind = 'removed' AND come.kind = 'added'
-)
-UPDATE compared_change AS change
-SET kind = 'moved', old_id = side.old_id, new_id = side.new_id, other = side.other, departed = side.departed
-FROM (SELECT gone AS number, old_id, new_id, to_path AS other, true AS departed FROM pair
-    UNION ALL SELECT come, old_id, new_id, from_path, false FROM pair) AS side
-WHERE change.number = side.number
-"""
-
 LOCKS = 0x62736363
 """The class of the advisory locks of replicas that are being compared."""
 LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(replica)s)"
@@ -241,6 +227,7 @@ def prepare(comparison: Comparison, scope: Scope, tell: Callable[[str], None]) -
             _find_hidden(cursor, given)
         cursor.execute(LAST, given)
         cursor.execute(UNCHANGED, given)
+        cursor.execute(UNREAD_AS_BEFORE, given)
         cursor.execute(ENTRIES_BELOW, given)
         tell("scope")
         _leave_scope(cursor, given, scope())

@@ -19,7 +19,7 @@ from scanner.queries import fetched
 from scanner.records import FILE, LINK
 
 # All versions of a path up to the run of each side, with what the comparison of the run that brought it says. Each is
-# looked up by its key: planned as joins, the two histories are read as a whole, since nobody knows how many paths differ.
+# looked up by its key: planned as joins, the histories are read as a whole, since nobody knows how many paths differ.
 LIVES = """
 SELECT wanted.path, side.position, version.type, version.size, version.mtime_ns, version.mode, version.uid, version.gid,
     encode(version.sha256, 'hex'), encode(version.md5, 'hex'), version.detail, version.stage, version.from_seq,

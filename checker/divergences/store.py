@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connection
 
-from checker.compare import KEYS
 from checker.models import Branch
+from checker.moves import KEYS
 from checker.replicas import Side
 
 JUDGED = 'CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)'

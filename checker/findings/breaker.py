@@ -17,6 +17,9 @@ ENOUGH = 5
 LEAST_FILES, LEAST_PERMILLE, YOUNG_PERMILLE = 100, 100, 200
 USUAL = 3
 """So many times what was the most until now."""
+EMPTIED = 10
+"""Files removed, when they are more than half of all, that hold a replica whose group leaves its limits open: a small
+replica can lose nearly everything and stay below what is too much for a large one."""
 ENCRYPTED = 20
 """Files that got one new ending and another content: fewer are somebody's work."""
 
@@ -44,9 +47,20 @@ def look(comparison: Comparison) -> None:
         return
     changed, limits = _changed(comparison, comparison.run.replica.group), limits_of(comparison)
     ending = queries.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
-    if not limits.passed(changed, comparison.base) and ending is None:
+    emptied = _emptied(comparison)
+    if not limits.passed(changed, comparison.base) and ending is None and not emptied:
         return
-    _hold(comparison, changed, _facts(comparison, changed, limits, ending))
+    _hold(comparison, changed, _facts(comparison, changed, limits, ending) | {"emptied": emptied})
+
+
+def _emptied(comparison: Comparison) -> int:
+    """How many files were removed, where they are more than half and nobody set a limit; else nought."""
+    base, group = comparison.base, comparison.run.replica.group
+    assert base is not None
+    if (group.limit_files, group.limit_share) != (None, None) or comparison.counts.get(Kind.REMOVED, 0) < EMPTIED:
+        return 0
+    removed = queries.removed_files(comparison, policy.kept_until(group, comparison.run.finished_at))
+    return removed if removed >= EMPTIED and removed * 2 > base.files else 0
 
 
 def _facts(comparison: Comparison, changed: int, limits: Limits, ending: tuple[str, int] | None) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def last_new_file(comparison: Comparison) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
-REMOVED_EARLY = """
+REMOVED = """
 SELECT count(*) FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id
 WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
 """
@@ -170,7 +170,13 @@ WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
 def removed_early(comparison: Comparison, kept: datetime) -> int:
     """How many paths were removed though they were modified after `kept`, whether a finding tells them or not."""
     pick = early(comparison, kept)
-    return int(_fetch(REMOVED_EARLY + pick.condition, pick.parameters())[0][0])
+    return int(_fetch(REMOVED + pick.condition, pick.parameters())[0][0])
+
+
+def removed_files(comparison: Comparison, kept: datetime | None) -> int:
+    """How many of the paths that were removed were files; with `kept` only those modified after it."""
+    pick = Pick(comparison, Kind.REMOVED) if kept is None else early(comparison, kept)
+    return int(_fetch(f"{REMOVED} AND old.type = 1 {pick.condition}", pick.parameters())[0][0])
 
 
 EDGES = "SELECT count(*), min(change.path), max(change.path) {} {}"

@@ -56,9 +56,9 @@ UPDATE checker_finding AS finding SET last_run_id = %(run)s, severity = %(severi
 FROM found_change WHERE found_change.again AND finding.id = found_change.finding
 """
 OPENED = """
-INSERT INTO checker_finding (id, uuid, group_id, replica_id, kind, severity, path, folded, number, concerns, evidence,
+INSERT INTO checker_finding (id, uuid, group_id, replica_id, kind, severity, path, folded, number, evidence,
     state, opened_at, reason, first_run_id, last_run_id)
-SELECT finding, gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, '{}', facts, 'open',
+SELECT finding, gen_random_uuid(), %(group)s, %(replica)s, %(kind)s, %(severity)s, path, false, 1, facts, 'open',
     statement_timestamp(), '', %(run)s, %(run)s
 FROM found_change WHERE NOT again
 """

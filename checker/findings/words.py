@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from checker.findings import mass_words as mass
 from checker.findings import policy
 from checker.findings.between import words as between
 from checker.models import Finding
@@ -29,11 +29,11 @@ class Words(NamedTuple):
 
 def title(finding: Finding) -> str:
     """The finding in one line."""
-    if finding.replica_id is None:
+    if finding.kind in between.KINDS:
         return between.title(finding)
     kind = finding.kind
     if kind == Finding.Kind.MASS_CHANGE:
-        return _mass_title(finding.evidence)
+        return mass.title(finding.evidence)
     if kind == Finding.Kind.NO_NEW_FILE:
         return _("No new file has come since run %(last)s.") % {"last": finding.evidence.get("last")}
     path = plain_shown(finding.path)
@@ -43,7 +43,7 @@ def title(finding: Finding) -> str:
 
 def tell(finding: Finding) -> Words:
     """All that is said of a finding."""
-    if finding.replica_id is None:
+    if finding.kind in between.KINDS:
         return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
     return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
@@ -60,25 +60,11 @@ def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...
     return _STEPS[kind]
 
 
-def _mass_title(facts: dict[str, Any]) -> str:
-    if facts.get("ending"):
-        text = ngettext(
-            "%(n)s file got the new ending .%(ending)s and another content",
-            "%(n)s files got the new ending .%(ending)s and another content",
-            facts["renamed"],
-        )
-        return text % {"n": number(facts["renamed"]), "ending": plain_shown(facts["ending"])}
-    text = ngettext(
-        "%(n)s of %(all)s files changed or went", "%(n)s of %(all)s files changed or went", facts["changed"]
-    )
-    return text % {"n": number(facts["changed"]), "all": number(facts["files"])}
-
-
 def _why(finding: Finding) -> list[str]:
     facts = finding.evidence
     about = {"run": finding.first_run.sequence, "base": facts.get("base")}
     if finding.kind == Finding.Kind.MASS_CHANGE:
-        return _why_mass(facts)
+        return mass.reasons(facts)
     if finding.kind == Finding.Kind.RESTLESS:
         text = _(
             "It changed while it was read, three times each, in %(runs)d complete runs in a row, since run %(run)d."
@@ -180,33 +166,6 @@ def _hidden(facts: dict[str, Any]) -> list[str]:
         facts["hidden"],
     )
     return [text % {"n": number(facts["hidden"])}]
-
-
-def _why_mass(facts: dict[str, Any]) -> list[str]:
-    said = []
-    if facts.get("ending"):
-        said.append(
-            _("No file ended in .%(ending)s before, and the content of each is another one: ransomware does that.")
-            % {"ending": plain_shown(facts["ending"])}
-        )
-    said.append(
-        _(
-            "%(n)s of %(all)s files, %(share)s %%, changed or went; more than %(limit)s files and %(permille)s %% hold "
-            "the replica."
-        )
-        % {
-            "n": number(facts["changed"]),
-            "all": number(facts["files"]),
-            "share": number_format(facts["permille"] / 10, 1),
-            "limit": number(facts["limit_files"]),
-            "permille": number_format(facts["limit_permille"] / 10, 1),
-        }
-    )
-    if facts.get("automatic"):
-        said.append(_("These limits come from the replica's own history; the group can set others."))
-    if facts.get("good"):
-        said.append(_("The last good run is run %(run)s.") % {"run": facts["good"]})
-    return said
 
 
 def _damage() -> str:

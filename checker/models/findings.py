@@ -58,7 +58,7 @@ class Finding(models.Model):
     number = models.BigIntegerField(_("paths"), default=1)
     first_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("first run"))
     last_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("last run"))
-    concerns = ArrayField(models.IntegerField(), default=list)
+    concerns = ArrayField(models.IntegerField(), default=list, db_default=[])
     """Of a finding between replicas: the replicas on which something is lost, damaged or in doubt, by their ids."""
     evidence = models.JSONField(default=dict)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)

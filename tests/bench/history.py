@@ -62,6 +62,9 @@ def measure(entries: int) -> None:
     for kind in ("verify", "export"):
         said(kind, step(kind), entries)
     said("  SHA3-512 alone", step("digest"), entries)
+    for form in ("sha256sum", "hashdeep", "bagit", "csv"):
+        said(f"export_run {form}", step("form", form), entries)
+    said("verify_report.py", step("standalone"), entries)
 
 
 def said(kind: str, done: dict[str, Any], entries: int) -> None:
@@ -179,6 +182,30 @@ def export() -> dict[str, Any]:
     return {"bytes": sum(map(len, export.report(Run.objects.order_by("-sequence")[0])))}
 
 
+def form(name: str) -> dict[str, Any]:
+    """Export the newest run in the form of another tool."""
+    from scanner.manifests import forms
+    from scanner.manifests.left_out import LeftOut
+    from scanner.models import Run
+
+    return {"bytes": sum(map(len, forms.written(Run.objects.order_by("-sequence")[0], name, LeftOut())))}
+
+
+def standalone() -> dict[str, Any]:
+    """The standalone verifier on the report of the newest run, with its key; the export is not in its time."""
+    from scanner import export
+    from scanner.models import Run, ServerKey
+
+    path = Path(os.environ["BACKUP_SYNCER_STATE"], "report.jsonl")
+    with path.open("wb") as file:
+        file.writelines(export.report(Run.objects.order_by("-sequence")[0]))
+    command = [sys.executable, "-I", "deploy/verify_report.py", "--key", bytes(ServerKey.objects.get().public).hex()]
+    since = time.perf_counter()
+    subprocess.run([*command, str(path)], stdout=subprocess.DEVNULL, check=True)
+    seconds, used = time.perf_counter() - since, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "mib": used.ru_maxrss // 1024}
+
+
 def digest() -> dict[str, Any]:
     """SHA3-512 of as many bytes as the newest run's records have."""
     from scanner.models import Run
@@ -226,7 +253,7 @@ def _sql(statement: str) -> Any:
 
 
 STEPS: dict[str, Any] = {
-    step.__name__: step for step in (prepare, make, ingest, verify, export, digest, room, copy)
+    step.__name__: step for step in (prepare, make, ingest, verify, export, form, standalone, digest, room, copy)
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -38,33 +38,26 @@ def told(transactional_db: None) -> Told:
         server.name = f"{name}.example.net"
         server.save()
     many = [file(f"2019/summer/IMG_{at:04}.jpg", str(at).encode() * 40) for at in range(230)]
-    rest = [
-        file("2018/a.jpg", b"a"),
-        file("2018/b.jpg", b"b"),
-        file(HOSTILE, b"c"),
-        file(LONG, b"d"),
-        file("shut", b"s"),
-    ]
-    fleet.runs(*[[*many, *rest]] * 3)
+    shut, first, second = file("shut", b"s"), file("2018/a.jpg", b"a"), file("2018/b.jpg", b"b")
+    odd = [file(HOSTILE, b"c"), file(LONG, b"d")]
+    fleet.runs(*[[*many, first, second, *odd, shut]] * 3)
     fleet.compare()
-    edited = file("2018/b.jpg", b"edited", mtime_ns=LATER)
+    rotten = [file("2018/a.jpg", b"rotten"), file(HOSTILE, b"evil")]
     fleet.runs(
-        [*many, rest[0], edited, *rest[2:4], file("shut", b"s")],
-        [
-            *many[:100],
-            file("2018/a.jpg", b"rotten"),
-            rest[1],
-            file(HOSTILE, b"evil"),
-            file("caf\u00e9", b"d"),
-            file("shut", b"s"),
-        ],
-        [*many, *rest[:4], error_row("shut")],
+        [*many, first, file("2018/b.jpg", b"edited", mtime_ns=LATER), *odd, shut],
+        [*many[:100], *rotten, second, file("caf\u00e9", b"d"), shut],
+        [*many, first, second, *odd, error_row("shut")],
     )
     fleet.compare()
+    return Told(stage.make_user("administrator"), fleet, addresses(fleet))
+
+
+def addresses(fleet: Fleet) -> dict[str, str]:
+    """The pages by a word for each."""
     uuid = fleet.group.uuid
     damage = Finding.objects.get(replica=None, path="2018/a.jpg")
     lost = Finding.objects.get(replica=None, kind="lost", folded=True)
-    pages = {
+    return {
         "group": f"/groups/{uuid}/",
         "group-below": f"/groups/{uuid}/?below=2018/",
         "group-list": f"/groups/{uuid}/?view=list&kind=mismatch",
@@ -77,7 +70,6 @@ def told(transactional_db: None) -> Told:
         "overview-repairs": "/",
         "file-of-group": f"/replicas/{fleet.worlds[1].replica.uuid}/file/?path=2018/a.jpg",
     }
-    return Told(stage.make_user("administrator"), fleet, pages)
 
 
 @pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
@@ -102,7 +94,7 @@ def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None
     page = open_page("/", told.user)
     expect(page.locator("#repairs h2")).to_contain_text("2 copies are damaged")
     assert page.locator("main section").first.get_attribute("aria-labelledby") == "repairs-head"
-    page.get_by_role("link", name="damaged on beta.example.net:/srv/data, good on").first.click()
+    page.locator("#repairs a", has_text="2018/a.jpg").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("2018/a.jpg")
     expect(page.locator("main")).to_contain_text(
         "Restore it from alpha.example.net:/srv/data, gamma.example.net:/srv/data"

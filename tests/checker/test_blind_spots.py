@@ -143,6 +143,38 @@ def test_seen_again_and_gone_between_two_runs() -> None:
     assert kinds(comparisons.wanted(hidden, last)) == {"d": "readable", "d/a": "removed"}
 
 
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [("EACCES", ""), ("EIO", "unreadable"), ("ECHANGED", "unreadable"), (None, "")],
+)
+def test_accepted_then_hidden_then_as_before(error: str | None, again: str) -> None:
+    """What could not be read, was accepted so and hidden for some runs, has not changed when it is as it was."""
+    world, same = World(), "ECHANGED" if error == "ECHANGED" else "EACCES"
+    world.run([KEEP, file("d/b", b"b")])
+    world.run([KEEP, error_row("d/b", same)])
+    told(world)
+    for finding in Finding.objects.filter(state="open"):
+        acts.accept(finding, stage.make_user("operator"), "not for the collector")
+    for _ in range(2):
+        world.run([KEEP, error_row("d", stage="list")])
+        assert told(world) == [("unreadable", "d", 1)]
+    world.run([KEEP, error_row("d/b", error) if error else file("d/b", b"b")])
+    assert kinds(world.compare()).get("d/b", "") == again
+    assert told(world) == ([("unreadable", "d/b", 1)] if error == "EIO" else [])
+
+
+def test_never_at_rest_before_and_after_it_was_hidden() -> None:
+    """Of a path that changes while it is read the runs in a row are counted from the first after it was hidden."""
+    world = World()
+    restless = [KEEP, error_row("d/b", "ECHANGED")]
+    for records in (restless, [KEEP, error_row("d", stage="list")], restless, restless):
+        world.run(records)
+        told(world)
+    assert told(world) == []
+    world.run(restless)
+    assert told(world) == [("restless", "d/b", 1)]
+
+
 def nights(world: World, numbers: range, *, content: bytes = b"the same", renamed: bool = False) -> None:
     """A run each night, with the three newest dumps of a database that does not change."""
     now = timezone.now().timestamp()

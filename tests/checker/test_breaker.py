@@ -12,7 +12,8 @@ from checker.findings import acts, breaker, listing, words
 from checker.models import Finding
 from tests.checker import stage
 from tests.checker.test_findings import mass, told
-from tests.checker.worlds import World
+from tests.checker.worlds import World, file, kinds
+from tests.scanner.factories import link_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -89,3 +90,37 @@ def test_a_hold_survives_until_it_is_released() -> None:
         acts.release(Finding.objects.get(), user, "again")
     mass(world, 100, 60, b"new again")
     assert told(world) == [("mass_change", "", 60)] and Finding.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "before", "after", "held"),
+    [
+        ({}, 60, 1, True),
+        ({}, 20, 10, False),  # half is not more than half
+        ({}, 21, 10, True),
+        ({}, 12, 3, False),  # nine files are what somebody tidies up
+        ({"limit_files": 100}, 60, 1, False),
+        ({"limit_share": 99}, 60, 1, False),
+        ({"policy": "rotating", "keep_days": 30}, 60, 1, False),  # all of them are older than that
+        ({"policy": "rotating", "keep_days": 36500}, 60, 1, True),
+    ],
+)
+def test_a_small_replica_that_is_emptied(group: dict[str, Any], before: int, after: int, held: bool) -> None:
+    """More than half of the files removed, ten at least, holds where the group sets no limits, however few they are."""
+    world = World(**group)
+    mass(world, before, 0)
+    mass(world, after, 0)
+    finding = Finding.objects.filter(kind="mass_change", replica=world.compare().replica).first()
+    assert (finding is not None) == held
+    if finding is not None:
+        why = words.tell(finding).why
+        assert why[0].startswith(f"{before - after} of {before} files were removed, more than half of them")
+
+
+def test_links_and_moves_empty_nothing() -> None:
+    """Only files that went count: neither links, nor what lies under another name now."""
+    world = World()
+    links = [link_row(f"l{at}", "f0") for at in range(15)]
+    world.run([*(file(f"f{at}", b"%d" % at) for at in range(20)), *links])
+    world.run([file(f"moved/f{at}", b"%d" % at) for at in range(20)])
+    assert set(kinds(world.compare()).values()) == {"-moved", "moved", "removed"} and told(world) == []

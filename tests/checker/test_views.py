@@ -105,7 +105,7 @@ def test_the_overview_asks_little_of_the_database(
 ) -> None:
     """However many replicas there are, the number of queries is the same."""
     stage.whole_world()
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(22):
         get(viewer, "/")
 
 

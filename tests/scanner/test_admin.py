@@ -57,6 +57,8 @@ def group_form(group: Group | None, fields: dict[str, Any]) -> dict[str, Any]:
         "excludes": "",
         "policy": "mutable",
         "engine": "auto",
+        "relation": "mirror",
+        "lag": "86400",
         "replicas-TOTAL_FORMS": str(len(replicas) + 1),
         "replicas-INITIAL_FORMS": str(len(replicas)),
         "replicas-MIN_NUM_FORMS": "0",

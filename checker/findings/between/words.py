@@ -16,6 +16,8 @@ from scanner.templatetags.figures import exact_size, number
 from scanner.templatetags.names import plain_shown
 
 Copy = Divergence.Copy
+KINDS = (Finding.Kind.LOST, Finding.Kind.MISMATCH)
+"""What is found between replicas."""
 _WHY: dict[Why, Callable[[], str]] = {
     Why.DAMAGED_HERE: lambda: _("its bytes changed beneath the file system; further reads confirmed it"),
     Why.REWRITTEN_HERE: lambda: _(
