@@ -58,9 +58,11 @@ FROM (SELECT path, {newest}, {unreadable}, count(*) FILTER (WHERE NOT blind) AS 
     GROUP BY path) AS found
 """
 CELL = "CASE WHEN v{0} IS NULL THEN CASE contents WHEN 0 THEN '.' ELSE '-' END WHEN u{0} THEN '!' ELSE '+' END"
-ANALYZE = 'CREATE INDEX ON diverging ("left"(path, 512)); ANALYZE diverging'
+ANALYZE = "ANALYZE diverging"
 
 COVERS = f"SELECT DISTINCT path {STANDS} AND (type = 2 AND stage IN ('list', 'stat') OR type = 4 AND detail = 'mount')"
+COVERED = f"SELECT EXISTS ({COVERS})"
+BELOW_INDEX = 'CREATE INDEX IF NOT EXISTS diverging_below ON diverging ("left"(path, 512))'
 HIDE = f"""
 UPDATE diverging SET cells = overlay(cells PLACING '?' FROM {{0}} FOR 1) FROM (
     SELECT below.path FROM ({COVERS}) AS cover CROSS JOIN LATERAL (
@@ -105,7 +107,10 @@ def find(sides: Sequence[Side], *, equal: bool) -> None:
         cursor.execute(_find(sides, equal), _given(sides))
         cursor.execute(ANALYZE)
         for side in sides:
-            cursor.execute(HIDE.format(side.position), _given(sides))
+            cursor.execute(COVERED.format(side.position), _given(sides))
+            if cursor.fetchone()[0]:  # else an index of a million rows serves nobody
+                cursor.execute(BELOW_INDEX)
+                cursor.execute(HIDE.format(side.position), _given(sides))
 
 
 def clear() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -43,19 +44,20 @@ DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
 VALUES = ("versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark")
 SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
 # What is as it was stays with its finding, and since when it is so.
-MERGE = f"""
-MERGE INTO checker_divergence AS old USING diverging_kept AS new ON {SAME_PLACE}
-WHEN MATCHED AND ({", ".join(f"old.{name}" for name in VALUES)})
-        IS DISTINCT FROM ({", ".join(f"new.{name}" for name in VALUES)}) THEN UPDATE SET
+UPDATE = f"""
+UPDATE checker_divergence AS old SET
     finding_id = CASE WHEN {SAME} THEN old.finding_id END, since = CASE WHEN {SAME} THEN old.since ELSE %(now)s END,
     {", ".join(f"{name} = new.{name}" for name in VALUES)}
-WHEN NOT MATCHED THEN INSERT (comparison_id, since, path, {", ".join(VALUES)})
-    VALUES (%(comparison)s, %(now)s, new.path, {", ".join(f"new.{name}" for name in VALUES)})
+FROM diverging_kept AS new WHERE {SAME_PLACE} AND ({", ".join(f"old.{name}" for name in VALUES)})
+    IS DISTINCT FROM ({", ".join(f"new.{name}" for name in VALUES)})
 """
+# In the order of the paths: a million rows in any other come to each index at a place of its own.
 INSERT = f"""
 INSERT INTO checker_divergence (comparison_id, since, path, {", ".join(VALUES)})
-SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept ORDER BY path
+SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept AS new
+{{fresh}} ORDER BY path
 """
+FRESH = f"WHERE NOT EXISTS (SELECT FROM checker_divergence AS old WHERE {SAME_PLACE})"
 ANY = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
 
 FORGET_BRANCHES = "DELETE FROM checker_divergencebranch WHERE comparison_id = %(comparison)s"
@@ -77,11 +79,7 @@ FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch
 GROUP BY level, kind, directory
 """
 COUNTS = "SELECT kind, verdict, count(*) FROM diverging_kept GROUP BY kind, verdict"
-DAMAGED = """
-SELECT position, count(*) FROM diverging_kept, generate_series(1, length(judged)) AS position
-WHERE verdict = 'damaged' AND substr(judged, position, 1) = 'd' GROUP BY position
-"""
-ROOT = "SELECT kind, wrong FROM checker_divergencebranch WHERE comparison_id = %(comparison)s AND depth = 0"
+PATTERNS = "SELECT cells, judged, count(*) FROM diverging_kept GROUP BY cells, judged"
 
 
 def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
@@ -103,8 +101,10 @@ def keep(comparison_id: int, sides: Sequence[Side], leader: int | None, now: dat
         cursor.execute(DROP)
         cursor.execute(KEPT.format(lacking=lacking or "false"), given)
         cursor.execute(ANY, given)
-        for statement in (FORGET, MERGE) if cursor.fetchone()[0] else (INSERT,):
+        anew = not cursor.fetchone()[0]
+        for statement in () if anew else (FORGET, UPDATE):
             cursor.execute(statement, given)
+        cursor.execute(INSERT.format(fresh="" if anew else FRESH), given)
         cursor.execute(FORGET_BRANCHES, given)
         places = [side.position for side in sides]
         wrong = ", ".join(f"{WRONG.format(place)} AS w{place}" for place in places)
@@ -112,17 +112,17 @@ def keep(comparison_id: int, sides: Sequence[Side], leader: int | None, now: dat
         return _counts(cursor)
 
 
-def wrong(comparison_id: int) -> dict[int, dict[str, int]]:
-    """By position: how many paths are not as they should be there, by kind, and how many copies are damaged."""
-    found: dict[int, dict[str, int]] = {}
+def tally() -> dict[int, Counter[str]]:
+    """By position: how many paths are what there, as characters of `Divergence.cells` and `Divergence.judged`."""
+    found: dict[int, Counter[str]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(ROOT, {"comparison": comparison_id})
-        for kind, numbers in cursor.fetchall():
-            for position, number in enumerate(numbers, 1):
-                found.setdefault(position, {})[kind] = number
-        cursor.execute(DAMAGED)
-        for position, number in cursor.fetchall():
-            found.setdefault(position, {})["damaged"] = number
+        cursor.execute(PATTERNS)
+        for cells, judged, number in cursor.fetchall():
+            for position, cell in enumerate(cells, 1):
+                found.setdefault(position, Counter())[cell] += number
+                said = judged[position - 1 : position].strip()
+                if said:
+                    found[position][said] += number
     return found
 
 

@@ -19,7 +19,7 @@ from tests.planted.scatter import Scatter
 from tests.planted.suite import Matrix, Road
 from tests.scanner import factories
 
-FILES, MEGABYTES = 600, 40
+FILES, MEGABYTES = 350, 40
 GOOD = {"g", "n"}
 
 

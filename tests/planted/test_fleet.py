@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from checker.models import Finding
-from tests import images
-from tests.planted.fleet import FILES, MEGABYTES, Tables, grow
-from tests.planted.suite import base_image, table
+from tests.planted.fleet import Tables, grow
+from tests.planted.suite import table
 
 SEEDS = 3
 CANNOT_TELL = {
@@ -29,14 +28,6 @@ CANNOT_TELL = {
     "edited, with an earlier time than before",
 }
 """Where neither history nor votes decide: of all copies, or, of 2 : 1 by other times, of the one."""
-
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree that all begin with."""
-    if images.missing():
-        pytest.skip(images.missing())
-    return base_image(tmp_path_factory.mktemp("small"), FILES, MEGABYTES)
 
 
 @pytest.mark.django_db(transaction=True)

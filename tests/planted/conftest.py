@@ -1,0 +1,19 @@
+"""What the planted trees begin as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import images
+from tests.planted.fleet import FILES, MEGABYTES
+from tests.planted.suite import base_image
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of some hundred files, with which all replicas of a group begin."""
+    if images.missing():
+        pytest.skip(images.missing())
+    return base_image(tmp_path_factory.mktemp("small"), FILES, MEGABYTES)
