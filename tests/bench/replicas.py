@@ -179,8 +179,8 @@ class Bench:
 
 @contextmanager
 def growth() -> Iterator[dict[str, float]]:
-    """Afterwards: the peaks in MiB of this process's memory and of its PostgreSQL backend's own, and the processor time of
-    both: where others work on the machine, that is what can be compared."""
+    """Afterwards: the peaks in MiB of this process's memory and of its PostgreSQL backend's own, and the processor time
+    of both: where others work on the machine, that is what can be compared."""
     ((backend,),) = execute("SELECT pg_backend_pid()", {})
     process, over, peaks = psutil.Process(backend), threading.Event(), {"server": 0.0}
     before = {"here": sum(psutil.Process().cpu_times()[:2]), "there": sum(process.cpu_times()[:2])}
