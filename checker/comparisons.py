@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -74,6 +74,29 @@ def wanted(base: Run, run: Run) -> Comparison:
     else:
         async_task("checker.tasks.compare", comparison.pk, q_options=UNSAVED)
     return comparison
+
+
+def again(base: Run, run: Run) -> None:
+    """Have the comparison of two runs wait again that was set aside, and the adjacent ones before it that were.
+
+    LookupError, in words, when a worker is at it, and where later changes were judged meanwhile: the findings would be
+    told out of order, and what is right again by now would open.
+    """
+    base, run = sorted((base, run), key=lambda one: one.sequence)
+    _check(base, run)
+    with compare.alone(run.replica_id) as mine:
+        if not mine:
+            raise LookupError("another process compares runs of this replica: try again in a minute")
+        of_replica = Comparison.objects.filter(replica=run.replica_id)
+        judged = of_replica.filter(adjacent=True, state=Comparison.State.DONE).exclude(counts={})
+        last = judged.aggregate(last=Max("run__sequence"))["last"] or 0
+        aside = of_replica.filter(state=Comparison.State.SET_ASIDE)
+        if run.sequence < last and aside.filter(base=base, run=run, adjacent=True).exists():
+            raise LookupError(f"it is too late: the changes of run {last} were judged meanwhile")
+        asked, before = Q(base=base, run=run), Q(run__sequence__gt=last, run__sequence__lte=run.sequence)
+        aside.filter(asked | before & Q(adjacent=True)).update(
+            state=Comparison.State.WAITING, attempts=0, reason="", step="", steps_done=0
+        )
 
 
 def waiting() -> list[int]:

@@ -12,7 +12,7 @@ from django.db.models.functions import JSONObject
 
 from checker.models import Comparison, Finding, Proof
 from checker.states import Facts, OpenFindings, State
-from scanner.models import Progress, Replica, Run
+from scanner.models import Note, Progress, Replica, Run
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -80,7 +80,7 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
             "run", flat=True
         )
     )
-    aside = _set_aside(ids)
+    aside, misread = _set_aside(ids), _misread([replica.complete_id for replica in found])
     return [
         Facts(
             replica,
@@ -93,6 +93,7 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
             findings=findings.get(replica.pk, ()),
             compared=replica.complete_id in compared,
             comparison_aside=aside.get(replica.pk),
+            misread=misread.get(replica.complete_id, 0),
         )
         for replica in found
     ]
@@ -140,6 +141,12 @@ def _set_aside(ids: list[int]) -> dict[int, int]:
     """Of each replica the newest run whose comparison was set aside."""
     aside = Comparison.objects.filter(replica__in=ids, adjacent=True, state=Comparison.State.SET_ASIDE)
     return dict(aside.order_by("run__sequence").values_list("replica", "run__sequence"))
+
+
+def _misread(runs: list[int | None]) -> dict[int | None, int]:
+    """Of each of these runs how many files were read wrong at first; none are left out."""
+    notes = Note.objects.filter(run__in=[run for run in runs if run is not None], note="misread")
+    return dict(notes.order_by().values_list("run").annotate(number=Count("pk")))
 
 
 def running(replica: Found, now: datetime) -> Progress | None:

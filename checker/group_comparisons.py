@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -152,8 +153,8 @@ def _make(comparison: GroupComparison) -> None:
         if len(there) > 1:
             _find(group, present, there)
         with transaction.atomic():
-            wrong = _gather(comparison, present, there, now) if len(there) > 1 else {}
-            _seat(comparison, members, wrong)
+            found = _gather(comparison, present, there, now) if len(there) > 1 else {}
+            _seat(comparison, members, found)
             if len(there) > 1:
                 _write(comparison)
             comparison.basis = standing.basis(group, members)
@@ -187,10 +188,10 @@ def _find(group: Group, members: list[Member], there: list[Side]) -> None:
 
 def _gather(
     comparison: GroupComparison, members: list[Member], there: list[Side], now: datetime
-) -> dict[int, dict[str, int]]:
+) -> dict[int, Counter[str]]:
     lead = _leader(comparison.group, members, there)
     comparison.counts = store.gather(comparison.pk, there, lead.position if lead else None, now)
-    return store.wrong(comparison.pk)
+    return store.tally()
 
 
 def _write(comparison: GroupComparison) -> None:
@@ -235,7 +236,7 @@ def _are_equal(members: list[Member]) -> bool:
     return len(members) > 1 and len(contents) == 1 and None not in contents
 
 
-def _seat(comparison: GroupComparison, members: list[Member], wrong: dict[int, dict[str, int]]) -> None:
+def _seat(comparison: GroupComparison, members: list[Member], found: dict[int, Counter[str]]) -> None:
     comparison.participants.all().delete()
     Participant.objects.bulk_create(
         Participant(
@@ -245,7 +246,7 @@ def _seat(comparison: GroupComparison, members: list[Member], wrong: dict[int, d
             run=one.run,
             standing=one.standing,
             voter=one.voter if one.has_vote else "",
-            counts=wrong.get(at, {}),
+            counts=found.get(at, {}),
         )
         for at, one in enumerate(members, 1)
     )

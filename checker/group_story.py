@@ -36,13 +36,6 @@ class Seat(NamedTuple):
     damaged: int
     lost: int
     unknown: int
-    others: int
-    """Paths that are otherwise not as they should be: several contents, moved."""
-
-    @property
-    def wrong(self) -> int:
-        """All of them."""
-        return self.lost + self.unknown + self.others
 
 
 class Square(NamedTuple):
@@ -88,10 +81,9 @@ def seats(comparison: GroupComparison, lines: list[Line]) -> list[Seat]:
 
 
 def _seat(one: Participant, line: Line | None) -> Seat:
-    counts, kind = one.counts, Divergence.Kind
-    damaged = counts.get("damaged", 0)
-    others = counts.get(kind.MISMATCH, 0) + counts.get(kind.MOVED, 0)
-    return Seat(one, line, damaged, counts.get(kind.LOST, 0), counts.get(kind.UNKNOWN, 0), others)
+    many = one.counts.get
+    unknown = many(Cell.UNSEEN, 0) + many(Cell.UNREADABLE, 0)
+    return Seat(one, line, many(Copy.DAMAGED, 0), many(Cell.LOST, 0), unknown)
 
 
 def look_at(columns: list[Seat]) -> str:

@@ -83,6 +83,8 @@ class Facts:
     """Whether `complete` was compared with the run before."""
     comparison_aside: int | None = None
     """Number of the newest run whose comparison was set aside."""
+    misread: int = 0
+    """Files of `complete` of which the first read gave what two more did not confirm."""
 
 
 def due(replica: Replica, complete: Run | None) -> datetime | None:
@@ -122,12 +124,20 @@ def _of_findings(facts: Facts) -> list[Reason]:
 
 
 def _remarks(facts: Facts) -> list[str]:
-    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile."""
-    run = facts.complete
-    if run is None or not run.errors:
-        return []
-    text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
-    return [text % {"n": number(run.errors)}]
+    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile. And
+    files that were read wrong at first: they are good, what reads them perhaps is not."""
+    run, found = facts.complete, []
+    if run is not None and run.errors:
+        text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
+        found.append(text % {"n": number(run.errors)})
+    if run is not None and facts.misread:
+        text = ngettext(
+            "%(n)s file was read wrong at first, and right by two more reads: test memory, cable and controller.",
+            "%(n)s files were read wrong at first, and right by two more reads: test memory, cable and controller.",
+            facts.misread,
+        )
+        found.append(text % {"n": number(facts.misread)})
+    return found
 
 
 def _of_comparison(facts: Facts) -> list[Reason]:

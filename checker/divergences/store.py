@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -80,11 +81,7 @@ FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch
 GROUP BY level, kind, directory
 """
 COUNTS = "SELECT kind, verdict, count(*) FROM diverging_kept GROUP BY kind, verdict"
-DAMAGED = """
-SELECT position, count(*) FROM diverging_kept, generate_series(1, length(judged)) AS position
-WHERE verdict = 'damaged' AND substr(judged, position, 1) = 'd' GROUP BY position
-"""
-ROOT = "SELECT kind, wrong FROM checker_divergencebranch WHERE comparison_id = %(comparison)s AND depth = 0"
+PATTERNS = "SELECT cells, judged, count(*) FROM diverging_kept GROUP BY cells, judged"
 
 
 def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
@@ -125,17 +122,17 @@ def write(comparison_id: int) -> None:
         cursor.execute(INSERT.format(fresh="" if anew else FRESH), given)
 
 
-def wrong(comparison_id: int) -> dict[int, dict[str, int]]:
-    """By position: how many paths are not as they should be there, by kind, and how many copies are damaged."""
-    found: dict[int, dict[str, int]] = {}
+def tally() -> dict[int, Counter[str]]:
+    """By position: how many paths are what there, as characters of `Divergence.cells` and `Divergence.judged`."""
+    found: dict[int, Counter[str]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(ROOT, {"comparison": comparison_id})
-        for kind, numbers in cursor.fetchall():
-            for position, number in enumerate(numbers, 1):
-                found.setdefault(position, {})[kind] = number
-        cursor.execute(DAMAGED)
-        for position, number in cursor.fetchall():
-            found.setdefault(position, {})["damaged"] = number
+        cursor.execute(PATTERNS)
+        for cells, judged, number in cursor.fetchall():
+            for position, cell in enumerate(cells, 1):
+                found.setdefault(position, Counter())[cell] += number
+                said = judged[position - 1 : position].strip()
+                if said:
+                    found[position][said] += number
     return found
 
 

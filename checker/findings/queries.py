@@ -133,16 +133,18 @@ def restless(comparison: Comparison, since: int) -> Pick:
 
 
 # A dump of what did not change is the old one by its content, so with it a file has moved; but it is a new file when
-# its time is newer, as no renaming makes it.
-RENEWED = """EXISTS (SELECT FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id
+# its time is newer, as no renaming makes it. So is one that takes the name of an older one, as dumps by weekday do.
+REUSED = (Kind.MOVED, Kind.MODIFIED, Kind.REVERTED, Kind.TOUCHED)
+AMONG = ", ".join(f"'{kind.value}'" for kind in REUSED)
+RENEWED = f"""EXISTS (SELECT FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id
     JOIN scanner_version AS new ON new.id = change.new_id WHERE change.comparison_id = comparison.id
-    AND change.kind = 'moved' AND NOT change.departed AND new.mtime_ns > old.mtime_ns)"""
+    AND change.kind IN ({AMONG}) AND NOT change.departed AND new.type = 1 AND new.mtime_ns > old.mtime_ns)"""
 NEW_FILES = f"SELECT {RENEWED} FROM checker_comparison AS comparison WHERE id = %(comparison)s"
 LAST_NEW_FILE = f"""
 SELECT comparison.run_id FROM checker_comparison AS comparison JOIN scanner_run AS run ON run.id = comparison.run_id
 WHERE comparison.replica_id = %(replica)s AND comparison.adjacent AND comparison.state = 'done'
     AND comparison.base_id IS NOT NULL AND run.sequence < %(sequence)s
-    AND (comparison.counts ? 'added' OR comparison.counts ? 'moved' AND {RENEWED})
+    AND (comparison.counts ? 'added' OR comparison.counts ?| ARRAY[{AMONG}] AND {RENEWED})
 ORDER BY run.sequence DESC LIMIT 1
 """
 
@@ -151,7 +153,9 @@ def new_files(comparison: Comparison) -> bool:
     """Whether a comparison brought a new file."""
     if comparison.counts.get(Kind.ADDED):
         return True
-    return bool(comparison.counts.get(Kind.MOVED)) and bool(_fetch(NEW_FILES, {"comparison": comparison.pk})[0][0])
+    if not any(comparison.counts.get(kind) for kind in REUSED):
+        return False
+    return bool(_fetch(NEW_FILES, {"comparison": comparison.pk})[0][0])
 
 
 def last_new_file(comparison: Comparison) -> int | None:

@@ -81,7 +81,7 @@ class Participant(models.Model):
     voter = models.TextField(blank=True)
     """Server and file system: who shares them has one vote with him."""
     counts = models.JSONField(default=dict)
-    """Paths by what they are here: a cell of `Divergence.cells`, or of `judged`."""
+    """Diverging paths by what they are here: a character of `Divergence.cells`, or of `judged`."""
 
     class Meta:
         verbose_name = _("participant")

@@ -201,6 +201,26 @@ def test_an_old_dump_under_a_new_name_is_none() -> None:
     assert set(kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == [("no_new_file", "", 0)]
 
 
+WEEK = [f"dump-{day}" for day in ("mo", "tu", "we")]
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["other", "same"])
+def test_dumps_under_the_names_of_older_ones(same: bool) -> None:
+    """A file written anew over an older one is the night's new file; when none is, that is told, and ends with one."""
+    world, now = World(policy="rotating", keep_days=30, expected_interval=timedelta(days=1)), timezone.now().timestamp()
+    written = {name: 20 - at for at, name in enumerate(WEEK)}  # a dump each night, and none from the third last on
+    for ago in range(17, 0, -1):
+        if ago > 3 or ago == 1:
+            written[WEEK[(20 - ago) % 3]] = ago
+        rows = [
+            file(name, b"the same" if same else b"%d" % day, mtime_ns=int(now - day * 86400) * 10**9)
+            for name, day in written.items()
+        ]
+        at = now - ago * 86400
+        world.run([KEEP, *rows], started_at=timestamp(at - 9), finished_at=timestamp(at))
+        assert told(world) == ([("no_new_file", "", 0)] if ago == 2 else []), ago
+
+
 @pytest.mark.parametrize("how", ["expires", "undone"])
 @pytest.mark.parametrize("restored", [False, True])
 def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:

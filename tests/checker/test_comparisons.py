@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checker import compare, comparisons, tasks
+from checker import compare, comparisons, facts, tasks
 from checker.changes import store
 from checker.models import Change, Comparison, Finding
+from checker.states import Verdict, judge
 from scanner import queries as of_scanner
 from scanner.models import Run, Version
 from scanner.records import Note, Record, Row
@@ -166,6 +169,91 @@ def test_three_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     aside = Comparison.objects.get(run__sequence=1)
     assert aside.state == "set_aside" and "it cannot be" in aside.reason
     assert kinds(Comparison.objects.get(run__sequence=2)) == {"a": "rewritten"}
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Numbers of runs the comparisons of which fail for now."""
+    prepare, sequences = compare.prepare, set[int]()
+
+    def prepared(comparison: Comparison, *rest: Any) -> None:
+        if comparison.run.sequence in sequences:
+            raise ValueError("it cannot be")
+        prepare(comparison, *rest)
+
+    monkeypatch.setattr(compare, "prepare", prepared)
+    return sequences
+
+
+def give_up(world: World) -> None:
+    """Try until what fails is set aside."""
+    while comparisons.lacking():
+        with suppress(ValueError):
+            comparisons.catch_up(world.replica.pk)
+
+
+def state_of(world: World) -> Verdict:
+    """What the overview says of the replica."""
+    found = facts.replicas().filter(pk=world.replica.pk)
+    return judge(facts.facts(found, timezone.now())[0])
+
+
+def test_set_aside_and_made_again(failing: set[int]) -> None:
+    """The newest is made again with those set aside before it, in order; then *attention* has a reason less."""
+    world = World()
+    runs = [world.run([file("a", content), file("k")]) for content in (b"1", b"1", b"2", b"3")]
+    names = [str(run.uuid) for run in runs]
+    failing |= {2, 3, 4}
+    give_up(world)
+    assert "What changed with run 4 could not be found out." in [reason.text for reason in state_of(world).reasons]
+    assert call(*names[2:])[0] == 2 and Comparison.objects.filter(state="set_aside").count() == 3
+    failing.clear()
+    code, words = call(*names[2:], "--again")
+    assert code == 1 and "1 rewritten" in words
+    assert not Comparison.objects.exclude(state="done").exists()
+    finding = Finding.objects.get()
+    assert (finding.first_run, finding.last_run) == (runs[2], runs[3])
+    assert [reason.text for reason in state_of(world).reasons if "found out" in reason.text] == []
+    assert call(*names[2:], "--again") == (code, words)  # what is done stays as it is
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_judged_meanwhile(failing: set[int], changed: bool) -> None:
+    """One set aside is made again as long as nothing changed since; afterwards it is refused in words."""
+    world = World()
+    runs = [world.run([file("a", content), file("k")]) for content in (b"1", b"2", b"2", b"3" if changed else b"2")]
+    failing.add(2)
+    give_up(world)
+    failing.clear()
+    code, said = call(str(runs[0].uuid), str(runs[1].uuid), "--again")
+    if changed:
+        assert code == 2 and "the changes of run 4 were judged meanwhile" in said
+        assert Comparison.objects.get(run=runs[1]).state == "set_aside" and state_of(world).state == "attention"
+    else:
+        assert code == 1 and Finding.objects.get().first_run == runs[1]
+
+
+def test_on_demand_and_made_again(failing: set[int]) -> None:
+    """What was asked for and set aside is made again however old it is; not while another process is at it."""
+    world = World()
+    runs = [world.run([file("a", content)]) for content in (b"1", b"2", b"3")]
+    names = [str(runs[0].uuid), str(runs[2].uuid)]
+    world.compare()
+    failing.add(3)
+    for _ in range(3):
+        with suppress(ValueError):
+            comparisons.wanted(runs[0], runs[2])
+    assert call(*names)[0] == 2
+    failing.clear()
+    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "replica": world.replica.pk}
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(compare.LOCK, key)
+            assert call(*names, "--again")[0] == 2
+            cursor.execute(compare.UNLOCK, key)
+    finally:
+        other.close()
+    assert call(*names, "--again")[0] == 1 and Comparison.objects.get(adjacent=False).attempts == 1
 
 
 WORKER = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.contrib.auth.models import User
@@ -190,6 +191,18 @@ def test_acts_and_their_trail() -> None:
             change()
     with pytest.raises(DatabaseError), connection.cursor() as cursor:
         cursor.execute("DELETE FROM checker_act")
+
+
+@pytest.mark.parametrize("what", ["checker_act", "checker_finding CASCADE"])
+def test_the_trail_is_not_emptied(what: str) -> None:
+    """TRUNCATE is refused, of the trail itself and of what it hangs on, as the migration leaves the table."""
+    migration = import_module("checker.migrations.0006_acts_stay")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(migration.UNLOCK)
+        cursor.execute(migration.LOCK)  # enabled, as in every database but that of the tests
+        with pytest.raises(DatabaseError, match="never changed or deleted"), transaction.atomic():
+            cursor.execute(f"TRUNCATE {what}")
+        transaction.set_rollback(True)
 
 
 def test_two_people_at_once() -> None:

@@ -131,7 +131,7 @@ def test_a_large_fleet_is_light_and_asks_little(
 ) -> None:
     """2,000 replicas cost as many queries as seven, and a page of bounded size; the longer side goes down."""
     fleet_stage.fill(groups, servers)
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(23):  # one of them counts what was read wrong at first, of all newest runs
         page = get(viewer, "/")
     table = grid(page)
     assert table[0][0] == corner and len(table) == rows + 1 and {len(row) for row in table} == {21}

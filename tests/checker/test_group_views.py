@@ -63,6 +63,7 @@ def test_the_page_and_its_filters(viewer: Client, fleet: Fleet) -> None:
         ({"view": "list", "at": "2"}, "b/", "Nothing fits"),
         ({"view": "list", "at": "1"}, "Nothing fits", "square-lost"),
         ({"verdict": "damaged", "view": "list"}, "square-damaged", "square-lost"),
+        ({"verdict": "damaged"}, "square-damaged", "?below=b%2F"),
         ({"kind": "unknown", "view": "list"}, "square-unreadable", "square-lost"),
         ({"search": "nowhere"}, "Nothing fits", "square-lost"),
     ):

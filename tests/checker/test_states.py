@@ -47,6 +47,14 @@ def test_what_was_not_read_and_is_accepted_is_a_remark() -> None:
     assert judge(facts(newest=run(errors=2))) == (State.PROVEN, (), ("2 paths could not be read.",))
 
 
+def test_what_was_read_wrong_at_first_is_a_remark() -> None:
+    """The copy is good; that something reads wrong is told, and what to look at."""
+    one, many = (judge(facts(misread=number)) for number in (1, 3))
+    assert one.state == many.state == State.PROVEN and not one.reasons
+    assert one.remarks[0].startswith("1 file was read wrong at first") and "memory, cable" in one.remarks[0]
+    assert many.remarks[0].startswith("3 files were read wrong at first")
+
+
 @pytest.mark.parametrize(
     ("given", "state", "word"),
     [

@@ -17,6 +17,7 @@ from checker.comparisons import catch_up
 from checker.verify import verify
 from scanner.ingest import ingest_replica
 from scanner.models import Group, Replica, Run
+from scanner.records import Note
 from tests.checker import stage
 from tests.scanner import factories
 
@@ -105,7 +106,7 @@ def test_the_overview_asks_little_of_the_database(
 ) -> None:
     """However many replicas there are, the number of queries is the same."""
     stage.whole_world()
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(23):  # one of them counts what was read wrong at first, of all newest runs
         get(viewer, "/")
 
 
@@ -238,6 +239,22 @@ def test_a_run_that_was_really_taken_in_and_proven(client: Client) -> None:
     assert 'class="state state-proven"' in get(client, f"/replicas/{replica.uuid}/")
     page = get(client, f"/runs/{run.uuid}/", **{"Accept-Language": "ru"})
     assert "Каждая строка истории объясняется прогоном." in page and "check-bad" not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_read_wrong_at_first_is_told(client: Client) -> None:
+    """Overview and replica say how many files of the newest complete run that befell, and of no older one."""
+    server, key = stage.make_server("alpha")
+    replica = factories.make_replica(server)
+    files = [factories.file_row("a"), factories.file_row("b", b"b")]
+    client.force_login(stage.make_user("viewer"))
+    for wrong in (("a", "b"), ("b",), ()):
+        factories.accept(replica, key, [*files, *(Note(path, "misread", '{"reads":2}') for path in wrong)])
+        ingest_replica(replica.pk)
+        catch_up(replica.pk)
+        for address in ("/", f"/replicas/{replica.uuid}/"):
+            told = re.findall(r"(\d) files? w\w+ read wrong at first[^<]*memory, cable", get(client, address))
+            assert told == ([str(len(wrong))] if wrong else [])
 
 
 @pytest.mark.django_db(transaction=True)

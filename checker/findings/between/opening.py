@@ -77,8 +77,8 @@ def _open(witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severi
         finding = Finding.objects.create(
             **same, severity=severity, number=branch.number, first_run=run, last_run=run, evidence=facts
         )
-    positions = store.take(pick, finding)
-    finding.concerns, finding.last_run = witness.replicas(positions), run
-    finding.severity, finding.evidence = max(finding.severity, severity), facts | {"names": witness.names(positions)}
+    concerned = {*finding.concerns, *witness.replicas(store.take(pick, finding))}
+    finding.concerns, finding.last_run = sorted(concerned), run
+    finding.severity, finding.evidence = max(finding.severity, severity), facts | {"names": witness.names(concerned)}
     finding.save(update_fields=["concerns", "last_run", "severity", "evidence"])
     trail.note(finding, what, run=run)

@@ -32,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--kind", action="append", default=[], choices=Kind.values, help="only this kind; repeatable"
         )
+        parser.add_argument("--again", action="store_true", help="make it although it was set aside")
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_true", help="JSON Lines, both versions of each path")
         form.add_argument("--csv", action="store_true", help="a table for a spreadsheet")
@@ -39,7 +40,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """A head and a line for each path, or a file's text on stdout."""
         try:
-            comparison = self._comparison(options["a"], options["b"])
+            comparison = self._comparison(options["a"], options["b"], again=options["again"])
             wish = Wish(tuple(kind for kind in Kind.values if kind in options["kind"]))
             if options["json"] or options["csv"]:
                 for piece in export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
@@ -54,8 +55,10 @@ class Command(BaseCommand):
         if any(number for kind, number in comparison.counts.items() if not wish.kinds or kind in wish.kinds):
             sys.exit(1)
 
-    def _comparison(self, first: str, second: str) -> Comparison:
+    def _comparison(self, first: str, second: str, *, again: bool) -> Comparison:
         runs = find_run(first), find_run(second)
+        if again:
+            comparisons.again(*runs)
         if runs[0].sequence > runs[1].sequence:
             self.stderr.write(f"Run {runs[1].sequence} is the earlier one: what changed since it is shown.")
         comparison = comparisons.wanted(*runs)
