@@ -24,7 +24,9 @@ UNPRIVILEGED = ("backup_syncer", "postgres", "daemon", "nobody")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Our own options."""
     parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
-    parser.addoption("--seeds", type=int, default=0, metavar="N", help="plant damage from so many seeds (default: 5)")
+    parser.addoption(
+        "--seeds", type=int, default=0, metavar="N", help="plant damage from so many seeds (default: 5; groups: 3)"
+    )
     parser.addoption(
         "--skips",
         choices=("any", "listed", "none"),
