@@ -124,8 +124,8 @@ def _of_findings(facts: Facts) -> list[Reason]:
 
 
 def _remarks(facts: Facts) -> list[str]:
-    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile. And files
-    that were read wrong at first: they are good, what reads them perhaps is not."""
+    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile. And
+    files that were read wrong at first: they are good, what reads them perhaps is not."""
     run, found = facts.complete, []
     if run is not None and run.errors:
         text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
