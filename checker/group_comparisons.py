@@ -153,10 +153,10 @@ def _make(comparison: GroupComparison) -> None:
         if len(there) > 1:
             _find(group, present, there)
         with transaction.atomic():
-            found = _keep(comparison, present, there, now) if len(there) > 1 else {}
+            found = _gather(comparison, present, there, now) if len(there) > 1 else {}
             _seat(comparison, members, found)
-            if comparison.moment is None and len(there) > 1:
-                opening.reconcile(comparison)
+            if len(there) > 1:
+                _write(comparison)
             comparison.basis = standing.basis(group, members)
             comparison.equal, comparison.duration_ns = _are_equal(present), time.monotonic_ns() - begun
             comparison.state, comparison.reason, comparison.computed_at = State.DONE, "", now
@@ -186,12 +186,21 @@ def _find(group: Group, members: list[Member], there: list[Side]) -> None:
     store.judge(judging.rulings(there, voters))
 
 
-def _keep(
+def _gather(
     comparison: GroupComparison, members: list[Member], there: list[Side], now: datetime
 ) -> dict[int, Counter[str]]:
     lead = _leader(comparison.group, members, there)
-    comparison.counts = store.keep(comparison.pk, there, lead.position if lead else None, now)
+    comparison.counts = store.gather(comparison.pk, there, lead.position if lead else None, now)
     return store.tally()
+
+
+def _write(comparison: GroupComparison) -> None:
+    """Keep what was gathered, and tell findings of it: of a moment there are none."""
+    if comparison.moment is None:
+        opening.fold(comparison)
+    store.write(comparison.pk)
+    if comparison.moment is None:
+        opening.reconcile(comparison)
 
 
 def _leave_scope(members: list[Member], there: list[Side]) -> None:

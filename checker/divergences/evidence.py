@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from checker.divergences import standing, verdicts
@@ -28,9 +28,9 @@ class Witness:
         runs = [one.run for one in self.seats.values() if one.run is not None]
         return max(runs, key=lambda run: (run.received_at, run.pk))
 
-    def names(self, positions: Sequence[int]) -> list[str]:
-        """How the replicas that sit there are called."""
-        return [name(self.seats[position]) for position in positions]
+    def names(self, concerned: Collection[int]) -> list[str]:
+        """How those of these replicas that take part are called."""
+        return [name(seat) for _at, seat in sorted(self.seats.items()) if seat.replica_id in concerned]
 
     def replicas(self, positions: Sequence[int]) -> list[int]:
         """The replicas that sit there."""

@@ -156,11 +156,13 @@ class Page(NamedTuple):
     after: str
 
 
+WRITTEN, GATHERED = "checker_divergence", "diverging_kept"
+"""Where divergences are kept, and where those of a comparison lie before they are written, see `store`."""
 COLUMNS = """divergence.path, divergence.kind, divergence.verdict, divergence.cells, divergence.judged,
     divergence.others::json, divergence.alike, divergence.current, divergence.since, finding.uuid"""
 PAGE = f"""
 SELECT {COLUMNS} FROM (
-    SELECT * FROM checker_divergence AS divergence WHERE {{conditions}}
+    SELECT * FROM {{table}} AS divergence WHERE {{conditions}}
     ORDER BY left(divergence.path, 512), divergence.path {{limit}}) AS divergence
 LEFT JOIN checker_finding AS finding ON finding.id = divergence.finding_id
 ORDER BY left(divergence.path, 512), divergence.path
@@ -198,16 +200,16 @@ def members(finding_id: int, after: str = "", limit: int = 100) -> Page:
     return _page({"finding": finding_id}, after, limit)
 
 
-def exactly(comparison_id: int, path: str) -> Row | None:
-    """The divergence of one path; None when it is the same on all."""
-    rows, _after = _page({"comparison": comparison_id, "exact": path}, "", 1)
+def exactly(comparison_id: int, path: str, table: str = WRITTEN) -> Row | None:
+    """The divergence of one path; None when it is the same on all. `table` may be GATHERED."""
+    rows, _after = _page({"comparison": comparison_id, "exact": path}, "", 1, table)
     return rows[0] if rows else None
 
 
 def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison_id, wish)
-    statement = PAGE.format(conditions=_conditions(given), limit="")
+    statement = PAGE.format(table=WRITTEN, conditions=_conditions(given), limit="")
     for rows in fetched(statement, given):
         yield from map(_row, rows)
 
@@ -264,10 +266,10 @@ def _conditions(given: dict[str, Any]) -> str:
     return " AND ".join(text for name, text in CONDITIONS.items() if name in given)
 
 
-def _page(given: dict[str, Any], after: str, limit: int) -> Page:
+def _page(given: dict[str, Any], after: str, limit: int, table: str = WRITTEN) -> Page:
     if after:
         given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
-    statement = PAGE.format(conditions=_conditions(given), limit=LIMIT)
+    statement = PAGE.format(table=table, conditions=_conditions(given), limit=LIMIT)
     rows = [_row(row) for row in _fetch(statement, given | {"limit": limit + 1})]
     if len(rows) <= limit:
         return Page(rows, "")

@@ -25,37 +25,39 @@ DROP = "DROP TABLE IF EXISTS diverging_kept"
 KIND = """CASE WHEN contents > 1 AND NOT settled THEN 'mismatch' WHEN contents > 0 AND cells LIKE '%%-%%' THEN 'lost'
     WHEN cells ~ '[?!]' THEN 'unknown' WHEN cells LIKE '%%>%%' THEN 'moved'
     WHEN cells ~ '~' THEN CASE WHEN substr(cells, %(leader)s, 1) = '.' THEN 'lingering' ELSE 'lagging' END END"""
-KEPT = f"""
-CREATE TEMPORARY TABLE diverging_kept AS
+FOUND = f"""
 SELECT * FROM (SELECT path, versions, cells, {KIND} AS kind, coalesce(verdict, '') AS verdict,
         coalesce(judged, '') AS judged, others, alike, int8send(mark0) || int8send(mark1) AS mark,
         CASE WHEN contents > 1 THEN contents_current > 1 WHEN contents = 1 AND cells LIKE '%%-%%'
             THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current
     FROM diverging LEFT JOIN diverging_judged USING (path)) AS found
-WHERE kind IS NOT NULL;
-ANALYZE diverging_kept
+WHERE kind IS NOT NULL
 """
 SAME_PLACE = """old.comparison_id = %(comparison)s AND left(old.path, 512) = left(new.path, 512)
     AND old.path = new.path"""
+SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
+# What is as it was stays with its finding, and since when it is so.
+KEPT = f"""
+CREATE TEMPORARY TABLE diverging_kept AS
+SELECT %(comparison)s::bigint AS comparison_id, new.*, old.finding_id, coalesce(old.since, %(now)s) AS since
+FROM ({FOUND}) AS new LEFT JOIN checker_divergence AS old ON {SAME_PLACE} AND {SAME};
+ANALYZE diverging_kept
+"""
 FORGET = f"""
 DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
     AND NOT EXISTS (SELECT FROM diverging_kept AS new WHERE {SAME_PLACE})
 """
-VALUES = ("versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark")
-SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
-# What is as it was stays with its finding, and since when it is so.
+STAYS = ("finding_id", "since")
+VALUES = (*STAYS, "versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark")
 UPDATE = f"""
-UPDATE checker_divergence AS old SET
-    finding_id = CASE WHEN {SAME} THEN old.finding_id END, since = CASE WHEN {SAME} THEN old.since ELSE %(now)s END,
-    {", ".join(f"{name} = new.{name}" for name in VALUES)}
+UPDATE checker_divergence AS old SET {", ".join(f"{name} = new.{name}" for name in VALUES)}
 FROM diverging_kept AS new WHERE {SAME_PLACE} AND ({", ".join(f"old.{name}" for name in VALUES)})
     IS DISTINCT FROM ({", ".join(f"new.{name}" for name in VALUES)})
 """
 # In the order of the paths: a million rows in any other come to each index at a place of its own.
 INSERT = f"""
-INSERT INTO checker_divergence (comparison_id, since, path, {", ".join(VALUES)})
-SELECT %(comparison)s, %(now)s, path, {", ".join(VALUES)} FROM diverging_kept AS new
-{{fresh}} ORDER BY path
+INSERT INTO checker_divergence (comparison_id, path, {", ".join(VALUES)})
+SELECT comparison_id, path, {", ".join(VALUES)} FROM diverging_kept AS new {{fresh}} ORDER BY path
 """
 FRESH = f"WHERE NOT EXISTS (SELECT FROM checker_divergence AS old WHERE {SAME_PLACE})"
 ANY = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
@@ -93,23 +95,31 @@ def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
             cursor.execute(JUDGE, {"paths": paths, "verdicts": verdicts, "judged": judged})
 
 
-def keep(comparison_id: int, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
-    """Write what was found and judged instead of what was kept before; paths by kind, and by verdict."""
+def gather(comparison_id: int, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
+    """Put together in `diverging_kept` what is to be kept of what was found and judged, and count it below each
+    directory; paths by kind, and by verdict. `write` keeps it: findings are told of it before, since a million rows are
+    dear to write twice."""
     given: dict[str, Any] = {"comparison": comparison_id, "leader": leader or 0, "now": now}
     lacking = " OR ".join(f"substr(cells, {side.position}, 1) = '-'" for side in sides if side.current)
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(KEPT.format(lacking=lacking or "false"), given)
-        cursor.execute(ANY, given)
-        anew = not cursor.fetchone()[0]
-        for statement in () if anew else (FORGET, UPDATE):
-            cursor.execute(statement, given)
-        cursor.execute(INSERT.format(fresh="" if anew else FRESH), given)
         cursor.execute(FORGET_BRANCHES, given)
         places = [side.position for side in sides]
         wrong = ", ".join(f"{WRONG.format(place)} AS w{place}" for place in places)
         cursor.execute(KEEP_BRANCHES.format(wrong=wrong, sums=", ".join(f"sum(w{place})" for place in places)), given)
         return _counts(cursor)
+
+
+def write(comparison_id: int) -> None:
+    """Keep what was gathered instead of what was kept before."""
+    given = {"comparison": comparison_id}
+    with connection.cursor() as cursor:
+        cursor.execute(ANY, given)
+        anew = not cursor.fetchone()[0]
+        for statement in () if anew else (FORGET, UPDATE):
+            cursor.execute(statement, given)
+        cursor.execute(INSERT.format(fresh="" if anew else FRESH), given)
 
 
 def tally() -> dict[int, Counter[str]]:

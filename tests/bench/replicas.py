@@ -137,7 +137,8 @@ class Bench:
         assert made is not None and made.state == "done", made and made.reason
         findings = Finding.objects.filter(group=self.group, replica=None, state="open").count()
         limit = f"(limit {LIMIT * self.entries / 1e6:.1f} s)"
-        peaks = f"peak {memory['worker']} MiB here, {memory['server']} MiB PostgreSQL"
+        peaks = f"processor {memory['here']:.2f} s here, {memory['there']:.2f} s PostgreSQL"
+        peaks += f"   peak {memory['worker']:.0f} MiB here, {memory['server']:.0f} MiB PostgreSQL"
         print(f"{name:<26}{seconds:7.2f} s {limit}   {peaks}   {made.counts} {findings} findings", flush=True)
         if self.told:
             for statement, some in spent.most_common(8):
@@ -177,12 +178,12 @@ class Bench:
 
 
 @contextmanager
-def growth() -> Iterator[dict[str, int]]:
-    """Afterwards: the peaks in MiB of this process's memory and of its PostgreSQL backend's own."""
-    from django.db import connection
-
+def growth() -> Iterator[dict[str, float]]:
+    """Afterwards: the peaks in MiB of this process's memory and of its PostgreSQL backend's own, and the processor time
+    of both: where others work on the machine, that is what can be compared."""
     ((backend,),) = execute("SELECT pg_backend_pid()", {})
-    process, over, peaks = psutil.Process(backend), threading.Event(), {"server": 0}
+    process, over, peaks = psutil.Process(backend), threading.Event(), {"server": 0.0}
+    before = {"here": sum(psutil.Process().cpu_times()[:2]), "there": sum(process.cpu_times()[:2])}
 
     def watch() -> None:
         while not over.wait(0.02):
@@ -197,7 +198,8 @@ def growth() -> Iterator[dict[str, int]]:
         over.set()
         watcher.join()
         peaks["worker"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        assert connection.is_usable()
+        peaks["here"] = sum(psutil.Process().cpu_times()[:2]) - before["here"]
+        peaks["there"] = sum(process.cpu_times()[:2]) - before["there"]
 
 
 @contextmanager

@@ -101,7 +101,7 @@ group_comparisons.catch_up(int(group))
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "point", [("replicas", "find"), ("moves", "pair"), ("store", "keep"), ("opening", "reconcile")], ids="-".join
+    "point", [("replicas", "find"), ("moves", "pair"), ("store", "write"), ("opening", "reconcile")], ids="-".join
 )
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves what was kept before, and the next one does it whole."""

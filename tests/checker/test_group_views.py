@@ -169,7 +169,7 @@ def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: 
 
     fleet.run(2, [file("a", b"good")])
     with monkeypatch.context() as patch:
-        patch.setattr(store, "keep", failing)
+        patch.setattr(store, "gather", failing)
         for _ in range(2):
             with pytest.raises(ValueError, match="it cannot be"):
                 group_comparisons.catch_up(fleet.group.pk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.images import BLOCK, Image
@@ -134,11 +135,11 @@ class Scatter(Copies):
                 name, roles = self.take()
                 how(roles[0], name)
                 self.expect(name, roles, "mismatch", "+++", "dgg")
-                self.later.append(lambda name=name, roles=roles, times=times: self._spread(name, roles, times))
+                self.later.append(partial(self._spread, name, roles, times))
             name, roles = self.take()
             how(roles[0], name)
             self.expect(name, roles, "mismatch", "+++", "dgg")
-            self.later.append(lambda name=name, roles=roles: self._restored(name, roles))
+            self.later.append(partial(self._restored, name, roles))
 
     def _spread(self, name: str, roles: Roles, times: bool) -> None:
         self.doing = "damage spread to a second" + ("" if times else ", with the time of now")
@@ -167,7 +168,7 @@ class Scatter(Copies):
         self.beneath(roles[0], name)
         self.path(roles[2], name).unlink()
         self.expect(name, roles, "mismatch", "++-", "dg ")
-        self.later.append(lambda name=name, roles=roles: self._came_back_damaged(name, roles))
+        self.later.append(partial(self._came_back_damaged, name, roles))
         self.doing = "written apart on all, time kept"
         name, roles = self.take()
         for at in roles:
@@ -191,7 +192,7 @@ class Scatter(Copies):
             name, roles = self.take()
             self.edit(roles[0], name)
             self.expect(name, roles, "mismatch", "+++", "noo")
-            self.later.append(lambda then=then, name=name, roles=roles, judged=judged: then(name, roles, judged))
+            self.later.append(partial(then, name, roles, judged))
         self.doing = "edited apart on two"
         name, roles = self.take()
         self.edit(roles[0], name)
@@ -262,7 +263,7 @@ class Scatter(Copies):
         name, roles = self.take()
         self.beneath(roles[0], name)
         self.expect(name, roles, "mismatch", "+++", "dgg")
-        self.later.append(lambda name=name, roles=roles: self._alone(name, roles))
+        self.later.append(partial(self._alone, name, roles))
 
     def _alone(self, name: str, roles: Roles) -> None:
         self.doing = "the damaged copy alone is left"

@@ -1,7 +1,7 @@
 """Who has a vote when the contents of a group's replicas differ, with real collectors on real trees.
 
-In each scene one file differs since the first run of all, with the same time: there is no history, so votes alone decide;
-another one is damaged later, and its history decides, whoever has a vote.
+In each scene one file differs since the first run of all, with the same time: there is no history, so votes alone
+decide; another one is damaged later, and its history decides, whoever has a vote.
 """
 
 from __future__ import annotations

@@ -18,16 +18,21 @@ LINES = 20
 BATCH = 500
 
 
+def fold(comparison: GroupComparison) -> None:
+    """Open findings of what diverges, is told by none and may be told together. Call before it is written."""
+    witness = Witness(comparison)
+    for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
+        if comparison.counts.get(kind):
+            _open_folded(witness, Pick(comparison.pk, kind, table=divergences.GATHERED))
+
+
 def reconcile(comparison: GroupComparison) -> None:
-    """Open findings of what diverges and is told by none, renew those that go on, resolve those that are over.
+    """Open findings of damaged copies that are told by none, renew those that go on, resolve those that are over.
 
     Call in the transaction that keeps the divergences.
     """
     witness = Witness(comparison)
     _open_damaged(witness)
-    for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
-        if comparison.counts.get(kind):
-            _open_folded(witness, Pick(comparison.pk, kind))
     there = [one.replica_id for one in witness.seats.values()]
     for finding in store.renew(comparison, witness.run, there):
         trail.note(finding, Act.What.RESOLVED, run=witness.run)
@@ -42,14 +47,13 @@ def _open_damaged(witness: Witness) -> None:
         fresh = [row for row in rows if row.finding is None and row.current]
         lives = divergences.lives(witness.sides, [row.path for row in fresh])
         for row in fresh:
-            _open_path(witness, row, lives[row.path], Finding.Severity.CRITICAL)
+            pick = Pick(witness.comparison.pk, Divergence.Kind.MISMATCH, row.verdict)
+            _open_path(witness, pick, row, lives[row.path], Finding.Severity.CRITICAL)
         going = bool(after)
 
 
-def _open_path(witness: Witness, row: Row, life: Life, severity: Finding.Severity) -> None:
-    facts = evidence(witness, row, life)
-    pick = Pick(witness.comparison.pk, Divergence.Kind(row.kind), row.verdict)
-    _open(witness, pick, Branch(row.path, False, 1), severity, facts)
+def _open_path(witness: Witness, pick: Pick, row: Row, life: Life, severity: Finding.Severity) -> None:
+    _open(witness, pick, Branch(row.path, False, 1), severity, evidence(witness, row, life))
 
 
 def _open_folded(witness: Witness, pick: Pick) -> None:
@@ -59,7 +63,7 @@ def _open_folded(witness: Witness, pick: Pick) -> None:
             continue
         row = store.row(witness.comparison.pk, branch.path)
         life = divergences.lives(witness.sides, [row.path])[row.path]
-        _open_path(witness, row, life, Finding.Severity.WARNING)
+        _open_path(witness, pick, row, life, Finding.Severity.WARNING)
 
 
 def _open(witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]) -> None:
@@ -73,8 +77,8 @@ def _open(witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severi
         finding = Finding.objects.create(
             **same, severity=severity, number=branch.number, first_run=run, last_run=run, evidence=facts
         )
-    positions = store.take(pick, finding)
-    finding.concerns, finding.last_run = witness.replicas(positions), run
-    finding.severity, finding.evidence = max(finding.severity, severity), facts | {"names": witness.names(positions)}
+    concerned = {*finding.concerns, *witness.replicas(store.take(pick, finding))}
+    finding.concerns, finding.last_run = sorted(concerned), run
+    finding.severity, finding.evidence = max(finding.severity, severity), facts | {"names": witness.names(concerned)}
     finding.save(update_fields=["concerns", "last_run", "severity", "evidence"])
     trail.note(finding, what, run=run)

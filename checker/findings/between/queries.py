@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from checker.divergences.queries import WRITTEN
 from checker.models import Divergence
 
-SOURCE = """
-FROM checker_divergence AS change LEFT JOIN scanner_version AS new ON false
-WHERE change.comparison_id = %(comparison)s AND change.kind = %(kind)s AND change.verdict {} 'damaged'
-    AND change.current AND change.finding_id IS NULL
-"""
+SOURCE = "FROM {} AS change LEFT JOIN scanner_version AS new ON false WHERE {}"
+UNTOLD = """change.comparison_id = %(comparison)s AND change.kind = %(kind)s AND change.verdict {} 'damaged'
+    AND change.current AND change.finding_id IS NULL"""
 
 
 class Pick(NamedTuple):
@@ -19,12 +18,18 @@ class Pick(NamedTuple):
     comparison: int
     kind: Divergence.Kind
     verdict: str = ""
+    table: str = WRITTEN
     condition: str = ""
 
     @property
     def source(self) -> str:
         """SQL, in which a divergence is `change`."""
-        return SOURCE.format("=" if self.verdict == Divergence.Verdict.DAMAGED else "<>")
+        return SOURCE.format(self.table, self.untold)
+
+    @property
+    def untold(self) -> str:
+        """The condition alone."""
+        return UNTOLD.format("=" if self.verdict == Divergence.Verdict.DAMAGED else "<>")
 
     def parameters(self) -> dict[str, Any]:
         """For SQL."""

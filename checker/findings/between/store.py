@@ -1,7 +1,5 @@
 """The SQL that makes divergences a finding's own, and that sees what a comparison has made of open findings."""
 
-# statements are put together from constants of this package; values travel as parameters
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,8 +18,7 @@ from scanner.models import Run
 
 TAKE = """
 WITH taken AS (
-    UPDATE checker_divergence SET finding_id = %(finding)s WHERE id IN (SELECT change.id {0} {1})
-    RETURNING cells, judged
+    UPDATE {0} AS change SET finding_id = %(finding)s WHERE {1} {2} RETURNING cells, judged
 )
 SELECT DISTINCT position FROM taken, generate_series(1, length(cells)) AS position
 WHERE substr(cells, position, 1) = '-' OR substr(judged, position, 1) IN ('d', 'o', 'u') ORDER BY position
@@ -38,7 +35,7 @@ def take(pick: Pick, finding: Finding) -> list[int]:
         given |= keyset.bounds(finding.path)
         condition += "".join(f" AND {BELOW[edge]}" for edge in ("lower", "upper"))
     with connection.cursor() as cursor:
-        cursor.execute(TAKE.format(pick.source, condition), given)
+        cursor.execute(TAKE.format(pick.table, pick.untold, condition), given)
         return [position for (position,) in cursor.fetchall()]
 
 
@@ -74,7 +71,7 @@ def renew(comparison: GroupComparison, run: Run, there: Sequence[int]) -> list[F
 
 
 def row(comparison_id: int, path: str) -> Row:
-    """The divergence of one path."""
-    found = divergences.exactly(comparison_id, path)
+    """The divergence of one path, before it is written."""
+    found = divergences.exactly(comparison_id, path, divergences.GATHERED)
     assert found is not None
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import ipaddress
 import json
 import socket
 import ssl
@@ -30,12 +31,16 @@ NOW = datetime.datetime.now(datetime.timezone.utc)
 
 
 def certificate(folder: Path, name: str = "localhost", days: int = 1) -> Path:
-    """A self-signed certificate with its key in one file; `days` below 0 make an expired one."""
+    """A self-signed certificate of a name or address, with its key in one file; `days` below 0 make an expired one."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
     made = made.not_valid_before(NOW - datetime.timedelta(days=9)).not_valid_after(NOW + datetime.timedelta(days=days))
-    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    try:
+        known: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        known = x509.DNSName(name)
+    made = made.add_extension(x509.SubjectAlternativeName([known]), critical=False)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
