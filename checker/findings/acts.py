@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checker.findings import store, trail
+from checker.findings import store, trail, words
 from checker.models import Act, Comparison, Finding
 
 
@@ -18,13 +19,23 @@ class Refused(Exception):
     """The act cannot be done; the text says why, in the language of the page."""
 
 
-def accept(finding: Finding, user: User, reason: str, expires_at: datetime | None = None) -> None:
-    """Close an open finding until `expires_at`, or for good. Refused, in words, where that cannot be."""
+def seen(finding: Finding) -> str:
+    """What a page shows of a finding, as a word: who acts there says by it what he has looked at."""
+    return f"{finding.last_run_id}.{finding.number}.{finding.severity}"
+
+
+def accept(
+    finding: Finding, user: User, reason: str, expires_at: datetime | None = None, looked_at: str | None = None
+) -> None:
+    """Close an open finding until `expires_at`, or for good. Refused, in words, where that cannot be.
+
+    `looked_at` is what was `seen` of it: a finding that grew or got graver since is not accepted unseen.
+    """
     reason = _checked(reason)
     if expires_at is not None and expires_at <= timezone.now():
         raise Refused(_("The date until which it is accepted has passed."))
     with transaction.atomic():
-        row = _locked(finding)
+        row = _locked(finding, looked_at)
         if row.kind == Finding.Kind.MASS_CHANGE:
             raise Refused(_("A mass change is not accepted: the replica is released."))
         if row.state != Finding.State.OPEN:
@@ -34,14 +45,16 @@ def accept(finding: Finding, user: User, reason: str, expires_at: datetime | Non
     finding.refresh_from_db()
 
 
-def accept_all(findings: Sequence[Finding], user: User, reason: str) -> int:
+def accept_all(
+    findings: Sequence[Finding], user: User, reason: str, looked_at: Mapping[UUID, str] | None = None
+) -> int:
     """Accept several findings for one reason, all or none; how many. Damage is looked at one by one: Refused."""
     grave = [one for one in findings if not may_be_many(one)]
     if grave:
         raise Refused(_("Damage and mass changes are accepted one by one, each with its own reason."))
     with transaction.atomic():
         for one in sorted(findings, key=lambda one: one.pk):
-            accept(one, user, reason)
+            accept(one, user, reason, looked_at=None if looked_at is None else looked_at.get(one.uuid, ""))
     return len(findings)
 
 
@@ -50,11 +63,11 @@ def may_be_many(finding: Finding) -> bool:
     return finding.severity != Finding.Severity.CRITICAL and finding.kind != Finding.Kind.CORRUPTED
 
 
-def release(finding: Finding, user: User, reason: str) -> None:
+def release(finding: Finding, user: User, reason: str, looked_at: str | None = None) -> None:
     """Let a replica go that a mass change holds: what it is now is what it should be. Refused in words."""
     reason = _checked(reason)
     with transaction.atomic():
-        row = _locked(finding)
+        row = _locked(finding, looked_at)
         if row.kind != Finding.Kind.MASS_CHANGE:
             raise Refused(_("Only a mass change is released."))
         if row.state != Finding.State.OPEN:
@@ -98,8 +111,13 @@ def _checked(reason: str) -> str:
     return reason.strip()[:1000].replace("\0", "")
 
 
-def _locked(finding: Finding) -> Finding:
-    return Finding.objects.select_for_update().get(pk=finding.pk)
+def _locked(finding: Finding, looked_at: str | None = None) -> Finding:
+    """The row as it is now. Refused when that is not what was looked at any more."""
+    row = Finding.objects.select_for_update().get(pk=finding.pk)
+    if row.state == Finding.State.OPEN and looked_at not in (None, seen(row)):
+        text = _("Nothing was done: it is not what the page showed any more. Look again: %(finding)s")
+        raise Refused(text % {"finding": words.title(row)})
+    return row
 
 
 def _close(row: Finding, user: User, reason: str, expires_at: datetime | None) -> None:

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from checker.changes.queries import Level, Row
 from checker.changes.sides import Difference, differences
-from checker.findings import listing, words
+from checker.findings import acts, listing, words
 from checker.models import Finding, Kind
 from scanner.models import Replica
 from scanner.roles import SEE
@@ -45,6 +45,12 @@ def kind_sign(kind: str) -> str:
 def differing(row: Row) -> list[Difference]:
     """What differs between the sides of a change."""
     return differences(row)
+
+
+@register.filter
+def finding_seen(finding: Finding) -> str:
+    """What a form tells that its reader has looked at."""
+    return acts.seen(finding)
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, time
 from typing import cast
 from urllib.parse import urlencode
@@ -93,16 +94,17 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
     if act not in ("accept", "undo", "release"):
         raise Http404
     if form.is_valid():
-        reason = form.cleaned_data["reason"]
+        reason, seen = form.cleaned_data["reason"], request.POST.get("seen", "")
         try:
             if isinstance(form, AcceptForm):
-                acts.accept(finding, user, reason, form.expires_at())
+                acts.accept(finding, user, reason, form.expires_at(), seen)
             elif act == "undo":
                 acts.undo(finding, user, reason)
             else:
-                acts.release(finding, user, reason)
+                acts.release(finding, user, reason, seen)
         except acts.Refused as refused:
             form.add_error(None, str(refused))
+            finding = _finding(uuid)
         else:
             messages.success(request, _DONE[act])
             return redirect("finding", uuid)
@@ -113,13 +115,13 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
 def accept_many(request: HttpRequest) -> HttpResponse:
     """Accept the chosen findings for one reason; damage is never among them."""
     form, user = ReasonForm(request.POST), cast(User, request.user)
-    names = [text for text in request.POST.getlist("finding") if _is_uuid(text)]
-    chosen = list(Finding.objects.filter(uuid__in=names))
+    looked_at = _looked_at(request.POST.getlist("finding"))
+    chosen = list(Finding.objects.filter(uuid__in=looked_at))
     if not chosen or not form.is_valid():
         messages.error(request, _("Choose findings, and say why."))
         return redirect("findings")
     try:
-        done = acts.accept_all(chosen, user, form.cleaned_data["reason"])
+        done = acts.accept_all(chosen, user, form.cleaned_data["reason"], looked_at)
     except acts.Refused as refused:
         messages.error(request, str(refused))
     else:
@@ -174,9 +176,10 @@ def _place(finding: Finding) -> Replica | None:
     return found.filter(pk__in=finding.concerns).first() or found.first()
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def _looked_at(chosen: list[str]) -> dict[UUID, str]:
+    """What was seen of each finding that was chosen; what names none is left out."""
+    found = {}
+    for name, _blank, seen in (text.partition(" ") for text in chosen):
+        with suppress(ValueError):
+            found[UUID(name)] = seen
+    return found

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from checker import comparisons
+from checker.findings import acts
 from checker.models import Comparison, Finding
 from scanner.manifests.table import harmless
 from scanner.models import Replica, Run
@@ -73,6 +74,12 @@ def text(client: Client, url: str, status: int = 200, **headers: Any) -> str:
     response = client.get(url, headers=headers)
     assert response.status_code == status, (url, response.status_code)
     return response.content.decode()
+
+
+def hidden(page: str) -> str:
+    """What the page's form tells that its reader has looked at."""
+    (seen,) = re.findall(r'name="seen" value="([^"]+)"', page)
+    return str(seen)
 
 
 def pair(world: World) -> tuple[Run, Run]:
@@ -228,10 +235,12 @@ def test_findings_pages(client: Client, operator: Client) -> None:
     act = reverse("finding-act", args=[finding.uuid, "accept"])
     assert operator.get(act).status_code == 405
     assert "act-form" in text(operator, url)
-    assert operator.post(act, {"reason": ""}).status_code == 422
-    assert operator.post(act, {"reason": "known <b>", "until": "2020-01-01"}).status_code == 422
-    assert operator.post(act, {"reason": "known <b>"}).status_code == 302
-    assert operator.post(act, {"reason": "twice"}).status_code == 422
+    seen = {"seen": hidden(text(operator, url))}
+    assert operator.post(act, {"reason": ""} | seen).status_code == 422
+    assert operator.post(act, {"reason": "known <b>", "until": "2020-01-01"} | seen).status_code == 422
+    assert operator.post(act, {"reason": "known <b>"}).status_code == 422
+    assert operator.post(act, {"reason": "known <b>"} | seen).status_code == 302
+    assert operator.post(act, {"reason": "twice"} | seen).status_code == 422
     shown = text(operator, url)
     assert "known &lt;b&gt;" in shown and "<b>" not in shown
     undo = reverse("finding-act", args=[finding.uuid, "undo"])
@@ -249,12 +258,13 @@ def test_many_at_once(operator: Client) -> None:
     history()
     damage, other = Finding.objects.get(kind="corrupted"), Finding.objects.get(kind="unreadable")
     listed = text(operator, reverse("findings"))
-    assert str(other.uuid) in re.findall(r'name="finding" value="([^"]+)"', listed)
-    assert str(damage.uuid) not in re.findall(r'name="finding" value="([^"]+)"', listed)
+    (chosen,) = re.findall(r'name="finding" value="([^"]+)"', listed)
+    assert chosen.startswith(f"{other.uuid} ")
     url = reverse("findings-accept")
-    operator.post(url, {"finding": [damage.uuid, other.uuid], "reason": "all"})
+    operator.post(url, {"finding": [f"{damage.uuid} {acts.seen(damage)}", chosen], "reason": "all"})
+    operator.post(url, {"finding": [other.uuid], "reason": "unseen"})
     assert Finding.objects.filter(state="open").count() == 2
-    operator.post(url, {"finding": [other.uuid, "nonsense"], "reason": "rights"})
+    operator.post(url, {"finding": [chosen, "nonsense"], "reason": "rights"})
     other.refresh_from_db()
     assert other.state == "accepted" and other.reason == "rights"
     for query in (
@@ -267,6 +277,36 @@ def test_many_at_once(operator: Client) -> None:
     ):
         text(operator, reverse("findings") + query)
     text(operator, reverse("findings") + "?after=x", 404)
+
+
+@pytest.mark.parametrize("what", ["grows", "gets graver", "is held again"])
+def test_nothing_is_accepted_unseen(operator: Client, what: str) -> None:
+    """What grew or got graver since the page was loaded is refused in words, and accepted when it was looked at."""
+    held = what == "is held again"
+    world = World(**({"limit_files": 0} if held else {"policy": "append_only", "limit_files": 1000}))
+    names = [f"d/{number:02d}" for number in range(60)]
+    for gone in (0, 30):
+        world.run([file(name, name.encode()) for name in names[gone:]])
+        world.compare()
+    finding = Finding.objects.get()
+    url, listed = reverse("finding", args=[finding.uuid]), text(operator, reverse("findings"))
+    act = reverse("finding-act", args=[finding.uuid, "release" if held else "accept"])
+    stale = {"reason": "tidied up", "seen": hidden(text(operator, url))}
+    if what == "gets graver":
+        Finding.objects.update(severity=Finding.Severity.CRITICAL)
+    else:
+        world.run([file(name, name.encode()) for name in names[55:]])
+        world.compare()
+    answer = operator.post(act, stale)
+    page = answer.content.decode()
+    assert answer.status_code == 422 and "Look again" in page and hidden(page) != stale["seen"]
+    if what == "grows":
+        many = {"finding": re.findall(r'name="finding" value="([^"]+)"', listed), "reason": "tidied up"}
+        answer = operator.post(reverse("findings-accept"), many, follow=True)
+        assert "Look again" in answer.content.decode()
+    assert Finding.objects.get().state == "open"
+    assert operator.post(act, stale | {"seen": hidden(page)}).status_code == 302
+    assert Finding.objects.get().state == "accepted"
 
 
 def test_folded_finding_lists_its_paths(client: Client) -> None:
