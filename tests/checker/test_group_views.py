@@ -116,7 +116,12 @@ def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:
     then = (timezone.now() - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": then}).content.decode()
     assert "All replicas hold the same." in page
-    assert "square" in viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": "x", "view": "list"}).content.decode()
+    kept = GroupComparison.objects.count()
+    for text in ("x", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00", "2026-02-30T00:00"):
+        asked = {"moment": text, "view": "list"}
+        assert "square" in viewer.get(f"/groups/{fleet.group.uuid}/", asked).content.decode(), text
+        assert call(fleet.group.name, "--at", text)[0] == 2
+    assert GroupComparison.objects.count() == kept, "a time that no database holds would be in the way for ever"
 
 
 def test_while_a_moment_is_compared(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
