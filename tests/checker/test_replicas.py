@@ -209,5 +209,7 @@ def test_as_of_a_moment() -> None:
     before = group_comparisons.wanted(fleet.group, then)
     assert before.state == "done" and before.counts == {}
     assert fleet.compare().counts == {"lost": 2}
+    Run.objects.filter(sequence=2).update(received_at=then, finished_at=then)
+    assert group_comparisons.wanted(fleet.group, then).counts == {"lost": 2}, "runs of then that were proven late"
     GroupComparison.objects.filter(pk=before.pk).update(asked_at="2020-01-01T00:00Z")
     assert group_comparisons.forget() == 1
