@@ -24,12 +24,24 @@ def reconcile(comparison: GroupComparison) -> None:
     Call in the transaction that keeps the divergences.
     """
     witness = Witness(comparison)
+    store.part(comparison, {side.position: side.replica for side in witness.sides if side.current})
     _open_damaged(witness)
     for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
         if comparison.counts.get(kind):
             _open_folded(witness, Pick(comparison.pk, kind))
-    there = [one.replica_id for one in witness.seats.values()]
-    for finding in store.renew(comparison, witness.run, there):
+    _resolve(witness)
+
+
+def look_again(group_id: int) -> None:
+    """Close what is over by the newest comparison of a group: a finding that was accepted may be open again since."""
+    comparison = GroupComparison.objects.filter(group=group_id, moment=None, state=GroupComparison.State.DONE).first()
+    if comparison is not None and (witness := Witness(comparison)).seats:
+        _resolve(witness)
+
+
+def _resolve(witness: Witness) -> None:
+    there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
+    for finding in store.renew(witness.comparison, witness.run, there, runs):
         trail.note(finding, Act.What.RESOLVED, run=witness.run)
 
 
