@@ -64,7 +64,7 @@ def newest(group: Group) -> GroupComparison | None:
 def wanted(group: Group, moment: datetime) -> GroupComparison:
     """The comparison of a group's replicas as of a moment; done at once when that is quick, else WAITING.
 
-    It is made anew when it rests on something else now: runs of then that came late, or a moment that was still to come.
+    It is made anew when it rests on something else now: runs of then that came late, or a moment that was to come.
     """
     comparison, _new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())

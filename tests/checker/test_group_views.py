@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from checker import group_comparisons
 from checker.divergences import store
-from checker.models import GroupComparison
+from checker.models import Finding, GroupComparison, Proof
 from scanner.models import Run
 from tests.checker import stage
 from tests.checker.fleets import Fleet
@@ -107,6 +107,18 @@ def test_empty_states(viewer: Client) -> None:
     fleet.runs([file("a")], [file("a")])
     fleet.compare()
     assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+
+
+def test_one_proven_run_is_left(viewer: Client, fleet: Fleet) -> None:
+    """What was found with runs that do not hold any more is not shown as what is so now; what was opened stays open."""
+    Proof.objects.exclude(run__replica=fleet.worlds[0].replica).update(ok=False, proven_at=None)
+    fleet.compare()
+    address = f"/groups/{fleet.group.uuid}/"
+    page = viewer.get(address, {"view": "list"}).content.decode()
+    assert "two of them have a proven run" in page and "square-damaged" not in page
+    assert viewer.get(f"{address}download/", {"format": "csv"}).status_code == 302
+    assert call(fleet.group.name) == (2, "fewer than two replicas have a proven run: there is nothing to compare")
+    assert Finding.objects.filter(replica=None, state="open").count() == 2
 
 
 def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:

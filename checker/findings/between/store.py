@@ -93,7 +93,8 @@ RETURNING finding.id
 
 
 def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Sequence[int]) -> list[Finding]:
-    """With `there`, who took part by `runs`: count again what open findings tell, and close those of which nothing is left; these come back."""
+    """With `there`, who took part by `runs`, count again what open findings tell, and close those of which nothing is
+    left; these come back."""
     given: dict[str, Any] = {
         "comparison": comparison.pk,
         "group": comparison.group_id,
