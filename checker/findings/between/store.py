@@ -59,7 +59,11 @@ WHERE divergence.comparison_id = %(comparison)s AND divergence.finding_id = told
 
 def part(comparison: GroupComparison, current: Mapping[int, int]) -> None:
     """Take from findings the divergences that now concern one more replica; `current`: by position who has a vote."""
-    given = {"comparison": comparison.pk, "positions": list(current), "replicas": list(current.values())}
+    given: dict[str, Any] = {
+        "comparison": comparison.pk,
+        "positions": list(current),
+        "replicas": list(current.values()),
+    }
     with connection.cursor() as cursor:
         cursor.execute(ON_ONE_MORE, given)
 
