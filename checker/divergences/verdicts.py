@@ -5,7 +5,7 @@ Nothing here reads the database. The rules, in this order; history outweighs vot
 1. A content is *tainted* when it came to some replica by damage: the bytes changed beneath the file system (confirmed),
    or the file was written and its time kept while another replica still holds what it held before. It is tainted
    wherever it lies now, unless another replica has held it from its own beginning: earlier than that, or, of what was
-   written, at any time.
+   written, in its first run, whenever that was.
 2. What a replica held before such damage and another one still holds is *good*.
 3. What an honest edit put in the place of another content (later time, no way back) is *newer*, and the other *older*;
    a copy without times of what another replica has held from its beginning, with an earlier time, is no edit.
@@ -147,11 +147,11 @@ def _beginnings(content: str, where: Holding, holdings: Sequence[Holding]) -> li
 def _is_from_elsewhere(past: Past, where: Holding, holdings: Sequence[Holding]) -> bool:
     """Whether another replica held this content first of all, and earlier: damage does not make what is elsewhere.
 
-    Of what was written with its time kept no order is asked for: it may be what mended this copy from a replica that
-    was added later.
+    Of what was written with its time kept no order is asked for where the other one held it in its first run: it may be
+    what mended this copy, from a replica that was added later.
     """
     found = _beginnings(past.content, where, holdings)
-    return any(past.kind == Kind.REWRITTEN or first.began < past.began for first in found)
+    return any(first.began < past.began or (past.kind == Kind.REWRITTEN and first.kind is None) for first in found)
 
 
 def _edits(holdings: Sequence[Holding], clean: set[str]) -> set[tuple[str, str]]:

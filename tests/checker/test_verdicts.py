@@ -111,6 +111,10 @@ def test_mended_from_a_replica_that_is_added_later() -> None:
     """Damage from before the first run, mended with the time kept from where nobody looked yet, is not damage now."""
     mended = held(past("bad"), past("p", 5, T0, "rewritten"))
     assert said(mended, held(past("bad")), held(past("p", 7))) == "uuu"
+    written = held(P, past("x", 5, T0, "rewritten"))
+    assert said(written, held(P), held(past("x", 7, T0, "added"))) == "dgd", (
+        "it came to a replica that was there before"
+    )
     beneath = held(P, past("x", 5, T0, "corrupted"))
     assert said(beneath, held(P), held(past("x", 7))) == "dgd", "what is confirmed came by damage, whoever copied it"
 
