@@ -63,11 +63,17 @@ def newest(group: Group) -> GroupComparison | None:
 
 
 def wanted(group: Group, moment: datetime) -> GroupComparison:
-    """The comparison of a group's replicas as of a moment; done at once when that is quick, else WAITING."""
+    """The comparison of a group's replicas as of a moment; done at once when that is quick, else WAITING.
+
+    It is made anew when it rests on something else now: runs of then that came late, or a moment that was to come.
+    """
     comparison, _new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
+    members = standing.members([group], timezone.now(), moment).get(group.pk, [])
+    if comparison.state == State.DONE and comparison.basis != standing.basis(group, members):
+        GroupComparison.objects.filter(pk=comparison.pk, state=State.DONE).update(state=State.WAITING, attempts=0)
+        comparison.refresh_from_db(fields=["state", "attempts"])
     if comparison.state == State.WAITING:
-        members = standing.members([group], timezone.now(), moment).get(group.pk, [])
         if sum(one.run.files for one in members if one.run) < SMALL or _are_equal(_present(members)):
             make(comparison.pk)
             comparison.refresh_from_db()

@@ -16,6 +16,8 @@ from checker.models import Divergence, GroupComparison
 from scanner.entry_list import LONGEST, directory
 
 VIEWS = ("tree", "list")
+YEARS = range(1970, 9000)
+"""At the ends of what Python counts a time is no time any more in another zone."""
 
 
 class Ask(NamedTuple):
@@ -47,13 +49,7 @@ class Ask(NamedTuple):
     @property
     def time(self) -> datetime | None:
         """As of when; None: now, or no time."""
-        try:
-            moment = parse_datetime(self.moment)
-        except ValueError:
-            return None
-        if moment is None:
-            return None
-        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+        return read_moment(self.moment)
 
     def query(self, **changes: object) -> str:
         """The query part of an address that asks for the same but for `changes`; what is as usual is left out."""
@@ -74,6 +70,17 @@ class Chip(NamedTuple):
     number: int
     chosen: bool
     query: str
+
+
+def read_moment(text: str) -> datetime | None:
+    """A time as a person writes it, without a zone in that of the site; None for what is none, or no time of a run."""
+    try:
+        moment = parse_datetime(text)
+        if moment is None or moment.year not in YEARS:
+            return None
+        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    except ValueError:
+        return None
 
 
 def read(given: QueryDict) -> Ask:

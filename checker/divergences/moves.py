@@ -35,9 +35,10 @@ NAME_THEM = (
     "INSERT INTO diverging_name SELECT * FROM unnest(%(paths)s::text[], %(folded)s::text[], %(composed)s::text[])"
 )
 
+# Hash indexes: a name may be longer than what a B-tree holds.
 SIDES = """
-CREATE INDEX ON diverging_name (path);
-CREATE INDEX ON diverging_name (name);
+CREATE INDEX ON diverging_name USING hash (path);
+CREATE INDEX ON diverging_name USING hash (name);
 ANALYZE diverging_name;
 CREATE TEMPORARY TABLE diverging_side AS
 SELECT row.path, spelled.name, position, substr(row.cells, position, 1) AS cell, row.cells, held.sha256

@@ -38,7 +38,7 @@ LEFT JOIN LATERAL (SELECT kind, notes FROM checker_change AS told WHERE told.com
     AS change ON true
 ORDER BY wanted.path, side.position, version.from_seq
 """
-SEVERAL = "(SELECT path FROM diverging WHERE contents > 1 AND NOT settled)"
+SEVERAL = "(SELECT path FROM diverging WHERE contents > 1)"
 NAMED = "unnest(%(paths)s::text[])"
 
 

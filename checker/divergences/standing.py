@@ -135,7 +135,7 @@ def _replicas(moment: datetime | None) -> QuerySet[Found]:
     compared = Q(comparisons__adjacent=True, comparisons__state__in=over)
     whole = runs.filter(proven, compared, state=Run.State.INGESTED)
     in_use = Replica.objects.filter(archived_at=None, group__archived_at=None, server__archived_at=None)
-    return in_use.select_related("group", "server").annotate(
+    return in_use.prefetch_related("group", "server").annotate(
         chosen_id=Subquery(whole.values("pk")[:1]), newest_until_id=Subquery(runs.values("pk")[:1])
     )
 

@@ -19,6 +19,14 @@ from checker.replicas import Side
 JUDGED = 'CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)'
 JUDGE = "INSERT INTO diverging_judged SELECT * FROM unnest(%(paths)s::text[], %(verdicts)s::text[], %(judged)s::text[])"
 BATCH = 4096
+# What may lag is no excuse for damage: a leader's as little as another one's.
+UNSETTLE = """
+UPDATE diverging SET settled = false, cells = (
+    SELECT string_agg(CASE WHEN substr(cells, at, 1) = '~' AND versions[at] IS NOT NULL THEN '+'
+        ELSE substr(cells, at, 1) END, '' ORDER BY at) FROM generate_series(1, length(cells)) AS at)
+FROM diverging_judged AS judged WHERE judged.path = diverging.path AND settled AND judged.verdict = 'damaged'
+"""
+SETTLED = "DELETE FROM diverging_judged AS judged USING diverging WHERE judged.path = diverging.path AND settled"
 
 DROP = "DROP TABLE IF EXISTS diverging_kept"
 # The kind of a path is its gravest one. What nobody lacks, or whatever lacks it may, has none.
@@ -85,7 +93,7 @@ PATTERNS = "SELECT cells, judged, count(*) FROM diverging_kept GROUP BY cells, j
 
 
 def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
-    """Take up the verdicts: path, verdict on the path, verdict on each copy."""
+    """Take up the verdicts: path, verdict on the path, verdict on each copy. Of what may lag only damage counts."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS diverging_judged")
         cursor.execute(JUDGED)
@@ -93,6 +101,8 @@ def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
         while some := list(islice(rest, BATCH)):
             paths, verdicts, judged = map(list, zip(*some, strict=True))
             cursor.execute(JUDGE, {"paths": paths, "verdicts": verdicts, "judged": judged})
+        cursor.execute(UNSETTLE)
+        cursor.execute(SETTLED)
 
 
 def gather(comparison_id: int, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:

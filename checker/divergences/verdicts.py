@@ -4,9 +4,11 @@ Nothing here reads the database. The rules, in this order; history outweighs vot
 
 1. A content is *tainted* when it came to some replica by damage: the bytes changed beneath the file system (confirmed),
    or the file was written and its time kept while another replica still holds what it held before. It is tainted
-   wherever it lies now, unless another replica has held it from its own beginning, and earlier than that.
+   wherever it lies now, unless another replica has held it from its own beginning: earlier than that, or, of what was
+   written, in its first run, whenever that was.
 2. What a replica held before such damage and another one still holds is *good*.
-3. What an honest edit put in the place of another content (later time, no way back) is *newer*, and the other *older*.
+3. What an honest edit put in the place of another content (later time, no way back) is *newer*, and the other *older*;
+   a copy without times of what another replica has held from its beginning, with an earlier time, is no edit.
 4. What more than half of all votes hold, two at least, is *good*, when history says nothing of how the contents came
    about; a copy with the very same modification time and another content is then *damaged*.
 5. Of all else nothing can be told.
@@ -131,34 +133,59 @@ def _tainted(holdings: Sequence[Holding]) -> dict[str, Taint]:
         for before, past in zip(one.pasts, one.pasts[1:], strict=False):
             damage = past.kind == Kind.CORRUPTED or (past.kind == Kind.REWRITTEN and before.content in present)
             proven = past.content in found and found[past.content].kind == Kind.CORRUPTED
-            if damage and not proven and not _held_from_the_beginning(past, one, holdings):
+            if damage and not proven and not _is_from_elsewhere(past, one, holdings):
                 found[past.content] = Taint(before.content, str(past.kind))
     return found
 
 
-def _held_from_the_beginning(past: Past, where: Holding, holdings: Sequence[Holding]) -> bool:
-    """Whether another replica held this content first of all, and earlier: damage does not make what is elsewhere."""
-    others = [one.pasts[0] for one in holdings if one is not where and one.pasts]
-    return any(first.content == past.content and first.began < past.began for first in others)
+def _beginnings(content: str, where: Holding, holdings: Sequence[Holding]) -> list[Past]:
+    """How other replicas began, of those that held this content first of all."""
+    first = [one.pasts[0] for one in holdings if one is not where and one.pasts]
+    return [past for past in first if past.content == content]
+
+
+def _is_from_elsewhere(past: Past, where: Holding, holdings: Sequence[Holding]) -> bool:
+    """Whether another replica held this content first of all, and earlier: damage does not make what is elsewhere.
+
+    Of what was written with its time kept no order is asked for where the other one held it in its first run: it may be
+    what mended this copy, from a replica that was added later.
+    """
+    found = _beginnings(past.content, where, holdings)
+    return any(first.began < past.began or (past.kind == Kind.REWRITTEN and first.kind is None) for first in found)
 
 
 def _edits(holdings: Sequence[Holding], clean: set[str]) -> set[tuple[str, str]]:
-    """Pairs (older, newer) of clean contents: an honest edit put the newer one in the place of the older one."""
+    """Pairs (older, newer) of clean contents: an honest edit put the newer one in the place of the older one.
+
+    What was written again with a later time is older and newer than what it replaced: of the two nothing can be told.
+    """
     found = set()
     for one in holdings:
         for at, old in enumerate(one.pasts):
             for step, new in enumerate(one.pasts[at + 1 :], at + 1):
-                if not _is_edit(one.pasts[step - 1], new):
+                before = one.pasts[step - 1]
+                if not _is_edit(before, new) or _is_old(new, before, one, holdings):
                     break
-                if old.content != new.content and {old.content, new.content} <= clean:
-                    found.add((old.content, new.content))
-    return found
+                found.add((old.content, new.content))
+        for before, new in zip(one.pasts, one.pasts[1:], strict=False):
+            if new.kind == Kind.REVERTED and (new.mtime_ns or 0) > (before.mtime_ns or 0):
+                found |= {(before.content, new.content), (new.content, before.content)}
+    return {(old, new) for old, new in found if old != new and {old, new} <= clean}
 
 
 def _is_edit(old: Past, new: Past) -> bool:
     if new.kind not in (Kind.MODIFIED, Kind.RETYPED):
         return False
     return old.mtime_ns is None or new.mtime_ns is None or new.mtime_ns > old.mtime_ns
+
+
+def _is_old(new: Past, old: Past, where: Holding, holdings: Sequence[Holding]) -> bool:
+    """Whether another replica held the new content first of all, earlier, and with no later time than the old one's:
+    then what looks like an edit is a copy of that, made without its time."""
+    return any(
+        first.began < new.began and (first.mtime_ns is None or old.mtime_ns is None or first.mtime_ns <= old.mtime_ns)
+        for first in _beginnings(new.content, where, holdings)
+    )
 
 
 def _newest(holdings: Sequence[Holding], clean: set[str]) -> str | None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from checker.findings import store, trail, words
+from checker.findings.between import opening
 from checker.models import Act, Comparison, Finding
 
 
@@ -133,6 +134,9 @@ def _reopen(row: Finding) -> None:
 
 def _look_again(row: Finding) -> None:
     """Close it at once when the newest run proves that all is again what it was: that may have come meanwhile."""
+    if row.replica_id is None:
+        opening.look_again(row.group_id)
+        return
     made = Comparison.objects.filter(replica=row.replica_id, adjacent=True, state=Comparison.State.DONE)
     newest = made.select_related("base", "run").order_by("-run__sequence").first()
     if newest is not None:

@@ -52,7 +52,7 @@ def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpRe
         raise Http404
     group, ask = get_object_or_404(Group, uuid=uuid), listing.read(request.GET)
     comparison = _comparison(group, ask)
-    if comparison is None or comparison.computed_at is None:
+    if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
     response = StreamingHttpResponse(export.lines(comparison, ask.wish, form), content_type=export.TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, form)}"'

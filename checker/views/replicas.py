@@ -24,7 +24,7 @@ REPAIRS = 5
 @page
 def overview_page(request: PageRequest) -> HttpResponse:
     """Groups and replicas with their states, most urgent first; filtered by name and state."""
-    name, state = request.GET.get("name", "").strip(), request.GET.get("state", "")
+    name, state = request.GET.get("name", "").replace("\0", "").strip(), request.GET.get("state", "")
     now = timezone.now()
     shown = overview.overview(now, name, state if state in State.values else "")
     context = {

@@ -179,3 +179,12 @@ def _state(dice: random.Random) -> list[Record]:
         elif roll < 0.9:
             found.append(link_row(path, dice.choice("pq")))
     return found
+
+
+def test_names_as_long_as_they_can_be() -> None:
+    """Names of 4,000 bytes that cannot be packed are paired as any other: no index is too small for them."""
+    dice = random.Random(0)
+    first, second = ("".join(dice.choices("0123456789abcdefghijklmnopqrstuvwxyzабвг", k=3900))[:3500] for _ in range(2))
+    fleet = Fleet(2)
+    fleet.runs([file(first, b"1")], [file(second, b"1")])
+    assert fleet.found() == {first: ("moved", "+>", ""), second: ("moved", ">+", "")}

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from checker import group_comparisons
 from checker.divergences import store
-from checker.models import GroupComparison
+from checker.models import Finding, GroupComparison, Proof
 from scanner.models import Run
 from tests.checker import stage
 from tests.checker.fleets import Fleet
@@ -110,6 +110,18 @@ def test_empty_states(viewer: Client) -> None:
     assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
 
 
+def test_one_proven_run_is_left(viewer: Client, fleet: Fleet) -> None:
+    """What was found with runs that do not hold any more is not shown as what is so now; what was opened stays open."""
+    Proof.objects.exclude(run__replica=fleet.worlds[0].replica).update(ok=False, proven_at=None)
+    fleet.compare()
+    address = f"/groups/{fleet.group.uuid}/"
+    page = viewer.get(address, {"view": "list"}).content.decode()
+    assert "two of them have a proven run" in page and "square-damaged" not in page
+    assert viewer.get(f"{address}download/", {"format": "csv"}).status_code == 302
+    assert call(fleet.group.name) == (2, "fewer than two replicas have a proven run: there is nothing to compare")
+    assert Finding.objects.filter(replica=None, state="open").count() == 2
+
+
 def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:
     """The page of a moment shows what was then; what is no time is now."""
     old = timezone.now() - timedelta(days=3)
@@ -117,7 +129,12 @@ def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:
     then = (timezone.now() - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": then}).content.decode()
     assert "All replicas hold the same." in page
-    assert "square" in viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": "x", "view": "list"}).content.decode()
+    kept = GroupComparison.objects.count()
+    for text in ("x", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00", "2026-02-30T00:00"):
+        asked = {"moment": text, "view": "list"}
+        assert "square" in viewer.get(f"/groups/{fleet.group.uuid}/", asked).content.decode(), text
+        assert call(fleet.group.name, "--at", text)[0] == 2
+    assert GroupComparison.objects.count() == kept, "a time that no database holds would be in the way for ever"
 
 
 def test_while_a_moment_is_compared(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

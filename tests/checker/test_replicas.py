@@ -175,6 +175,20 @@ def test_one_leads() -> None:
     assert found["gone"] == ("lingering", ".~", "")
 
 
+def test_a_leader_may_be_damaged() -> None:
+    """What came to the leader by damage is not what the others may lag behind: it is told before it is spread."""
+    fleet = Fleet(2, relation="primary", lag=timedelta(hours=6))
+    leader = fleet.worlds[0].replica
+    leader.leads = True
+    leader.save()
+    fleet.runs(*[[file("a", b"good"), file("b", b"1"), file("z")]] * 2)
+    fleet.compare()
+    fleet.run(0, [file("a", b"rotten"), file("b", b"2", mtime_ns=LATER), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "++", "dg"), "b": ("lagging", "+~", "")}
+    finding = Finding.objects.get(replica=None)
+    assert finding.severity == Finding.Severity.CRITICAL and finding.concerns == [leader.pk]
+
+
 def test_some_keep_only_a_part() -> None:
     """Where some keep only a part, what does not fit their patterns is not expected there."""
     fleet = Fleet(2, relation="subset")
@@ -209,5 +223,7 @@ def test_as_of_a_moment() -> None:
     before = group_comparisons.wanted(fleet.group, then)
     assert before.state == "done" and before.counts == {}
     assert fleet.compare().counts == {"lost": 2}
+    Run.objects.filter(sequence=2).update(received_at=then, finished_at=then)
+    assert group_comparisons.wanted(fleet.group, then).counts == {"lost": 2}, "runs of then that were proven late"
     GroupComparison.objects.filter(pk=before.pk).update(asked_at="2020-01-01T00:00Z")
     assert group_comparisons.forget() == 1

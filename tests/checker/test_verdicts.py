@@ -91,6 +91,34 @@ def test_put_back() -> None:
     assert rule([back, held(P, past("n", 6, T1, "modified"))]).reasons[0] == Why.PUT_BACK
 
 
+def test_put_back_by_a_later_write() -> None:
+    """An earlier content that was written again, with a later time, is the newest thing that somebody did: unclear."""
+    back = held(P, past("n", 5, T1, "modified"), past("p", 7, T2, "reverted"))
+    assert said(back, held(P, past("n", 6, T1, "modified"))) == "uu"
+    assert said(back, held(P, past("n", 6, T1, "modified")), held(P)) == "uuu"
+
+
+def test_a_copy_without_times_is_no_edit() -> None:
+    """What another held from its beginning, with an earlier time, is not newer for having been copied with another."""
+    lags = held(past("o", 1, T0))
+    spread = held(past("n", 1, T1), past("o", 5, T2, "modified"))
+    assert said(lags, spread, held(past("n", 1, T1))) == "uuu", "the newest content is not called older"
+    early = held(past("n", 2, T1))
+    assert said(early, held(P, past("n", 5, T1, "modified")), held(P)) == "nno", "its time says that it was an edit"
+
+
+def test_mended_from_a_replica_that_is_added_later() -> None:
+    """Damage from before the first run, mended with the time kept from where nobody looked yet, is not damage now."""
+    mended = held(past("bad"), past("p", 5, T0, "rewritten"))
+    assert said(mended, held(past("bad")), held(past("p", 7))) == "uuu"
+    written = held(P, past("x", 5, T0, "rewritten"))
+    assert said(written, held(P), held(past("x", 7, T0, "added"))) == "dgd", (
+        "it came to a replica that was there before"
+    )
+    beneath = held(P, past("x", 5, T0, "corrupted"))
+    assert said(beneath, held(P), held(past("x", 7))) == "dgd", "what is confirmed came by damage, whoever copied it"
+
+
 def test_edits_in_both_directions() -> None:
     """Contradicting histories say nothing."""
     one = held(P, past("n", 5, T1, "modified"))

@@ -99,6 +99,7 @@ def test_the_overview_is_filtered(viewer: Client) -> None:
     assert get(viewer, "/?name=GAMMA").count('class="replica-cell"') == 2
     assert get(viewer, "/?state=proven").count('class="replica-cell"') == 1
     assert "Nothing fits" in get(viewer, "/?name=nowhere")
+    assert "Nothing fits" in get(viewer, "/?name=nowhere%00"), "no name holds a NUL"
 
 
 def test_the_overview_asks_little_of_the_database(

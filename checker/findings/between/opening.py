@@ -21,6 +21,7 @@ BATCH = 500
 def fold(comparison: GroupComparison) -> None:
     """Open findings of what diverges, is told by none and may be told together. Call before it is written."""
     witness = Witness(comparison)
+    store.part({side.position: side.replica for side in witness.sides if side.current})
     for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
         if comparison.counts.get(kind):
             _open_folded(witness, Pick(comparison.pk, kind, table=divergences.GATHERED))
@@ -33,8 +34,19 @@ def reconcile(comparison: GroupComparison) -> None:
     """
     witness = Witness(comparison)
     _open_damaged(witness)
-    there = [one.replica_id for one in witness.seats.values()]
-    for finding in store.renew(comparison, witness.run, there):
+    _resolve(witness)
+
+
+def look_again(group_id: int) -> None:
+    """Close what is over by the newest comparison of a group: a finding that was accepted may be open again since."""
+    comparison = GroupComparison.objects.filter(group=group_id, moment=None, state=GroupComparison.State.DONE).first()
+    if comparison is not None and (witness := Witness(comparison)).seats:
+        _resolve(witness)
+
+
+def _resolve(witness: Witness) -> None:
+    there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
+    for finding in store.renew(witness.comparison, witness.run, there, runs):
         trail.note(finding, Act.What.RESOLVED, run=witness.run)
 
 

@@ -1,8 +1,10 @@
 """The SQL that makes divergences a finding's own, and that sees what a comparison has made of open findings."""
 
+# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -39,6 +41,28 @@ def take(pick: Pick, finding: Finding) -> list[int]:
         return [position for (position,) in cursor.fetchall()]
 
 
+# A finding speaks for those whom it concerns: what is lost or damaged on one more is told anew, accepted or not. Of
+# many divergences few are unlike each other in this.
+ON_ONE_MORE = f"""
+UPDATE {divergences.GATHERED} AS divergence SET finding_id = NULL
+FROM (SELECT finding_id, cells, judged FROM {divergences.GATHERED}
+        WHERE finding_id IS NOT NULL AND current GROUP BY finding_id, cells, judged) AS told
+    JOIN checker_finding AS finding ON finding.id = told.finding_id
+WHERE divergence.finding_id = told.finding_id AND divergence.current
+    AND divergence.cells = told.cells AND divergence.judged = told.judged
+    AND EXISTS (SELECT FROM unnest(%(positions)s::int[], %(replicas)s::int[]) AS seat(position, replica_id)
+        WHERE (substr(told.cells, position, 1) = '-' OR substr(told.judged, position, 1) = 'd')
+            AND NOT replica_id = ANY(finding.concerns))
+"""
+
+
+def part(current: Mapping[int, int]) -> None:
+    """Take from findings the gathered divergences that now concern one more replica; `current`: by position who has a
+    vote."""
+    with connection.cursor() as cursor:
+        cursor.execute(ON_ONE_MORE, {"positions": list(current), "replicas": list(current.values())})
+
+
 # Open findings of the group with what is left of them; one that concerns a replica of which nothing is known stays.
 LEFT = """
 UPDATE checker_finding AS finding SET number = left_over.number, last_run_id = %(run)s
@@ -46,17 +70,30 @@ FROM (SELECT finding_id, count(*) AS number FROM checker_divergence WHERE compar
     AND finding_id IS NOT NULL GROUP BY finding_id) AS left_over
 WHERE finding.id = left_over.finding_id AND finding.state = 'open' AND finding.number <> left_over.number
 """
-OVER = """
+# Where one that was compared has left, nothing may diverge any more though what is wrong is as it was.
+AS_IT_WAS = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
+    JOIN scanner_run AS run ON run.id = ANY(%(runs)s::bigint[]) AND run.replica_id = (copy ->> 'replica')::int
+    LEFT JOIN scanner_version AS held ON held.replica_id = run.replica_id
+        AND left(held.path, 512) = left(finding.path, 512) AND held.path = finding.path
+        AND held.from_seq <= run.sequence AND (held.until_seq IS NULL OR held.until_seq > run.sequence)
+    WHERE copy ->> 'cell' = '-' AND held.id IS NULL OR copy ->> 'copy' = 'd'
+        AND held.type = (copy ->> 'type')::int AND encode(held.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
+        AND (held.type = 1 OR held.detail = copy ->> 'detail'))"""
+LEFT_GROUP = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
+    WHERE NOT (copy ->> 'replica')::int = ANY(%(there)s::int[]))"""
+OVER = f"""
 UPDATE checker_finding AS finding SET state = 'resolved', closed_at = %(now)s, last_run_id = %(run)s
 WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open'
     AND finding.kind IN ('lost', 'mismatch') AND finding.concerns <@ %(there)s::int[]
     AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)
+    AND NOT ({LEFT_GROUP} AND {AS_IT_WAS})
 RETURNING finding.id
 """
 
 
-def renew(comparison: GroupComparison, run: Run, there: Sequence[int]) -> list[Finding]:
-    """Count again what open findings tell, and close those of which nothing is left; these come back."""
+def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Sequence[int]) -> list[Finding]:
+    """With `there`, who took part by `runs`, count again what open findings tell, and close those of which nothing is
+    left; these come back."""
     given: dict[str, Any] = {
         "comparison": comparison.pk,
         "group": comparison.group_id,
@@ -65,7 +102,7 @@ def renew(comparison: GroupComparison, run: Run, there: Sequence[int]) -> list[F
     }
     with connection.cursor() as cursor:
         cursor.execute(LEFT, given)
-        cursor.execute(OVER, given | {"there": list(there)})
+        cursor.execute(OVER, given | {"there": list(there), "runs": list(runs)})
         closed = [pk for (pk,) in cursor.fetchall()]
     return list(Finding.objects.filter(pk__in=closed).order_by("pk"))
 

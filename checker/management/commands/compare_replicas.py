@@ -9,11 +9,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from checker import group_comparisons
 from checker.divergences import export, queries
+from checker.divergences.listing import read_moment
 from checker.divergences.queries import Row, Wish
 from checker.group_name import find_group
 from checker.models import Divergence, GroupComparison, Participant
@@ -78,13 +77,10 @@ class Command(BaseCommand):
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
+    moment = read_moment(text)
     if moment is None:
         raise LookupError(f"{text[:40]!r} is no time: give YYYY-MM-DDTHH:MM")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    return moment
 
 
 def _words(comparison: GroupComparison, wish: Wish) -> Iterator[str]:

@@ -1,0 +1,82 @@
+"""Findings between replicas over time: who they concern, who leaves, and what is undone."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from checker.findings import acts
+from checker.models import Finding
+from tests.checker import stage
+from tests.checker.fleets import Fleet
+from tests.checker.worlds import file
+from tests.scanner.factories import error_row
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def between(**wanted: object) -> list[str]:
+    """The kinds of the findings between replicas."""
+    return list(Finding.objects.filter(replica=None, **wanted).order_by("pk").values_list("kind", flat=True))
+
+
+def test_accepted_of_one_is_not_accepted_of_another() -> None:
+    """Who was not known to lack a path when that was accepted is told when he is: in a new finding."""
+    fleet = Fleet(3)
+    fleet.runs([file("d/a", b"1"), file("z")], [file("z")], [error_row("d", "EIO", "list"), file("z")])
+    fleet.compare()
+    finding = Finding.objects.get(replica=None)
+    assert finding.concerns == [fleet.worlds[1].replica.pk]
+    acts.accept(finding, stage.make_user("operator"), "not needed there")
+    fleet.run(2, [file("z")])
+    assert fleet.found() == {"d/a": ("lost", "+--", "")}
+    assert between(state="open") == ["lost"] and between(state="accepted") == ["lost"]
+    fresh = Finding.objects.get(replica=None, state="open")
+    assert fresh.concerns == [fleet.worlds[1].replica.pk, fleet.worlds[2].replica.pk]
+    acts.accept(fresh, stage.make_user("operator"), "nor there")
+    fleet.run(2, [error_row("d", "EIO", "list"), file("z")])
+    fleet.compare()
+    fleet.run(2, [file("z")])
+    fleet.compare()
+    assert between(state="open") == [], "what is accepted of both stays so"
+
+
+def archive(fleet: Fleet, at: int) -> None:
+    """Take a replica out of use."""
+    replica = fleet.worlds[at].replica
+    replica.archived_at = timezone.now()
+    replica.save()
+
+
+def test_who_leaves_proves_nothing() -> None:
+    """When the only good copy leaves the group, what is damaged or lost on the others is so still."""
+    fleet = Fleet(3)
+    fleet.runs(*[[file("a", b"good"), file("only", b"1"), file("z")]] * 3)
+    fleet.compare()
+    for at in (1, 2):
+        fleet.run(at, [file("a", b"rotten"), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "+++", "gdd"), "only": ("lost", "+--", "")}
+    archive(fleet, 0)
+    assert fleet.found() == {}
+    assert sorted(between(state="open")) == ["lost", "mismatch"]
+    for at in (1, 2):
+        fleet.run(at, [file("a", b"good"), file("only", b"1"), file("z")])
+    fleet.compare()
+    assert between(state="open") == [], "both are mended"
+
+
+def test_undone_when_it_is_over() -> None:
+    """An accepted finding that was over before it was undone is resolved at once; one that goes on is open."""
+    fleet = Fleet(2)
+    fleet.runs([file("a", b"1"), file("b", b"2"), file("z")], [file("z")])
+    fleet.compare()
+    user = stage.make_user("operator")
+    one, other = Finding.objects.filter(replica=None).order_by("path")
+    for finding in (one, other):
+        acts.accept(finding, user, "it will come")
+    fleet.run(1, [file("a", b"1"), file("z")])
+    fleet.compare()
+    for finding in (one, other):
+        acts.undo(finding, user, "it should have come")
+    assert (one.state, other.state) == ("resolved", "open")
+    assert [act.what for act in one.acts.all()] == ["opened", "accepted", "undone", "resolved"]
