@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from checker.findings import acts
+from checker.findings import acts, words
 from checker.models import Finding
 from tests.checker import stage
 from tests.checker.fleets import Fleet
@@ -80,3 +80,19 @@ def test_undone_when_it_is_over() -> None:
         acts.undo(finding, user, "it should have come")
     assert (one.state, other.state) == ("resolved", "open")
     assert [act.what for act in one.acts.all()] == ["opened", "accepted", "undone", "resolved"]
+
+
+def test_damage_that_is_everywhere_is_not_resolved() -> None:
+    """When the damage was copied over the good copies all is alike, and nothing is mended: a good backup is needed."""
+    fleet = Fleet(2)
+    fleet.runs(*[[file("a", b"good"), file("z")]] * 2)
+    fleet.compare()
+    fleet.run(1, [file("a", b"rotten"), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "++", "gd")}
+    fleet.run(0, [file("a", b"rotten"), file("z")])
+    assert fleet.found() == {}
+    finding = Finding.objects.get(replica=None)
+    assert finding.state == "open" and "no copy is known to be good" in words.title(finding)
+    assert "older backup" in " ".join(words.tell(finding).next_steps)
+    fleet.runs(*[[file("a", b"good"), file("z")]] * 2)
+    assert fleet.found() == {} and between(state="open") == []

@@ -39,6 +39,8 @@ class Copies:
         self.expected: dict[str, Expected] = {}
         self.broken: set[tuple[str, int]] = set()
         """Path and place of each copy that the planting knows to be damaged."""
+        self.left_damaged: set[str] = set()
+        """Paths of which, in the end, every copy is damaged."""
         self.doing = ""
 
     def take(self) -> tuple[str, Roles]:

@@ -29,6 +29,7 @@ class Fleet:
     def __init__(self, folder: Path, roots: list[Path], servers: list[int] | None = None) -> None:
         self.group = factories.make_group()
         places = servers or list(range(len(roots)))
+        self.left_damaged: set[str] = set()
         known = {place: factories.make_server() for place in dict.fromkeys(places)}
         self.roads = [
             Road(folder / f"collector{at}", root, group=self.group, server=known[place])
@@ -128,6 +129,7 @@ def grow(
             look(fleet, scatter)
         scatter.unwreck()
         scatter.mend()
+        fleet.left_damaged = scatter.left_damaged
         tables.add(scatter, fleet.night())
         assert fleet.compare().equal
     return fleet

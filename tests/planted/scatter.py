@@ -115,8 +115,9 @@ class Scatter(Copies):
             act()
 
     def mend(self) -> None:
-        """What all hold alike again, from one source."""
+        """What all hold alike again, from one source: what is damaged there is damaged everywhere now (`left_damaged`)."""
         source = self.dice.randrange(3)
+        self.left_damaged = {name for name, at in self.broken if at == source}
         self.expected, self.broken = {}, set()
         for at in {0, 1, 2} - {source}:
             shutil.rmtree(self.roots[at])

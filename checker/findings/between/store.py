@@ -70,24 +70,31 @@ FROM (SELECT finding_id, count(*) AS number FROM checker_divergence WHERE compar
     AND finding_id IS NOT NULL GROUP BY finding_id) AS left_over
 WHERE finding.id = left_over.finding_id AND finding.state = 'open' AND finding.number <> left_over.number
 """
-# Where one that was compared has left, nothing may diverge any more though what is wrong is as it was.
+# What is so still, though nothing diverges: the damage is everywhere now, or who held what is missing has left.
 AS_IT_WAS = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
     JOIN scanner_run AS run ON run.id = ANY(%(runs)s::bigint[]) AND run.replica_id = (copy ->> 'replica')::int
     LEFT JOIN scanner_version AS held ON held.replica_id = run.replica_id
         AND left(held.path, 512) = left(finding.path, 512) AND held.path = finding.path
         AND held.from_seq <= run.sequence AND (held.until_seq IS NULL OR held.until_seq > run.sequence)
-    WHERE copy ->> 'cell' = '-' AND held.id IS NULL OR copy ->> 'copy' = 'd'
-        AND held.type = (copy ->> 'type')::int AND encode(held.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
-        AND (held.type = 1 OR held.detail = copy ->> 'detail'))"""
+    WHERE {0})"""
+ROTTEN = AS_IT_WAS.format("""copy ->> 'copy' = 'd' AND held.type = (copy ->> 'type')::int
+        AND encode(held.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
+        AND (held.type = 1 OR held.detail = copy ->> 'detail')""")
+LACKING = AS_IT_WAS.format("copy ->> 'cell' = '-' AND held.id IS NULL")
 LEFT_GROUP = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
     WHERE NOT (copy ->> 'replica')::int = ANY(%(there)s::int[]))"""
+NOTHING_LEFT = """finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open'
+    AND finding.kind IN ('lost', 'mismatch') AND finding.concerns <@ %(there)s::int[]
+    AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)"""
 OVER = f"""
 UPDATE checker_finding AS finding SET state = 'resolved', closed_at = %(now)s, last_run_id = %(run)s
-WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open'
-    AND finding.kind IN ('lost', 'mismatch') AND finding.concerns <@ %(there)s::int[]
-    AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)
-    AND NOT ({LEFT_GROUP} AND {AS_IT_WAS})
+WHERE {NOTHING_LEFT} AND NOT {ROTTEN} AND NOT ({LEFT_GROUP} AND {LACKING})
 RETURNING finding.id
+"""
+# Nobody who takes part holds the good copy any more.
+SPREAD = f"""
+UPDATE checker_finding AS finding SET evidence = jsonb_set(finding.evidence, '{{good}}', '[]'), last_run_id = %(run)s
+WHERE {NOTHING_LEFT} AND {ROTTEN} AND finding.evidence -> 'good' <> '[]'
 """
 
 
@@ -104,6 +111,7 @@ def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Seq
         cursor.execute(LEFT, given)
         cursor.execute(OVER, given | {"there": list(there), "runs": list(runs)})
         closed = [pk for (pk,) in cursor.fetchall()]
+        cursor.execute(SPREAD, given | {"there": list(there), "runs": list(runs)})
     return list(Finding.objects.filter(pk__in=closed).order_by("pk"))
 
 
