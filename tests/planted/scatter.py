@@ -115,7 +115,7 @@ class Scatter(Copies):
             act()
 
     def mend(self) -> None:
-        """What all hold alike again, from one source: what is damaged there is damaged everywhere now (`left_damaged`)."""
+        """What all hold alike again, from one source: what is damaged there is damaged everywhere now."""
         source = self.dice.randrange(3)
         self.left_damaged = {name for name, at in self.broken if at == source}
         self.expected, self.broken = {}, set()
