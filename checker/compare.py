@@ -188,14 +188,15 @@ ANALYZE compared_change
 
 LOCKS = 0x62736363
 """The class of the advisory locks of replicas that are being compared."""
-LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(replica)s)"
-UNLOCK = "SELECT pg_advisory_unlock(%(locks)s, %(replica)s)"
+LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(key)s)"
+UNLOCK = "SELECT pg_advisory_unlock(%(locks)s, %(key)s)"
 
 
 @contextmanager
-def alone(replica_id: int) -> Iterator[bool]:
-    """Whether this process alone compares runs of a replica. The session's lock dies with the worker."""
-    key = {"locks": LOCKS, "replica": replica_id}
+def alone(key_id: int, locks: int = LOCKS) -> Iterator[bool]:
+    """Whether this process alone compares runs of a replica, or what else `locks` stands for. The session's lock dies
+    with the worker."""
+    key = {"locks": locks, "key": key_id}
     with connection.cursor() as cursor:
         cursor.execute(LOCK, key)
         (mine,) = cursor.fetchone()

@@ -8,12 +8,13 @@ has, for each participant in its place, a version (`versions`) and what it is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from django.db import connection
 
+from checker import compare
 from checker.compare import BELOW
 from scanner.queries import fetched
 
@@ -76,23 +77,11 @@ UPDATE diverging SET cells = overlay(cells PLACING %(cell)s FROM %(position)s FO
 
 LOCKS = 0x62736772
 """The class of the advisory locks of groups whose replicas are being compared."""
-LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(group)s)"
-UNLOCK = "SELECT pg_advisory_unlock(%(locks)s, %(group)s)"
 
 
-@contextmanager
-def alone(group_id: int) -> Iterator[bool]:
-    """Whether this process alone compares the replicas of a group. The session's lock dies with the worker."""
-    key = {"locks": LOCKS, "group": group_id}
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, key)
-        (mine,) = cursor.fetchone()
-    try:
-        yield mine
-    finally:
-        if mine and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute(UNLOCK, key)
+def alone(group_id: int) -> AbstractContextManager[bool]:
+    """Whether this process alone compares the replicas of a group."""
+    return compare.alone(group_id, LOCKS)
 
 
 def find(sides: Sequence[Side], *, equal: bool) -> None:

@@ -138,7 +138,7 @@ def test_only_one_worker_at_a_time() -> None:
     """While another session compares a replica's runs, nothing is done twice."""
     world = World()
     world.run([file("a")])
-    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "replica": world.replica.pk}
+    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "key": world.replica.pk}
     try:
         with other.cursor() as cursor:
             cursor.execute(compare.LOCK, key)
@@ -245,7 +245,7 @@ def test_on_demand_and_made_again(failing: set[int]) -> None:
             comparisons.wanted(runs[0], runs[2])
     assert call(*names)[0] == 2
     failing.clear()
-    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "replica": world.replica.pk}
+    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "key": world.replica.pk}
     try:
         with other.cursor() as cursor:
             cursor.execute(compare.LOCK, key)

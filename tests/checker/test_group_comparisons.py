@@ -11,7 +11,7 @@ from django.db import connections
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from checker import group_comparisons, replicas, tasks
+from checker import compare, group_comparisons, replicas, tasks
 from checker.models import Divergence, Finding, GroupComparison, Participant
 from scanner import export
 from scanner.models import Run
@@ -67,12 +67,12 @@ def test_one_worker_at_a_time() -> None:
     """While another session compares a group, nothing is done twice."""
     fleet = Fleet(2)
     fleet.runs([file("a")], [file("a")])
-    other, key = connections.create_connection("default"), {"locks": replicas.LOCKS, "group": fleet.group.pk}
+    other, key = connections.create_connection("default"), {"locks": replicas.LOCKS, "key": fleet.group.pk}
     try:
         with other.cursor() as cursor:
-            cursor.execute(replicas.LOCK, key)
+            cursor.execute(compare.LOCK, key)
             assert not group_comparisons.catch_up(fleet.group.pk)
-            cursor.execute(replicas.UNLOCK, key)  # a lock dies with its session, but not before close() returns
+            cursor.execute(compare.UNLOCK, key)  # a lock dies with its session, but not before close() returns
     finally:
         other.close()
     assert group_comparisons.catch_up(fleet.group.pk)
