@@ -21,7 +21,6 @@ LOOKS = [
     ("ru", "dark", 1280, 20, 100),
     ("ru", "light", 360, 100, 20),
     ("en", "dark", 360, 20, 100),
-    ("en", "light", 800, 40, 40),
 ]
 AT = "document.activeElement.getAttribute('aria-label') || document.activeElement.title"
 # Head and first column must stay where they can be read: whether an element is what one sees at its own middle.

@@ -38,6 +38,8 @@ def enrol_by_the_admin(visitor: Visitor, root: Path) -> str:
         excludes="*.tmp",
         engine="auto",
         policy="mutable",
+        relation="mirror",
+        lag="86400",
         expected_interval="86400",
         **empty,
         **{"replicas-TOTAL_FORMS": "1"},

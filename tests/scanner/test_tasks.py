@@ -69,7 +69,8 @@ def test_schedules_are_made_once() -> None:
         module.make_schedules()
     found = Schedule.objects.filter(func__regex="^(scanner|checker)").values_list("func", "minutes")
     assert sorted(found) == [
-        ("checker.tasks.compare_new", 1), ("checker.tasks.forget_comparisons", 60),
+        ("checker.tasks.compare_groups", 1), ("checker.tasks.compare_new", 1),
+        ("checker.tasks.forget_comparisons", 60),
         ("checker.tasks.forget_uploads", 60), ("checker.tasks.reopen_findings", 10), ("checker.tasks.rotate", 10),
         ("checker.tasks.verify_new", 1),
         ("scanner.tasks.sweep", 1), ("scanner.tasks.tidy", 60),
