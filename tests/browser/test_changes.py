@@ -14,7 +14,7 @@ from checker.models import Finding
 from scanner.models import Run
 from scanner.records import Record
 from tests.browser.conftest import Open
-from tests.browser.test_pages import CONTRAST, LOOKS, NAMELESS, fits
+from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
 from tests.checker.test_compare import confirmed
 from tests.checker.worlds import LATER, World, file
@@ -90,16 +90,7 @@ def test_the_pages(
 ) -> None:
     """Every page fits, is readable, has names for what can be used, and obeys no hostile name."""
     page = open_page("/", told.user, language, width, color_scheme=scheme)
-    page.on("dialog", lambda dialog: pytest.fail(f"a name was obeyed: {dialog.message}"))
-    for name, address in told.pages.items():
-        page.goto(address)
-        for details in page.locator("details.entry").all()[:6]:
-            details.evaluate("element => element.open = true")
-        shoot(page, f"{name}-{language}-{scheme}-{width}")
-        assert fits(page), name
-        assert page.evaluate(CONTRAST) == [], name
-        assert page.evaluate(NAMELESS) == [], name
-        assert page.locator("html").get_attribute("lang") == language
+    look_at_each(page, told.pages, shoot, f"{language}-{scheme}-{width}")
 
 
 def test_accept_undo_and_release(open_page: Open, told: Told) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from checker.models import Finding
 from tests.browser.conftest import Open
 from tests.browser.test_changes import HOSTILE, LONG
-from tests.browser.test_pages import CONTRAST, LOOKS, NAMELESS, fits
+from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
 from tests.checker.fleets import Fleet
 from tests.checker.worlds import LATER, file
@@ -78,15 +78,7 @@ def test_the_pages(
 ) -> None:
     """Every page fits, is readable, has names for what can be used, and obeys no hostile name."""
     page = open_page("/", told.user, language, width, color_scheme=scheme)
-    page.on("dialog", lambda dialog: pytest.fail(f"a name was obeyed: {dialog.message}"))
-    for name, address in told.pages.items():
-        page.goto(address)
-        for details in page.locator("details.entry").all()[:4]:
-            details.evaluate("element => element.open = true")
-        shoot(page, f"{name}-{language}-{scheme}-{width}")
-        assert fits(page), name
-        assert page.evaluate(CONTRAST) == [], name
-        assert page.evaluate(NAMELESS) == [], name
+    look_at_each(page, told.pages, shoot, f"{language}-{scheme}-{width}")
 
 
 def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None:

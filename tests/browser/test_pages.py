@@ -58,6 +58,20 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
+def look_at_each(page: Page, pages: dict[str, str], shoot: Callable[[Page, str], None], look: str) -> None:
+    """Go to each page, open its first names, and see that it fits, can be read and named, and obeys no name."""
+    page.on("dialog", lambda dialog: pytest.fail(f"a name was obeyed: {dialog.message}"))
+    for name, address in pages.items():
+        page.goto(address)
+        for details in page.locator("details.entry").all()[:6]:
+            details.evaluate("element => element.open = true")
+        shoot(page, f"{name}-{look}")
+        assert fits(page), name
+        assert page.evaluate(CONTRAST) == [], name
+        assert page.evaluate(NAMELESS) == [], name
+        assert page.locator("html").get_attribute("lang") == look[:2]
+
+
 @pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
 def test_the_pages(
     open_page: Open, shoot: Callable[[Page, str], None], world: World, language: str, scheme: Any, width: int
