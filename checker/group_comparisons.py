@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from checker import replicas
-from checker.divergences import judging, leader, moves, standing, store
+from checker.divergences import absences, judging, leader, moves, standing, store
 from checker.divergences.standing import Member
 from checker.findings.between import opening
 from checker.models import Divergence, GroupComparison, Participant
@@ -173,7 +173,7 @@ def _make(comparison: GroupComparison) -> None:
 
 
 def _find(group: Group, members: list[Member], there: list[Side]) -> None:
-    replicas.find(there, equal=_are_equal(members))
+    absences.find(there, _certain(group, members, there), equal=_are_equal(members))
     _leave_scope(members, there)
     if group.relation == Group.Relation.SUBSET:
         for member, side in zip(members, there, strict=True):
@@ -209,14 +209,30 @@ def _write(comparison: GroupComparison) -> None:
         opening.reconcile(comparison)
 
 
+def _certain(group: Group, members: list[Member], there: list[Side]) -> set[int]:
+    """Positions where whatever is missing is lost: by no exclude, pattern or lag may it be otherwise."""
+    if group.relation == Group.Relation.PRIMARY:
+        return set()
+    scopes = {one.statement.config for one in members if one.statement}
+    subset = group.relation == Group.Relation.SUBSET
+    return {
+        side.position for member, side in zip(members, there, strict=True)
+        if not (subset and member.replica.keeps) and (len(scopes) < 2 or not _left_out(member))
+    }  # fmt: skip
+
+
 def _leave_scope(members: list[Member], there: list[Side]) -> None:
     """What a run left out by other excludes than another one's is not known there."""
     if len({one.statement.config for one in members if one.statement}) < 2:
         return
     for member, side in zip(members, there, strict=True):
-        excludes = member.excludes()
-        if excludes is not None and excludes.patterns:
+        if excludes := _left_out(member):
             replicas.mark(side.position, Divergence.Cell.UNSEEN, partial(_is_in, excludes))
+
+
+def _left_out(member: Member) -> Excludes | None:
+    excludes = member.excludes()
+    return excludes if excludes is not None and excludes.patterns else None
 
 
 def _is_in(patterns: Excludes, path: str) -> bool:

@@ -30,9 +30,20 @@ class Side(NamedTuple):
     current: bool
     identity: int
     """64 bits that are this replica's alone, whoever takes part with it."""
+    records: int
+    """How many entries its run has."""
 
 
-DROP = "DROP TABLE IF EXISTS diverging, diverging_side, diverging_name, diverging_judged"
+class Absence(NamedTuple):
+    """A directory, with its slash (empty: the root), of which some sides hold nothing."""
+
+    directory: str
+    lacking: frozenset[int]
+    """The positions of those."""
+
+
+DROP = """DROP TABLE IF EXISTS diverging, diverging_side, diverging_name, diverging_judged, diverging_absence,
+    diverging_folder"""
 WORK_MEM = "SET work_mem = '128MB'"
 """A million paths are grouped in memory: of one worker at a time, for some seconds."""
 ONE_PROCESS = "SET max_parallel_workers_per_gather = 0"
@@ -55,9 +66,14 @@ FROM (SELECT path, {newest}, {unreadable}, count(*) FILTER (WHERE NOT blind) AS 
         bit_xor(hash_record_extended(ROW(type, sha256, detail, {identity}), 0)) AS mark0,
         bit_xor(hash_record_extended(ROW(type, sha256, detail, {identity}), 1)) AS mark1
     FROM (SELECT path, type, sha256, detail, {blind} AS blind, {held}
-        FROM ({states}) AS state GROUP BY path, type, sha256, detail HAVING count(*) < {number} OR type = 2) AS content
+        FROM ({states}) AS state GROUP BY path, type, sha256, detail
+            HAVING count(*) < {number} AND NOT {absent} OR type = 2) AS content
     GROUP BY path) AS found
 """
+# In an absence those that hold anything hold the same. `width_bucket` finds the last directory that is not behind.
+ABSENT = """coalesce(count(*) = (%(holding)s::int[])[{0}] AND NOT {1}
+    AND starts_with(path, (%(directories)s::text[])[{0}]), false)"""
+IN_ORDER = 'width_bucket(path, %(directories)s::text[] COLLATE "C")'
 CELL = "CASE WHEN v{0} IS NULL THEN CASE contents WHEN 0 THEN '.' ELSE '-' END WHEN u{0} THEN '!' ELSE '+' END"
 ANALYZE = "ANALYZE diverging"
 
@@ -84,22 +100,28 @@ def alone(group_id: int) -> AbstractContextManager[bool]:
     return compare.alone(group_id, LOCKS)
 
 
-def find(sides: Sequence[Side], *, equal: bool) -> None:
+def find(sides: Sequence[Side], *, equal: bool, absent: Sequence[Absence] = ()) -> None:
     """Fill `diverging` with the paths that are not the same on all sides, and with those that some could not read.
 
-    `equal` says that the signed digests of all contents are equal: then only what is rare is looked at.
+    `equal` says that the signed digests of all contents are equal: then only what is rare is looked at. Of what lies in
+    the directories of `absent`, none of them in another, paths that are the same on all that hold any are left out.
     """
+    told = sorted(absent)  # by code points: the order of the bytes
+    given = given_of(sides) | {
+        "directories": [one.directory for one in told],
+        "holding": [len(sides) - len(one.lacking) for one in told],
+    }
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(WORK_MEM)
         cursor.execute(ONE_PROCESS)
-        cursor.execute(_find(sides, equal), _given(sides))
+        cursor.execute(_find(sides, equal, ABSENT.format(IN_ORDER, BLIND) if told else "false"), given)
         cursor.execute(ANALYZE)
         for side in sides:
-            cursor.execute(COVERED.format(side.position), _given(sides))
+            cursor.execute(COVERED.format(side.position), given_of(sides))
             if cursor.fetchone()[0]:  # else an index of a million rows serves nobody
                 cursor.execute(BELOW_INDEX)
-                cursor.execute(HIDE.format(side.position), _given(sides))
+                cursor.execute(HIDE.format(side.position), given_of(sides))
 
 
 def clear() -> None:
@@ -118,14 +140,15 @@ def mark(position: int, cell: str, chosen: Callable[[str], bool]) -> None:
                 cursor.execute(SET_CELL, {"cell": cell, "position": position, "paths": paths})
 
 
-def _given(sides: Sequence[Side]) -> dict[str, Any]:
+def given_of(sides: Sequence[Side]) -> dict[str, Any]:
+    """The parameters of STANDS and COVERS for each side."""
     given: dict[str, Any] = {}
     for side in sides:
         given |= {f"replica{side.position}": side.replica, f"sequence{side.position}": side.sequence}
     return given
 
 
-def _find(sides: Sequence[Side], equal: bool) -> str:
+def _find(sides: Sequence[Side], equal: bool, absent: str) -> str:
     """FIND for so many sides, each with columns of its own: versions `v`, and whether they are unreadable, `u`."""
     places = [side.position for side in sides]
     states = [STATE.format(place) + (RARE if equal else "") for place in places]
@@ -140,6 +163,7 @@ def _find(sides: Sequence[Side], equal: bool) -> str:
         current=current or "false",
         identity=here,
         blind=BLIND,
+        absent=absent,
         states=" UNION ALL ".join(states),
         number=len(places),
     )

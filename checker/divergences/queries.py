@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from checker.divergences.absences import MEMBER
 from checker.models import Divergence
 from checker.replicas import Side
 from scanner import keyset
@@ -156,31 +157,44 @@ class Page(NamedTuple):
     after: str
 
 
+TOLD = "kind, verdict, cells, judged, others, alike, current, since, finding_id"
+STORED = f"""SELECT path, {TOLD} FROM {{table}} AS row WHERE number IS NULL AND {{of_row}} AND {{of_path}}
+    ORDER BY left(path, 512), path {{limit}}"""
+ABSENT = f"""SELECT member.path, {TOLD} FROM (
+        SELECT row.*, run.replica_id, run.sequence FROM {{table}} AS row
+        JOIN checker_participant AS holder ON holder.comparison_id = row.comparison_id
+            AND holder.position = strpos(row.cells, '+')
+        JOIN scanner_run AS run ON run.id = holder.run_id WHERE row.number IS NOT NULL AND {{of_row}}) AS absence
+    CROSS JOIN LATERAL (SELECT held.path {MEMBER.format("absence")} AND {{of_member}}
+        AND NOT EXISTS (SELECT FROM {{table}} AS other WHERE other.comparison_id = absence.comparison_id
+            AND left(other.path, 512) = left(held.path, 512) AND other.path = held.path)
+        ORDER BY left(held.path, 512), held.path {{limit}}) AS member
+    ORDER BY left(member.path, 512), member.path {{limit}}"""
 WRITTEN, GATHERED = "checker_divergence", "diverging_kept"
 """Where divergences are kept, and where those of a comparison lie before they are written, see `store`."""
-COLUMNS = """divergence.path, divergence.kind, divergence.verdict, divergence.cells, divergence.judged,
-    divergence.others::json, divergence.alike, divergence.current, divergence.since, finding.uuid"""
+# What a row of its own tells, and what an absence tells: paths that those who are there hold, by the first of them.
 PAGE = f"""
-SELECT {COLUMNS} FROM (
-    SELECT * FROM {{table}} AS divergence WHERE {{conditions}}
-    ORDER BY left(divergence.path, 512), divergence.path {{limit}}) AS divergence
-LEFT JOIN checker_finding AS finding ON finding.id = divergence.finding_id
-ORDER BY left(divergence.path, 512), divergence.path
+SELECT told.path, told.kind, told.verdict, told.cells, told.judged, told.others::json, told.alike, told.current,
+    told.since, finding.uuid
+FROM (({STORED}) UNION ALL ({ABSENT})) AS told LEFT JOIN checker_finding AS finding ON finding.id = told.finding_id
+ORDER BY left(told.path, 512), told.path {{limit}}
 """
 LIMIT = "LIMIT %(limit)s"
-CONDITIONS = {
-    "comparison": "divergence.comparison_id = %(comparison)s",
-    "finding": "divergence.finding_id = %(finding)s",
-    "lower": "left(divergence.path, 512) >= left(%(lower)s, 512) AND divergence.path >= %(lower)s",
-    "upper": "left(divergence.path, 512) <= left(%(upper)s, 512) AND divergence.path < %(upper)s",
-    "kind": "divergence.kind = %(kind)s",
-    "kinds": "divergence.kind = ANY(%(kinds)s)",
-    "verdict": "divergence.verdict = %(verdict)s",
-    "at": """(substr(divergence.cells, %(at)s, 1) IN ('-', '?', '!', '>')
-        OR substr(divergence.judged, %(at)s, 1) IN ('d', 'o', 'u'))""",
-    "search": "divergence.path LIKE %(search)s",
-    "exact": "left(divergence.path, 512) = left(%(exact)s, 512) AND divergence.path = %(exact)s",
-    "direct": "strpos(substr(divergence.path, %(direct)s), '/') = 0",
+OF_ROW = {
+    "comparison": "row.comparison_id = %(comparison)s",
+    "finding": "row.finding_id = %(finding)s",
+    "kind": "row.kind = %(kind)s",
+    "kinds": "row.kind = ANY(%(kinds)s)",
+    "verdict": "row.verdict = %(verdict)s",
+    "at": """(substr(row.cells, %(at)s, 1) IN ('-', '?', '!', '>')
+        OR substr(row.judged, %(at)s, 1) IN ('d', 'o', 'u'))""",
+}
+OF_PATH = {
+    "lower": "left({0}.path, 512) >= left(%(lower)s, 512) AND {0}.path >= %(lower)s",
+    "upper": "left({0}.path, 512) <= left(%(upper)s, 512) AND {0}.path < %(upper)s",
+    "search": "{0}.path LIKE %(search)s",
+    "exact": "left({0}.path, 512) = left(%(exact)s, 512) AND {0}.path = %(exact)s",
+    "direct": "strpos(substr({0}.path, %(direct)s), '/') = 0",
 }
 
 
@@ -209,8 +223,7 @@ def exactly(comparison_id: int, path: str, table: str = WRITTEN) -> Row | None:
 def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison_id, wish)
-    statement = PAGE.format(table=WRITTEN, conditions=_conditions(given), limit="")
-    for rows in fetched(statement, given):
+    for rows in fetched(_pages(given, WRITTEN, ""), given):
         yield from map(_row, rows)
 
 
@@ -248,29 +261,27 @@ def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: in
 
 def _given(comparison_id: int, wish: Wish) -> dict[str, Any]:
     given: dict[str, Any] = {"comparison": comparison_id, **keyset.bounds(wish.below)}
-    if len(wish.kinds) == 1:
-        given["kind"] = wish.kinds[0]
-    elif wish.kinds:
-        given["kinds"] = list(wish.kinds)
-    if wish.verdict:
-        given["verdict"] = wish.verdict
-    if wish.at:
-        given["at"] = wish.at
+    kinds = {"kind": wish.kinds[0]} if len(wish.kinds) == 1 else {"kinds": list(wish.kinds)}
+    wished = (kinds if wish.kinds else {}) | {"verdict": wish.verdict, "at": wish.at}
+    given |= {name: value for name, value in wished.items() if value}
     if wish.search:
         literal = wish.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         given["search"] = f"%{literal}%"
     return given
 
 
-def _conditions(given: dict[str, Any]) -> str:
-    return " AND ".join(text for name, text in CONDITIONS.items() if name in given)
+def _pages(given: dict[str, Any], table: str, limit: str) -> str:
+    of_row, of_path = (
+        " AND ".join(["true", *(text for name, text in some.items() if name in given)]) for some in (OF_ROW, OF_PATH)
+    )
+    parts = {"of_row": of_row, "of_path": of_path.format("row"), "of_member": of_path.format("held")}
+    return PAGE.format(table=table, limit=limit, **parts)
 
 
 def _page(given: dict[str, Any], after: str, limit: int, table: str = WRITTEN) -> Page:
     if after:
         given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
-    statement = PAGE.format(table=table, conditions=_conditions(given), limit=LIMIT)
-    rows = [_row(row) for row in _fetch(statement, given | {"limit": limit + 1})]
+    rows = [_row(row) for row in _fetch(_pages(given, table, LIMIT), given | {"limit": limit + 1})]
     if len(rows) <= limit:
         return Page(rows, "")
     return Page(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))

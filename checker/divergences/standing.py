@@ -81,7 +81,9 @@ class Member:
         """As SQL needs it."""
         assert self.run is not None
         identity = int.from_bytes(hashlib.sha256(self.replica.uuid.bytes).digest()[:8], "big", signed=True)
-        return Side(position, self.replica.pk, self.run.pk, self.run.sequence, self.has_vote, identity)
+        return Side(
+            position, self.replica.pk, self.run.pk, self.run.sequence, self.has_vote, identity, self.run.records_count
+        )
 
     def excludes(self) -> Excludes | None:
         """What the run left out; None where that is not known."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection
 
-from checker.models import Branch
+from checker.divergences.absences import ABOVE, LEVELS, below
 from checker.moves import KEYS
 from checker.replicas import Side
 
@@ -37,9 +37,11 @@ FOUND = f"""
 SELECT * FROM (SELECT path, versions, cells, {KIND} AS kind, coalesce(verdict, '') AS verdict,
         coalesce(judged, '') AS judged, others, alike, int8send(mark0) || int8send(mark1) AS mark,
         CASE WHEN contents > 1 THEN contents_current > 1 WHEN contents = 1 AND cells LIKE '%%-%%'
-            THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current
+            THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current, NULL::bigint AS number
     FROM diverging LEFT JOIN diverging_judged USING (path)) AS found
 WHERE kind IS NOT NULL
+UNION ALL SELECT path, array_fill(NULL::bigint, ARRAY[length(cells)]), cells, 'lost', '', '', NULL, '', mark, current,
+    sum(number) FROM diverging_absence JOIN diverging_folder ON directory = path GROUP BY path, cells, mark, current
 """
 SAME_PLACE = """old.comparison_id = %(comparison)s AND left(old.path, 512) = left(new.path, 512)
     AND old.path = new.path"""
@@ -47,16 +49,38 @@ SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
 # What is as it was stays with its finding, and since when it is so.
 KEPT = f"""
 CREATE TEMPORARY TABLE diverging_kept AS
-SELECT %(comparison)s::bigint AS comparison_id, new.*, old.finding_id, coalesce(old.since, %(now)s) AS since
+SELECT %(comparison)s::bigint AS comparison_id, new.*, old.finding_id, coalesce(old.since, %(now)s) AS since,
+    old.id IS NULL AS fresh
 FROM ({FOUND}) AS new LEFT JOIN checker_divergence AS old ON {SAME_PLACE} AND {SAME};
 ANALYZE diverging_kept
+"""
+# So is what was lost with all of its directory, and now by itself or with a part of it.
+WITH_ALL = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s AND number IS NOT NULL)"
+HOLD = "translate({0}.cells, '?', '-')"
+"""Who holds a path that is lost: what cannot be seen elsewhere makes it no other one."""
+PARTED = f"""
+CREATE INDEX ON diverging_kept ("left"(path, 512));
+UPDATE diverging_kept AS new SET finding_id = old.finding_id, since = old.since FROM checker_divergence AS old
+WHERE old.comparison_id = %(comparison)s AND old.number IS NOT NULL AND {below("new", "old")}
+    AND new.fresh AND new.kind = old.kind AND {HOLD.format("new")} = old.cells
+"""
+# And a directory that is lost wholly when each of its paths was lost before, if one finding tells them all.
+JOINED = f"""
+UPDATE diverging_kept AS new SET finding_id = old.finding_id, since = old.since FROM (
+    SELECT absent.path, min(old.since) AS since, CASE WHEN count(*) = count(old.finding_id)
+        AND count(DISTINCT old.finding_id) = 1 THEN min(old.finding_id) END AS finding_id
+    FROM diverging_kept AS absent JOIN checker_divergence AS old ON old.comparison_id = absent.comparison_id
+        AND {below("old", "absent")} AND old.kind = absent.kind AND {HOLD.format("old")} = absent.cells
+    WHERE absent.fresh AND absent.number IS NOT NULL GROUP BY absent.path, absent.number
+    HAVING sum(coalesce(old.number, 1)) >= absent.number) AS old
+WHERE old.path = new.path
 """
 FORGET = f"""
 DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
     AND NOT EXISTS (SELECT FROM diverging_kept AS new WHERE {SAME_PLACE})
 """
 STAYS = ("finding_id", "since")
-VALUES = (*STAYS, "versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark")
+VALUES = (*STAYS, "versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark", "number")
 UPDATE = f"""
 UPDATE checker_divergence AS old SET {", ".join(f"{name} = new.{name}" for name in VALUES)}
 FROM diverging_kept AS new WHERE {SAME_PLACE} AND ({", ".join(f"old.{name}" for name in VALUES)})
@@ -78,18 +102,19 @@ WRONG = (
 KEEP_BRANCHES = f"""
 WITH parent AS (
     SELECT {KEYS[1]} AS folder, kind, count(*) AS number, count(*) FILTER (WHERE verdict = 'damaged') AS damaged,
-        {{wrong}} FROM diverging_kept GROUP BY 1, 2
+        {{wrong}} FROM diverging_kept WHERE number IS NULL GROUP BY 1, 2
+    UNION ALL SELECT folder, 'lost', folders.number, 0, {{lacking}}
+    FROM diverging_folder AS folders JOIN diverging_absence AS absence ON absence.path = folders.directory
 ), split AS (
     SELECT *, string_to_array(folder, '/') AS parts FROM parent
 )
 INSERT INTO checker_divergencebranch (comparison_id, number, damaged, wrong, depth, kind, directory)
 SELECT %(comparison)s, sum(number), sum(damaged), ARRAY[{{sums}}]::bigint[], level, kind,
-    CASE level WHEN 0 THEN '' ELSE array_to_string(parts[1:level], '/') || '/' END AS directory
-FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.DEPTH}))) AS level
-GROUP BY level, kind, directory
+    {ABOVE.format("level")} AS directory
+FROM split, {LEVELS} AS level GROUP BY level, kind, directory
 """
-COUNTS = "SELECT kind, verdict, count(*) FROM diverging_kept GROUP BY kind, verdict"
-PATTERNS = "SELECT cells, judged, count(*) FROM diverging_kept GROUP BY cells, judged"
+COUNTS = "SELECT kind, verdict, sum(coalesce(number, 1)) FROM diverging_kept GROUP BY kind, verdict"
+PATTERNS = "SELECT cells, judged, sum(coalesce(number, 1)) FROM diverging_kept GROUP BY cells, judged"
 
 
 def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
@@ -114,10 +139,11 @@ def gather(comparison_id: int, sides: Sequence[Side], leader: int | None, now: d
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(KEPT.format(lacking=lacking or "false"), given)
+        if _is(cursor, WITH_ALL, given):
+            cursor.execute(PARTED, given)
+        cursor.execute(JOINED, given)
         cursor.execute(FORGET_BRANCHES, given)
-        places = [side.position for side in sides]
-        wrong = ", ".join(f"{WRONG.format(place)} AS w{place}" for place in places)
-        cursor.execute(KEEP_BRANCHES.format(wrong=wrong, sums=", ".join(f"sum(w{place})" for place in places)), given)
+        cursor.execute(_branches([side.position for side in sides]), given)
         return _counts(cursor)
 
 
@@ -125,8 +151,7 @@ def write(comparison_id: int) -> None:
     """Keep what was gathered instead of what was kept before."""
     given = {"comparison": comparison_id}
     with connection.cursor() as cursor:
-        cursor.execute(ANY, given)
-        anew = not cursor.fetchone()[0]
+        anew = not _is(cursor, ANY, given)
         for statement in () if anew else (FORGET, UPDATE):
             cursor.execute(statement, given)
         cursor.execute(INSERT.format(fresh="" if anew else FRESH), given)
@@ -139,10 +164,10 @@ def tally() -> dict[int, Counter[str]]:
         cursor.execute(PATTERNS)
         for cells, judged, number in cursor.fetchall():
             for position, cell in enumerate(cells, 1):
-                found.setdefault(position, Counter())[cell] += number
+                found.setdefault(position, Counter())[cell] += int(number)
                 said = judged[position - 1 : position].strip()
                 if said:
-                    found[position][said] += number
+                    found[position][said] += int(number)
     return found
 
 
@@ -153,11 +178,27 @@ def forget(comparison_id: int) -> None:
             cursor.execute(statement, {"comparison": comparison_id})
 
 
+def _branches(places: Sequence[int]) -> str:
+    """KEEP_BRANCHES for these positions, each with a column of what is wrong there, `w`."""
+    return KEEP_BRANCHES.format(
+        wrong=", ".join(f"{WRONG.format(place)} AS w{place}" for place in places),
+        lacking=", ".join(
+            f"CASE substr(cells, {place}, 1) WHEN '-' THEN folders.number ELSE 0 END" for place in places
+        ),
+        sums=", ".join(f"sum(w{place})" for place in places),
+    )
+
+
+def _is(cursor: Any, question: str, given: dict[str, Any]) -> bool:
+    cursor.execute(question, given)
+    return bool(cursor.fetchone()[0])
+
+
 def _counts(cursor: Any) -> dict[str, int]:
     cursor.execute(COUNTS)
     counts: dict[str, int] = {}
     for kind, verdict, number in cursor.fetchall():
-        counts[kind] = counts.get(kind, 0) + number
+        counts[kind] = counts.get(kind, 0) + int(number)
         if verdict:
-            counts[verdict] = counts.get(verdict, 0) + number
+            counts[verdict] = counts.get(verdict, 0) + int(number)
     return counts

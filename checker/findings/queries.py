@@ -87,6 +87,10 @@ class Told(Protocol):
     def condition(self) -> str:
         """What more must hold."""
 
+    @property
+    def weight(self) -> str:
+        """SQL of an aggregate: for how many paths rows stand."""
+
     def parameters(self) -> dict[str, Any]:
         """For both."""
 
@@ -99,6 +103,7 @@ class Pick(NamedTuple):
     condition: str = ""
     given: dict[str, Any] = {}
     source: str = CHANGES
+    weight: str = "count(*)"
 
     def parameters(self) -> dict[str, Any]:
         """For SQL."""
@@ -183,11 +188,11 @@ def removed_files(comparison: Comparison, kept: datetime | None) -> int:
     return int(_fetch(f"{REMOVED} AND old.type = 1 {pick.condition}", pick.parameters())[0][0])
 
 
-EDGES = "SELECT count(*), min(change.path), max(change.path) {} {}"
+EDGES = "SELECT {}, min(change.path), max(change.path) {} {}"
 BRANCHES = """
 SELECT CASE WHEN strpos(substr(change.path, %(skip)s), '/') > 0
     THEN left(change.path, %(skip)s - 1 + strpos(substr(change.path, %(skip)s), '/')) ELSE change.path END AS branch,
-    count(*), min(change.path), min(new.from_seq)
+    {}, min(change.path), min(new.from_seq)
 {} {} GROUP BY branch ORDER BY branch LIMIT %(limit)s
 """
 
@@ -195,19 +200,19 @@ SELECT CASE WHEN strpos(substr(change.path, %(skip)s), '/') > 0
 def fold(pick: Told, most: int) -> list[Branch]:
     """The changes as at most `most` lines: a line for each branch below the directory that all have in common, one
     line in all when those are too many."""
-    given = pick.parameters()
-    ((total, first, last),) = _fetch(EDGES.format(pick.source, pick.condition), given)
+    given, what = pick.parameters(), (pick.weight, pick.source, pick.condition)
+    ((total, first, last),) = _fetch(EDGES.format(*what), given)
     if not total:
         return []
     common = commonprefix([first, last])  # noqa: RUF071  # of text: cut at its last slash
     common = common[: common.rfind("/") + 1]
     given |= {"skip": len(common) + 1, "limit": most + 1}
-    rows = _fetch(BRANCHES.format(pick.source, pick.condition), given)
-    if len(rows) > most:
+    rows = _fetch(BRANCHES.format(*what), given)
+    if len(rows) > most or rows[0][0] == common:  # so many, or one tells all that is below
         begun = [since for *_same, since in rows if since is not None]
-        return [Branch(common, True, total, min(begun, default=None))]
+        return [Branch(common, True, int(total), min(begun, default=None))]
     return [
-        Branch(path, False, 1, since) if count == 1 else Branch(branch, True, count, since)
+        Branch(branch, True, int(count), since) if count > 1 or path.endswith("/") else Branch(path, False, 1, since)
         for branch, count, path, since in rows
     ]
 

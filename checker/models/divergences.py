@@ -155,7 +155,10 @@ class Divergence(models.Model):
     alike = models.TextField(blank=True, db_collation="C")
     """How `others` are spelled almost alike: `unicode` (normalisation) or `case`."""
     mark = models.BinaryField(max_length=32)
-    """SHA-256 of who holds what: while it stays, the divergence is the same."""
+    """A digest of who holds what: while it stays, the divergence is the same."""
+    number = models.BigIntegerField(null=True)
+    """Of an absence, for how many paths it stands: `path` is a directory, with its slash (empty: the root), of which
+    those who have lost it hold nothing, while what lies below is the same on all others, or has a row of its own."""
 
     class Meta:
         verbose_name = _("divergence")

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from checker import group_comparisons
-from checker.models import Divergence, GroupComparison
+from checker.divergences import queries
+from checker.divergences.queries import Wish
+from checker.models import GroupComparison
 from checker.verify import verify
 from scanner.models import Group, Run
 from scanner.records import Record
@@ -52,5 +54,5 @@ class Fleet:
 
     def found(self) -> dict[str, tuple[str, str, str]]:
         """What diverges now: kind, cells, and what is said of each copy."""
-        rows = Divergence.objects.filter(comparison_id=self.compare().pk)
+        rows = queries.every(self.compare().pk, Wish())
         return {one.path: (one.kind, one.cells, one.judged) for one in rows}

@@ -23,8 +23,8 @@ from typing import Any
 import psycopg
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Not DROP DATABASE ... WITH (FORCE): that would end an autovacuum, too, for which the role may not be allowed; the plain
-# one ends only that, and waits for it.
+# Not DROP DATABASE ... WITH (FORCE): that would end an autovacuum as any other session, for which the role may have no
+# right; the plain one waits for it.
 END_SESSIONS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = '{}' AND usename = current_user AND pid <> pg_backend_pid()"""
 PASSWORD = "correct horse battery staple"  # of a user that lives as long as a test

@@ -20,6 +20,7 @@ class Pick(NamedTuple):
     verdict: str = ""
     table: str = WRITTEN
     condition: str = ""
+    weight: str = "sum(coalesce(change.number, 1))"
 
     @property
     def source(self) -> str:

@@ -66,7 +66,7 @@ def part(current: Mapping[int, int]) -> None:
 # Open findings of the group with what is left of them; one that concerns a replica of which nothing is known stays.
 LEFT = """
 UPDATE checker_finding AS finding SET number = left_over.number, last_run_id = %(run)s
-FROM (SELECT finding_id, count(*) AS number FROM checker_divergence WHERE comparison_id = %(comparison)s
+FROM (SELECT finding_id, sum(coalesce(number, 1)) AS number FROM checker_divergence WHERE comparison_id = %(comparison)s
     AND finding_id IS NOT NULL GROUP BY finding_id) AS left_over
 WHERE finding.id = left_over.finding_id AND finding.state = 'open' AND finding.number <> left_over.number
 """
