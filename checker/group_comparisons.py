@@ -173,20 +173,22 @@ def _make(comparison: GroupComparison) -> None:
 
 
 def _find(group: Group, members: list[Member], there: list[Side]) -> None:
-    absences.find(there, _certain(group, members, there), equal=_are_equal(members))
+    lead = _leader(group, members, there)
+    followers = [
+        (side, member.run.finished_at) for member, side in zip(members, there, strict=True)
+        if member.run and side is not lead
+    ]  # fmt: skip
+    first = lead and leader.may_lag(lead, min(finished for _side, finished in followers), group.lag)
+    news = (lead.position, first) if lead and first is not None else None
+    absences.find(there, _certain(group, members, there), equal=_are_equal(members), news=news)
     _leave_scope(members, there)
     if group.relation == Group.Relation.SUBSET:
         for member, side in zip(members, there, strict=True):
             if member.replica.keeps:
                 kept = parse(member.replica.keeps)
                 replicas.mark(side.position, Divergence.Cell.UNWANTED, partial(_is_not_in, kept))
-    lead = _leader(group, members, there)
     if lead is not None:
-        others = [
-            (side, member.run.finished_at) for member, side in zip(members, there, strict=True)
-            if member.run and side is not lead
-        ]  # fmt: skip
-        leader.follow(lead, others, group.lag)
+        leader.follow(lead, followers, group.lag)
     moves.pair(there)
     voters = {side.position: one.voter for one, side in zip(members, there, strict=True) if one.has_vote}
     store.judge(judging.rulings(there, voters))
@@ -210,14 +212,13 @@ def _write(comparison: GroupComparison) -> None:
 
 
 def _certain(group: Group, members: list[Member], there: list[Side]) -> set[int]:
-    """Positions where whatever is missing is lost: by no exclude, pattern or lag may it be otherwise."""
-    if group.relation == Group.Relation.PRIMARY:
-        return set()
+    """Positions where whatever is missing is lost: no exclude or pattern, nor that it leads, says otherwise."""
+    lead = _leader(group, members, there)
     scopes = {one.statement.config for one in members if one.statement}
     subset = group.relation == Group.Relation.SUBSET
     return {
         side.position for member, side in zip(members, there, strict=True)
-        if not (subset and member.replica.keeps) and (len(scopes) < 2 or not _left_out(member))
+        if side is not lead and not (subset and member.replica.keeps) and (len(scopes) < 2 or not _left_out(member))
     }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ BACK = "RESET work_mem; RESET max_parallel_workers_per_gather"
 STANDS = """FROM scanner_version WHERE replica_id = %(replica{0})s AND from_seq <= %(sequence{0})s
     AND (until_seq IS NULL OR until_seq > %(sequence{0})s)"""
 # Of a hard link the name of the inode's first path says nothing of the content.
-STATE = "SELECT {0} AS position, id, path, type, sha256, CASE WHEN type <> 1 THEN detail END AS detail " + STANDS
+STATE = "SELECT {0} AS position, id, path, type, sha256, CASE WHEN type <> 1 THEN detail END AS detail{1} " + STANDS
 RARE = " AND type IN (2, 4)"
 BLIND = "(type = 2 OR type = 4 AND detail = 'mount')"
 """What lies there, and below, is not known."""
@@ -71,9 +71,10 @@ FROM (SELECT path, {newest}, {unreadable}, count(*) FILTER (WHERE NOT blind) AS 
     GROUP BY path) AS found
 """
 # In an absence those that hold anything hold the same. `width_bucket` finds the last directory that is not behind.
-ABSENT = """coalesce(count(*) = (%(holding)s::int[])[{0}] AND NOT {1}
-    AND starts_with(path, (%(directories)s::text[])[{0}]), false)"""
-IN_ORDER = 'width_bucket(path, %(directories)s::text[] COLLATE "C")'
+AT = 'width_bucket(path, %(directories)s::text[] COLLATE "C")'
+ABSENT = f"""coalesce(count(*) = (%(holding)s::int[])[{AT}] AND NOT {BLIND}
+    AND starts_with(path, (%(directories)s::text[])[{AT}]) AND NOT bool_or(news), false)"""
+NEWS = ", from_seq >= %(first)s AS news"
 CELL = "CASE WHEN v{0} IS NULL THEN CASE contents WHEN 0 THEN '.' ELSE '-' END WHEN u{0} THEN '!' ELSE '+' END"
 ANALYZE = "ANALYZE diverging"
 
@@ -100,22 +101,26 @@ def alone(group_id: int) -> AbstractContextManager[bool]:
     return compare.alone(group_id, LOCKS)
 
 
-def find(sides: Sequence[Side], *, equal: bool, absent: Sequence[Absence] = ()) -> None:
+def find(
+    sides: Sequence[Side], *, equal: bool, absent: Sequence[Absence] = (), news: tuple[int, int] | None = None
+) -> None:
     """Fill `diverging` with the paths that are not the same on all sides, and with those that some could not read.
 
     `equal` says that the signed digests of all contents are equal: then only what is rare is looked at. Of what lies in
-    the directories of `absent`, none of them in another, paths that are the same on all that hold any are left out.
+    the directories of `absent`, none of them in another, paths that are the same on all that hold any are left out, but
+    for `news`: what began on the side at a position with a run or after it.
     """
     told = sorted(absent)  # by code points: the order of the bytes
     given = given_of(sides) | {
         "directories": [one.directory for one in told],
         "holding": [len(sides) - len(one.lacking) for one in told],
+        "first": news[1] if news else None,
     }
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(WORK_MEM)
         cursor.execute(ONE_PROCESS)
-        cursor.execute(_find(sides, equal, ABSENT.format(IN_ORDER, BLIND) if told else "false"), given)
+        cursor.execute(_find(sides, equal, ABSENT if told else "false", news[0] if news else 0), given)
         cursor.execute(ANALYZE)
         for side in sides:
             cursor.execute(COVERED.format(side.position), given_of(sides))
@@ -148,10 +153,11 @@ def given_of(sides: Sequence[Side]) -> dict[str, Any]:
     return given
 
 
-def _find(sides: Sequence[Side], equal: bool, absent: str) -> str:
+def _find(sides: Sequence[Side], equal: bool, absent: str, news: int) -> str:
     """FIND for so many sides, each with columns of its own: versions `v`, and whether they are unreadable, `u`."""
     places = [side.position for side in sides]
-    states = [STATE.format(place) + (RARE if equal else "") for place in places]
+    told = {place: NEWS if place == news else ", false AS news" for place in places}
+    states = [STATE.format(place, told[place]) + (RARE if equal else "") for place in places]
     here = " # ".join(f"CASE WHEN v{side.position} IS NULL THEN 0 ELSE {side.identity} END" for side in sides)
     current = " OR ".join(f"v{side.position} IS NOT NULL" for side in sides if side.current)
     return FIND.format(

@@ -100,14 +100,14 @@ GROUP BY 1, 2
 """
 
 
-def find(sides: Sequence[Side], certain: Collection[int], *, equal: bool) -> None:
-    """Fill `diverging` and the tables of absences. Of the positions in `certain` all that is missing is lost, whatever
-    its name. `equal` as for `replicas.find`."""
+def find(sides: Sequence[Side], certain: Collection[int], *, equal: bool, news: tuple[int, int] | None = None) -> None:
+    """Fill `diverging` and the tables of absences. At the positions in `certain` all that is missing is lost, whatever
+    its name, unless it is `news`; these and `equal` as for `replicas.find`."""
     absent = [] if equal else list(_candidates(sides, certain))
-    replicas.find(sides, equal=equal, absent=absent)
+    replicas.find(sides, equal=equal, absent=absent, news=news)
     if crossed := set(_crossed(sides, absent)):
         absent = [one for one in absent if one.directory not in crossed]
-        replicas.find(sides, equal=equal, absent=absent)
+        replicas.find(sides, equal=equal, absent=absent, news=news)
     _keep(sides, absent)
 
 

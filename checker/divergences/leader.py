@@ -61,6 +61,21 @@ UPDATE diverging SET settled = true WHERE contents > 1 AND cells LIKE '%%~%%' AN
 """
 
 
+# What the leader has held for longer than it may be missing elsewhere began before this run.
+MAY_LAG = """
+SELECT min(sequence) FROM scanner_run WHERE replica_id = %(leader)s AND finished_at + %(lag)s > %(finished)s
+"""
+
+
+def may_lag(leader: Side, finished: datetime, lag: timedelta) -> int | None:
+    """The first run of the leader whose news may be missing in another one's run that ended at `finished`."""
+    given: dict[str, Any] = {"leader": leader.replica, "lag": lag, "finished": finished}
+    with connection.cursor() as cursor:
+        cursor.execute(MAY_LAG, given)
+        ((first,),) = cursor.fetchall()
+        return None if first is None else int(first)
+
+
 def follow(leader: Side, others: Sequence[tuple[Side, datetime]], lag: timedelta) -> None:
     """Where one side leads: allow what it removed to linger, and what it has had for less than `lag` to be missing or
     older elsewhere. `others` come with the time at which their runs ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from checker.divergences import absences, export, queries
 from checker.divergences.queries import Row, Wish
 from checker.findings import acts, words
 from checker.models import Divergence, Finding, GroupComparison
-from scanner.models import Group
+from scanner.models import Group, Run
 from scanner.records import Record
 from tests.checker import stage
 from tests.checker.fleets import Fleet
@@ -196,8 +197,8 @@ def test_moved_or_spelled_otherwise_is_told_path_by_path() -> None:
     assert set(fleet.found().values()) == {("unknown", "+?+", ""), ("unknown", ".!.", "")}
 
 
-def test_where_missing_is_not_lost_it_is_told_path_by_path() -> None:
-    """What a replica is not to keep, or what may lag, is no absence."""
+def test_what_need_not_be_there_is_told_path_by_path() -> None:
+    """What a replica is not to keep, or what may lag, is no absence; what has been there for longer is."""
     fleet = Fleet(2, relation=Group.Relation.SUBSET)
     fleet.worlds[1].replica.keeps = "/all\n"
     fleet.worlds[1].replica.save()
@@ -207,6 +208,15 @@ def test_where_missing_is_not_lost_it_is_told_path_by_path() -> None:
     fleet.worlds[0].replica.leads = True
     fleet.worlds[0].replica.save()
     assert {kind for kind, *_ in fleet.found().values()} == {"lagging"}
+    Run.objects.filter(replica=fleet.worlds[0].replica).update(finished_at=timezone.now() - timedelta(days=9))
+    fleet.run(0, [*many(12), file("all")])
+    found = fleet.found()
+    assert {kind for kind, *_ in found.values()} == {"lagging", "lost"} and found["share/dir0/f009"][0] == "lagging"
+    assert [number for number in kept(fleet.compare()).values() if number] == [9]
+    fleet.worlds[0].replica.leads, fleet.worlds[1].replica.leads = False, True
+    for world in fleet.worlds:
+        world.replica.save()
+    assert set(kept(fleet.compare()).values()) == {None}, "what the leader lacks may linger"
 
 
 @pytest.mark.parametrize("seed", range(3))
