@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,7 @@ class Bench:
         for replica in self.replicas:
             self._run(replica, content)
         self._compare("    once more, unchanged:")
+        self._read()
         if content is None:
             self._peer(first)
 
@@ -144,6 +145,32 @@ class Bench:
             for statement, some in spent.most_common(8):
                 print(f"        {some:6.2f} s  {' '.join(statement.split())[:110]}", flush=True)
         return seconds
+
+    def _read(self) -> None:
+        """Pages of what is kept: the first by path and by kind, the last, one directory, one path, a search."""
+        from checker import group_comparisons
+        from checker.divergences import queries
+        from checker.divergences.queries import Wish
+        from scanner import keyset
+
+        made = group_comparisons.newest(self.group)
+        assert made is not None
+        after = keyset.token("share/dir4998/")
+        reads: dict[str, Callable[[], object]] = {
+            "first page": lambda: queries.page(made.pk, Wish()),
+            "of a kind": lambda: queries.page(made.pk, Wish(kinds=("lost",))),
+            "near the end": lambda: queries.page(made.pk, Wish(), after),
+            "tree": lambda: queries.level(made.pk, Wish(below="share/"), 3),
+            "directory": lambda: queries.direct(made.pk, Wish(below="share/dir0007/")),
+            "a path": lambda: queries.exactly(made.pk, "share/dir0007/file00000007.dat"),
+            "search": lambda: queries.page(made.pk, Wish(search="00099999")),
+        }
+        times = {}
+        for name, read in reads.items():
+            since = time.perf_counter()
+            read()
+            times[name] = (time.perf_counter() - since) * 1000
+        print("    reads: " + ", ".join(f"{name} {spent:.0f} ms" for name, spent in times.items()), flush=True)
 
     def _peer(self, seconds: float) -> None:
         given = {f"replica{at}": one.pk for at, one in enumerate(self.replicas, 1)}
