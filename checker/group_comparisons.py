@@ -169,7 +169,7 @@ def _make(comparison: GroupComparison) -> None:
             comparison.attempts = 0
             comparison.save()
     finally:
-        replicas.clear()
+        absences.clear()
 
 
 def _find(group: Group, members: list[Member], there: list[Side]) -> None:

@@ -42,8 +42,7 @@ class Absence(NamedTuple):
     """The positions of those."""
 
 
-DROP = """DROP TABLE IF EXISTS diverging, diverging_side, diverging_name, diverging_judged, diverging_absence,
-    diverging_folder"""
+DROP = "DROP TABLE IF EXISTS diverging, diverging_side, diverging_name, diverging_judged"
 WORK_MEM = "SET work_mem = '128MB'"
 """A million paths are grouped in memory: of one worker at a time, for some seconds."""
 ONE_PROCESS = "SET max_parallel_workers_per_gather = 0"
@@ -70,10 +69,16 @@ FROM (SELECT path, {newest}, {unreadable}, count(*) FILTER (WHERE NOT blind) AS 
             HAVING count(*) < {number} AND NOT {absent} OR type = 2) AS content
     GROUP BY path) AS found
 """
-# In an absence those that hold anything hold the same. `width_bucket` finds the last directory that is not behind.
-AT = 'width_bucket(path, %(directories)s::text[] COLLATE "C")'
-ABSENT = f"""coalesce(count(*) = (%(holding)s::int[])[{AT}] AND NOT {BLIND}
-    AND starts_with(path, (%(directories)s::text[])[{AT}]) AND NOT bool_or(news), false)"""
+
+
+def place_of(path: str) -> str:
+    """SQL: which of `directories`, sorted and none in another, comes last before a path: no other can be above it."""
+    return f'width_bucket({path}, %(directories)s::text[] COLLATE "C")'
+
+
+# In an absence those that hold anything hold the same.
+ABSENT = f"""coalesce(count(*) = (%(holding)s::int[])[{place_of("path")}] AND NOT {BLIND}
+    AND starts_with(path, (%(directories)s::text[])[{place_of("path")}]) AND NOT bool_or(news), false)"""
 NEWS = ", from_seq >= %(first)s AS news"
 CELL = "CASE WHEN v{0} IS NULL THEN CASE contents WHEN 0 THEN '.' ELSE '-' END WHEN u{0} THEN '!' ELSE '+' END"
 ANALYZE = "ANALYZE diverging"

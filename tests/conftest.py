@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import pytest_django
 from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import translation
 
 from backup_syncer.embedded_pg import Embedded
 from tests import skips
+from tests.emptying import Emptying
 
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "logging_collector": "off"}
 """The session's cluster does not outlive it, so it need not survive a power cut."""
@@ -99,7 +101,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
     """The tests' own database may be emptied between tests: the trigger that keeps the audit trail is off there."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE checker_act DISABLE TRIGGER acts_stay")
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE checker_act DISABLE TRIGGER acts_stay")
+        emptying = Emptying()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda test: emptying(test))  # noqa: PLW0108  # it binds the test
+        yield

@@ -20,7 +20,7 @@ from checker import replicas
 from checker.divergences.moves import folded
 from checker.models import Branch
 from checker.moves import KEYS
-from checker.replicas import COVERS, STANDS, Absence, Side, given_of
+from checker.replicas import BLIND, COVERS, STANDS, Absence, Side, given_of, place_of
 from checker.rules import EMPTY
 from scanner.queries import fetched
 
@@ -45,12 +45,16 @@ LEVELS = f"generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.
 """The depths of the directories above a path, of which `parts` are the names; that of the root is 0."""
 ABOVE = "CASE {0} WHEN 0 THEN '' ELSE array_to_string(parts[1:{0}], '/') || '/' END"
 """The directory at a depth."""
+STATE = f"SELECT {{0}} AS position, path, {BLIND} AS blind {STANDS}"
+HOLD = f"""
+CREATE TEMPORARY TABLE diverging_held AS
+SELECT position, {KEYS[1]} AS folder, count(*) AS number, count(*) FILTER (WHERE NOT blind) AS seen
+FROM ({{states}}) AS state GROUP BY 1, 2
+"""
 # The topmost ones that somebody holds and somebody does not: what is above is on all sides.
 FIND = f"""
-WITH held AS (
-    SELECT position, {KEYS[1]} AS folder, count(*) AS number FROM ({{states}}) AS state GROUP BY 1, 2
-), split AS (
-    SELECT position, number, string_to_array(folder, '/') AS parts FROM held
+WITH split AS (
+    SELECT position, number, string_to_array(folder, '/') AS parts FROM diverging_held
 ), above AS (
     SELECT position, {ABOVE.format("level")} AS directory, {ABOVE.format("greatest(level - 1, 0)")} AS parent,
         sum(number) AS number FROM split, {LEVELS} AS level GROUP BY 1, 2, 3
@@ -61,7 +65,6 @@ SELECT one.directory, one.here FROM presence AS one JOIN presence AS upper ON up
 WHERE cardinality(one.here) < %(sides)s AND (one.directory = '' OR cardinality(upper.here) = %(sides)s)
     AND one.number >= %(least)s ORDER BY one.number DESC LIMIT %(most)s
 """
-STATE = f"SELECT {{0}} AS position, path {STANDS}"
 COVERED = f"""
 SELECT directory FROM unnest(%(directories)s::text[]) AS directory
 WHERE EXISTS (SELECT FROM ({COVERS}) AS cover WHERE starts_with(directory, cover.path || '/'))
@@ -73,6 +76,7 @@ FROM diverging AS row CROSS JOIN unnest(%(lacking)s::int[]) AS at
 WHERE row.versions[at] IS NOT NULL
     AND EXISTS (SELECT FROM unnest(%(holding)s::int[]) AS place WHERE row.versions[place] IS NULL)
 """
+ANY_EXTRA = f"SELECT EXISTS (SELECT {EXTRA})"
 EXTRA_PATHS = f"SELECT DISTINCT row.path {EXTRA}"
 MEMBER = f"""FROM scanner_version AS held WHERE held.replica_id = {{0}}.replica_id AND held.from_seq <= {{0}}.sequence
     AND (held.until_seq IS NULL OR held.until_seq > {{0}}.sequence) AND {below("held", "{0}")}
@@ -86,29 +90,50 @@ WHERE EXISTS (SELECT {MEMBER.format("one")}
         SELECT extra.sha256 FROM scanner_version AS extra WHERE extra.id IN (SELECT row.versions[at] {EXTRA})))
 """
 
-# How many paths lie directly in each directory below an absence; those that diverge otherwise are told one by one.
-KEEP = f"""
-CREATE TEMPORARY TABLE diverging_absence AS
+DROP = "DROP TABLE IF EXISTS diverging_held, diverging_absence, diverging_folder"
+TABLES = """
+CREATE TEMPORARY TABLE diverging_absence (path text COLLATE "C", cells text COLLATE "C", mark bytea, current boolean,
+    position int);
+CREATE TEMPORARY TABLE diverging_folder (directory text COLLATE "C", folder text COLLATE "C", number bigint)
+"""
+KEEP = """
+INSERT INTO diverging_absence
 SELECT * FROM unnest(%(directories)s::text[], %(cells)s::text[], %(marks)s::bytea[], %(currents)s::boolean[],
-    %(replicas)s::int[], %(sequences)s::int[]) AS absence(path, cells, mark, current, replica_id, sequence);
-CREATE TEMPORARY TABLE diverging_folder AS
-SELECT absence.path AS directory, {KEYS[1].replace("path", "member.path")} AS folder, count(*) AS number
-FROM diverging_absence AS absence
-CROSS JOIN LATERAL (SELECT held.path {MEMBER.format("absence")}
-    AND NOT EXISTS (SELECT FROM diverging WHERE diverging.path = held.path)) AS member
-GROUP BY 1, 2
+    %(positions)s::int[])
+"""
+# How many paths lie directly in each directory below an absence, as one of those has it that hold it; what diverges
+# otherwise is told one by one.
+COUNT = f"""
+INSERT INTO diverging_folder
+SELECT absence.path, folder, held.seen - coalesce(other.number, 0)
+FROM (SELECT *, (%(directories)s::text[])[{place_of("folder")}] AS path FROM diverging_held) AS held
+JOIN diverging_absence AS absence USING (path, position)
+LEFT JOIN (SELECT {KEYS[1]} AS folder, position, count(*) AS number
+    FROM diverging CROSS JOIN (SELECT DISTINCT unnest(%(positions)s::int[]) AS position) AS holder
+    WHERE versions[position] IS NOT NULL AND substr(cells, position, 1) <> '!' GROUP BY 1, 2) AS other
+    USING (folder, position)
+WHERE starts_with(folder, absence.path) AND held.seen > coalesce(other.number, 0)
 """
 
 
 def find(sides: Sequence[Side], certain: Collection[int], *, equal: bool, news: tuple[int, int] | None = None) -> None:
     """Fill `diverging` and the tables of absences. At the positions in `certain` all that is missing is lost, whatever
     its name, unless it is `news`; these and `equal` as for `replicas.find`."""
+    with connection.cursor() as cursor:
+        cursor.execute(DROP)
     absent = [] if equal else list(_candidates(sides, certain))
     replicas.find(sides, equal=equal, absent=absent, news=news)
     if crossed := set(_crossed(sides, absent)):
         absent = [one for one in absent if one.directory not in crossed]
         replicas.find(sides, equal=equal, absent=absent, news=news)
-    _keep(sides, absent)
+    _keep(sides, sorted(absent))
+
+
+def clear() -> None:
+    """Drop the temporary tables, and take back what was set for them."""
+    replicas.clear()
+    with connection.cursor() as cursor:
+        cursor.execute(DROP)
 
 
 def _candidates(sides: Sequence[Side], certain: Collection[int]) -> Iterator[Absence]:
@@ -119,7 +144,9 @@ def _candidates(sides: Sequence[Side], certain: Collection[int]) -> Iterator[Abs
     given = given_of(sides) | {"sides": len(sides), "least": LEAST, "most": MOST}
     everywhere = frozenset(side.position for side in sides)
     states = " UNION ALL ".join(STATE.format(side.position) for side in sides)
-    found = [Absence(path, everywhere - {*here}) for path, here in _fetch(FIND.format(states=states), given)]
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD.format(states=states), given)
+    found = [Absence(path, everywhere - {*here}) for path, here in _fetch(FIND, given)]
     lackings = {one.lacking for one in found}
     covered = {(path, at) for at in everywhere for path in _covered(at, [one.directory for one in found], given)}
     for one in found:
@@ -147,6 +174,9 @@ def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
             "replica": holding[0].replica,
             "sequence": holding[0].sequence,
         }
+        ((any_extra,),) = _fetch(ANY_EXTRA, given)
+        if not any_extra:
+            continue
         yield from (path for (path,) in _fetch(SAME_CONTENT, given))
         names = {folded(path): path for path in directories}
         starts = tuple(names)
@@ -162,11 +192,12 @@ def _keep(sides: Sequence[Side], absent: Sequence[Absence]) -> None:
         "cells": ["".join("-" if side.position in one.lacking else "+" for side in sides) for one in absent],
         "marks": [_mark(some) for some in holders],
         "currents": [_current(sides, one) for one in absent],
-        "replicas": [some[0].replica for some in holders],
-        "sequences": [some[0].sequence for some in holders],
+        "positions": [some[0].position for some in holders],
     }
     with connection.cursor() as cursor:
-        cursor.execute(KEEP, given)
+        cursor.execute(TABLES)
+        for statement in (KEEP, COUNT) if absent else ():
+            cursor.execute(statement, given)
 
 
 def _mark(holders: Sequence[Side]) -> bytes:

@@ -97,6 +97,7 @@ class Bench:
 
     def __init__(self, group: Any, replicas: list[Any], entries: int, told: bool) -> None:
         self.group, self.replicas, self.entries, self.told = group, replicas, entries, told
+        self.held = {replica.pk: entries for replica in replicas}
         self.sequence = 0
         """Of the newest run of each replica."""
 
@@ -110,6 +111,7 @@ class Bench:
     def end_all(self, replica: Any) -> None:
         """The next run of a replica finds nothing."""
         execute(END, {"replica": replica.pk, "run": self.sequence + 1, "every": 1})
+        self.held[replica.pk] = 0
         execute("VACUUM (ANALYZE) scanner_version", {})
 
     def case(self, name: str, content: bytes | None) -> None:
@@ -190,12 +192,12 @@ class Bench:
         from checker.models import Comparison, Finding, Proof
         from scanner.models import Run
 
-        now = timezone.now()
+        now, number = timezone.now(), self.held[replica.pk]
         run = Run.objects.create(
             uuid=uuid.uuid4(), replica=replica, sequence=self.sequence, state="ingested", statement=bytes(64),
-            started_at=now, finished_at=now, ingested_at=now, work_time_ns=1, files=self.entries, bytes=1, errors=0,
-            records_count=self.entries, records_bytes=1, records_digest=bytes(64), content=content,
-            opened=self.entries, closed=0,
+            started_at=now, finished_at=now, ingested_at=now, work_time_ns=1, files=number, bytes=1, errors=0,
+            records_count=number, records_bytes=1, records_digest=bytes(64), content=content,
+            opened=number, closed=0,
         )  # fmt: skip
         Proof.objects.create(run=run, checked_at=now, ok=True, proven_at=now)
         comparisons.catch_up(replica.pk)
