@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.auth.models import User
 
 from checker.models import Act, Finding
 from scanner.models import Run
+
+
+def note_each(findings: Iterable[Finding], what: Act.What, run: Run) -> None:
+    """Write down what the program did with each of these, by `run`."""
+    Act.objects.bulk_create(Act(finding=finding, what=what, run=run) for finding in findings)
 
 
 def note(

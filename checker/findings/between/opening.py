@@ -6,7 +6,7 @@ from typing import Any
 
 from checker.divergences import queries as divergences
 from checker.divergences.evidence import Witness, evidence
-from checker.divergences.queries import Life, Row
+from checker.divergences.queries import Row
 from checker.findings import queries, trail
 from checker.findings.between import store
 from checker.findings.between.queries import Pick
@@ -56,29 +56,48 @@ def _open_damaged(witness: Witness) -> None:
     after, going = "", witness.comparison.counts.get(Divergence.Verdict.DAMAGED, 0) > 0
     while going:
         rows, after = divergences.page(witness.comparison.pk, wish, after, BATCH)
-        fresh = [row for row in rows if row.finding is None and row.current]
-        lives = divergences.lives(witness.sides, [row.path for row in fresh])
-        for row in fresh:
-            pick = Pick(witness.comparison.pk, Divergence.Kind.MISMATCH, row.verdict)
-            _open_path(witness, pick, row, lives[row.path], Finding.Severity.CRITICAL)
+        _open_each(witness, [row for row in rows if row.finding is None and row.current])
         going = bool(after)
 
 
-def _open_path(witness: Witness, pick: Pick, row: Row, life: Life, severity: Finding.Severity) -> None:
-    _open(witness, pick, Branch(row.path, False, 1), severity, evidence(witness, row, life))
+def _open_each(witness: Witness, rows: list[Row]) -> None:
+    """A finding for each row, begun or seen again: many at once, since they come by hundreds when a disk rots."""
+    lives = divergences.lives(witness.sides, [row.path for row in rows])
+    same: dict[str, Any] = {"group": witness.comparison.group, "replica": None, "kind": Finding.Kind.MISMATCH}
+    known = Finding.objects.select_for_update().filter(**same, folded=False, state=Finding.State.OPEN)
+    open_ones = {one.path: one for one in known.filter(path__in=[row.path for row in rows])}
+    begun: list[Finding] = []
+    for row in rows:
+        finding = open_ones.get(row.path) or Finding(**same, path=row.path, first_run=witness.run)
+        concerned = {*finding.concerns, *witness.replicas(_concerned(row))}
+        finding.concerns, finding.last_run, finding.severity = sorted(concerned), witness.run, Finding.Severity.CRITICAL
+        finding.evidence = evidence(witness, row, lives[row.path]) | {"names": witness.names(concerned)}
+        if row.path not in open_ones:
+            begun.append(finding)
+    again = list(open_ones.values())
+    Finding.objects.bulk_create(begun)
+    Finding.objects.bulk_update(again, ["concerns", "last_run", "severity", "evidence"])
+    store.take_each(witness.comparison.pk, [*begun, *again])
+    trail.note_each(begun, Act.What.OPENED, witness.run)
+    trail.note_each(again, Act.What.SEEN_AGAIN, witness.run)
+
+
+def _concerned(row: Row) -> list[int]:
+    """The positions at which a path is not as it should be."""
+    both = enumerate(zip(row.cells, row.judged.ljust(len(row.cells)), strict=True), 1)
+    return [at for at, (cell, copy) in both if cell == Divergence.Cell.LOST or copy in store.ODD]
 
 
 def _open_folded(witness: Witness, pick: Pick) -> None:
     for branch in queries.fold(pick, LINES):
-        if branch.folded:
-            _open(witness, pick, branch, Finding.Severity.WARNING, {"comparison": witness.comparison.pk})
-            continue
-        row = store.row(witness.comparison.pk, branch.path)
-        life = divergences.lives(witness.sides, [row.path])[row.path]
-        _open_path(witness, pick, row, life, Finding.Severity.WARNING)
+        facts: dict[str, Any] = {"comparison": witness.comparison.pk}
+        if not branch.folded:
+            row = store.row(witness.comparison.pk, branch.path)
+            facts = evidence(witness, row, divergences.lives(witness.sides, [row.path])[row.path])
+        _open(witness, pick, branch, facts)
 
 
-def _open(witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severity, facts: dict[str, Any]) -> None:
+def _open(witness: Witness, pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
     """The open finding of this kind and path, begun or seen again."""
     group, run = witness.comparison.group, witness.run
     same = {"group": group, "replica": None, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
@@ -87,10 +106,10 @@ def _open(witness: Witness, pick: Pick, branch: Branch, severity: Finding.Severi
     if finding is None:
         what = Act.What.OPENED
         finding = Finding.objects.create(
-            **same, severity=severity, number=branch.number, first_run=run, last_run=run, evidence=facts
+            **same, severity=Finding.Severity.WARNING, number=branch.number, first_run=run, last_run=run, evidence=facts
         )
     concerned = {*finding.concerns, *witness.replicas(store.take(pick, finding))}
     finding.concerns, finding.last_run = sorted(concerned), run
-    finding.severity, finding.evidence = max(finding.severity, severity), facts | {"names": witness.names(concerned)}
-    finding.save(update_fields=["concerns", "last_run", "severity", "evidence"])
+    finding.evidence = facts | {"names": witness.names(concerned)}
+    finding.save(update_fields=["concerns", "last_run", "evidence"])
     trail.note(finding, what, run=run)

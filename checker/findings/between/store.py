@@ -14,10 +14,12 @@ from checker.divergences import queries as divergences
 from checker.divergences.queries import Row
 from checker.findings.between.queries import Pick
 from checker.findings.queries import BELOW, OF_PATH
-from checker.models import Finding, GroupComparison
+from checker.models import Divergence, Finding, GroupComparison
 from scanner import keyset
 from scanner.models import Run
 
+ODD = frozenset({Divergence.Copy.DAMAGED, Divergence.Copy.OLDER, Divergence.Copy.UNSURE})
+"""Copies that are not as they should be."""
 TAKE = """
 WITH taken AS (
     UPDATE {0} AS change SET finding_id = %(finding)s WHERE {1} {2} RETURNING cells, judged
@@ -25,6 +27,25 @@ WITH taken AS (
 SELECT DISTINCT position FROM taken, generate_series(1, length(cells)) AS position
 WHERE substr(cells, position, 1) = '-' OR substr(judged, position, 1) IN ('d', 'o', 'u') ORDER BY position
 """
+
+
+TAKE_EACH = """
+UPDATE checker_divergence AS divergence SET finding_id = finding.id
+FROM unnest(%(paths)s::text[], %(findings)s::bigint[]) AS finding(path, id)
+WHERE divergence.comparison_id = %(comparison)s AND left(divergence.path, 512) = left(finding.path, 512)
+    AND divergence.path = finding.path
+"""
+
+
+def take_each(comparison_id: int, findings: Sequence[Finding]) -> None:
+    """Make the divergence of the path of each finding its own."""
+    given: dict[str, Any] = {
+        "comparison": comparison_id,
+        "paths": [finding.path for finding in findings],
+        "findings": [finding.pk for finding in findings],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_EACH, given)
 
 
 def take(pick: Pick, finding: Finding) -> list[int]:
