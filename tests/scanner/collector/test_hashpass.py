@@ -281,20 +281,30 @@ def test_no_process_is_left(choice: EngineChoice, huge: Path, number: int) -> No
     os.truncate(huge / "second", 1 << 39)
     (huge / "small").write_text("x")
     command = [sys.executable, "-c", SCRIPT, str(huge), choice.engine.name]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     wanted = 2 if choice.engine.name == "hashlib" else 6
     below: set[int] = set()
-    until = time.monotonic() + 60
-    while len(below) < wanted and time.monotonic() < until:
-        time.sleep(0.1)
-        below = tree_of(process.pid)
-    assert len(below) >= wanted
-    process.send_signal(number)
-    process.communicate(timeout=30)
-    until = time.monotonic() + 10
-    while any(running(pid) for pid in below) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert [pid for pid in below if running(pid)] == []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 60
+            while len(below) < wanted and time.monotonic() < until:
+                time.sleep(0.1)
+                below = tree_of(process.pid)
+            assert len(below) >= wanted
+            process.send_signal(number)
+            process.communicate(timeout=30)
+            until = time.monotonic() + 10
+            while any(running(pid) for pid in below) and time.monotonic() < until:
+                time.sleep(0.1)
+            assert [pid for pid in below if running(pid)] == []
+        finally:
+            kill_all({process.pid} | below)
+
+
+def kill_all(pids: set[int]) -> None:
+    """What a failed test leaves behind would read its huge files for hours."""
+    for pid in pids:
+        if running(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def running(pid: int) -> bool:

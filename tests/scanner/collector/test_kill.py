@@ -110,17 +110,20 @@ def test_signal_ends_it_soon(stage: Stage, replica: Replica, central: FakeCentra
     with big.open("wb") as file:
         file.truncate(50 << 30)
     command = [sys.executable, "-m", "scanner.collector", "--config", str(stage.conf), "run", "--engine", "hashlib"]
-    process = subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
-    children = subprocess.run(
-        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
-    ).stdout.split()
-    since = time.monotonic()
-    process.send_signal(number)
-    _, words = process.communicate(timeout=10)
-    assert time.monotonic() - since < 5
-    assert process.returncode == 2 and f"ended by {number.name}" in words, words
-    assert children and not [pid for pid in children if alive(int(pid))]
+    with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1.5)
+        output = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False).stdout
+        children = [int(pid) for pid in output.split()]
+        try:
+            since = time.monotonic()
+            process.send_signal(number)
+            _, words = process.communicate(timeout=10)
+            assert time.monotonic() - since < 5
+            assert process.returncode == 2 and f"ended by {number.name}" in words, words
+            assert children and not [pid for pid in children if alive(pid)]
+        finally:
+            for pid in filter(alive, [process.pid, *children]):
+                os.kill(pid, signal.SIGKILL)
     big.unlink()
     check(stage, replica, central, number.name)
 
