@@ -60,7 +60,7 @@ def _options() -> argparse.ArgumentParser:
     )
     options.add_argument("--all", action="store_true", help="as root on Debian: install what tests use, allow no skip")
     options.add_argument("--long", action="store_true", help="the tests that take minutes, too")
-    options.add_argument("--seeds", metavar="N", help="plant damage from so many seeds instead of 5, or 3")
+    options.add_argument("--seeds", metavar="N", help="plant damage from so many seeds instead of 5, or 2")
     options.add_argument("--no-lint", action="store_true", help="the tests alone, without ruff and mypy")
     return options
 

@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Our own options."""
     parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
     parser.addoption(
-        "--seeds", type=int, default=0, metavar="N", help="plant damage from so many seeds (default: 5; groups: 3)"
+        "--seeds", type=int, default=0, metavar="N", help="plant damage from so many seeds (default: 5; groups: 2)"
     )
     parser.addoption(
         "--skips",
