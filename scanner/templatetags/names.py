@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -75,14 +76,13 @@ def shown(text: str) -> SafeString:
 @register.filter
 def brief_shown(text: str) -> SafeString:
     """`shown` for where the whole stands elsewhere: a long name is its two ends."""
-    if len(text) <= LONG:
-        return format_html('<bdi class="name">{}</bdi>', _marked(text))
-    return format_html(
-        '<bdi class="name">{}<span class="fold">{}</span>{}</bdi>',
-        _marked(text[:EDGE]),
-        _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE},
-        _marked(text[-EDGE:]),
-    )
+    return format_html('<bdi class="name">{}</bdi>', _brief(text, _marked))
+
+
+@register.filter
+def brief_words(text: str) -> SafeString:
+    """A sentence whose names are shown already, so that its spaces are spaces: a long one is its two ends."""
+    return format_html("<bdi>{}</bdi>", _brief(text, escape))
 
 
 @register.filter
@@ -108,6 +108,13 @@ def last_part(path: str) -> str:
 def above(path: str) -> str:
     """What stands before the last part of a path, with its slash; empty for a path of one part."""
     return path[: len(path) - len(last_part(path))]
+
+
+def _brief(text: str, show: Callable[[str], SafeString]) -> SafeString:
+    if len(text) <= LONG:
+        return show(text)
+    count = _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE}
+    return format_html('{}<span class="fold">{}</span>{}', show(text[:EDGE]), count, show(text[-EDGE:]))
 
 
 def _marked(text: str) -> SafeString:

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from checker.models import Finding
+from checker.models import Divergence, Finding
 from tests.browser.conftest import Open
 from tests.browser.test_changes import HOSTILE, LONG
 from tests.browser.test_pages import LOOKS, look_at_each
@@ -117,3 +117,33 @@ def test_folded_branches_filters_and_paging(open_page: Open, told: Told) -> None
     with page.expect_download() as download:
         page.get_by_role("link", name="JSON Lines").click()
     assert download.value.suggested_filename.startswith("divergences-")
+
+
+def test_a_directory_that_a_replica_lacks_wholly(
+    open_page: Open, shoot: Callable[[Page, str], None], transactional_db: None
+) -> None:
+    """It is kept as one row; the pages show each path below it like any other, and one finding for all."""
+    fleet = Fleet(3, name="Films")
+    some = [file(f"2019/{at}.mkv", str(at).encode()) for at in range(3)]
+    lost = [file(f"2020/part-{at % 4}/{at:04}.mkv", str(at).encode() * 9) for at in range(1200)]
+    fleet.runs([*some, *lost], [*some, *lost], some)
+    fleet.compare()
+    assert Divergence.objects.get().number == 1200
+    finding = Finding.objects.get(replica=None)
+    page = open_page(f"/groups/{fleet.group.uuid}/", stage.make_user("administrator"))
+    expect(page.get_by_role("link", name="lost 1,200")).to_be_visible()
+    shoot(page, "group-absence")
+    page.get_by_role("link", name="2020/", exact=True).click()
+    page.get_by_role("link", name="part-3/", exact=True).click()
+    expect(page.locator("details.entry")).to_have_count(100)
+    page.get_by_role("link", name="Show more").click()
+    expect(page.locator("details.entry")).to_have_count(200)
+    expect(page.locator("details.entry").last).to_contain_text("0799.mkv")
+    page.locator("details.entry summary").last.click()
+    shoot(page, "group-absence-path")
+    page.goto(f"/groups/{fleet.group.uuid}/?search=1199.mkv")
+    expect(page.locator("details.entry")).to_have_count(1)
+    page.goto(f"/findings/{finding.uuid}/")
+    told = "1,200 paths below 2020/ are missing on server 3:/srv/data"
+    expect(page.get_by_role("heading", level=1)).to_have_text(told)
+    shoot(page, "finding-absence")

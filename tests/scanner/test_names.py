@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner import paths
-from scanner.templatetags.names import LONG, above, indented_shown, last_part, plain_shown, shown
+from scanner.templatetags.names import LONG, above, brief_words, indented_shown, last_part, plain_shown, shown
 
 NASTY = {
     "a\nb": "a\\nb",
@@ -83,3 +83,9 @@ def test_the_parts_of_a_path() -> None:
 def test_indentation_stays() -> None:
     """The spaces that a line begins with are those of its indentation; all else is escaped."""
     assert indented_shown('    "a": "x  y\u202e"') == '    "a": "x \\x20y\\u202e"'
+
+
+def test_a_sentence_keeps_its_spaces() -> None:
+    """What is said about names that are shown already is escaped for HTML, and its spaces are spaces."""
+    assert brief_words("below 2020/ are <missing>") == "<bdi>below 2020/ are &lt;missing&gt;</bdi>"
+    assert "… 300 characters …" in brief_words("x" * 440)
