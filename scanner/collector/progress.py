@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, TextIO, Type
 
@@ -63,7 +64,7 @@ def _bar(share: int) -> str:
     return f"[{'#' * full}{'.' * (20 - full)}]"
 
 
-class _Ticker:
+class _Ticker(ABC):
     """A thread that calls `tick` again and again until the block ends. `tick` returns the seconds to wait."""
 
     def __init__(self) -> None:
@@ -86,15 +87,15 @@ class _Ticker:
         while not self._stop.wait(pause):
             pause = self.tick()
 
+    @abstractmethod
     def pause(self) -> float:
         """The seconds before the first tick."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tick(self) -> float:
         """Do what is due; the seconds until the next time."""
-        raise NotImplementedError
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027  # a ticker may have nothing to do at its end
         """What is to be done once after the last tick."""
 
 
