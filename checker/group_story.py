@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
@@ -31,6 +32,8 @@ class Seat(NamedTuple):
     """A replica in its column."""
 
     participant: Participant
+    name: str
+    """Its server's; where the server has several replicas in the group, the root's as well."""
     line: Line | None
     """Its state, and why; None for one that has left since."""
     damaged: int
@@ -77,13 +80,16 @@ def seats(comparison: GroupComparison, lines: list[Line]) -> list[Seat]:
     """The columns."""
     by_replica = {line.replica.pk: line for line in lines}
     found = comparison.participants.select_related("replica__server", "replica__group", "run")
-    return [_seat(one, by_replica.get(one.replica_id)) for one in found]
+    on_server = Counter(one.replica.server_id for one in found)
+    return [_seat(one, on_server[one.replica.server_id] > 1, by_replica.get(one.replica_id)) for one in found]
 
 
-def _seat(one: Participant, line: Line | None) -> Seat:
+def _seat(one: Participant, has_sister: bool, line: Line | None) -> Seat:
+    server = one.replica.server.name
+    name = f"{server}:{one.replica.root}" if has_sister else server
     many = one.counts.get
     unknown = many(Cell.UNSEEN, 0) + many(Cell.UNREADABLE, 0)
-    return Seat(one, line, many(Copy.DAMAGED, 0), many(Cell.LOST, 0), unknown)
+    return Seat(one, name, line, many(Copy.DAMAGED, 0), many(Cell.LOST, 0), unknown)
 
 
 def look_at(columns: list[Seat]) -> str:
@@ -98,8 +104,7 @@ def look_at(columns: list[Seat]) -> str:
         (worst.unknown, ngettext("%(n)s unknown path", "%(n)s unknown paths", worst.unknown)),
     )
     what = ", ".join(text % {"n": number(many)} for many, text in found if many)
-    name = plain_shown(worst.participant.replica.server.name)
-    return _("Look at %(server)s first: %(what)s.") % {"server": name, "what": what}
+    return _("Look at %(server)s first: %(what)s.") % {"server": plain_shown(worst.name), "what": what}
 
 
 def matrix(comparison: GroupComparison, ask: Ask) -> Matrix:

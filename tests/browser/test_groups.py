@@ -144,6 +144,6 @@ def test_a_directory_that_a_replica_lacks_wholly(
     page.goto(f"/groups/{fleet.group.uuid}/?search=1199.mkv")
     expect(page.locator("details.entry")).to_have_count(1)
     page.goto(f"/findings/{finding.uuid}/")
-    told = "1,200 paths below 2020/ are missing on server 3:/srv/data"
-    expect(page.get_by_role("heading", level=1)).to_have_text(told)
+    where = f"{fleet.worlds[2].replica.server.name}:/srv/data"
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"1,200 paths below 2020/ are missing on {where}")
     shoot(page, "finding-absence")

@@ -196,3 +196,13 @@ def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: 
     assert "could not be compared" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
     fleet.run(2, [file("a", b"good"), file("b/lost", b"1")])
     assert fleet.compare().counts["lost"] == 2
+
+
+def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: Fleet) -> None:
+    """Columns have the names of servers, with the root where one server holds two replicas."""
+    one, other, third = (world.replica for world in fleet.worlds)
+    other.root, other.server = "/srv/second", one.server
+    other.save()
+    page = viewer.get(f"/groups/{fleet.group.uuid}/", {"view": "list"}).content.decode()
+    assert f"Look at {one.server.name}:/srv/second first" in page
+    assert f'data-label="{one.server.name}:/srv/data"' in page and f'data-label="{third.server.name}"' in page

@@ -88,7 +88,7 @@ def test_the_overview_puts_what_is_urgent_first(viewer: Client) -> None:
     page = get(viewer, "/")
     heads = re.findall(r'<h2 id="group-\d+"><a [^>]*><bdi class="name">([^<]*)', page)
     assert heads == ["Бухгалтерия 2019–2026", "Photos", "mail"]
-    states = re.findall(r'<th scope="row" class="replica-cell">\s*<span class="state state-(\w+)', page)
+    states = re.findall(r'<div class="replica-cell">\s*<span class="state state-(\w+)', page)
     assert states == ["damaged", "attention", "attention", "unknown", "proven", "attention", "unknown"]
 
 

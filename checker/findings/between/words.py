@@ -91,8 +91,9 @@ def of_path(kind: str, facts: dict[str, Any]) -> list[str]:
     if kind == Divergence.Kind.MISMATCH and facts.get("all_votes"):
         most = max(facts["votes"].values(), default=0)
         said.append(
-            _("Votes: %(most)s of %(all)s for one content; a server and file system has one vote, whoever is stale, "
-              "held or failed has none, and history counts for more.") % {"most": most, "all": facts["all_votes"]}
+            _("Votes: %(most)s of %(all)s for one content; a server and file system has one vote, and none when its "
+              "replicas disagree; whoever is stale, held or failed has none, and history counts for more.")
+            % {"most": most, "all": facts["all_votes"]}
         )  # fmt: skip
     if facts.get("alike"):
         said.append(spelling(facts["alike"]))
