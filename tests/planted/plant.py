@@ -48,8 +48,9 @@ class Gardener:
         pool = self.large if large else self.single
         while True:
             path = pool.pop()
-            within = any(folder in path.parents for folder in self.reserved)
-            if path.exists() and path.stat().st_size and not within and self.name(path) not in self.expected:
+            if self.name(path) in self.expected or any(folder in path.parents for folder in self.reserved):
+                continue  # before it is looked at: what lies in an unreadable folder cannot be
+            if path.exists() and path.stat().st_size:
                 return path
 
     reserved: list[Path]
