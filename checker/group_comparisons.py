@@ -16,6 +16,7 @@ from django_q.tasks import async_task
 from checker import replicas
 from checker.divergences import absences, judging, leader, moves, standing, store
 from checker.divergences.standing import Member
+from checker.divergences.told import Before
 from checker.findings.between import opening
 from checker.models import Divergence, GroupComparison, Participant
 from checker.replicas import Side
@@ -155,14 +156,16 @@ def _make(comparison: GroupComparison) -> None:
     members = standing.members([group], now, comparison.moment).get(group.pk, [])
     present = _present(members)
     there = [one.side(at) for at, one in enumerate(present, 1)]
+    before = Before(comparison.pk, {replica: at for at, replica in enumerate(comparison.seating, 1)})
     try:
         if len(there) > 1:
-            _find(group, present, there)
+            _find(group, present, there, before)
         with transaction.atomic():
-            found = _gather(comparison, present, there, now) if len(there) > 1 else {}
+            found = _gather(comparison, before, present, there, now) if len(there) > 1 else {}
             _seat(comparison, members, found)
             if len(there) > 1:
                 _write(comparison)
+                comparison.seating = [side.replica for side in there]
             comparison.basis = standing.basis(group, members)
             comparison.equal, comparison.duration_ns = _are_equal(present), time.monotonic_ns() - begun
             comparison.state, comparison.reason, comparison.computed_at = State.DONE, "", now
@@ -172,7 +175,7 @@ def _make(comparison: GroupComparison) -> None:
         absences.clear()
 
 
-def _find(group: Group, members: list[Member], there: list[Side]) -> None:
+def _find(group: Group, members: list[Member], there: list[Side], before: Before) -> None:
     lead = _leader(group, members, there)
     followers = [
         (side, member.run.finished_at) for member, side in zip(members, there, strict=True)
@@ -180,7 +183,7 @@ def _find(group: Group, members: list[Member], there: list[Side]) -> None:
     ]  # fmt: skip
     first = lead and leader.may_lag(lead, min(finished for _side, finished in followers), group.lag)
     news = (lead.position, first) if lead and first is not None else None
-    absences.find(there, _certain(group, members, there), equal=_are_equal(members), news=news)
+    absences.find(there, _certain(group, members, there), before, equal=_are_equal(members), news=news)
     _leave_scope(members, there)
     if group.relation == Group.Relation.SUBSET:
         for member, side in zip(members, there, strict=True):
@@ -195,10 +198,10 @@ def _find(group: Group, members: list[Member], there: list[Side]) -> None:
 
 
 def _gather(
-    comparison: GroupComparison, members: list[Member], there: list[Side], now: datetime
+    comparison: GroupComparison, before: Before, members: list[Member], there: list[Side], now: datetime
 ) -> dict[int, Counter[str]]:
     lead = _leader(comparison.group, members, there)
-    comparison.counts = store.gather(comparison.pk, there, lead.position if lead else None, now)
+    comparison.counts = store.gather(before, there, lead.position if lead else None, now)
     return store.tally()
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from scanner.models import Replica
+from scanner.queries import fetch_all
 
 
 class Tally(NamedTuple):
@@ -52,7 +51,7 @@ ORDER BY sequence LIMIT %(limit)s
 
 def unexplained(replica: Replica, limit: int = 10) -> list[Tally]:
     """Runs whose versions are not as many as they began and ended, and numbers of which there is no complete run."""
-    return [Tally(*row) for row in _fetch(UNEXPLAINED, {"replica": replica.pk, "limit": limit})]
+    return [Tally(*row) for row in fetch_all(UNEXPLAINED, {"replica": replica.pk, "limit": limit})]
 
 
 FIRST = "SELECT min(from_seq) FROM scanner_version WHERE replica_id = %(replica)s"
@@ -78,8 +77,8 @@ LIMIT %(limit)s
 
 def overlaps(replica: Replica, limit: int = 10) -> list[Overlap]:
     """Versions that overlap, and neighbours that are equal: no run ends a version to begin the same again."""
-    ((first,),) = _fetch(FIRST, {"replica": replica.pk})
-    return [Overlap(*row) for row in _fetch(OVERLAPS, {"replica": replica.pk, "first": first, "limit": limit})]
+    ((first,),) = fetch_all(FIRST, {"replica": replica.pk})
+    return [Overlap(*row) for row in fetch_all(OVERLAPS, {"replica": replica.pk, "first": first, "limit": limit})]
 
 
 STRAY_NOTES = """
@@ -90,7 +89,7 @@ SELECT run.sequence FROM scanner_run AS run WHERE run.replica_id = %(replica)s A
 
 def stray_notes(replica: Replica, limit: int = 10) -> list[int]:
     """Runs that have notes without a state."""
-    return [sequence for (sequence,) in _fetch(STRAY_NOTES, {"replica": replica.pk, "limit": limit})]
+    return [sequence for (sequence,) in fetch_all(STRAY_NOTES, {"replica": replica.pk, "limit": limit})]
 
 
 # A loose index scan: one look into the index for each replica.
@@ -107,7 +106,7 @@ SELECT id FROM known WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM scanner_re
 
 def orphans() -> list[int]:
     """Numbers of replicas that have versions and do not exist."""
-    return [number for (number,) in _fetch(ORPHANS, {})]
+    return [number for (number,) in fetch_all(ORPHANS, {})]
 
 
 # What the rotation has spent: verifications of runs that were taken in some time before.
@@ -119,7 +118,7 @@ WHERE proof.checked_at > now() - interval '1 hour' AND proof.checked_at > run.in
 
 def seconds_spent() -> float:
     """Seconds in the last hour in which older runs were verified."""
-    ((nanoseconds,),) = _fetch(SPENT, {})
+    ((nanoseconds,),) = fetch_all(SPENT, {})
     return float(nanoseconds) / 1e9
 
 
@@ -146,11 +145,4 @@ ORDER BY replica.id, run.sequence
 
 def turns(replicas: list[int], limit: int) -> list[Turn]:
     """The newest complete runs of each of these replicas, at most `limit` of each, oldest first."""
-    return [Turn(*row) for row in _fetch(TURNS, {"replicas": replicas, "limit": limit})]
-
-
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+    return [Turn(*row) for row in fetch_all(TURNS, {"replicas": replicas, "limit": limit})]

@@ -8,7 +8,7 @@ has, for each participant in its place, a version (`versions`) and what it is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -40,6 +40,10 @@ class Absence(NamedTuple):
     directory: str
     lacking: frozenset[int]
     """The positions of those."""
+    news: tuple[tuple[int, int], ...] = ()
+    """Positions and runs: what began there by that run or a later one has a row of its own."""
+    closed: bool = False
+    """Whether what is in `diverging_own` keeps a row of its own, too."""
 
 
 DROP = "DROP TABLE IF EXISTS diverging, diverging_side, diverging_name, diverging_judged"
@@ -51,7 +55,9 @@ BACK = "RESET work_mem; RESET max_parallel_workers_per_gather"
 STANDS = """FROM scanner_version WHERE replica_id = %(replica{0})s AND from_seq <= %(sequence{0})s
     AND (until_seq IS NULL OR until_seq > %(sequence{0})s)"""
 # Of a hard link the name of the inode's first path says nothing of the content.
-STATE = "SELECT {0} AS position, id, path, type, sha256, CASE WHEN type <> 1 THEN detail END AS detail{1} " + STANDS
+STATE = (
+    "SELECT {0} AS position, id, path, type, sha256, CASE WHEN type <> 1 THEN detail END AS detail, from_seq " + STANDS
+)
 RARE = " AND type IN (2, 4)"
 BLIND = "(type = 2 OR type = 4 AND detail = 'mount')"
 """What lies there, and below, is not known."""
@@ -78,8 +84,10 @@ def place_of(path: str) -> str:
 
 # In an absence those that hold anything hold the same.
 ABSENT = f"""coalesce(count(*) = (%(holding)s::int[])[{place_of("path")}] AND NOT {BLIND}
-    AND starts_with(path, (%(directories)s::text[])[{place_of("path")}]) AND NOT bool_or(news), false)"""
-NEWS = ", from_seq >= %(first)s AS news"
+    AND starts_with(path, (%(directories)s::text[])[{place_of("path")}])"""
+NEWS = f"""NOT coalesce(
+    max(from_seq) FILTER (WHERE position = {{0}}) >= (%(news{{0}})s::int[])[{place_of("path")}], false)"""
+OWN = f"NOT ((%(closed)s::boolean[])[{place_of('path')}] AND path IN (SELECT path FROM diverging_own))"
 CELL = "CASE WHEN v{0} IS NULL THEN CASE contents WHEN 0 THEN '.' ELSE '-' END WHEN u{0} THEN '!' ELSE '+' END"
 ANALYZE = "ANALYZE diverging"
 
@@ -106,26 +114,24 @@ def alone(group_id: int) -> AbstractContextManager[bool]:
     return compare.alone(group_id, LOCKS)
 
 
-def find(
-    sides: Sequence[Side], *, equal: bool, absent: Sequence[Absence] = (), news: tuple[int, int] | None = None
-) -> None:
+def find(sides: Sequence[Side], *, equal: bool, absent: Collection[Absence] = ()) -> None:
     """Fill `diverging` with the paths that are not the same on all sides, and with those that some could not read.
 
     `equal` says that the signed digests of all contents are equal: then only what is rare is looked at. Of what lies in
-    the directories of `absent`, none of them in another, paths that are the same on all that hold any are left out, but
-    for `news`: what began on the side at a position with a run or after it.
+    the directories of `absent`, none of them in another, paths that are the same on all that hold any are left out.
     """
     told = sorted(absent)  # by code points: the order of the bytes
     given = given_of(sides) | {
         "directories": [one.directory for one in told],
         "holding": [len(sides) - len(one.lacking) for one in told],
-        "first": news[1] if news else None,
+        "closed": [one.closed for one in told],
     }
+    given |= {f"news{side.position}": [dict(one.news).get(side.position) for one in told] for side in sides}
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(WORK_MEM)
         cursor.execute(ONE_PROCESS)
-        cursor.execute(_find(sides, equal, ABSENT if told else "false", news[0] if news else 0), given)
+        cursor.execute(_find(sides, equal, _absent(told)), given)
         cursor.execute(ANALYZE)
         for side in sides:
             cursor.execute(COVERED.format(side.position), given_of(sides))
@@ -158,11 +164,19 @@ def given_of(sides: Sequence[Side]) -> dict[str, Any]:
     return given
 
 
-def _find(sides: Sequence[Side], equal: bool, absent: str, news: int) -> str:
+def _absent(told: Collection[Absence]) -> str:
+    """SQL: whether a content of a path is left out, since an absence tells it."""
+    if not told:
+        return "false"
+    news = sorted({position for one in told for position, _first in one.news})
+    own = [OWN] if any(one.closed for one in told) else []
+    return " AND ".join([ABSENT, *(NEWS.format(position) for position in news), *own]) + ", false)"
+
+
+def _find(sides: Sequence[Side], equal: bool, absent: str) -> str:
     """FIND for so many sides, each with columns of its own: versions `v`, and whether they are unreadable, `u`."""
     places = [side.position for side in sides]
-    told = {place: NEWS if place == news else ", false AS news" for place in places}
-    states = [STATE.format(place, told[place]) + (RARE if equal else "") for place in places]
+    states = [STATE.format(place) + (RARE if equal else "") for place in places]
     here = " # ".join(f"CASE WHEN v{side.position} IS NULL THEN 0 ELSE {side.identity} END" for side in sides)
     current = " OR ".join(f"v{side.position} IS NOT NULL" for side in sides if side.current)
     return FIND.format(

@@ -127,7 +127,7 @@ def entries(
         given |= keyset.read_size(after) if by_size else {"lower": max(keyset.read_path(after), prefix)}
     conditions = [text for name, text in CONDITIONS.items() if given.get(name) is not None]
     wanted = (ENTRIES_BY_SIZE if by_size else ENTRIES_BY_PATH).format(conditions=" AND ".join(conditions or ["true"]))
-    rows = [Entry(*row) for row in _fetch(wanted, given)]
+    rows = [Entry(*row) for row in fetch_all(wanted, given)]
     if len(rows) <= limit:
         return Entries(rows, "")
     last = rows[limit - 1]
@@ -168,7 +168,7 @@ def children(run: Run, prefix: str = "", after: str = "", limit: int = 100) -> C
     upper = f"AND {CONDITIONS['upper']}" if prefix else ""
     following = NEXT_CHILD.format(lower=BEHIND, upper=upper)
     wanted = CHILDREN.format(lower="%(lower)s", upper=upper, following=following)
-    rows = [_child(*row) for row in _fetch(wanted, given)]
+    rows = [_child(*row) for row in fetch_all(wanted, given)]
     if len(rows) <= limit:
         return Children(rows, "")
     last = rows[limit - 1]
@@ -189,7 +189,7 @@ SELECT id, note, path, detail FROM scanner_note WHERE run_id = %(run)s AND id > 
 def notes(run: Run, after: str = "", limit: int = 100) -> Notes:
     """A page of the notes of `run`, in the order of its report. keyset.BadToken for an `after` that is none."""
     given = {"run": run.pk, "id": keyset.read_id(after) if after else 0, "limit": limit + 1}
-    rows = [NoteRow(*row) for row in _fetch(NOTES, given)]
+    rows = [NoteRow(*row) for row in fetch_all(NOTES, given)]
     return Notes(rows[:limit], keyset.token(rows[limit - 1].id) if len(rows) > limit else "")
 
 
@@ -201,7 +201,7 @@ WHERE replica_id = %(replica)s AND left(path, 512) = left(%(path)s, 512) AND pat
 
 def versions(replica: Replica, path: str) -> list[Entry]:
     """The life of one path: all its versions, oldest first."""
-    return [Entry(*row) for row in _fetch(PATH_VERSIONS, {"replica": replica.pk, "path": path})]
+    return [Entry(*row) for row in fetch_all(PATH_VERSIONS, {"replica": replica.pk, "path": path})]
 
 
 # Character by character what `scanner.records.encode` writes: to_json() escapes what JSON must and nothing else. Files
@@ -262,6 +262,14 @@ BATCH = 4096
 """Rows that are fetched at a time, while those before them are worked on."""
 
 
+def fetch_all(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
 def fetched(statement: str, given: dict[str, Any]) -> Iterator[list[Any]]:
     """The rows of a query in batches, of which two at most are in memory."""
     with transaction.atomic(savepoint=False), connection.wrap_database_errors, ThreadPoolExecutor(1) as pool:
@@ -287,10 +295,3 @@ def _state(run: Run) -> dict[str, Any]:
 
 def _literal(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

@@ -7,11 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from django.db import connection
-
 from checker.models import Comparison
 from scanner import keyset
-from scanner.queries import fetched
+from scanner.queries import fetch_all, fetched
 
 
 class Side(NamedTuple):
@@ -147,7 +145,7 @@ def level(comparison: Comparison, wish: Wish, after: str = "", limit: int = 100)
     if after:
         given["lower"] = max(keyset.read_path(after), wish.below)
     statement = LEVEL.format(UPPER if wish.below else "", KINDS if wish.kinds else "")
-    rows = [Level(*row) for row in _fetch(statement, given)]
+    rows = [Level(*row) for row in fetch_all(statement, given)]
     if len(rows) <= limit:
         return rows, ""
     return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")
@@ -165,7 +163,7 @@ ORDER BY run.sequence
 
 def of_path(replica_id: int, path: str) -> dict[int, Row]:
     """What became of a path, by the run that brought it: adjacent comparisons alone."""
-    return {sequence: _row(row) for sequence, *row in _fetch(OF_PATH, {"replica": replica_id, "path": path})}
+    return {sequence: _row(row) for sequence, *row in fetch_all(OF_PATH, {"replica": replica_id, "path": path})}
 
 
 def _given(comparison: Comparison, wish: Wish) -> dict[str, Any]:
@@ -190,7 +188,7 @@ def _page(given: dict[str, Any], after: str, limit: int) -> Changes:
     if after:
         given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
     statement = PAGE.format(conditions=_conditions(given))
-    rows = [_row(row) for row in _fetch(statement, given | {"limit": limit + 1})]
+    rows = [_row(row) for row in fetch_all(statement, given | {"limit": limit + 1})]
     if len(rows) <= limit:
         return Changes(rows, "")
     return Changes(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))
@@ -201,10 +199,3 @@ def _row(row: Any) -> Row:
     size = len(Side._fields)
     old, new = (Side(*side) if side[0] is not None else None for side in (sides[:size], sides[size:]))
     return Row(path, kind, departed, other, notes or {}, old, new)
-
-
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

@@ -9,7 +9,7 @@ that hold them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import xor
 from typing import Any
@@ -18,56 +18,56 @@ from django.db import connection
 
 from checker import replicas
 from checker.divergences.moves import folded
-from checker.models import Branch
+from checker.divergences.told import Before, Told, told
+from checker.divergences.within import ABOVE, LEVELS, MEMBER, below
 from checker.moves import KEYS
 from checker.replicas import BLIND, COVERS, STANDS, Absence, Side, given_of, place_of
 from checker.rules import EMPTY
-from scanner.queries import fetched
+from scanner.queries import fetch_all, fetched
 
 LEAST = 1000
 """Fewer paths are told one by one: they are quickly kept."""
 MOST = 200
 """The largest absences; what lies below others is told path by path."""
 
-LAST = "repeat(chr(1114111), 512)"
-"""No 512 characters come after these."""
-
-
-def below(path: str, directory: str) -> str:
-    """SQL: that the path of one row lies below the directory of another, which ends with a slash or is empty; '0'
-    follows '/'."""
-    upper = f"CASE {directory}.path WHEN '' THEN {LAST} ELSE left(left({directory}.path, -1) || '0', 512) END"
-    return f"""left({path}.path, 512) >= left({directory}.path, 512) AND left({path}.path, 512) <= {upper}
-        AND {path}.path <> {directory}.path AND starts_with({path}.path, {directory}.path)"""
-
-
-LEVELS = f"generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.DEPTH})))"
-"""The depths of the directories above a path, of which `parts` are the names; that of the root is 0."""
-ABOVE = "CASE {0} WHEN 0 THEN '' ELSE array_to_string(parts[1:{0}], '/') || '/' END"
-"""The directory at a depth."""
 STATE = f"SELECT {{0}} AS position, path, {BLIND} AS blind {STANDS}"
 HOLD = f"""
 CREATE TEMPORARY TABLE diverging_held AS
 SELECT position, {KEYS[1]} AS folder, count(*) AS number, count(*) FILTER (WHERE NOT blind) AS seen
 FROM ({{states}}) AS state GROUP BY 1, 2
 """
-# The topmost ones that somebody holds and somebody does not: what is above is on all sides.
-FIND = f"""
+PRESENCE = f"""
+CREATE TEMPORARY TABLE diverging_presence AS
 WITH split AS (
     SELECT position, number, string_to_array(folder, '/') AS parts FROM diverging_held
 ), above AS (
     SELECT position, {ABOVE.format("level")} AS directory, {ABOVE.format("greatest(level - 1, 0)")} AS parent,
         sum(number) AS number FROM split, {LEVELS} AS level GROUP BY 1, 2, 3
-), presence AS (
-    SELECT directory, parent, array_agg(position) AS here, max(number) AS number FROM above GROUP BY 1, 2
 )
-SELECT one.directory, one.here FROM presence AS one JOIN presence AS upper ON upper.directory = one.parent
-WHERE cardinality(one.here) < %(sides)s AND (one.directory = '' OR cardinality(upper.here) = %(sides)s)
-    AND one.number >= %(least)s ORDER BY one.number DESC LIMIT %(most)s
+SELECT directory, parent, array_agg(position) AS here, max(number) AS number FROM above GROUP BY 1, 2
+"""
+# The topmost ones that somebody holds and somebody does not: what is above is on all sides, or is to be split.
+FIND = """
+SELECT one.directory, one.here FROM diverging_presence AS one JOIN diverging_presence AS upper
+    ON upper.directory = one.parent
+WHERE cardinality(one.here) < %(sides)s AND one.directory <> ALL(%(split)s::text[]) AND (one.directory = ''
+        OR cardinality(upper.here) = %(sides)s OR upper.directory = ANY(%(split)s::text[]))
+    AND one.number >= %(least)s ORDER BY one.number DESC, one.directory LIMIT %(most)s
 """
 COVERED = f"""
 SELECT directory FROM unnest(%(directories)s::text[]) AS directory
 WHERE EXISTS (SELECT FROM ({COVERS}) AS cover WHERE starts_with(directory, cover.path || '/'))
+"""
+
+FIRST_SINCE = """
+SELECT coalesce(max(sequence), 0) + 1 FROM scanner_run WHERE replica_id = %(replica)s AND ingested_at <= %(moment)s
+"""
+OWN = f"""
+CREATE TEMPORARY TABLE diverging_own AS
+SELECT own.path FROM unnest(%(directories)s::text[]) AS one(path) CROSS JOIN LATERAL (
+    SELECT row.path FROM checker_divergence AS row WHERE row.comparison_id = %(comparison)s AND row.number IS NULL
+        AND {below("row", "one")} OFFSET 0) AS own;
+ANALYZE diverging_own
 """
 
 # What is here where the absence is, and not where the absent paths are: they may have come under these names.
@@ -78,10 +78,6 @@ WHERE row.versions[at] IS NOT NULL
 """
 ANY_EXTRA = f"SELECT EXISTS (SELECT {EXTRA})"
 EXTRA_PATHS = f"SELECT DISTINCT row.path {EXTRA}"
-MEMBER = f"""FROM scanner_version AS held WHERE held.replica_id = {{0}}.replica_id AND held.from_seq <= {{0}}.sequence
-    AND (held.until_seq IS NULL OR held.until_seq > {{0}}.sequence) AND {below("held", "{0}")}
-    AND held.type <> 2 AND (held.type <> 4 OR held.detail <> 'mount')"""
-"""The entries below the directory `path` in the state of `replica_id` at `sequence`, as `held`."""
 SAME_CONTENT = f"""
 SELECT one.path FROM (SELECT path, %(replica)s::int AS replica_id, %(sequence)s::int AS sequence
     FROM unnest(%(directories)s::text[]) AS path) AS one
@@ -90,16 +86,16 @@ WHERE EXISTS (SELECT {MEMBER.format("one")}
         SELECT extra.sha256 FROM scanner_version AS extra WHERE extra.id IN (SELECT row.versions[at] {EXTRA})))
 """
 
-DROP = "DROP TABLE IF EXISTS diverging_held, diverging_absence, diverging_folder"
+DROP = "DROP TABLE IF EXISTS diverging_held, diverging_presence, diverging_own, diverging_absence, diverging_folder"
 TABLES = """
 CREATE TEMPORARY TABLE diverging_absence (path text COLLATE "C", cells text COLLATE "C", mark bytea, current boolean,
-    position int);
+    position int, holder bigint, finding_id bigint, since timestamptz);
 CREATE TEMPORARY TABLE diverging_folder (directory text COLLATE "C", folder text COLLATE "C", number bigint)
 """
 KEEP = """
 INSERT INTO diverging_absence
 SELECT * FROM unnest(%(directories)s::text[], %(cells)s::text[], %(marks)s::bytea[], %(currents)s::boolean[],
-    %(positions)s::int[])
+    %(positions)s::int[], %(runs)s::bigint[], %(findings)s::bigint[], %(sinces)s::timestamptz[])
 """
 # How many paths lie directly in each directory below an absence, as one of those has it that hold it; what diverges
 # otherwise is told one by one.
@@ -116,17 +112,25 @@ WHERE starts_with(folder, absence.path) AND held.seen > coalesce(other.number, 0
 """
 
 
-def find(sides: Sequence[Side], certain: Collection[int], *, equal: bool, news: tuple[int, int] | None = None) -> None:
+def find(
+    sides: Sequence[Side],
+    certain: Collection[int],
+    before: Before,
+    *,
+    equal: bool,
+    news: tuple[int, int] | None = None,
+) -> None:
     """Fill `diverging` and the tables of absences. At the positions in `certain` all that is missing is lost, whatever
-    its name, unless it is `news`; these and `equal` as for `replicas.find`."""
+    its name, unless it began at the position and with the run of `news`, or later; `equal` as for `replicas.find`."""
     with connection.cursor() as cursor:
         cursor.execute(DROP)
-    absent = [] if equal else list(_candidates(sides, certain))
-    replicas.find(sides, equal=equal, absent=absent, news=news)
-    if crossed := set(_crossed(sides, absent)):
-        absent = [one for one in absent if one.directory not in crossed]
-        replicas.find(sides, equal=equal, absent=absent, news=news)
-    _keep(sides, sorted(absent))
+    telling = {} if equal else _candidates(sides, certain, before, news)
+    _own(before, telling)
+    replicas.find(sides, equal=equal, absent=telling)
+    if crossed := set(_crossed(sides, list(telling))):
+        telling = {one: by for one, by in telling.items() if one.directory not in crossed}
+        replicas.find(sides, equal=equal, absent=telling)
+    _keep(sides, dict(sorted(telling.items())))
 
 
 def clear() -> None:
@@ -136,28 +140,69 @@ def clear() -> None:
         cursor.execute(DROP)
 
 
-def _candidates(sides: Sequence[Side], certain: Collection[int]) -> Iterator[Absence]:
-    """Absences in which nothing can have moved from or to another one, and of which all is known."""
+def _candidates(
+    sides: Sequence[Side], certain: Collection[int], before: Before, news: tuple[int, int] | None
+) -> dict[Absence, Told]:
+    """Absences of which all is known, in which nothing can have moved from or to another one; with what tells them."""
     records = [side.records for side in sides]
     if max(records) - min(records) < LEAST:
-        return
-    given = given_of(sides) | {"sides": len(sides), "least": LEAST, "most": MOST}
-    everywhere = frozenset(side.position for side in sides)
-    states = " UNION ALL ".join(STATE.format(side.position) for side in sides)
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute(HOLD.format(states=states), given)
-    found = [Absence(path, everywhere - {*here}) for path, here in _fetch(FIND, given)]
-    lackings = {one.lacking for one in found}
-    covered = {(path, at) for at in everywhere for path in _covered(at, [one.directory for one in found], given)}
-    for one in found:
-        crosses = any(one.lacking - other and other - one.lacking for other in lackings)
-        if not crosses and one.lacking <= {*certain} and not any((one.directory, at) in covered for at in one.lacking):
-            yield one
+        states = " UNION ALL ".join(STATE.format(side.position) for side in sides)
+        cursor.execute(HOLD.format(states=states), given_of(sides))
+        cursor.execute(PRESENCE)
+    telling = _alike(sides, before)
+    everywhere = {side.position for side in sides}
+    lackings = {one.lacking for one in telling}
+    directories = [one.directory for one in telling]
+    covered = {(path, at) for at in everywhere for path in _covered(at, directories, given_of(sides))}
+    return {
+        _without(sides, one, by, news): by
+        for one, by in telling.items()
+        if one.lacking <= {*certain}
+        and not any(one.lacking - other and other - one.lacking for other in lackings)
+        and not any((one.directory, at) in covered for at in one.lacking)
+    }
+
+
+def _alike(sides: Sequence[Side], before: Before) -> dict[Absence, Told]:
+    """The topmost directories that somebody lacks and whose paths were told alike."""
+    everywhere = frozenset(side.position for side in sides)
+    telling: dict[str, Told] = {}
+    split: list[str] = []
+    while True:
+        given = {"sides": len(sides), "least": LEAST, "most": MOST, "split": split}
+        found = [Absence(path, everywhere - {*here}) for path, here in fetch_all(FIND, given)]
+        marks = {one.directory: _mark(_holding(sides, one)) for one in found}
+        fresh = [one for one in found if one.directory not in telling]
+        telling |= told(before, sides, fresh, marks)
+        mixed = [one.directory for one in fresh if one.directory not in telling]
+        if not mixed:
+            return {one: telling[one.directory] for one in found}
+        split += mixed
+
+
+def _without(sides: Sequence[Side], one: Absence, by: Told, news: tuple[int, int] | None) -> Absence:
+    """An absence but for what it must not tell: news, and what its finding did not tell when it was accepted."""
+    firsts = dict([news] if news else [])
+    if by.accepted_at is not None:
+        holder = _holding(sides, one)[0]
+        ((first,),) = fetch_all(FIRST_SINCE, {"replica": holder.replica, "moment": by.accepted_at})
+        firsts[holder.position] = min(first, firsts.get(holder.position, first))
+    return one._replace(news=tuple(firsts.items()), closed=by.accepted_at is not None and by.was_absence)
+
+
+def _own(before: Before, telling: Collection[Absence]) -> None:
+    """Fill `diverging_own` with what has a row of its own in absences whose finding is accepted."""
+    closed = [one.directory for one in telling if one.closed]
+    if closed:
+        with connection.cursor() as cursor:
+            cursor.execute(OWN, {"comparison": before.comparison_id, "directories": closed})
 
 
 def _covered(position: int, directories: list[str], given: dict[str, Any]) -> list[str]:
     """Those of the directories that a side could not look into."""
-    return [path for (path,) in _fetch(COVERED.format(position), given | {"directories": directories})]
+    return [path for (path,) in fetch_all(COVERED.format(position), given | {"directories": directories})]
 
 
 def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
@@ -174,30 +219,37 @@ def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
             "replica": holding[0].replica,
             "sequence": holding[0].sequence,
         }
-        ((any_extra,),) = _fetch(ANY_EXTRA, given)
+        ((any_extra,),) = fetch_all(ANY_EXTRA, given)
         if not any_extra:
             continue
-        yield from (path for (path,) in _fetch(SAME_CONTENT, given))
-        names = {folded(path): path for path in directories}
-        starts = tuple(names)
+        yield from (path for (path,) in fetch_all(SAME_CONTENT, given))
+        names = [(folded(path), path) for path in directories]
+        starts = tuple(name for name, _path in names)
         for rows in fetched(EXTRA_PATHS, given):
             near = {folded(path) for (path,) in rows if folded(path).startswith(starts)}
-            yield from (path for name, path in names.items() if any(one.startswith(name) for one in near))
+            yield from (path for name, path in names if any(one.startswith(name) for one in near))
 
 
-def _keep(sides: Sequence[Side], absent: Sequence[Absence]) -> None:
-    holders = [[side for side in sides if side.position not in one.lacking] for one in absent]
+def _keep(sides: Sequence[Side], telling: Mapping[Absence, Told]) -> None:
+    first = [_holding(sides, one)[0] for one in telling]
     given: dict[str, Any] = {
-        "directories": [one.directory for one in absent],
-        "cells": ["".join("-" if side.position in one.lacking else "+" for side in sides) for one in absent],
-        "marks": [_mark(some) for some in holders],
-        "currents": [_current(sides, one) for one in absent],
-        "positions": [some[0].position for some in holders],
+        "directories": [one.directory for one in telling],
+        "cells": ["".join("-" if side.position in one.lacking else "+" for side in sides) for one in telling],
+        "marks": [_mark(_holding(sides, one)) for one in telling],
+        "currents": [_current(sides, one) for one in telling],
+        "positions": [side.position for side in first],
+        "runs": [side.run for side in first],
+        "findings": [by.finding for by in telling.values()],
+        "sinces": [by.since for by in telling.values()],
     }
     with connection.cursor() as cursor:
         cursor.execute(TABLES)
-        for statement in (KEEP, COUNT) if absent else ():
+        for statement in (KEEP, COUNT) if telling else ():
             cursor.execute(statement, given)
+
+
+def _holding(sides: Sequence[Side], absence: Absence) -> list[Side]:
+    return [side for side in sides if side.position not in absence.lacking]
 
 
 def _mark(holders: Sequence[Side]) -> bytes:
@@ -208,10 +260,3 @@ def _mark(holders: Sequence[Side]) -> bytes:
 def _current(sides: Sequence[Side], absence: Absence) -> bool:
     """Whether those who have a vote differ among themselves."""
     return len({side.position in absence.lacking for side in sides if side.current}) > 1
-
-
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

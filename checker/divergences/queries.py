@@ -10,13 +10,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db import connection
-
-from checker.divergences.absences import MEMBER
+from checker.divergences.within import MEMBER
 from checker.models import Divergence
 from checker.replicas import Side
 from scanner import keyset
-from scanner.queries import fetched
+from scanner.queries import fetch_all, fetched
 from scanner.records import FILE, LINK
 
 # All versions of a path up to the run of each side, with what the comparison of the run that brought it says. Each is
@@ -85,7 +83,7 @@ def several(sides: Sequence[Side]) -> Iterator[tuple[str, Life]]:
 
 def lives(sides: Sequence[Side], paths: Sequence[str]) -> dict[str, Life]:
     """The lives of these paths."""
-    rows = _fetch(LIVES.format(NAMED), _sides(sides) | {"paths": list(paths)})
+    rows = fetch_all(LIVES.format(NAMED), _sides(sides) | {"paths": list(paths)})
     return {path: _life(some) for path, some in groupby(rows, itemgetter(0))}
 
 
@@ -162,9 +160,7 @@ STORED = f"""SELECT path, {TOLD} FROM {{table}} AS row WHERE number IS NULL AND 
     ORDER BY left(path, 512), path {{limit}}"""
 ABSENT = f"""SELECT member.path, {TOLD} FROM (
         SELECT row.*, run.replica_id, run.sequence FROM {{table}} AS row
-        JOIN checker_participant AS holder ON holder.comparison_id = row.comparison_id
-            AND holder.position = strpos(row.cells, '+')
-        JOIN scanner_run AS run ON run.id = holder.run_id WHERE row.number IS NOT NULL AND {{of_row}}) AS absence
+        JOIN scanner_run AS run ON run.id = row.holder WHERE row.number IS NOT NULL AND {{of_row}}) AS absence
     CROSS JOIN LATERAL (SELECT held.path {MEMBER.format("absence")} AND {{of_member}}
         AND NOT EXISTS (SELECT FROM {{table}} AS other WHERE other.comparison_id = absence.comparison_id
             AND left(other.path, 512) = left(held.path, 512) AND other.path = held.path)
@@ -249,7 +245,7 @@ def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: in
         *(["sum(damaged) > 0"] if wish.verdict == Divergence.Verdict.DAMAGED else []),
     ]
     where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
-    found = _fetch(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
+    found = fetch_all(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
     rows = [
         Level(directory, counts, int(damaged), [int(one) for one in some])
         for directory, counts, damaged, *some in found
@@ -281,7 +277,7 @@ def _pages(given: dict[str, Any], table: str, limit: str) -> str:
 def _page(given: dict[str, Any], after: str, limit: int, table: str = WRITTEN) -> Page:
     if after:
         given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
-    rows = [_row(row) for row in _fetch(_pages(given, table, LIMIT), given | {"limit": limit + 1})]
+    rows = [_row(row) for row in fetch_all(_pages(given, table, LIMIT), given | {"limit": limit + 1})]
     if len(rows) <= limit:
         return Page(rows, "")
     return Page(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))
@@ -290,10 +286,3 @@ def _page(given: dict[str, Any], after: str, limit: int, table: str = WRITTEN) -
 def _row(row: Any) -> Row:
     path, kind, verdict, cells, judged, others, *rest = row
     return Row(path, kind, verdict, cells, judged, others or {}, *rest)
-
-
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db import connection
 
-from checker.divergences.absences import ABOVE, LEVELS, below
+from checker.divergences.told import Before
+from checker.divergences.within import ABOVE, LEVELS, below
 from checker.moves import KEYS
 from checker.replicas import Side
 
@@ -37,11 +38,13 @@ FOUND = f"""
 SELECT * FROM (SELECT path, versions, cells, {KIND} AS kind, coalesce(verdict, '') AS verdict,
         coalesce(judged, '') AS judged, others, alike, int8send(mark0) || int8send(mark1) AS mark,
         CASE WHEN contents > 1 THEN contents_current > 1 WHEN contents = 1 AND cells LIKE '%%-%%'
-            THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current, NULL::bigint AS number
+            THEN contents_current > 0 AND ({{lacking}}) ELSE true END AS current,
+        NULL::bigint AS number, NULL::bigint AS holder, NULL::bigint AS told_by, NULL::timestamptz AS told_since
     FROM diverging LEFT JOIN diverging_judged USING (path)) AS found
 WHERE kind IS NOT NULL
 UNION ALL SELECT path, array_fill(NULL::bigint, ARRAY[length(cells)]), cells, 'lost', '', '', NULL, '', mark, current,
-    sum(number) FROM diverging_absence JOIN diverging_folder ON directory = path GROUP BY path, cells, mark, current
+    sum(number), holder, finding_id, since FROM diverging_absence JOIN diverging_folder ON directory = path
+    GROUP BY path, cells, mark, current, holder, finding_id, since
 """
 SAME_PLACE = """old.comparison_id = %(comparison)s AND left(old.path, 512) = left(new.path, 512)
     AND old.path = new.path"""
@@ -49,38 +52,56 @@ SAME = "(old.mark, old.kind, old.verdict) = (new.mark, new.kind, new.verdict)"
 # What is as it was stays with its finding, and since when it is so.
 KEPT = f"""
 CREATE TEMPORARY TABLE diverging_kept AS
-SELECT %(comparison)s::bigint AS comparison_id, new.*, old.finding_id, coalesce(old.since, %(now)s) AS since,
-    old.id IS NULL AS fresh
+SELECT %(comparison)s::bigint AS comparison_id, new.*, coalesce(old.finding_id, new.told_by) AS finding_id,
+    coalesce(old.since, new.told_since, %(now)s) AS since, old.id IS NULL AS fresh
 FROM ({FOUND}) AS new LEFT JOIN checker_divergence AS old ON {SAME_PLACE} AND {SAME};
 ANALYZE diverging_kept
 """
-# So is what was lost with all of its directory, and now by itself or with a part of it.
+# So does what was lost with all of its directory, and now by itself: what lay there then, in the state of the holder,
+# and before that was accepted.
 WITH_ALL = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s AND number IS NOT NULL)"
-HOLD = "translate({0}.cells, '?', '-')"
-"""Who holds a path that is lost: what cannot be seen elsewhere makes it no other one."""
+WAS_MEMBER = """EXISTS (SELECT FROM scanner_version AS was WHERE was.replica_id = holder.replica_id
+    AND left(was.path, 512) = left(now.path, 512) AND was.path = now.path
+    AND was.from_seq <= least(holder.sequence, told.sequence)
+    AND (was.until_seq IS NULL OR was.until_seq > holder.sequence)
+    AND (was.type, was.sha256) IS NOT DISTINCT FROM (now.type, now.sha256) AND (now.type = 1 OR was.detail = now.detail)
+    AND NOT EXISTS (SELECT FROM checker_divergence AS own WHERE own.comparison_id = %(comparison)s
+        AND left(own.path, 512) = left(now.path, 512) AND own.path = now.path))"""
 PARTED = f"""
 CREATE INDEX ON diverging_kept ("left"(path, 512));
-UPDATE diverging_kept AS new SET finding_id = old.finding_id, since = old.since FROM checker_divergence AS old
-WHERE old.comparison_id = %(comparison)s AND old.number IS NOT NULL AND {below("new", "old")}
-    AND new.fresh AND new.kind = old.kind AND {HOLD.format("new")} = old.cells
-"""
-# And a directory that is lost wholly when each of its paths was lost before, if one finding tells them all.
-JOINED = f"""
-UPDATE diverging_kept AS new SET finding_id = old.finding_id, since = old.since FROM (
-    SELECT absent.path, min(old.since) AS since, CASE WHEN count(*) = count(old.finding_id)
-        AND count(DISTINCT old.finding_id) = 1 THEN min(old.finding_id) END AS finding_id
-    FROM diverging_kept AS absent JOIN checker_divergence AS old ON old.comparison_id = absent.comparison_id
-        AND {below("old", "absent")} AND old.kind = absent.kind AND {HOLD.format("old")} = absent.cells
-    WHERE absent.fresh AND absent.number IS NOT NULL GROUP BY absent.path, absent.number
-    HAVING sum(coalesce(old.number, 1)) >= absent.number) AS old
-WHERE old.path = new.path
+UPDATE diverging_kept AS new SET finding_id = part.finding_id, since = part.since FROM (
+    SELECT part.path, old.finding_id, old.since FROM checker_divergence AS old
+    JOIN scanner_run AS holder ON holder.id = old.holder
+    LEFT JOIN checker_finding AS finding ON finding.id = old.finding_id AND finding.state = 'accepted'
+    CROSS JOIN LATERAL (SELECT coalesce(max(sequence), 0) AS sequence FROM scanner_run
+        WHERE replica_id = holder.replica_id AND (finding.id IS NULL OR ingested_at <= finding.closed_at)) AS told
+    CROSS JOIN LATERAL (
+        SELECT row.path FROM diverging_kept AS row
+        JOIN scanner_version AS now ON now.id = row.versions[strpos(row.cells, '+')]
+        WHERE {below("row", "old")} AND row.fresh AND row.number IS NULL AND row.kind = old.kind
+            AND {{holding}} = {{held}} AND {WAS_MEMBER} OFFSET 0) AS part
+    WHERE old.comparison_id = %(comparison)s AND old.number IS NOT NULL) AS part
+WHERE new.path = part.path
 """
 FORGET = f"""
 DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
     AND NOT EXISTS (SELECT FROM diverging_kept AS new WHERE {SAME_PLACE})
 """
 STAYS = ("finding_id", "since")
-VALUES = (*STAYS, "versions", "current", "kind", "verdict", "cells", "judged", "others", "alike", "mark", "number")
+VALUES = (
+    *STAYS,
+    "versions",
+    "current",
+    "kind",
+    "verdict",
+    "cells",
+    "judged",
+    "others",
+    "alike",
+    "mark",
+    "number",
+    "holder",
+)
 UPDATE = f"""
 UPDATE checker_divergence AS old SET {", ".join(f"{name} = new.{name}" for name in VALUES)}
 FROM diverging_kept AS new WHERE {SAME_PLACE} AND ({", ".join(f"old.{name}" for name in VALUES)})
@@ -130,18 +151,18 @@ def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
         cursor.execute(SETTLED)
 
 
-def gather(comparison_id: int, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
+def gather(before: Before, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
     """Put together in `diverging_kept` what is to be kept of what was found and judged, and count it below each
     directory; paths by kind, and by verdict. `write` keeps it: findings are told of it before, since a million rows are
     dear to write twice."""
-    given: dict[str, Any] = {"comparison": comparison_id, "leader": leader or 0, "now": now}
+    given: dict[str, Any] = {"comparison": before.comparison_id, "leader": leader or 0, "now": now}
     lacking = " OR ".join(f"substr(cells, {side.position}, 1) = '-'" for side in sides if side.current)
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(KEPT.format(lacking=lacking or "false"), given)
         if _is(cursor, WITH_ALL, given):
-            cursor.execute(PARTED, given)
-        cursor.execute(JOINED, given)
+            parted = PARTED.format(holding=before.holding("row", sides), held=before.held("old", sides))
+            cursor.execute(parted, given)
         cursor.execute(FORGET_BRANCHES, given)
         cursor.execute(_branches([side.position for side in sides]), given)
         return _counts(cursor)

@@ -8,11 +8,10 @@ from datetime import datetime
 from os.path import commonprefix
 from typing import Any, NamedTuple, Protocol
 
-from django.db import connection
-
 from checker.findings.policy import BROKEN, RESTLESS
 from checker.models import Comparison, Finding, Kind
 from scanner import keyset
+from scanner.queries import fetch_all
 
 SIDES = """
 json_build_object('type', {0}.type, 'size', {0}.size, 'mtime_ns', {0}.mtime_ns, 'mode', {0}.mode, 'uid', {0}.uid,
@@ -160,13 +159,13 @@ def new_files(comparison: Comparison) -> bool:
         return True
     if not any(comparison.counts.get(kind) for kind in REUSED):
         return False
-    return bool(_fetch(NEW_FILES, {"comparison": comparison.pk})[0][0])
+    return bool(fetch_all(NEW_FILES, {"comparison": comparison.pk})[0][0])
 
 
 def last_new_file(comparison: Comparison) -> int | None:
     """The run that last brought a new file before the comparison's, by its key."""
     given = {"replica": comparison.replica_id, "sequence": comparison.run.sequence}
-    rows = _fetch(LAST_NEW_FILE, given)
+    rows = fetch_all(LAST_NEW_FILE, given)
     return int(rows[0][0]) if rows else None
 
 
@@ -179,13 +178,13 @@ WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
 def removed_early(comparison: Comparison, kept: datetime) -> int:
     """How many paths were removed though they were modified after `kept`, whether a finding tells them or not."""
     pick = early(comparison, kept)
-    return int(_fetch(REMOVED + pick.condition, pick.parameters())[0][0])
+    return int(fetch_all(REMOVED + pick.condition, pick.parameters())[0][0])
 
 
 def removed_files(comparison: Comparison, kept: datetime | None) -> int:
     """How many of the paths that were removed were files; with `kept` only those modified after it."""
     pick = Pick(comparison, Kind.REMOVED) if kept is None else early(comparison, kept)
-    return int(_fetch(f"{REMOVED} AND old.type = 1 {pick.condition}", pick.parameters())[0][0])
+    return int(fetch_all(f"{REMOVED} AND old.type = 1 {pick.condition}", pick.parameters())[0][0])
 
 
 EDGES = "SELECT {}, min(change.path), max(change.path) {} {}"
@@ -201,13 +200,13 @@ def fold(pick: Told, most: int) -> list[Branch]:
     """The changes as at most `most` lines: a line for each branch below the directory that all have in common, one
     line in all when those are too many."""
     given, what = pick.parameters(), (pick.weight, pick.source, pick.condition)
-    ((total, first, last),) = _fetch(EDGES.format(*what), given)
+    ((total, first, last),) = fetch_all(EDGES.format(*what), given)
     if not total:
         return []
     common = commonprefix([first, last])  # noqa: RUF071  # of text: cut at its last slash
     common = common[: common.rfind("/") + 1]
     given |= {"skip": len(common) + 1, "limit": most + 1}
-    rows = _fetch(BRANCHES.format(*what), given)
+    rows = fetch_all(BRANCHES.format(*what), given)
     if len(rows) > most or rows[0][0] == common:  # so many, or one tells all that is below
         begun = [since for *_same, since in rows if since is not None]
         return [Branch(common, True, int(total), min(begun, default=None))]
@@ -228,7 +227,7 @@ OF_PATH = " AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %
 def member(pick: Pick, path: str) -> Member:
     """The change of one path."""
     given = pick.parameters() | {"path": path}
-    return Member(*_fetch(MEMBER.format(pick.source, pick.condition + OF_PATH), given)[0])
+    return Member(*fetch_all(MEMBER.format(pick.source, pick.condition + OF_PATH), given)[0])
 
 
 HIDDEN = """
@@ -240,7 +239,7 @@ def hidden_below(comparison: Comparison, directory: str) -> int:
     """How many paths became unknown below a directory, which ends with a slash; empty: the root."""
     bounds = keyset.bounds(directory)
     condition = "".join(f" AND {BELOW[edge]}" for edge in bounds)
-    return int(_fetch(HIDDEN + condition, {"comparison": comparison.pk, **bounds})[0][0])
+    return int(fetch_all(HIDDEN + condition, {"comparison": comparison.pk, **bounds})[0][0])
 
 
 # a.jpg → a.jpg.locked, or a.jpg → a.locked, with other content: what encrypting malware leaves. What is appended may
@@ -278,19 +277,12 @@ SELECT EXISTS (SELECT FROM scanner_version AS version WHERE version.replica_id =
 def new_ending(comparison: Comparison, least: int) -> tuple[str, int] | None:
     """An ending that at least `least` files got with another content, and how many; no file ended in its last part."""
     assert comparison.base is not None
-    for ending, count in _fetch(ENDINGS, {"comparison": comparison.pk, "least": least}):
+    for ending, count in fetch_all(ENDINGS, {"comparison": comparison.pk, "least": least}):
         given = {
             "replica": comparison.replica_id,
             "sequence": comparison.base.sequence,
             "ending": ending.rpartition(".")[2],
         }
-        if not _fetch(HAD_ENDING, given)[0][0]:
+        if not fetch_all(HAD_ENDING, given)[0][0]:
             return ending, count
     return None
-
-
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

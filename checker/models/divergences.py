@@ -32,6 +32,8 @@ class GroupComparison(models.Model):
     """How often it was begun since it last succeeded; counted when it begins."""
     basis = models.TextField(blank=True)
     """What it rests on: runs, who has a vote, what the group says. Another basis makes it work again."""
+    seating = ArrayField(models.BigIntegerField(), default=list)
+    """The replicas in the order of the positions in what is kept; that stays while fewer than two can be compared."""
     counts = models.JSONField(default=dict)
     """Paths by kind, and, of those with several contents, by verdict."""
     equal = models.BooleanField(default=False)
@@ -159,6 +161,8 @@ class Divergence(models.Model):
     number = models.BigIntegerField(null=True)
     """Of an absence, for how many paths it stands: `path` is a directory, with its slash (empty: the root), of which
     those who have lost it hold nothing, while what lies below is the same on all others, or has a row of its own."""
+    holder = models.BigIntegerField(null=True)
+    """Of an absence, the run of one that holds it: the paths below are those of its state."""
 
     class Meta:
         verbose_name = _("divergence")

@@ -129,40 +129,6 @@ def test_the_root_and_what_lies_in_it() -> None:
     assert (finding.path, finding.folded, finding.number) == ("", True, 3)
 
 
-def test_what_is_accepted_stays_so_below() -> None:
-    """More in a directory that is lost wholly is the same loss; a part that comes back leaves the rest as it was."""
-    fleet = Fleet(2)
-    fleet.runs([*many(9), file("all")], [file("all")])
-    since = _pages(fleet.compare())[0].since
-    finding = Finding.objects.get(replica=None)
-    acts.accept(finding, stage.make_user("operator"), "not kept there")
-    fleet.run(0, [*many(12), file("all")])
-    assert kept(fleet.compare()) == {"share/": 12}
-    fleet.run(1, [file("all"), many(12)[0]])
-    assert kept(fleet.compare()) == {"share/dir0/f003": None, "share/dir0/f006": None, "share/dir0/f009": None} | {
-        "share/dir1/": 4,
-        "share/dir2/": 4,
-    }
-    assert {(row.since, row.finding) for row in _pages(fleet.compare())} == {(since, finding.uuid)}
-    fleet.run(1, [file("all")])
-    assert kept(fleet.compare()) == {"share/": 12}
-    assert {(row.since, row.finding) for row in _pages(fleet.compare())} != {(since, finding.uuid)}, "f000 is lost anew"
-    assert Finding.objects.filter(replica=None, state="open").count() == 1
-
-
-def test_a_few_accepted_do_not_accept_all() -> None:
-    """Who accepted that two files are lost is told when their whole directory is."""
-    fleet = Fleet(2)
-    fleet.runs([*many(9), file("all")], [*many(9)[2:], file("all")])
-    fleet.compare()
-    operator = stage.make_user("operator")
-    for one in Finding.objects.filter(replica=None, state="open"):
-        acts.accept(one, operator, "known")
-    fleet.run(1, [file("all")])
-    assert kept(fleet.compare()) == {"share/": 9}
-    assert Finding.objects.get(replica=None, state="open").number == 9
-
-
 def test_all_accepted_stays_so_when_it_becomes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths that were lost one by one and are told by one finding are still told by it as an absence, and back."""
     monkeypatch.setattr(absences, "LEAST", NEVER)
