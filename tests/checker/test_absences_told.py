@@ -13,12 +13,10 @@ from django.utils import timezone
 
 from checker.divergences import absences, queries
 from checker.divergences.queries import Row, Wish
-from checker.findings import acts
 from checker.models import Divergence, Finding, GroupComparison
 from scanner.records import Record
-from tests.checker import stage
 from tests.checker.fleets import Fleet
-from tests.checker.test_absences import NEVER, again, kept, many
+from tests.checker.test_absences import NEVER, accept_all, again, kept, many
 from tests.checker.worlds import LATER, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row
@@ -33,13 +31,6 @@ def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     number: int = request.param
     monkeypatch.setattr(absences, "LEAST", number)
     return number
-
-
-def accept_all() -> None:
-    """An operator accepts whatever is open between the replicas."""
-    operator = stage.make_user("operator")
-    for one in Finding.objects.filter(replica=None, state="open"):
-        acts.accept(one, operator, "known")
 
 
 def rows(comparison: GroupComparison) -> list[Row]:
