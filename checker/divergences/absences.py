@@ -69,6 +69,7 @@ SELECT own.path FROM unnest(%(directories)s::text[]) AS one(path) CROSS JOIN LAT
         AND {below("row", "one")} OFFSET 0) AS own;
 ANALYZE diverging_own
 """
+ANY_OWN = "SELECT EXISTS (SELECT FROM diverging_own)"
 
 # What is here where the absence is, and not where the absent paths are: they may have come under these names.
 EXTRA = """
@@ -124,8 +125,7 @@ def find(
     its name, unless it began at the position and with the run of `news`, or later; `equal` as for `replicas.find`."""
     with connection.cursor() as cursor:
         cursor.execute(DROP)
-    telling = {} if equal else _candidates(sides, certain, before, news)
-    _own(before, telling)
+    telling = {} if equal else _but_for_own(before, _candidates(sides, certain, before, news))
     replicas.find(sides, equal=equal, absent=telling)
     if crossed := set(_crossed(sides, list(telling))):
         telling = {one: by for one, by in telling.items() if one.directory not in crossed}
@@ -189,15 +189,18 @@ def _without(sides: Sequence[Side], one: Absence, by: Told, news: tuple[int, int
         holder = _holding(sides, one)[0]
         ((first,),) = fetch_all(FIRST_SINCE, {"replica": holder.replica, "moment": by.accepted_at})
         firsts[holder.position] = min(first, firsts.get(holder.position, first))
-    return one._replace(news=tuple(firsts.items()), closed=by.accepted_at is not None and by.was_absence)
+    return one._replace(news=tuple(firsts.items()), closed=by.was_absence)
 
 
-def _own(before: Before, telling: Collection[Absence]) -> None:
-    """Fill `diverging_own` with what has a row of its own in absences whose finding is accepted."""
+def _but_for_own(before: Before, telling: dict[Absence, Told]) -> dict[Absence, Told]:
+    """The same, `diverging_own` filled with what has had a row of its own in what was an absence before."""
     closed = [one.directory for one in telling if one.closed]
-    if closed:
-        with connection.cursor() as cursor:
-            cursor.execute(OWN, {"comparison": before.comparison_id, "directories": closed})
+    if not closed:
+        return telling
+    with connection.cursor() as cursor:
+        cursor.execute(OWN, {"comparison": before.comparison_id, "directories": closed})
+    ((any_own,),) = fetch_all(ANY_OWN, {})
+    return telling if any_own else {one._replace(closed=False): by for one, by in telling.items()}
 
 
 def _covered(position: int, directories: list[str], given: dict[str, Any]) -> list[str]:

@@ -30,13 +30,13 @@ class Before(NamedTuple):
         """Who takes part, or took part."""
         return sorted({*self.places, *(side.replica for side in sides)})
 
-    def held(self, row: str, sides: Collection[Side]) -> str:
-        """SQL: who held the path of an old row, likewise."""
-        return holders(row, self.everyone(sides), self.places)
-
     def holding(self, row: str, sides: Collection[Side]) -> str:
         """SQL: who of `everyone` holds the path of a new row, a character each."""
         return holders(row, self.everyone(sides), {side.replica: side.position for side in sides})
+
+    def held(self, row: str, sides: Collection[Side]) -> str:
+        """SQL: who held the path of an old row, likewise."""
+        return holders(row, self.everyone(sides), self.places)
 
 
 def holders(row: str, replicas: Sequence[int], places: Mapping[int, int]) -> str:

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from checker.divergences import absences, queries
 from checker.divergences.queries import Row, Wish
+from checker.findings import acts
 from checker.models import Divergence, Finding, GroupComparison
 from scanner.records import Record
+from tests.checker import stage
 from tests.checker.fleets import Fleet
 from tests.checker.test_absences import NEVER, accept_all, again, kept, many
 from tests.checker.worlds import LATER, file
@@ -124,6 +126,19 @@ def test_one_more_makes_it_a_directory(monkeypatch: pytest.MonkeyPatch, least: i
     fleet = lost_and_accepted(29)
     fleet.run(0, [*many(30), ALL])
     assert told(fleet) == {"share/dir2/f029"}
+
+
+def test_what_was_told_by_another_finding_stays_with_it() -> None:
+    """Accepted or opened again, an absence takes nothing from the finding that tells what came later."""
+    fleet = lost_and_accepted(9)
+    accepted = list(Finding.objects.filter(replica=None))
+    fleet.run(0, [*many(10), ALL])
+    assert told(fleet) == {"share/dir0/f009"}
+    for one in accepted:
+        acts.undo(one, stage.make_user("operator"), "a mistake")
+    fleet.run(0, [*many(10), file("other"), ALL])
+    assert len(told(fleet)) == 11
+    assert not Finding.objects.filter(replica=None, state="resolved").exists()
 
 
 def test_a_copy_for_a_while() -> None:
