@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from checker.divergences import queries, verdicts
+from checker.divergences.pasts import Holding, Past
 from checker.divergences.queries import Life, Moment
-from checker.divergences.verdicts import Holding, Past, Ruling
+from checker.divergences.verdicts import Ruling
 from checker.replicas import Side
 from scanner.records import ERROR
 
@@ -35,7 +36,7 @@ def holding(moments: Sequence[Moment], side: Side, voters: Voters) -> Holding:
         if pasts and pasts[-1].content == one.content:
             pasts[-1] = pasts[-1]._replace(mtime_ns=one.mtime_ns)
         else:
-            pasts.append(Past(one.content, one.received_at, one.from_seq, one.mtime_ns, one.kind))
+            pasts.append(Past(one.content, one.received_at, one.from_seq, one.mtime_ns, one.kind, one.after))
     last = moments[-1] if moments else None
     present = last is not None and last.type != ERROR and (last.until_seq is None or last.until_seq > side.sequence)
     return Holding(tuple(pasts), present, voters.get(side.position) if present else None)

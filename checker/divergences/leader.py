@@ -41,10 +41,30 @@ BEGUN = f"""
     FROM diverging AS row JOIN scanner_version AS lead ON lead.id = row.versions[%(position)s]
     WHERE substr(row.cells, %(position)s, 1) = '+'
 """
+AT_PATH = "left({0}.path, 512) = left(diverging.path, 512) AND {0}.path = diverging.path"
+FOLLOWS = """EXISTS (SELECT FROM scanner_version AS next WHERE next.replica_id = {0}.replica_id
+    AND left(next.path, 512) = left({0}.path, 512) AND next.path = {0}.path AND next.from_seq = {0}.until_seq)"""
+# The other one had something there, and it went while the leader held it, as it does without a break since: that is no
+# lag, however new the leader's content is.
+GONE = f"""EXISTS (
+    SELECT FROM scanner_version AS had JOIN scanner_run AS gone
+        ON gone.replica_id = had.replica_id AND gone.sequence = had.until_seq
+    WHERE had.replica_id = %(replica)s AND {AT_PATH.format("had")} AND had.until_seq <= %(other_sequence)s
+        AND NOT {FOLLOWS.format("had")}
+        AND EXISTS (SELECT FROM scanner_version AS led JOIN scanner_run AS began
+                ON began.replica_id = led.replica_id AND began.sequence = led.from_seq
+            LEFT JOIN scanner_run AS ended ON ended.replica_id = led.replica_id AND ended.sequence = led.until_seq
+            WHERE led.replica_id = %(leader)s AND {AT_PATH.format("led")} AND began.finished_at <= gone.finished_at
+                AND (ended.id IS NULL OR ended.finished_at > gone.finished_at))
+        AND NOT EXISTS (SELECT FROM scanner_version AS led JOIN scanner_run AS ended
+                ON ended.replica_id = led.replica_id AND ended.sequence = led.until_seq
+            WHERE led.replica_id = %(leader)s AND {AT_PATH.format("led")} AND led.until_seq <= %(sequence)s
+                AND ended.finished_at > gone.finished_at AND NOT {FOLLOWS.format("led")}))"""
 LAG = f"""
 UPDATE diverging SET cells = overlay(cells PLACING '~' FROM %(other)s FOR 1) FROM ({BEGUN}) AS led
 WHERE diverging.path = led.path AND led.begun + %(lag)s > %(finished)s
-    AND (substr(cells, %(other)s, 1) = '-' OR substr(cells, %(other)s, 1) = '+' AND contents > 1 AND EXISTS (
+    AND (substr(cells, %(other)s, 1) = '-' AND NOT {GONE}
+        OR substr(cells, %(other)s, 1) = '+' AND contents > 1 AND EXISTS (
         SELECT FROM diverging AS row
         JOIN scanner_version AS held ON held.id = row.versions[%(other)s]
         JOIN scanner_version AS lead ON lead.id = row.versions[%(position)s]
@@ -88,5 +108,6 @@ def follow(leader: Side, others: Sequence[tuple[Side, datetime]], lag: timedelta
     with connection.cursor() as cursor:
         cursor.execute(LINGER, given)
         for side, finished in others:
-            cursor.execute(LAG, given | {"other": side.position, "finished": finished})
+            other = {"other": side.position, "replica": side.replica, "other_sequence": side.sequence}
+            cursor.execute(LAG, given | other | {"finished": finished})
         cursor.execute(SETTLE, given)

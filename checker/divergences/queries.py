@@ -22,7 +22,8 @@ from scanner.records import FILE, LINK
 LIVES = """
 SELECT wanted.path, side.position, version.type, version.size, version.mtime_ns, version.mode, version.uid, version.gid,
     encode(version.sha256, 'hex'), encode(version.md5, 'hex'), version.detail, version.stage, version.from_seq,
-    version.until_seq, run.received_at, run.uuid, change.kind, change.notes IS NOT NULL AND change.notes ? 'confirmed'
+    version.until_seq, run.received_at, run.uuid, change.kind, change.notes IS NOT NULL AND change.notes ? 'confirmed',
+    earlier.received_at
 FROM {0} AS wanted(path)
 CROSS JOIN unnest(%(positions)s::int[], %(replicas)s::int[], %(sequences)s::int[])
     AS side(position, replica_id, sequence)
@@ -32,6 +33,9 @@ CROSS JOIN LATERAL (SELECT * FROM scanner_version AS held WHERE held.replica_id 
 LEFT JOIN LATERAL (SELECT received_at, uuid, comparison.id AS comparison_id FROM scanner_run AS brought
     LEFT JOIN checker_comparison AS comparison ON comparison.run_id = brought.id AND comparison.adjacent
     WHERE brought.replica_id = side.replica_id AND brought.sequence = version.from_seq OFFSET 0) AS run ON true
+LEFT JOIN LATERAL (SELECT received_at FROM scanner_run AS before WHERE before.replica_id = side.replica_id
+    AND before.sequence < version.from_seq AND before.state = 'ingested' ORDER BY before.sequence DESC LIMIT 1)
+    AS earlier ON true
 LEFT JOIN LATERAL (SELECT kind, notes FROM checker_change AS told WHERE told.comparison_id = run.comparison_id
     AND left(told.path, 512) = left(wanted.path, 512) AND told.path = wanted.path AND NOT departed OFFSET 0)
     AS change ON true
@@ -61,6 +65,8 @@ class Moment(NamedTuple):
     """The uuid of the run that brought it; None when its row is gone."""
     kind: str | None
     confirmed: bool | None
+    after: datetime | None
+    """When the complete run before that one arrived."""
 
     @property
     def content(self) -> str:

@@ -175,6 +175,20 @@ def test_one_leads() -> None:
     assert found["gone"] == ("lingering", ".~", "")
 
 
+def test_what_went_is_no_lag() -> None:
+    """What a follower had, and lost while the leader held it, does not lag: however new the leader's content is."""
+    fleet = Fleet(2, relation="primary", lag=timedelta(hours=6))
+    leader = fleet.worlds[0].replica
+    leader.leads = True
+    leader.save()
+    fleet.runs(*[[file("same", b"1"), file("edited", b"2"), file("back", b"3"), file("z")]] * 2)
+    fleet.run(0, [file("same", b"1"), file("edited", b"9", mtime_ns=LATER), file("z")])
+    fleet.run(1, [file("z")])
+    assert fleet.found() == {"same": ("lost", "+-", ""), "edited": ("lost", "+-", "")}
+    fleet.run(0, [file("same", b"1"), file("edited", b"9", mtime_ns=LATER), file("back", b"4"), file("z")])
+    assert fleet.found()["back"] == ("lagging", "+~", ""), "the leader had removed it, too, and brought it anew"
+
+
 def test_a_leader_may_be_damaged() -> None:
     """What came to the leader by damage is not what the others may lag behind: it is told before it is spread."""
     fleet = Fleet(2, relation="primary", lag=timedelta(hours=6))

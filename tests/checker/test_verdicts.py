@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checker.divergences.verdicts import Holding, Past, Why, count_votes, rule
+from checker.divergences.pasts import Holding, Past
+from checker.divergences.verdicts import Why, count_votes, rule
 from checker.models import Divergence
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -124,6 +125,32 @@ def test_edits_in_both_directions() -> None:
     one = held(P, past("n", 5, T1, "modified"))
     other = held(past("n", 1, T0), past("p", 5, T1, "modified"))
     assert said(one, other) == "uu"
+
+
+def test_doubtful() -> None:
+    """What was written with its time kept, while nobody holds any more what was there before, outvotes nothing."""
+    spread = [held(P, past("x", 5, T0, "rewritten")), held(P, past("x", 5, T0, "rewritten"))]
+    assert said(*spread, held(P, past("n", 5, T1, "modified"))) == "uuu"
+    assert said(*spread, held(P, past("y", 5, T0, "corrupted"))) == "uud"
+    edited = held(P, past("n", 5, T1, "modified"), past("x", 6, T1, "rewritten"))
+    assert said(edited, held(P, past("x", 7, T1, "modified")), held(P)) == "uuo"
+    again = held(P, past("x", 5, T0, "rewritten"), past("m", 6, T2, "modified"))
+    assert said(again, held(P, past("m", 7, T2, "modified")), held(P, past("q", 4, T0, "rewritten"))) == "uuu"
+    assert rule([*spread, held(P, past("n", 5, T1, "modified"))]).reasons[0] == Why.DOUBTFUL
+
+
+def test_older_than_what_was_damaged() -> None:
+    """The edit is lost by damage; those who never had it hold an older version, and no votes make it the good one."""
+    edited = held(P, past("n", 5, T1, "modified"), past("x", 6, T1, "corrupted"))
+    assert said(edited, held(P), held(P)) == "doo"
+
+
+def test_what_was_elsewhere_before_did_not_come_by_damage() -> None:
+    """A copy that was mended, its time kept, from a replica that held the content while this one still held another."""
+    edit, behind = held(P, past("n", 3, T1, "modified")), held(past("q", 1, T1))
+    healed = past("n", 6, T1, "rewritten")
+    assert said(edit, held(past("q", 1, T1), healed._replace(after=START + timedelta(days=5))), behind) == "uuu"
+    assert said(edit, held(past("q", 1, T1), healed._replace(after=START + timedelta(days=2))), behind) == "ddg"
 
 
 def test_votes() -> None:

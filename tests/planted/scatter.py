@@ -61,7 +61,7 @@ class Scatter(Copies):
         def edited() -> None:
             self.doing = "same time since the first run, edited on one of two"
             self.edit(b, name)
-            self.expect(name, [a, b, c], "mismatch", "+++", "uuu")
+            self.expect(name, [a, b, c], "mismatch", "+++", "uuo")
             self.later.append(synced)
 
         def synced() -> None:
@@ -170,6 +170,12 @@ class Scatter(Copies):
         self.path(roles[2], name).unlink()
         self.expect(name, roles, "mismatch", "++-", "dg ")
         self.later.append(partial(self._came_back_damaged, name, roles))
+        self.doing = "written on one, time kept, spread to a second, edited on the third"
+        name, roles = self.take()
+        self.damage(roles[0], name)
+        self.sync(roles[0], roles[1], name, times=self.dice.random() < 0.5)
+        self.edit(roles[2], name)
+        self.expect(name, roles, "mismatch", "+++", "uuu")
         self.doing = "written apart on all, time kept"
         name, roles = self.take()
         for at in roles:
@@ -189,7 +195,10 @@ class Scatter(Copies):
             name, roles = self.take()
             self.edit(roles[0], name)
             self.expect(name, roles, "mismatch", "+++", "noo")
-        for then, judged in ((self._to_one_of_two, "nno"), (self._edited_again, "noo"), (self._edit_damaged, "ndo")):
+        for then, judged in (
+            (self._to_one_of_two, "nno"), (self._edited_again, "noo"), (self._edit_damaged, "ndo"),
+            (self._only_edit_damaged, "uoo"),
+        ):  # fmt: skip
             name, roles = self.take()
             self.edit(roles[0], name)
             self.expect(name, roles, "mismatch", "+++", "noo")
@@ -198,7 +207,7 @@ class Scatter(Copies):
         name, roles = self.take()
         self.edit(roles[0], name)
         self.edit(roles[1], name)
-        self.expect(name, roles, "mismatch", "+++", "uuu")
+        self.expect(name, roles, "mismatch", "+++", "uuo")
         self.doing = "edited, with an earlier time than before"
         name, roles = self.take()
         self.edit(roles[0], name, 2)
@@ -239,6 +248,19 @@ class Scatter(Copies):
             self.expect(name, roles, "mismatch", "+++", judged)
 
         self.later.append(damaged)
+
+    def _only_edit_damaged(self, name: str, roles: Roles, judged: str) -> None:
+        """Nobody holds the whole edit any more; then its damage is spread."""
+        self.doing = "an edit that is nowhere else, written with its time kept"
+        self.damage(roles[0], name)
+        self.expect(name, roles, "mismatch", "+++", judged)
+
+        def spread() -> None:
+            self.doing = "an edit that is nowhere else, written with its time kept, and spread to a second"
+            self.sync(roles[0], roles[1], name, times=self.dice.random() < 0.5)
+            self.expect(name, roles, "mismatch", "+++", "uuo")
+
+        self.later.append(spread)
 
     # what is not everywhere
 

@@ -25,6 +25,9 @@ CANNOT_TELL = {
     "same time since the first run, spread to a second",
     "written apart on all, time kept",
     "edited apart on two",
+    "written on one, time kept, spread to a second, edited on the third",
+    "an edit that is nowhere else, written with its time kept",
+    "an edit that is nowhere else, written with its time kept, and spread to a second",
     "edited, with an earlier time than before",
 }
 """Where neither history nor votes decide: of all copies, or, of 2 : 1 by other times, of the one."""

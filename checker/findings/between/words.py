@@ -34,6 +34,10 @@ _WHY: dict[Why, Callable[[], str]] = {
     Why.OUTVOTED: lambda: _("same modification time, another content than most votes hold"),
     Why.OTHER_TIME: lambda: _("another modification time than the copies that are good: another version, or damage"),
     Why.NO_MAJORITY: lambda: _("there is no history of a change, and no majority"),
+    Why.DOUBTFUL: lambda: _(
+        "it was written and its time kept, or made from such a copy, and nobody holds what was there before: perhaps "
+        "damage"
+    ),
     Why.UNCLEAR: lambda: _("the contents came one after the other in a way that does not say which is right"),
 }
 
