@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRefresh
 
 from checker import comparisons
@@ -38,20 +41,34 @@ def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
     except LookupError as error:
         raise Http404(str(error)) from error
     if comparison.base is not None and comparison.base.uuid != base:
-        return redirect("diff", comparison.base.uuid, comparison.run.uuid)
+        ordered = reverse("diff", args=[comparison.base.uuid, comparison.run.uuid])
+        return redirect(f"{ordered}?{request.GET.urlencode()}" if request.GET else ordered)
     return _show(request, _run(comparison.run.uuid), comparison)
 
 
 @page
 def pick(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """From two numbers of runs to the page of their changes."""
+    """From two numbers of runs to the page of their changes; or, with what is wrong with them, to the replica's."""
     replica = get_object_or_404(Replica, uuid=uuid)
     numbers = [request.GET.get(name, "") for name in ("from", "to")]
-    if not all(number.isdecimal() and len(number) < 10 for number in numbers):
-        raise Http404
-    complete = Run.objects.filter(replica=replica, state=Run.State.INGESTED)
-    runs = [get_object_or_404(complete, sequence=int(number)) for number in numbers]
-    return redirect("diff", *(run.uuid for run in runs))
+    if not all(number.isdecimal() and number.isascii() and len(number) < 10 for number in numbers):
+        return _refuse(request, uuid, _("Two runs are compared by their numbers."))
+    if int(numbers[0]) == int(numbers[1]):
+        return _refuse(request, uuid, _("A run is not compared with itself."))
+    found = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=map(int, numbers))}
+    for number in map(int, numbers):
+        run = found.get(number)
+        if run is None:
+            return _refuse(request, uuid, _("This replica has no run %(number)s.") % {"number": number})
+        if run.state != Run.State.INGESTED:
+            facts = {"number": number, "state": run.get_state_display()}
+            return _refuse(request, uuid, _("Run %(number)s is not complete: %(state)s.") % facts)
+    return redirect("diff", *(found[int(number)].uuid for number in numbers))
+
+
+def _refuse(request: PageRequest, uuid: UUID, reason: str) -> HttpResponse:
+    messages.error(request, reason)
+    return redirect("replica", uuid)
 
 
 @page

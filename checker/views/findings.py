@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -72,6 +73,7 @@ def findings_page(request: PageRequest) -> HttpResponse:
         "severities": Finding.Severity.choices,
         "groups": Group.objects.filter(findings__isnull=False).distinct(),
         "more": "?" + urlencode(said | {"after": found.after}),
+        "here": urlencode(said),
         "query": urlencode({name: value for name, value in said.items() if name != "kind"}),
         "acts": request.user.has_perm("scanner.operate"),
         "newest": listing.last_comparison(),
@@ -119,7 +121,7 @@ def accept_many(request: HttpRequest) -> HttpResponse:
     chosen = list(Finding.objects.filter(uuid__in=looked_at))
     if not chosen or not form.is_valid():
         messages.error(request, _("Choose findings, and say why."))
-        return redirect("findings")
+        return _back(request)
     try:
         done = acts.accept_all(chosen, user, form.cleaned_data["reason"], looked_at)
     except acts.Refused as refused:
@@ -128,7 +130,12 @@ def accept_many(request: HttpRequest) -> HttpResponse:
         messages.success(
             request, ngettext("%(n)d finding is accepted.", "%(n)d findings are accepted.", done) % {"n": done}
         )
-    return redirect("findings")
+    return _back(request)
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """To the findings, filtered as they were."""
+    return redirect(f"{reverse('findings')}?{request.GET.urlencode()}" if request.GET else "findings")
 
 
 _DONE = {

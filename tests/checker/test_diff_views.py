@@ -151,8 +151,14 @@ def test_any_two_runs(client: Client) -> None:
     response = client.get(reverse("compare", args=[world.replica.uuid]) + "?from=4&to=1", follow=True)
     assert response.redirect_chain[-1][0] == reverse("diff", args=[first.uuid, newest.uuid])
     assert Comparison.objects.get(base=first, run=newest).adjacent is False
-    for numbers in ("?from=1&to=2", "?from=x&to=1", "?from=1&to=99", ""):
-        text(client, reverse("compare", args=[world.replica.uuid]) + numbers, 404)
+    turned = reverse("diff", args=[newest.uuid, first.uuid])
+    assert client.get(turned + "?kind=moved")["Location"].endswith("?kind=moved")
+    for numbers, said in (
+        ("?from=1&to=2", "Run 2 is not complete"), ("?from=x&to=1", "by their numbers"), ("", "by their numbers"),
+        ("?from=1&to=99", "has no run 99"), ("?from=1&to=1", "not compared with itself"),
+    ):  # fmt: skip
+        answer = client.get(reverse("compare", args=[world.replica.uuid]) + numbers, follow=True)
+        assert answer.status_code == 200 and said in answer.content.decode()
     other = World().run([file("a")])
     text(client, reverse("diff", args=[first.uuid, other.uuid]), 404)
     text(client, reverse("diff", args=[third.uuid, third.uuid]), 404)
@@ -257,14 +263,16 @@ def test_many_at_once(operator: Client) -> None:
     """Several are accepted for one reason, but never damage."""
     history()
     damage, other = Finding.objects.get(kind="corrupted"), Finding.objects.get(kind="unreadable")
-    listed = text(operator, reverse("findings"))
+    listed = text(operator, reverse("findings") + "?kind=unreadable")
+    assert f"{reverse('findings-accept')}?kind=unreadable" in listed
     (chosen,) = re.findall(r'name="finding" value="([^"]+)"', listed)
     assert chosen.startswith(f"{other.uuid} ")
     url = reverse("findings-accept")
     operator.post(url, {"finding": [f"{damage.uuid} {acts.seen(damage)}", chosen], "reason": "all"})
     operator.post(url, {"finding": [other.uuid], "reason": "unseen"})
     assert Finding.objects.filter(state="open").count() == 2
-    operator.post(url, {"finding": [chosen, "nonsense"], "reason": "rights"})
+    done = operator.post(url + "?kind=unreadable", {"finding": [chosen, "nonsense"], "reason": "rights"})
+    assert done["Location"] == reverse("findings") + "?kind=unreadable"
     other.refresh_from_db()
     assert other.state == "accepted" and other.reason == "rights"
     for query in (
