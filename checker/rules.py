@@ -70,7 +70,8 @@ RULES = (
     Rule(
         Kind.REWRITTEN,
         "true",
-        "other content, same mtime, ctime changed or not known: someone wrote and kept the mtime, or damage",
+        "other content, same mtime, ctime changed, not known or proving nothing: someone wrote and kept the mtime, or "
+        "damage",
     ),
 )
 """In the order in which they are tried. `moved` is decided afterwards, of what is `removed` and `added`."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BLOCK = 4096
+DAY = 86_400
 PROGRAMS = ("mkfs.ext4", "debugfs", "mount", "umount")
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -86,6 +87,15 @@ class Image:
         inode = path.stat().st_ino
         with self.unmounted():
             _run("debugfs", "-w", "-R", f"set_inode_field <{inode}> size {size}", str(self.file))
+
+    def age(self) -> None:
+        """Let all files look as if nobody had written them for a day: their ctimes, which no program can set."""
+        inodes = {path.lstat().st_ino for path in self.point.rglob("*")}
+        script = self.file.with_name("script")
+        script.write_text("".join(f"set_inode_field <{inode}> ctime @{int(time.time()) - DAY}\n" for inode in inodes))
+        with self.unmounted():
+            _run("debugfs", "-w", "-f", str(script), str(self.file))
+        assert all(path.lstat().st_ctime < time.time() - DAY + 3600 for path in self.point.rglob("*"))
 
     def wreck(self, path: Path) -> int:
         """Make the map of a file's or directory's blocks unreadable, or readable again by its inode, which comes

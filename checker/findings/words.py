@@ -137,7 +137,10 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
 
 def _ctime(finding: Finding, confirmed: dict[str, Any]) -> str:
     if not confirmed.get("ctime_same"):
-        return _("The ctime is another one, or too young to prove anything: somebody may have written.")
+        return _(
+            "The ctime is another one, or proves nothing: too young, or not the file system's own. "
+            "Somebody may have written."
+        )
     if finding.kind == Finding.Kind.REWRITTEN:  # else it would be damage
         return _("The ctime is the same as in another run than the one before: of the time between nothing is known.")
     return _("The ctime is the same as in the run before: no program wrote through the file system.")

@@ -69,7 +69,7 @@ def note_words(notes: dict[str, Any]) -> list[str]:
         said.append(
             _("read again twice (%(cold)s, by %(engines)s), with the same result") % {"cold": cold, "engines": engines}
         )
-        said.append(_("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed, or too young to tell"))
+        said.append(_("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed, or it proves nothing"))
         said.append(_("compared with run %(run)s") % {"run": plain_shown(str(confirmed.get("against"))[:36])})
     if "misread" in notes:
         said.append(_("the first read was wrong"))

@@ -18,9 +18,6 @@ from scanner.collector.folders import open_directory, open_root
 from scanner.collector.hashpass import HashPass
 from scanner.collector.residency import cached_pages
 
-GRANULARITY_NS = 2 * 10**9
-"""The coarsest time stamps in use, those of FAT: what was read so soon after it was written can have been written again
-without a trace."""
 FUTURE_NS = 300 * 10**9
 """A modification time further ahead is worth a word."""
 UNSTABLE, CHANGED = "EUNSTABLE", "ECHANGED"
@@ -35,7 +32,7 @@ class Suspect(NamedTuple):
     was: Optional[bytes]
     """Those of the last run; None for a name that is no suspect by itself."""
     ctime_same: bool
-    """That last run's ctime is the present one, and no write could hide in the same tick of the clock."""
+    """That last run's ctime is the present one, and that this proves something (`stamps`)."""
 
 
 class Verdict(NamedTuple):
@@ -146,10 +143,10 @@ def _evicted(root: Root, found: Found) -> bool:
 
 
 def _drop(descriptor: int) -> bool:
+    os.fsync(descriptor)  # what is not yet on the disk cannot be dropped, and may not yet be stamped
     if not hasattr(os, "posix_fadvise"):
         return False
     size = os.fstat(descriptor).st_size
-    os.fsync(descriptor)  # what is not yet on the disk cannot be dropped
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     return size == 0 or cached_pages(descriptor, 0, size) == 0
 

@@ -14,7 +14,7 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional
 
 from scanner.collector.folders import RootError, open_root
 
-__all__ = ["FileSystem", "Mount", "RootError", "identify", "mount_points_below", "mounts"]
+__all__ = ["FileSystem", "Mount", "RootError", "identify", "mount_points_below", "mounts", "mounts_below"]
 
 _TOOL_SECONDS = 20
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -70,9 +70,15 @@ def mounts() -> List[Mount]:
 
 def mount_points_below(root: bytes) -> List[bytes]:
     """Where something is mounted below `root`, as paths relative to it: bind mounts as well, where the system tells."""
+    return sorted({mount.point for mount in mounts_below(root)})
+
+
+def mounts_below(root: bytes) -> List[Mount]:
+    """What is mounted below `root`, the points relative to it."""
     real = os.path.realpath(root)
     prefix = real if real.endswith(b"/") else real + b"/"
-    return sorted({mount.point[len(prefix) :] for mount in mounts() if mount.point.startswith(prefix)} - {b""})
+    below = (mount for mount in mounts() if mount.point.startswith(prefix) and mount.point != prefix)
+    return [mount._replace(point=mount.point[len(prefix) :]) for mount in below]
 
 
 def parse_mountinfo(table: bytes) -> Iterator[Mount]:

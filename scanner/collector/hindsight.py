@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Iterator, List, Optional, Tuple, Type
 
 from scanner import paths
-from scanner.collector import durable, interrupt, state, tables
-from scanner.collector.confirm import FUTURE_NS, GRANULARITY_NS, Suspect, Verdict
+from scanner.collector import durable, interrupt, stamps, state, tables
+from scanner.collector.confirm import FUTURE_NS, Suspect, Verdict
 from scanner.collector.entries import FILE, Failed, Found, Hashed, Result
 from scanner.collector.errors import StorageError
 from scanner.collector.failpoint import reach
@@ -49,12 +49,15 @@ class Hindsight:
             with storage(self._folder):
                 self._db.execute(tables.DETACH_LAST)
 
-    def look_back(self) -> Tuple[int, int]:
+    def look_back(self, ctimes_tell: bool) -> Tuple[int, int]:
         """Note odd clocks, and find files whose content changed though their times do not say so; how many names, and
-        the bytes of what they name. A damaged file of the last run is set aside: then nothing is known of what was."""
+        the bytes of what they name. A damaged file of the last run is set aside: then nothing is known of what was.
+
+        `ctimes_tell`: whether an equal ctime can prove anything here.
+        """
         future = time.time_ns() + FUTURE_NS
         try:
-            return self._find(future)
+            return self._find(future, ctimes_tell)
         except sqlite3.OperationalError as error:
             interrupt.check()
             raise StorageError(f"cannot keep the state of a run in {self._folder}: {error}") from error
@@ -63,10 +66,10 @@ class Hindsight:
             durable.rename(self._folder / state.NAME, self._folder / f"{state.NAME}.damaged")
             return 0, 0
 
-    def _find(self, future: int) -> Tuple[int, int]:
+    def _find(self, future: int, ctimes_tell: bool) -> Tuple[int, int]:
         self._db.execute(tables.FIND_CLOCKS if self._known else tables.FIND_FIRST_CLOCKS, (future,))
         if self._known:
-            self._db.execute(tables.FIND_SUSPECTS, (GRANULARITY_NS, future))
+            self._db.execute(tables.FIND_SUSPECTS, (ctimes_tell, stamps.SETTLED_NS, future))
             self._db.execute(tables.WITH_LINKS)
         self._db.execute(tables.SAY_CLOCKS, (future,))
         if not self._known:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, BinaryIO, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from scanner import excludes, paths
-from scanner.collector import body, chain, durable, guards, state
+from scanner.collector import body, chain, durable, guards, stamps, state
 from scanner.collector.chain import Known
 from scanner.collector.confirm import Rereading
 from scanner.collector.engines.choice import EngineChoice, choose
@@ -131,16 +131,16 @@ class Runner:
         choice = self._choose(job.engine)
         self._hash(job.root, choice, work, totals, progress)
         work.finish()
-        self._confirm(job.root, work, last, progress)
+        self._confirm(job.root, work, last, progress, stamps.tell(job.root, file_system, job.cross_mounts))
         guards.check_still(job.root, file_system)
         progress.enter("write")
         tally = body.write(work.records(), sum(work.count()), lines, job.folder)
         return Seen(file_system, choice.statement(), tally, mounts=mounts.remembered)
 
-    def _confirm(self, root: bytes, work: Work, last: Optional[Last], progress: Progress) -> None:
+    def _confirm(self, root: bytes, work: Work, last: Optional[Last], progress: Progress, ctimes_tell: bool) -> None:
         """Read again what changed without a trace, before the report says so."""
         with work.hindsight() as hindsight:
-            progress.files_total, progress.bytes_total = hindsight.look_back()
+            progress.files_total, progress.bytes_total = hindsight.look_back(ctimes_tell)
             if not progress.files_total:
                 return
             progress.enter("confirm")

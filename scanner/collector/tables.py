@@ -110,13 +110,14 @@ DETACH_LAST = "DETACH last"
 FIND_SUSPECTS = """
 CREATE TEMP TABLE changed AS
 SELECT now.path, coalesce(nullif(now.detail, ''), now.path) AS lead, was.digest AS was,
-    was.ctime_ns = now.ctime_ns AND max(was.mtime_ns, was.ctime_ns) + ? < was.read_ns AS ctime_same
+    ? AND was.ctime_ns = now.ctime_ns AND max(was.mtime_ns, was.ctime_ns) + ? < was.read_ns AS ctime_same
 FROM main.seen AS now CROSS JOIN last.seen AS was ON was.path = now.path
 WHERE now.type = 1 AND was.type = 1 AND now.digest <> was.digest
     AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > ?)
 """
-"""Content changed, and the time of its modification stayed, went back, or lies ahead of the clock. Both tables are in
-the order of the paths, so that one is read along the other. What is read from the last run's file, which may be
+"""Content changed, and the time of its modification stayed, went back, or lies ahead of the clock. An equal ctime
+counts where ctimes tell anything, and only if both stamps had settled before the last run read the file. Both tables
+are in the order of the paths, so that one is read along the other. What is read from the last run's file, which may be
 damaged, goes into temporary tables: they alone are journalled, and a statement that fails leaves nothing behind."""
 WITH_LINKS = """
 CREATE TEMP TABLE suspect AS

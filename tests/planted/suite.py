@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sysconfig
-import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -89,7 +88,7 @@ def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> 
                 break
         (root / "empty-file").touch()
         (root / "a-link").symlink_to("os.py")
-    time.sleep(2.1)  # younger stamps would prove nothing
+        image.age()  # younger stamps would prove nothing
     return image.file
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
+import mmap
 import os
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ from scanner.collector.entries import FILE, Failed, Found, Hashed, Result, Vanis
 from scanner.collector.progress import Progress
 from scanner.collector.run import Limits, Made, Runner
 from scanner.collector.spool import Spool
+from scanner.collector.stamps import SETTLED_NS
 from scanner.collector.statement import Job
 from scanner.collector.summary import Line
 from tests import images
@@ -126,7 +130,7 @@ def test_damage_beneath_the_file_system(tmp_path: Path, image: images.Image, dam
     bench = Bench(tmp_path, root)
     path = bench.write("a", os.urandom(20_000))
     bench.write("b", b"whole")
-    time.sleep(2.1)  # younger stamps prove nothing
+    image.age()  # younger stamps prove nothing
     bench.run()
     {"flip": image.flip, "zero": image.zero}.get(damage, lambda path: image.cut(path, 9000))(path)
     found = bench.run()
@@ -135,15 +139,46 @@ def test_damage_beneath_the_file_system(tmp_path: Path, image: images.Image, dam
     assert found["a"]["sha256"] == sha(path.read_bytes()) and "confirmed:b" not in found
 
 
-def test_a_young_stamp_proves_nothing(tmp_path: Path, image: images.Image) -> None:
-    """What was read within the clock's tick of its writing can have been written again: the ctime says nothing."""
+@pytest.mark.parametrize(("age_ns", "settled"), [(0, False), (SETTLED_NS, False), (SETTLED_NS + 1, True)])
+def test_a_young_stamp_proves_nothing(tmp_path: Path, image: images.Image, age_ns: int, settled: bool) -> None:
+    """What was read soon after its last stamp can have been written again without one: the ctime says nothing. How old
+    the stamp is now does not matter."""
     root = image.point / "data"
     root.mkdir()
     bench = Bench(tmp_path, root)
     path = bench.write("a", os.urandom(20_000))
+    image.age()
     bench.run()
+    with contextlib.closing(sqlite3.connect(bench.job.folder / "state.db")) as state, state:
+        state.execute("UPDATE seen SET read_ns = max(mtime_ns, ctime_ns) + ?", (age_ns,))
     image.flip(path)
-    assert bench.run()["confirmed:a"]["ctime_same"] is False
+    assert bench.run()["confirmed:a"]["ctime_same"] is settled
+
+
+@pytest.mark.parametrize("where", ["root", "below the root"])
+def test_a_map_where_no_write_is_stamped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """On tmpfs a program writes through a memory map and no time tells of it, however old the stamps are."""
+    if images.missing():
+        pytest.skip(images.missing())
+    monkeypatch.setattr("scanner.collector.stamps.SETTLED_NS", 0)
+    point = tmp_path / "root" / ("" if where == "root" else "inner")
+    point.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(point)], check=True)
+    try:
+        bench = Bench(tmp_path, tmp_path / "root", cross=where != "root")
+        path = bench.write(str((point / "a").relative_to(bench.root)), b"content of a")
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+            mapped[:3] = b"one"
+            before = path.stat()
+            time.sleep(0.05)
+            bench.run()
+            mapped[:3] = b"two"
+        after = path.stat()
+        assert (before.st_mtime_ns, before.st_ctime_ns) == (after.st_mtime_ns, after.st_ctime_ns)
+        (note,) = [one for name, one in bench.run().items() if name.startswith("confirmed:")]
+        assert note["ctime_same"] is False
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
 
 
 def test_misread_once(bench: Bench) -> None:
