@@ -29,6 +29,8 @@ LEAST = 1000
 """Fewer paths are told one by one: they are quickly kept."""
 MOST = 200
 """The largest absences; what lies below others is told path by path."""
+MOST_OWN = 100_000
+"""Where more paths than these have rows of their own, all have: a hash of more does not fit into memory."""
 
 STATE = f"SELECT {{0}} AS position, path, {BLIND} AS blind {STANDS}"
 HOLD = f"""
@@ -69,7 +71,7 @@ SELECT own.path FROM unnest(%(directories)s::text[]) AS one(path) CROSS JOIN LAT
         AND {below("row", "one")} OFFSET 0) AS own;
 ANALYZE diverging_own
 """
-ANY_OWN = "SELECT EXISTS (SELECT FROM diverging_own)"
+OWN_NUMBER = "SELECT count(*) FROM diverging_own"
 
 # What is here where the absence is, and not where the absent paths are: they may have come under these names.
 EXTRA = """
@@ -79,15 +81,25 @@ WHERE row.versions[at] IS NOT NULL
 """
 ANY_EXTRA = f"SELECT EXISTS (SELECT {EXTRA})"
 EXTRA_PATHS = f"SELECT DISTINCT row.path {EXTRA}"
+# Joined by hashes: nobody knows before how many there are of either.
+EXTRA_CONTENT = f"""
+DROP TABLE IF EXISTS diverging_extra;
+CREATE TEMPORARY TABLE diverging_extra AS SELECT DISTINCT version.sha256
+    FROM (SELECT row.versions[at] AS id {EXTRA} OFFSET 0) AS extra JOIN scanner_version AS version USING (id)
+    WHERE version.sha256 <> '\\x{EMPTY}';
+ANALYZE diverging_extra
+"""
 SAME_CONTENT = f"""
-SELECT one.path FROM (SELECT path, %(replica)s::int AS replica_id, %(sequence)s::int AS sequence
+SELECT DISTINCT one.path FROM (SELECT path, %(replica)s::int AS replica_id, %(sequence)s::int AS sequence
     FROM unnest(%(directories)s::text[]) AS path) AS one
-WHERE EXISTS (SELECT {MEMBER.format("one")}
-    AND held.sha256 <> '\\x{EMPTY}' AND held.sha256 IN (
-        SELECT extra.sha256 FROM scanner_version AS extra WHERE extra.id IN (SELECT row.versions[at] {EXTRA})))
+CROSS JOIN LATERAL (SELECT held.sha256 {MEMBER.format("one")} AND held.sha256 IS NOT NULL OFFSET 0) AS held
+JOIN diverging_extra USING (sha256)
 """
 
-DROP = "DROP TABLE IF EXISTS diverging_held, diverging_presence, diverging_own, diverging_absence, diverging_folder"
+DROP = """
+DROP TABLE IF EXISTS diverging_held, diverging_presence, diverging_own, diverging_extra, diverging_absence,
+    diverging_folder
+"""
 TABLES = """
 CREATE TEMPORARY TABLE diverging_absence (path text COLLATE "C", cells text COLLATE "C", mark bytea, current boolean,
     position int, holder bigint, finding_id bigint, since timestamptz);
@@ -199,8 +211,10 @@ def _but_for_own(before: Before, telling: dict[Absence, Told]) -> dict[Absence, 
         return telling
     with connection.cursor() as cursor:
         cursor.execute(OWN, {"comparison": before.comparison_id, "directories": closed})
-    ((any_own,),) = fetch_all(ANY_OWN, {})
-    return telling if any_own else {one._replace(closed=False): by for one, by in telling.items()}
+    ((number,),) = fetch_all(OWN_NUMBER, {})
+    if number > MOST_OWN:
+        return {one: by for one, by in telling.items() if not one.closed}
+    return telling if number else {one._replace(closed=False): by for one, by in telling.items()}
 
 
 def _covered(position: int, directories: list[str], given: dict[str, Any]) -> list[str]:
@@ -225,6 +239,8 @@ def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
         ((any_extra,),) = fetch_all(ANY_EXTRA, given)
         if not any_extra:
             continue
+        with connection.cursor() as cursor:
+            cursor.execute(EXTRA_CONTENT, given)
         yield from (path for (path,) in fetch_all(SAME_CONTENT, given))
         names = [(folded(path), path) for path in directories]
         starts = tuple(name for name, _path in names)

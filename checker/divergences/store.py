@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 
 from checker.divergences.told import Before
-from checker.divergences.within import ABOVE, LEVELS, below
+from checker.divergences.within import ABOVE, LEVELS, MEMBER, below
 from checker.moves import KEYS
 from checker.replicas import Side
 
@@ -82,6 +82,16 @@ UPDATE diverging_kept AS new SET finding_id = part.finding_id, since = part.sinc
             AND {{holding}} = {{held}} AND {WAS_MEMBER} OFFSET 0) AS part
     WHERE old.comparison_id = %(comparison)s AND old.number IS NOT NULL) AS part
 WHERE new.path = part.path
+"""
+# Findings of absences in which something is that was not there, or is another one now: by the holder's new versions.
+GROWN = f"""
+DROP TABLE IF EXISTS diverging_grown;
+CREATE TEMPORARY TABLE diverging_grown AS
+SELECT DISTINCT new.finding_id FROM diverging_kept AS new JOIN checker_divergence AS old ON {SAME_PLACE}
+JOIN scanner_run AS was ON was.id = old.holder
+CROSS JOIN LATERAL (SELECT new.path, replica_id, sequence FROM scanner_run WHERE id = new.holder) AS one
+WHERE new.number IS NOT NULL AND new.finding_id = old.finding_id AND (was.replica_id <> one.replica_id
+    OR EXISTS (SELECT {MEMBER.format("one")} AND held.from_seq > was.sequence))
 """
 FORGET = f"""
 DELETE FROM checker_divergence AS old WHERE old.comparison_id = %(comparison)s
@@ -163,6 +173,7 @@ def gather(before: Before, sides: Sequence[Side], leader: int | None, now: datet
         if _is(cursor, WITH_ALL, given):
             parted = PARTED.format(holding=before.holding("row", sides), held=before.held("old", sides))
             cursor.execute(parted, given)
+        cursor.execute(GROWN, given)
         cursor.execute(FORGET_BRANCHES, given)
         cursor.execute(_branches([side.position for side in sides]), given)
         return _counts(cursor)

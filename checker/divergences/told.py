@@ -40,8 +40,9 @@ class Before(NamedTuple):
 
 
 def holders(row: str, replicas: Sequence[int], places: Mapping[int, int]) -> str:
-    """SQL: who of these holds the path of a row whose cells have these places, a character each."""
-    here = f"CASE WHEN substr({row}.cells, {{0}}, 1) = '+' THEN '+' ELSE '-' END"
+    """SQL: who of these holds the path of a row whose cells have these places, a character each; what is unreadable is
+    held, and is not the same."""
+    here = f"CASE WHEN substr({row}.cells, {{0}}, 1) IN ('+', '!') THEN substr({row}.cells, {{0}}, 1) ELSE '-' END"
     return " || ".join(here.format(places[one]) if one in places else "'-'" for one in replicas)
 
 

@@ -5,10 +5,14 @@ Each test runs twice: with directories kept as one row from two paths on, and wi
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import random
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
+from django.db.migrations import RunSQL
 from django.utils import timezone
 
 from checker.divergences import absences, queries
@@ -183,6 +187,54 @@ def test_a_replica_that_cannot_look_comes_to_it(first: bool) -> None:
     accept_all()
     fleet.run(newcomer, [ALL, error_row("share", "EIO", "list")])
     assert told(fleet) == set()
+
+
+def test_what_is_unreadable_elsewhere_is_told() -> None:
+    """Who comes to it and cannot read one of the files holds that one, too: it is no longer the same."""
+    fleet = Fleet(3, limit_files=100_000)
+    fleet.run(0, [ALL])
+    fleet.run(1, [*many(9), ALL])
+    fleet.compare()
+    accept_all()
+    fleet.run(2, [error_row("share/dir0/f000"), *many(9)[1:], ALL])
+    assert told(fleet) == {record.path for record in many(9)}
+
+
+def test_nothing_is_accepted_unseen() -> None:
+    """One path less and another one more are as many: who looked before has not seen the new one."""
+    fleet = Fleet(2, limit_files=100_000)
+    fleet.runs([*many(9), ALL], [ALL])
+    fleet.compare()
+    pages = [(one, acts.seen(one)) for one in Finding.objects.filter(replica=None)]
+    fleet.run(0, [*many(9)[:8], file("share/dir2/new", b"new"), ALL])
+    fleet.compare()
+    operator = stage.make_user("operator")
+    for one, looked_at in pages:
+        with contextlib.suppress(acts.Refused):
+            acts.accept(one, operator, "known", looked_at=looked_at)
+    assert "share/dir2/new" in told(fleet)
+
+
+def test_after_the_upgrade() -> None:
+    """What was accepted before there were absences is not told anew."""
+    fleet = lost_and_accepted(9)
+    migration = importlib.import_module("checker.migrations.0007_absences").Migration
+    seats, *_ = [str(one.sql) for one in migration.operations if isinstance(one, RunSQL)]
+    GroupComparison.objects.update(seating=[])
+    with connection.cursor() as cursor:
+        cursor.execute(seats)
+    assert told(fleet) == set()
+    assert GroupComparison.objects.get().seating == [world.replica.pk for world in fleet.worlds]
+
+
+def test_many_that_came_under_other_names(least: int) -> None:
+    """What the replica holds beside is compared by content: what has a copy there is moved, and the rest is lost."""
+    fleet = Fleet(3, limit_files=100_000)
+    other = [file(f"new/{at:03}", b"other %d" % at) for at in range(40)]
+    fleet.runs([*many(30), ALL], [*many(30), ALL], [*other, file("new/moved", b"4"), ALL])
+    kinds = {row.path: row.kind for row in rows(fleet.compare())}
+    assert kinds["share/dir1/f004"] == kinds["new/moved"] == "moved"
+    assert kinds["share/dir1/f001"] == "lost"
 
 
 def test_too_few_to_compare_for_a_while() -> None:

@@ -21,6 +21,7 @@ BATCH = 500
 def fold(comparison: GroupComparison) -> None:
     """Open findings of what diverges, is told by none and may be told together. Call before it is written."""
     witness = Witness(comparison)
+    store.grow(witness.run)
     store.part({side.position: side.replica for side in witness.sides if side.current})
     for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
         if comparison.counts.get(kind):

@@ -84,6 +84,17 @@ def part(current: Mapping[int, int]) -> None:
         cursor.execute(ON_ONE_MORE, {"positions": list(current), "replicas": list(current.values())})
 
 
+GROWN = """
+UPDATE checker_finding SET last_run_id = %(run)s WHERE state = 'open' AND id IN (SELECT finding_id FROM diverging_grown)
+"""
+
+
+def grow(run: Run) -> None:
+    """What open findings tell is another one now: who looked at it before has not seen it."""
+    with connection.cursor() as cursor:
+        cursor.execute(GROWN, {"run": run.pk})
+
+
 # Open findings of the group with what is left of them; one that concerns a replica of which nothing is known stays.
 LEFT = """
 UPDATE checker_finding AS finding SET number = left_over.number, last_run_id = %(run)s
