@@ -63,7 +63,7 @@ def _emptied(comparison: Comparison) -> int:
     return removed if removed >= EMPTIED and removed * 2 > base.files else 0
 
 
-def _facts(comparison: Comparison, changed: int, limits: Limits, ending: tuple[str, int] | None) -> dict[str, Any]:
+def _facts(comparison: Comparison, changed: int, limits: Limits, ending: queries.Ending | None) -> dict[str, Any]:
     base = comparison.base
     assert base is not None
     good = _last_good(comparison)
@@ -75,8 +75,9 @@ def _facts(comparison: Comparison, changed: int, limits: Limits, ending: tuple[s
         "limit_permille": limits.permille,
         "automatic": limits.automatic,
         "counts": comparison.counts,
-        "ending": ending[0] if ending else None,
-        "renamed": ending[1] if ending else 0,
+        "ending": ending.name if ending else None,
+        "renamed": ending.number if ending else 0,
+        "had_ending": ending.had if ending else 0,
         "good": good.sequence if good else None,
         "good_run": str(good.uuid) if good else None,
         "base": base.sequence,

@@ -31,10 +31,7 @@ def reasons(facts: dict[str, Any]) -> list[str]:
     """The proofs."""
     said = []
     if facts.get("ending"):
-        said.append(
-            _("No file ended in .%(ending)s before, and the content of each is another one: ransomware does that.")
-            % {"ending": plain_shown(facts["ending"])}
-        )
+        said.append(_ransom(facts))
     if facts.get("emptied"):
         text = _(
             "%(n)s of %(all)s files were removed, more than half of them: where the group sets no limits, that alone "
@@ -59,3 +56,16 @@ def reasons(facts: dict[str, Any]) -> list[str]:
     if facts.get("good"):
         said.append(_("The last good run is run %(run)s.") % {"run": facts["good"]})
     return said
+
+
+def _ransom(facts: dict[str, Any]) -> str:
+    had = facts.get("had_ending")
+    if not had:
+        text = _("No file ended in .%(ending)s before, and the content of each is another one: ransomware does that.")
+        return text % {"ending": plain_shown(facts["ending"])}
+    text = ngettext(
+        "Only %(n)s file ended in .%(ending)s before, and the content of each is another one: ransomware does that.",
+        "Only %(n)s files ended in .%(ending)s before, and the content of each is another one: ransomware does that.",
+        had,
+    )
+    return text % {"n": number(had), "ending": plain_shown(facts["ending"].rpartition(".")[2])}

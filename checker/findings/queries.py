@@ -244,7 +244,7 @@ def hidden_below(comparison: Comparison, directory: str) -> int:
 
 # a.jpg → a.jpg.locked, or a.jpg → a.locked, with other content: what encrypting malware leaves. What is appended may
 # have several parts (a.jpg.id-1A2B.[pay@example.org].locked): each of its dots may be where it begins. The last part
-# must be new: logs that are rotated under a date and packed end in what was there before.
+# must be rare: logs that are rotated under a date and packed end in what many had before.
 ENDINGS = """
 WITH gone AS (
     SELECT change.path, regexp_replace(change.path, '\\.[^./]+$', '') AS stem, old.sha256
@@ -268,21 +268,37 @@ SELECT ending, count(*) FROM renamed GROUP BY ending HAVING count(*) >= %(least)
 ORDER BY count(*) DESC, length(ending), ending LIMIT 10
 """
 HAD_ENDING = """
-SELECT EXISTS (SELECT FROM scanner_version AS version WHERE version.replica_id = %(replica)s AND version.type = 1
-    AND version.from_seq <= %(sequence)s AND (version.until_seq IS NULL OR version.until_seq > %(sequence)s)
-    AND right(version.path, length(%(ending)s::text) + 1) = '.' || %(ending)s::text)
+SELECT count(*) FROM (
+    SELECT FROM scanner_version AS version WHERE version.replica_id = %(replica)s AND version.type = 1
+        AND version.from_seq <= %(sequence)s AND (version.until_seq IS NULL OR version.until_seq > %(sequence)s)
+        AND right(version.path, length(%(ending)s::text) + 1) = '.' || %(ending)s::text LIMIT %(most)s) AS had
 """
 
 
-def new_ending(comparison: Comparison, least: int) -> tuple[str, int] | None:
-    """An ending that at least `least` files got with another content, and how many; no file ended in its last part."""
+class Ending(NamedTuple):
+    """An ending that files got with another content."""
+
+    name: str
+    number: int
+    """Files that got it."""
+    had: int
+    """Files that ended in its last part before."""
+
+
+def new_ending(comparison: Comparison, least: int) -> Ending | None:
+    """An ending that at least `least` files got with another content, while fewer ended in its last part before.
+
+    So neither a single file from before nor the first minutes of an attack hide the rest, and what is usual is no sign.
+    """
     assert comparison.base is not None
     for ending, count in fetch_all(ENDINGS, {"comparison": comparison.pk, "least": least}):
         given = {
             "replica": comparison.replica_id,
             "sequence": comparison.base.sequence,
             "ending": ending.rpartition(".")[2],
+            "most": count,
         }
-        if not fetch_all(HAD_ENDING, given)[0][0]:
-            return ending, count
+        had = int(fetch_all(HAD_ENDING, given)[0][0])
+        if had < count:
+            return Ending(ending, int(count), had)
     return None

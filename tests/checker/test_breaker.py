@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from checker.findings import acts, breaker, listing, words
 from checker.models import Finding
+from scanner.records import Record
 from tests.checker import stage
 from tests.checker.test_findings import mass, told
 from tests.checker.worlds import World, file, kinds
@@ -124,3 +125,39 @@ def test_links_and_moves_empty_nothing() -> None:
     world.run([*(file(f"f{at}", b"%d" % at) for at in range(20)), *links])
     world.run([file(f"moved/f{at}", b"%d" % at) for at in range(20)])
     assert set(kinds(world.compare()).values()) == {"-moved", "moved", "removed"} and told(world) == []
+
+
+def encrypted(world: World, number: int, more: list[Record] | None = None) -> None:
+    """A run of a thousand files of which so many have the ending that malware gave them."""
+    names = [f"d{at % 3}/{at}.jpg" for at in range(1000)]
+    locked = [file(f"{name}.locked", b"E" + name.encode()) for name in names[:number]]
+    world.run([*(file(name, name.encode()) for name in names[number:]), *locked, *(more or [])])
+
+
+def test_one_earlier_file_with_the_ending_hides_no_ransom() -> None:
+    """A file that had the ending before is told, and silences nothing."""
+    world = World()
+    for number in (0, 25):
+        encrypted(world, number, more=[file("old.locked", b"old")])
+    assert told(world) == [("mass_change", "", 25)]
+    said = words.tell(Finding.objects.get())
+    assert ".locked" in said.title and said.why[0].startswith("Only 1 file ended in .locked before")
+
+
+def test_an_attack_that_was_caught_at_its_begin() -> None:
+    """Fifteen files in one night are too few for a sign; they do not hide those of the next night."""
+    world = World(limit_files=10_000)
+    for number, expected in ((0, []), (15, []), (915, [("mass_change", "", 900)])):
+        encrypted(world, number)
+        assert told(world) == expected
+    assert words.tell(Finding.objects.get()).why[0].startswith("Only 15 files ended in .locked before")
+
+
+def test_a_usual_ending_that_grows_is_no_sign() -> None:
+    """Pictures that are converted into what most pictures are already raise nothing."""
+    world = World()
+    usual = [file(f"{at}.jpg", b"%d" % at) for at in range(900)]
+    names = [f"raw/{at}" for at in range(80)]
+    world.run([*usual, *(file(f"{name}.png", name.encode()) for name in names)])
+    world.run([*usual, *(file(f"{name}.jpg", b"J" + name.encode()) for name in names)])
+    assert told(world) == []
