@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from checker.findings import policy, queries, trail
 from checker.models import Act, Comparison, Finding, Kind, Proof
@@ -177,7 +177,23 @@ def _permille(changed: int, base: Run) -> int:
 
 
 def _last_good(comparison: Comparison) -> Run | None:
-    """The newest complete run before this one that is proven, else the one before."""
-    proven = Proof.objects.filter(ok=True, run__replica=comparison.replica_id, run__state=Run.State.INGESTED)
-    newest = proven.filter(run__sequence__lt=comparison.run.sequence).order_by("-run__sequence").first()
-    return newest.run if newest else comparison.base
+    """The newest complete run before this one that is proven and in which nothing was damaged; None without one.
+
+    Damage and mass changes speak against each run from the one that found them until the one that proved that all is
+    again what it was. What a person accepted or released is as it should be, and speaks against none.
+    """
+    damage = Finding.objects.filter(
+        Q(state=Finding.State.OPEN) | Q(state=Finding.State.RESOLVED, last_run__sequence__gt=OuterRef("run__sequence")),
+        replica=comparison.replica_id,
+        severity=Finding.Severity.CRITICAL,
+        first_run__sequence__lte=OuterRef("run__sequence"),
+    )
+    proven = Proof.objects.filter(
+        ~Exists(damage),
+        ok=True,
+        run__replica=comparison.replica_id,
+        run__state=Run.State.INGESTED,
+        run__sequence__lt=comparison.run.sequence,
+    )
+    newest = proven.select_related("run").order_by("-run__sequence").first()
+    return newest.run if newest else None

@@ -54,7 +54,9 @@ def reasons(facts: dict[str, Any]) -> list[str]:
     if facts.get("automatic"):
         said.append(_("These limits come from the replica's own history; the group can set others."))
     if facts.get("good"):
-        said.append(_("The last good run is run %(run)s.") % {"run": facts["good"]})
+        said.append(_("The last good run is run %(run)s: proven, and without damage.") % {"run": facts["good"]})
+    else:
+        said.append(_("No run before it is known to be good: none was proven and without damage."))
     return said
 
 

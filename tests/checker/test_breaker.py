@@ -12,11 +12,19 @@ from checker.findings import acts, breaker, listing, words
 from checker.models import Finding
 from scanner.records import Record
 from tests.checker import stage
+from tests.checker.test_compare import confirmed
 from tests.checker.test_findings import mass, told
 from tests.checker.worlds import World, file, kinds
 from tests.scanner.factories import link_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def prove_all(world: World) -> None:
+    """Compare and prove each run that the world has."""
+    world.compare()
+    for run in world.replica.runs.all():
+        stage.prove(run)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +85,7 @@ def test_a_hold_survives_until_it_is_released() -> None:
     """A second mass change while it is held is told of by the same finding; release ends it, and it can come again."""
     world, user = World(limit_files=10, limit_share=10), stage.make_user("operator")
     mass(world, 100, 0)
+    prove_all(world)
     for at in range(2):
         mass(world, 100, 50, b"x" * (at + 1))
         assert told(world) == [("mass_change", "", 50)]
@@ -161,3 +170,71 @@ def test_a_usual_ending_that_grows_is_no_sign() -> None:
     world.run([*usual, *(file(f"{name}.png", name.encode()) for name in names)])
     world.run([*usual, *(file(f"{name}.jpg", b"J" + name.encode()) for name in names)])
     assert told(world) == []
+
+
+def last_good(world: World, contents: dict[str, bytes]) -> Any:
+    """The last good run that is named when nearly all is removed, after all runs until now were proven."""
+    prove_all(world)
+    world.run([file(path, content) for path, content in list(contents.items())[:2]])
+    world.compare()
+    finding = Finding.objects.filter(kind="mass_change").latest("pk")
+    assert finding.state == Finding.State.OPEN
+    return finding.evidence["good"]
+
+
+def damaged(*later: str) -> tuple[World, dict[str, bytes]]:
+    """A replica with a run, one in which a file was damaged, and then so many as are named: `bad` or `good`."""
+    world, whole = World(), {f"f{at}": b"%d" % at for at in range(30)}
+    first = world.run([file(path, content) for path, content in whole.items()])
+    for at, name in enumerate(("bad", *later)):
+        now = whole | {"f0": b"rot"} if name == "bad" else whole
+        notes = [] if at else [confirmed("f0", str(first.uuid))]
+        world.run([*(file(path, content) for path, content in now.items()), *notes])
+    return world, whole
+
+
+@pytest.mark.parametrize(
+    ("later", "good"),
+    [((), 1), (("bad", "bad"), 1), (("bad", "good"), 4), (("good", "good"), 4)],
+)
+def test_the_last_good_run_holds_no_damage(later: tuple[str, ...], good: int) -> None:
+    """A run that is proven to be what its server signed is not good while a damaged file lies in it."""
+    assert last_good(*damaged(*later)) == good
+
+
+def test_damage_that_is_mended_later_was_damage_then() -> None:
+    """The run that proves a file right again cannot be named when it is itself the mass change."""
+    world, whole = damaged("bad")
+    prove_all(world)
+    world.run([file("f0", whole["f0"])])
+    world.compare()
+    assert Finding.objects.get(kind="mass_change").evidence["good"] == 1
+    assert Finding.objects.get(kind="corrupted").state == Finding.State.RESOLVED
+
+
+def test_what_a_person_accepted_is_good() -> None:
+    """Damage that was accepted and a mass change that was released speak against no run; while it is held it does."""
+    user = stage.make_user("operator")
+    world, whole = damaged("bad")
+    prove_all(world)
+    acts.accept(Finding.objects.get(), user, "a thumbnail")
+    assert last_good(world, whole) == 3
+    mass(world, 200, 0)
+    prove_all(world)
+    mass(world, 200, 200)
+    world.compare()
+    finding = Finding.objects.get(kind="mass_change")
+    assert finding.evidence["latest"]["good"] == 3
+    acts.release(finding, user, "meant")
+    assert last_good(world, whole) == 6
+
+
+def test_no_run_is_good() -> None:
+    """Where no run before is proven, or each has damage, no run is named and the words say so."""
+    world = World(limit_files=10, limit_share=10)
+    mass(world, 100, 0)
+    mass(world, 100, 50)
+    world.compare()
+    finding = Finding.objects.get()
+    assert finding.evidence["good"] is None and finding.evidence["good_run"] is None
+    assert "No run before it is known to be good" in words.tell(finding).why[-1]
