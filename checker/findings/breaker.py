@@ -93,8 +93,9 @@ def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
     finding = held.first()
     if finding is not None:
         finding.last_run = run
+        finding.number = max(changed, facts["renamed"])
         finding.evidence = {**finding.evidence, "latest": facts}
-        finding.save(update_fields=["last_run", "evidence"])
+        finding.save(update_fields=["last_run", "number", "evidence"])
         trail.note(finding, Act.What.SEEN_AGAIN, run=run)
         return
     finding = Finding.objects.create(

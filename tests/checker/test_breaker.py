@@ -93,6 +93,14 @@ def test_a_hold_survives_until_it_is_released() -> None:
     assert finding.evidence["good"] == 1 and finding.evidence["latest"]["base"] == 2
     assert finding.last_run.sequence == 3 and listing.number_open() == 1
     assert "run 1" in " ".join(words.tell(finding).why)
+    mass(world, 100, 60, b"x")
+    assert told(world) == [("mass_change", "", 60)]
+    said = words.tell(Finding.objects.get())
+    assert said.title == "60 of 100 files changed or went"
+    assert said.why[:2] == [
+        "Run 2 found it: 50 of 100 files changed or went.",
+        "Run 4 saw it again; run 3 is the complete run before.",
+    ]
     mass(world, 100, 0)
     assert [kind for kind, _path, _number in told(world)] == ["mass_change"]
     acts.release(Finding.objects.get(), user, "meant")
