@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from checker.findings import policy, queries, trail
+from checker.findings import policy, queries, ransom, trail
 from checker.models import Act, Comparison, Finding, Kind, Proof
 from scanner.models import Group, Run
 
@@ -46,7 +46,7 @@ def look(comparison: Comparison) -> None:
     if told.exists():
         return
     changed, limits = _changed(comparison, comparison.run.replica.group), limits_of(comparison)
-    ending = queries.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
+    ending = ransom.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
     emptied = _emptied(comparison)
     if not limits.passed(changed, comparison.base) and ending is None and not emptied:
         return
@@ -63,7 +63,7 @@ def _emptied(comparison: Comparison) -> int:
     return removed if removed >= EMPTIED and removed * 2 > base.files else 0
 
 
-def _facts(comparison: Comparison, changed: int, limits: Limits, ending: queries.Ending | None) -> dict[str, Any]:
+def _facts(comparison: Comparison, changed: int, limits: Limits, ending: ransom.Ending | None) -> dict[str, Any]:
     base = comparison.base
     assert base is not None
     good = _last_good(comparison)
