@@ -31,10 +31,13 @@ class Limits(NamedTuple):
     permille: int
     """Of the files of the run before."""
     automatic: bool
+    """Whether the group leaves one of them open."""
+    learned: bool = False
+    """Whether what is left open comes from the replica's own history; else it is what a young one has."""
 
-    def passed(self, changed: int, base: Run) -> bool:
-        """Whether so many changed files of a run are more than both."""
-        return changed > self.files and changed * 1000 > self.permille * base.files
+    def passed(self, changed: int, files: int) -> bool:
+        """Whether so many changed files are more than both, of so many of the run before."""
+        return changed > self.files and changed * 1000 > self.permille * files
 
 
 def look(comparison: Comparison) -> None:
@@ -48,7 +51,7 @@ def look(comparison: Comparison) -> None:
     changed, limits = _changed(comparison, comparison.run.replica.group), limits_of(comparison)
     ending = ransom.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
     emptied = _emptied(comparison)
-    if not limits.passed(changed, comparison.base) and ending is None and not emptied:
+    if not limits.passed(changed, comparison.base.files) and ending is None and not emptied:
         return
     _hold(comparison, changed, _facts(comparison, changed, limits, ending) | {"emptied": emptied})
 
@@ -74,6 +77,7 @@ def _facts(comparison: Comparison, changed: int, limits: Limits, ending: ransom.
         "limit_files": limits.files,
         "limit_permille": limits.permille,
         "automatic": limits.automatic,
+        "learned": limits.learned,
         "counts": comparison.counts,
         "ending": ending.name if ending else None,
         "renamed": ending.number if ending else 0,
@@ -133,6 +137,7 @@ def limits_of(comparison: Comparison) -> Limits:
         files if group.limit_files is None else group.limit_files,
         permille if group.limit_share is None else group.limit_share * 10,
         group.limit_files is None or group.limit_share is None,
+        len(before) >= ENOUGH,
     )
 
 

@@ -45,11 +45,19 @@ def tell(finding: Finding) -> Words:
     if finding.kind in between.KINDS:
         return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
-    return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
+    return Words(title(finding), _why(finding), _means(finding, kind), [step() for step in _steps(finding, kind)])
+
+
+def _means(finding: Finding, kind: Finding.Kind) -> str:
+    if kind == Finding.Kind.MASS_CHANGE:
+        return mass.means(finding.newest, finding.state == Finding.State.OPEN)
+    return _MEANS[kind]()
 
 
 def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...]:
-    """What to do; of what cannot be read that depends on what the system said."""
+    """What to do; of what cannot be read that depends on what the system said, of a hold on whether it still is one."""
+    if kind == Finding.Kind.MASS_CHANGE and finding.state != Finding.State.OPEN:
+        return (_released,)
     error = (finding.newest.get("new") or {}).get("detail")
     relapse = kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
     if relapse or (kind == Finding.Kind.UNREADABLE and error in policy.BROKEN):
@@ -123,6 +131,10 @@ def _release() -> str:
     return _("When the change was meant, release the replica with a reason; until then it stays held.")
 
 
+def _released() -> str:
+    return _("Nothing, when the release was right; else undo it, and the replica is held again.")
+
+
 def _producer() -> str:
     return _("Look at what makes these files: it has not made one in time.")
 
@@ -141,10 +153,6 @@ _MEANS: dict[Finding.Kind, Callable[[], str]] = {
     Finding.Kind.ADDED: lambda: _("In this group nothing should come."),
     Finding.Kind.MOVED: lambda: _("The content is whole under another name; in this group it should have stayed."),
     Finding.Kind.TOUCHED: lambda: _("The content is the same; times, mode or owner are not."),
-    Finding.Kind.MASS_CHANGE: lambda: _(
-        "So much does not change on an ordinary day. The run is kept and shown, and the replica counts as held, "
-        "whatever later runs say."
-    ),
     Finding.Kind.NO_NEW_FILE: lambda: _("New files are expected here in each interval; none came."),
 }
 _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {

@@ -57,7 +57,7 @@ def test_what_is_usual_is_learned() -> None:
     mass(world, 500, 0)
     for at in range(6):
         mass(world, 500, 60, b"day" * (at + 1))
-    assert told(world) == [] and breaker.limits_of(world.compare()) == (180, 360, True)
+    assert told(world) == [] and breaker.limits_of(world.compare()) == (180, 360, True, True)
     mass(world, 500, 180, b"many")
     assert told(world) == []
     world = World()

@@ -6,10 +6,11 @@ import hashlib
 
 import pytest
 
-from checker.findings import words
+from checker.findings import acts, words
 from checker.models import Finding
+from tests.checker import stage
 from tests.checker.test_compare import confirmed
-from tests.checker.test_findings import told
+from tests.checker.test_findings import mass, told
 from tests.checker.worlds import LATER, World, file
 from tests.scanner.factories import error_row
 
@@ -62,3 +63,61 @@ def test_another_error_than_at_first() -> None:
     said = " ".join(why(world, "unreadable"))
     assert "EIO" in said and "EACCES" not in said
     assert "SMART" in " ".join(words.tell(Finding.objects.get()).next_steps)
+
+
+def held(world: World) -> words.Words:
+    """All that is said of the one mass change."""
+    world.compare()
+    return words.tell(Finding.objects.get(replica=world.replica, kind="mass_change"))
+
+
+def ransom(world: World) -> None:
+    """Two runs: of a thousand files 25 get one new ending and another content."""
+    names = [f"{at}.jpg" for at in range(1000)]
+    world.run([file(name, name.encode()) for name in names])
+    locked = [file(f"{name}.locked", b"E" + name.encode()) for name in names[:25]]
+    world.run([*(file(name, name.encode()) for name in names[25:]), *locked])
+
+
+def test_a_sign_says_nothing_of_limits() -> None:
+    """Where ransomware or an emptied replica is the cause no limit is said to be exceeded, nor where it comes from."""
+    signs, emptied = World(), World()
+    ransom(signs)
+    for number in (118, 40):
+        emptied.run([file(str(at), b"%d" % at) for at in range(number)])
+    for world in (signs, emptied):
+        said = " ".join(held(world).why)
+        assert ("so many alone would not hold" in said) == (world is signs)
+        assert "more than 100 files" not in said and "leaves open" not in said
+    assert held(signs).means.startswith("That is what ransomware leaves behind")
+    assert held(emptied).means.startswith("So much does not change")
+
+
+@pytest.mark.parametrize(
+    ("limits", "runs", "origin"),
+    [({}, 1, "too young"), ({}, 6, "its own"), ({"limit_files": 20, "limit_share": 10}, 1, "")],
+)
+def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) -> None:
+    """The history is named when there is one, the group's own limits when they are all that counts."""
+    world = World(**limits)
+    for _run in range(runs):
+        mass(world, 500, 0)
+    mass(world, 500, 200)
+    said = " ".join(held(world).why)
+    assert "hold the replica" in said and ("leaves open" in said) == bool(origin)
+    assert ("own history" in said) == (origin == "its own") and ("too young" in said) == (origin == "too young")
+
+
+def test_after_a_release_nothing_is_held() -> None:
+    """What is said to do, and what it means, is true of a replica that was released; undone, it is held again."""
+    world, user = World(), stage.make_user("operator")
+    ransom(world)
+    said = held(world)
+    assert "until then it stays held" in said.next_steps[-1] and "counts as held" in said.means
+    finding = Finding.objects.get()
+    acts.release(finding, user, "meant")
+    said = held(world)
+    assert len(said.next_steps) == 1 and "undo it" in said.next_steps[0]
+    assert "counts as held" not in said.means and "is not held any more" in said.means
+    acts.undo(finding, user, "it was not")
+    assert "counts as held" in held(world).means
