@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from checker.changes import sides
+from checker.changes.queries import Side
 from checker.models import Act, Finding
-from scanner.templatetags.figures import exact_size, number
-from scanner.templatetags.names import plain_shown
+from scanner.records import ERROR, LINK
+from scanner.templatetags.entries import exact_time
+from scanner.templatetags.figures import exact_size, long_span, number
+from scanner.templatetags.names import brief_plain, plain_shown
 
 
 def restless(finding: Finding) -> list[str]:
@@ -27,7 +32,63 @@ def reasons(finding: Finding) -> list[str]:
     if finding.folded:
         hidden = facts if facts.get("hidden") else finding.evidence
         return [*said, *_hidden(hidden), _("The list of all paths stands below.")]
-    return [*said, *_contents(facts), *_notes(finding, facts), *_error(facts), *_hidden(facts)]
+    if finding.kind == Finding.Kind.REMOVED:
+        return [*said, *_removed(facts)]
+    if finding.kind == Finding.Kind.MOVED and facts.get("other"):
+        names = {"old": brief_plain(plain_shown(facts["other"])), "new": brief_plain(plain_shown(finding.path))}
+        said.append(_("It was %(old)s and is %(new)s now.") % names)
+    return [
+        *said,
+        *_contents(facts),
+        *_attributes(facts),
+        *_notes(finding, facts),
+        *_error(facts),
+        *_hidden(facts),
+    ]
+
+
+def _removed(facts: dict[str, Any]) -> list[str]:
+    """What was removed, and of what should stay until an age how old it was."""
+    old = _side(facts.get("old"))
+    said = [] if old is None else [_("What was removed: %(what)s.") % {"what": ", ".join(_what(old))}]
+    age = facts.get("age")
+    if age:
+        about = {"age": long_span(timedelta(seconds=age["seconds"])), "kept": long_span(timedelta(age["kept_days"]))}
+        by_time = _("By its modification time it was %(age)s old; here a file is kept %(kept)s.")
+        said.append(
+            (by_time if age["by_time"] else _("It was known for %(age)s; here a file is kept %(kept)s.")) % about
+        )
+    return said
+
+
+def _what(side: Side) -> list[str]:
+    said = [sides.what(side)]
+    if side.type == LINK:
+        said = [f"{said[0]} → {brief_plain(plain_shown(side.detail or ''))}"]
+    if side.size is not None:
+        said.append(exact_size(side.size))
+    if side.mtime_ns is not None:
+        said.append(exact_time(side.mtime_ns))
+    return [*said, f"SHA-256 {side.sha256[:12]}…"] if side.sha256 else said
+
+
+def _attributes(facts: dict[str, Any]) -> list[str]:
+    """What else differs: type, target, mode, owner, from what to what; of what cannot be read nothing is known."""
+    old, new = _side(facts.get("old")), _side(facts.get("new"))
+    if old is None or new is None or ERROR in (old.type, new.type):
+        return []
+    return [
+        f"{one.label}: {brief_plain(one.old) or '–'} → {brief_plain(one.new) or '–'}"
+        for one in sides.attributes(old, new)
+    ]
+
+
+def _side(facts: dict[str, Any] | None) -> Side | None:
+    """A side of a change as the evidence keeps it."""
+    if not facts:
+        return None
+    kept = {name: facts.get(name) for name in Side._fields if name not in ("type", "from_seq")}
+    return Side(type=facts["type"], from_seq=facts.get("from", 0), **kept)
 
 
 def _found(finding: Finding) -> list[str]:
@@ -76,7 +137,8 @@ def _contents(facts: dict[str, Any]) -> list[str]:
         said.append(
             _("The modification time is the same to the nanosecond.")
             if old["mtime_ns"] == new["mtime_ns"]
-            else _("The modification time is another one.")
+            else _("The modification time was %(old)s and is %(new)s.")
+            % {"old": exact_time(old["mtime_ns"]), "new": exact_time(new["mtime_ns"])}
         )
     return said
 

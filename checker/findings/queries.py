@@ -49,7 +49,9 @@ RELAPSED = """AND (change.path, new.sha256) IN (
     JOIN checker_change AS became ON became.finding_id = damage.id
     JOIN scanner_version AS rotten ON rotten.id = became.new_id
     WHERE damage.replica_id = %(replica)s AND damage.kind = 'corrupted' AND damage.state = 'resolved')"""
-EARLY = """AND CASE WHEN old.mtime_ns >= 631152000000000000 THEN old.mtime_ns > %(kept_ns)s
+CALENDAR_NS = 631_152_000_000_000_000
+"""1990: a file's time before it is no time of its own."""
+EARLY = f"""AND CASE WHEN old.mtime_ns >= {CALENDAR_NS} THEN old.mtime_ns > %(kept_ns)s
     ELSE (SELECT run.finished_at > %(kept)s FROM scanner_run AS run
         WHERE run.replica_id = old.replica_id AND run.sequence = old.from_seq) END"""
 """Removed before its age: by its own time, or, when that is not known or before 1990, by when it was first seen."""

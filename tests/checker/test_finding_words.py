@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from django.utils import timezone
 
 from checker.findings import acts, words
 from checker.models import Finding
+from scanner.records import Record
+from scanner.report import timestamp
 from tests.checker import stage
 from tests.checker.test_compare import confirmed
 from tests.checker.test_findings import mass, told
 from tests.checker.worlds import LATER, World, file
-from tests.scanner.factories import error_row
+from tests.scanner.factories import error_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,3 +124,59 @@ def test_after_a_release_nothing_is_held() -> None:
     assert "counts as held" not in said.means and "is not held any more" in said.means
     acts.undo(finding, user, "it was not")
     assert "counts as held" in held(world).means
+
+
+NOON = "2020-09-13 12:26:40"
+"""LATER in the calendar."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "was", "now", "says"),
+    [
+        ("touched", file("x"), file("x", mode=0o100600), "Mode: -rw-r--r-- 0644 → -rw------- 0600"),
+        ("touched", file("x"), file("x", uid=5), "Owner, group: 0, 0 → 5, 0"),
+        ("touched", file("x"), file("x", mtime_ns=LATER + 7), f"and is {NOON}.000000007 UTC."),
+        ("moved", file("x"), file("y"), "It was x and is y now."),
+        ("retyped", file("x"), link_row("x", "a/b"), "What it is: file → link"),
+        ("retyped", file("x"), link_row("x", "a/b"), "Points to: – → a/b"),
+        ("retyped", link_row("x", "a"), link_row("x", "b"), "Points to: a → b"),
+        ("retyped", special_row("x"), special_row("x", "socket"), "What it is: named pipe → socket"),
+        ("removed", link_row("x", "a"), None, "What was removed: link → a."),
+        (
+            "removed",
+            file("x", b"old", mtime_ns=LATER),
+            None,
+            f"What was removed: file, 3 bytes, {NOON}.000000000 UTC, SHA-256 {short(b'old')}….",
+        ),
+    ],
+)
+def test_facts_of_a_change(kind: str, was: Record, now: Record | None, says: str) -> None:
+    """What differs is told from what to what, and of what was removed what it was."""
+    world = World(policy="immutable", limit_files=1000)
+    world.run([file("keep", b"keep"), was])
+    world.run([file("keep", b"keep"), *([now] if now else [])])
+    assert says in " ".join(why(world, kind))
+
+
+def test_age_of_what_was_removed() -> None:
+    """Of rotating data it is told how old the file was, and how long one is kept; without a time, how long known."""
+    world, now = World(policy="rotating", keep_days=30), timezone.now().timestamp()
+    times = {"young": int((now - 3 * 86400) * 10**9), "timeless": 0}
+    moments = {"started_at": timestamp(now - 2 * 86400 - 9), "finished_at": timestamp(now - 2 * 86400)}
+    world.run([file("k/x"), *(file(name, name.encode(), mtime_ns=at) for name, at in times.items())], **moments)
+    world.run([file("k/x")], started_at=timestamp(now - 9), finished_at=timestamp(now))
+    world.compare()
+    said = {one.path: words.tell(one).why[-1] for one in Finding.objects.filter(kind="removed")}
+    assert said == {
+        "young": "By its modification time it was 3 d old; here a file is kept 30 d.",
+        "timeless": "It was known for 2 d; here a file is kept 30 d.",
+    }
+
+
+def test_long_names_are_short_in_a_sentence() -> None:
+    """A name of thousands of bytes does not fill the proofs."""
+    world, long = World(policy="append_only"), "/".join(["d" * 250] * 15)
+    world.run([file("keep", b"keep"), file(long, b"x"), link_row("l", long)])
+    world.run([file("keep", b"keep"), file(f"{long}.moved", b"x"), link_row("l", "keep")])
+    for kind in ("moved", "retyped"):
+        assert max(map(len, why(world, kind))) < 500
