@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from checker.findings import acts, words
@@ -180,3 +182,32 @@ def test_long_names_are_short_in_a_sentence() -> None:
     world.run([file("keep", b"keep"), file(f"{long}.moved", b"x"), link_row("l", "keep")])
     for kind in ("moved", "retyped"):
         assert max(map(len, why(world, kind))) < 500
+
+
+def test_a_long_path_stands_whole_once(client: Client) -> None:
+    """Lists and the title of the window have its two ends; the finding's own page has the whole of it, to be copied."""
+    world, long = World(name="Photos"), "/".join(["d" * 250] * 16)
+    world.run([file("keep", b"keep"), file(long, b"x")])
+    world.run([file("keep", b"keep"), file(long, b"y")])
+    world.compare()
+    stage.prove(world.replica.runs.latest("sequence"))
+    finding = Finding.objects.get()
+    client.force_login(stage.make_user("operator"))
+    for address in ("/", "/findings/", f"/replicas/{world.replica.uuid}/", f"/groups/{world.replica.group.uuid}/"):
+        page = client.get(address).content.decode()
+        assert f"/findings/{finding.uuid}/" in page and "d" * 250 not in page, address
+    page = client.get(f"/findings/{finding.uuid}/").content.decode()
+    assert len(re.findall(f">{long}<", page)) == 1
+    (title,) = re.findall("<title>(.*?)</title>", page, re.DOTALL)
+    assert len(title) < 250 and "characters" in title and "rewritten" in title
+
+
+def test_a_short_path_is_not_told_twice(client: Client) -> None:
+    """Where the heading has the whole path already it is not repeated."""
+    world = World()
+    for content in (b"x", b"y"):
+        world.run([file("a/short/path", content), file("keep")])
+    world.compare()
+    client.force_login(stage.make_user())
+    page = client.get(f"/findings/{Finding.objects.get().uuid}/").content.decode()
+    assert '<p class="path">' not in page
