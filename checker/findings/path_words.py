@@ -50,7 +50,9 @@ def reasons(finding: Finding) -> list[str]:
 def _removed(facts: dict[str, Any]) -> list[str]:
     """What was removed, and of what should stay until an age how old it was."""
     old = _side(facts.get("old"))
-    said = [] if old is None else [_("What was removed: %(what)s.") % {"what": ", ".join(_what(old))}]
+    said = (
+        [] if old is None or old.type == ERROR else [_("What was removed: %(what)s.") % {"what": ", ".join(_what(old))}]
+    )
     age = facts.get("age")
     if age:
         about = {"age": long_span(timedelta(seconds=age["seconds"])), "kept": long_span(timedelta(age["kept_days"]))}
