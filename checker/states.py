@@ -14,7 +14,7 @@ from checker.findings import words
 from checker.models import Finding, Proof
 from scanner.models import Replica, Run
 from scanner.templatetags.figures import long_span, number
-from scanner.templatetags.names import plain_shown
+from scanner.templatetags.names import brief_plain, plain_shown
 
 GRACE = timedelta(hours=1)
 """The least time that a run may be late before anybody is told."""
@@ -114,7 +114,7 @@ def _of_findings(facts: Facts) -> list[Reason]:
     found = []
     for some in facts.findings:
         text = _("%(finding)s (since run %(run)d)") % {
-            "finding": words.title(some.worst), "run": some.worst.first_run.sequence
+            "finding": brief_plain(words.title(some.worst)), "run": some.worst.first_run.sequence
         }  # fmt: skip
         if some.number > 1:
             more = ngettext("and %(n)s more finding", "and %(n)s more findings", some.number - 1)

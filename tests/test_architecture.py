@@ -16,7 +16,7 @@ COLLECTOR = ("excludes", "paths", "records", "report", "signing", "tally")
 """Modules of `scanner` that run on the servers, beside the package `scanner.collector`."""
 OPTIONAL_THERE = {"cryptography", "psutil"}
 
-SQL_MODULES = {"store", "queries", "compare", "replicas", "leader", "moves", "absences", "told", "within"}
+SQL_MODULES = {"store", "queries", "compare", "replicas", "leader", "moves", "absences", "told", "within", "ransom"}
 SQL_ELSEWHERE = {"backup_syncer/embedded_pg.py": "makes role and database before there is a Django"}
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE ")
 

@@ -24,7 +24,24 @@ class Difference(NamedTuple):
 
 def differences(row: Row) -> list[Difference]:
     """What differs between the sides of a change, in the order in which a person asks for it."""
-    old, new = _values(row.old), _values(row.new)
+    return _between(row.old, row.new)
+
+
+def attributes(before: Side, now: Side) -> list[Difference]:
+    """What differs besides content, size and time, as far as both sides have it; where a link leads in any case."""
+    leads = {_("Points to"), _("The same file as")}
+    told = {_("What it is"), _("Mode"), _("Owner, group")} | leads
+    found = [one for one in _between(before, now) if one.label in told]
+    return [one for one in found if (one.old and one.new) or one.label in leads]
+
+
+def what(side: Side) -> str:
+    """What a version is, in a word."""
+    return _values(side)[_("What it is")]
+
+
+def _between(before: Side | None, now: Side | None) -> list[Difference]:
+    old, new = _values(before), _values(now)
     labels = [label for label in _order() if old.get(label) != new.get(label)]
     mono = {"SHA-256", "MD5", _("Mode")}
     return [Difference(label, old.get(label, ""), new.get(label, ""), label in mono) for label in labels]

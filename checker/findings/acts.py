@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from checker.findings import store, trail, words
 from checker.findings.between import opening
 from checker.models import Act, Comparison, Finding
+from scanner.templatetags.names import brief_plain
 
 
 class Refused(Exception):
@@ -117,7 +118,7 @@ def _locked(finding: Finding, looked_at: str | None = None) -> Finding:
     row = Finding.objects.select_for_update().get(pk=finding.pk)
     if row.state == Finding.State.OPEN and looked_at not in (None, seen(row)):
         text = _("Nothing was done: it is not what the page showed any more. Look again: %(finding)s")
-        raise Refused(text % {"finding": words.title(row)})
+        raise Refused(text % {"finding": brief_plain(words.title(row))})
     return row
 
 

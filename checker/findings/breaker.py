@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from checker.findings import policy, queries, trail
+from checker.findings import policy, queries, ransom, trail
 from checker.models import Act, Comparison, Finding, Kind, Proof
 from scanner.models import Group, Run
 
@@ -31,10 +31,13 @@ class Limits(NamedTuple):
     permille: int
     """Of the files of the run before."""
     automatic: bool
+    """Whether the group leaves one of them open."""
+    learned: bool = False
+    """Whether what is left open comes from the replica's own history; else it is what a young one has."""
 
-    def passed(self, changed: int, base: Run) -> bool:
-        """Whether so many changed files of a run are more than both."""
-        return changed > self.files and changed * 1000 > self.permille * base.files
+    def passed(self, changed: int, files: int) -> bool:
+        """Whether so many changed files are more than both, of so many of the run before."""
+        return changed > self.files and changed * 1000 > self.permille * files
 
 
 def look(comparison: Comparison) -> None:
@@ -46,9 +49,9 @@ def look(comparison: Comparison) -> None:
     if told.exists():
         return
     changed, limits = _changed(comparison, comparison.run.replica.group), limits_of(comparison)
-    ending = queries.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
+    ending = ransom.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
     emptied = _emptied(comparison)
-    if not limits.passed(changed, comparison.base) and ending is None and not emptied:
+    if not limits.passed(changed, comparison.base.files) and ending is None and not emptied:
         return
     _hold(comparison, changed, _facts(comparison, changed, limits, ending) | {"emptied": emptied})
 
@@ -63,7 +66,7 @@ def _emptied(comparison: Comparison) -> int:
     return removed if removed >= EMPTIED and removed * 2 > base.files else 0
 
 
-def _facts(comparison: Comparison, changed: int, limits: Limits, ending: tuple[str, int] | None) -> dict[str, Any]:
+def _facts(comparison: Comparison, changed: int, limits: Limits, ending: ransom.Ending | None) -> dict[str, Any]:
     base = comparison.base
     assert base is not None
     good = _last_good(comparison)
@@ -74,9 +77,11 @@ def _facts(comparison: Comparison, changed: int, limits: Limits, ending: tuple[s
         "limit_files": limits.files,
         "limit_permille": limits.permille,
         "automatic": limits.automatic,
+        "learned": limits.learned,
         "counts": comparison.counts,
-        "ending": ending[0] if ending else None,
-        "renamed": ending[1] if ending else 0,
+        "ending": ending.name if ending else None,
+        "renamed": ending.number if ending else 0,
+        "had_ending": ending.had if ending else 0,
         "good": good.sequence if good else None,
         "good_run": str(good.uuid) if good else None,
         "base": base.sequence,
@@ -92,8 +97,9 @@ def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
     finding = held.first()
     if finding is not None:
         finding.last_run = run
+        finding.number = max(changed, facts["renamed"])
         finding.evidence = {**finding.evidence, "latest": facts}
-        finding.save(update_fields=["last_run", "evidence"])
+        finding.save(update_fields=["last_run", "number", "evidence"])
         trail.note(finding, Act.What.SEEN_AGAIN, run=run)
         return
     finding = Finding.objects.create(
@@ -131,6 +137,7 @@ def limits_of(comparison: Comparison) -> Limits:
         files if group.limit_files is None else group.limit_files,
         permille if group.limit_share is None else group.limit_share * 10,
         group.limit_files is None or group.limit_share is None,
+        len(before) >= ENOUGH,
     )
 
 
@@ -176,7 +183,23 @@ def _permille(changed: int, base: Run) -> int:
 
 
 def _last_good(comparison: Comparison) -> Run | None:
-    """The newest complete run before this one that is proven, else the one before."""
-    proven = Proof.objects.filter(ok=True, run__replica=comparison.replica_id, run__state=Run.State.INGESTED)
-    newest = proven.filter(run__sequence__lt=comparison.run.sequence).order_by("-run__sequence").first()
-    return newest.run if newest else comparison.base
+    """The newest complete run before this one that is proven and in which nothing was damaged; None without one.
+
+    Damage and mass changes speak against each run from the one that found them until the one that proved that all is
+    again what it was. What a person accepted or released is as it should be, and speaks against none.
+    """
+    damage = Finding.objects.filter(
+        Q(state=Finding.State.OPEN) | Q(state=Finding.State.RESOLVED, last_run__sequence__gt=OuterRef("run__sequence")),
+        replica=comparison.replica_id,
+        severity=Finding.Severity.CRITICAL,
+        first_run__sequence__lte=OuterRef("run__sequence"),
+    )
+    proven = Proof.objects.filter(
+        ~Exists(damage),
+        ok=True,
+        run__replica=comparison.replica_id,
+        run__state=Run.State.INGESTED,
+        run__sequence__lt=comparison.run.sequence,
+    )
+    newest = proven.select_related("run").order_by("-run__sequence").first()
+    return newest.run if newest else None

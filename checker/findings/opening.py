@@ -89,9 +89,23 @@ def _facts(pick: Pick, member: Member) -> dict[str, Any]:
     facts = _where(pick) | {"old": member.old, "new": member.new, "other": member.other, "notes": member.notes or {}}
     if pick.kind == Finding.Kind.RESTLESS:
         return facts | {"since": member.new["from"], "runs": policy.RESTLESS_RUNS}
+    if pick.kind == Kind.REMOVED and "kept" in pick.given:
+        facts["age"] = _age(pick, member)
     if member.new.get("type") == 2 and member.new.get("stage") in ("list", "stat"):
         facts["hidden"] = queries.hidden_below(pick.comparison, member.path + "/")
     return facts
+
+
+def _age(pick: Pick, member: Member) -> dict[str, Any]:
+    """How old what was removed was, in seconds, by its own time or since it was first seen, and the days it is kept."""
+    run = pick.comparison.run
+    by_time = (member.old.get("mtime_ns") or 0) >= queries.CALENDAR_NS
+    if by_time:
+        begun = member.old["mtime_ns"] / 10**9
+    else:
+        begun = run.replica.runs.get(sequence=member.old["from"]).finished_at.timestamp()
+    days = run.replica.group.keep_days
+    return {"seconds": round(run.finished_at.timestamp() - begun), "by_time": by_time, "kept_days": days}
 
 
 def _folded_facts(pick: Pick, branch: Branch) -> dict[str, Any]:

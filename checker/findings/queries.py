@@ -1,4 +1,4 @@
-"""The SQL of findings that reads: which changes are theirs, how they fold, and what looks like ransomware."""
+"""The SQL of findings that reads: which changes are theirs, and how they fold."""
 
 # ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
 
@@ -49,7 +49,9 @@ RELAPSED = """AND (change.path, new.sha256) IN (
     JOIN checker_change AS became ON became.finding_id = damage.id
     JOIN scanner_version AS rotten ON rotten.id = became.new_id
     WHERE damage.replica_id = %(replica)s AND damage.kind = 'corrupted' AND damage.state = 'resolved')"""
-EARLY = """AND CASE WHEN old.mtime_ns >= 631152000000000000 THEN old.mtime_ns > %(kept_ns)s
+CALENDAR_NS = 631_152_000_000_000_000
+"""1990: a file's time before it is no time of its own."""
+EARLY = f"""AND CASE WHEN old.mtime_ns >= {CALENDAR_NS} THEN old.mtime_ns > %(kept_ns)s
     ELSE (SELECT run.finished_at > %(kept)s FROM scanner_run AS run
         WHERE run.replica_id = old.replica_id AND run.sequence = old.from_seq) END"""
 """Removed before its age: by its own time, or, when that is not known or before 1990, by when it was first seen."""
@@ -240,49 +242,3 @@ def hidden_below(comparison: Comparison, directory: str) -> int:
     bounds = keyset.bounds(directory)
     condition = "".join(f" AND {BELOW[edge]}" for edge in bounds)
     return int(fetch_all(HIDDEN + condition, {"comparison": comparison.pk, **bounds})[0][0])
-
-
-# a.jpg → a.jpg.locked, or a.jpg → a.locked, with other content: what encrypting malware leaves. What is appended may
-# have several parts (a.jpg.id-1A2B.[pay@example.org].locked): each of its dots may be where it begins. The last part
-# must be new: logs that are rotated under a date and packed end in what was there before.
-ENDINGS = """
-WITH gone AS (
-    SELECT change.path, regexp_replace(change.path, '\\.[^./]+$', '') AS stem, old.sha256
-    FROM checker_change AS change JOIN scanner_version AS old ON old.id = change.old_id AND old.type = 1
-    WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
-), come AS (
-    SELECT change.path, array_to_string(parts[:at], '.') AS stem, array_to_string(parts[at + 1:], '.') AS ending,
-        at = cardinality(parts) - 1 AS last, new.sha256
-    FROM checker_change AS change JOIN scanner_version AS new ON new.id = change.new_id AND new.type = 1
-    CROSS JOIN LATERAL (SELECT string_to_array(change.path, '.') AS parts) AS split
-    CROSS JOIN LATERAL generate_series(greatest(1, cardinality(parts) - 6), cardinality(parts) - 1) AS at
-    WHERE change.comparison_id = %(comparison)s AND change.kind = 'added'
-), cut AS (
-    SELECT * FROM come WHERE ending <> '' AND strpos(ending, '/') = 0 AND stem <> '' AND right(stem, 1) <> '/'
-), renamed AS (
-    SELECT cut.ending, cut.path FROM cut JOIN gone ON gone.path = cut.stem AND gone.sha256 <> cut.sha256
-    UNION SELECT cut.ending, cut.path FROM cut JOIN gone ON gone.stem = cut.stem AND gone.sha256 <> cut.sha256
-    WHERE cut.last AND NOT starts_with(cut.path, gone.path || '.')
-)
-SELECT ending, count(*) FROM renamed GROUP BY ending HAVING count(*) >= %(least)s
-ORDER BY count(*) DESC, length(ending), ending LIMIT 10
-"""
-HAD_ENDING = """
-SELECT EXISTS (SELECT FROM scanner_version AS version WHERE version.replica_id = %(replica)s AND version.type = 1
-    AND version.from_seq <= %(sequence)s AND (version.until_seq IS NULL OR version.until_seq > %(sequence)s)
-    AND right(version.path, length(%(ending)s::text) + 1) = '.' || %(ending)s::text)
-"""
-
-
-def new_ending(comparison: Comparison, least: int) -> tuple[str, int] | None:
-    """An ending that at least `least` files got with another content, and how many; no file ended in its last part."""
-    assert comparison.base is not None
-    for ending, count in fetch_all(ENDINGS, {"comparison": comparison.pk, "least": least}):
-        given = {
-            "replica": comparison.replica_id,
-            "sequence": comparison.base.sequence,
-            "ending": ending.rpartition(".")[2],
-        }
-        if not fetch_all(HAD_ENDING, given)[0][0]:
-            return ending, count
-    return None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from checker.findings import mass_words as mass
-from checker.findings import policy
+from checker.findings import path_words, policy
 from checker.findings.between import words as between
 from checker.models import Finding
-from scanner.templatetags.figures import clock, exact_size, number
+from scanner.templatetags.figures import clock, number
 from scanner.templatetags.names import plain_shown
 
 
@@ -33,7 +32,7 @@ def title(finding: Finding) -> str:
         return between.title(finding)
     kind = finding.kind
     if kind == Finding.Kind.MASS_CHANGE:
-        return mass.title(finding.evidence)
+        return mass.title(finding.newest)
     if kind == Finding.Kind.NO_NEW_FILE:
         return _("No new file has come since run %(last)s.") % {"last": finding.evidence.get("last")}
     path = plain_shown(finding.path)
@@ -46,12 +45,20 @@ def tell(finding: Finding) -> Words:
     if finding.kind in between.KINDS:
         return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
-    return Words(title(finding), _why(finding), _MEANS[kind](), [step() for step in _steps(finding, kind)])
+    return Words(title(finding), _why(finding), _means(finding, kind), [step() for step in _steps(finding, kind)])
+
+
+def _means(finding: Finding, kind: Finding.Kind) -> str:
+    if kind == Finding.Kind.MASS_CHANGE:
+        return mass.means(finding.newest, finding.state == Finding.State.OPEN)
+    return _MEANS[kind]()
 
 
 def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...]:
-    """What to do; of what cannot be read that depends on what the system said."""
-    error = (finding.evidence.get("new") or {}).get("detail")
+    """What to do; of what cannot be read that depends on what the system said, of a hold on whether it still is one."""
+    if kind == Finding.Kind.MASS_CHANGE and finding.state != Finding.State.OPEN:
+        return (_released,)
+    error = (finding.newest.get("new") or {}).get("detail")
     relapse = kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
     if relapse or (kind == Finding.Kind.UNREADABLE and error in policy.BROKEN):
         return (_restore, _hardware)
@@ -61,114 +68,22 @@ def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...
 
 
 def _why(finding: Finding) -> list[str]:
-    facts = finding.evidence
-    about = {"run": finding.first_run.sequence, "base": facts.get("base")}
+    facts = finding.newest
     if finding.kind == Finding.Kind.MASS_CHANGE:
-        return mass.reasons(facts)
+        return [*_held_before(finding), *mass.reasons(facts)]
     if finding.kind == Finding.Kind.RESTLESS:
-        text = _(
-            "It changed while it was read, three times each, in %(runs)d complete runs in a row, since run %(run)d."
-        )
-        restless = text % {"runs": facts["runs"], "run": facts["since"]}
-        return [restless, _("The list of all paths stands below.")] if finding.folded else [restless]
+        return path_words.restless(finding)
     if finding.kind == Finding.Kind.NO_NEW_FILE:
         last = clock(datetime.fromisoformat(facts["last_at"]))
         return [_("The newest file came with run %(run)s, %(when)s.") % {"run": facts["last"], "when": last}]
-    said = [_("Run %(run)d found it; run %(base)s is the complete run before.") % about]
-    if facts.get("base") is None:
-        said = [_("Run %(run)d, the first one, found it.") % about]
-    if finding.folded:
-        return [*said, *_hidden(facts), _("The list of all paths stands below.")]
-    return [*said, *_contents(facts), *_notes(finding, facts), *_error(facts), *_hidden(facts)]
+    return path_words.reasons(finding)
 
 
-def _contents(facts: dict[str, Any]) -> list[str]:
-    old, new = facts.get("old") or {}, facts.get("new") or {}
-    said = []
-    if old.get("sha256") and new.get("sha256"):
-        said.append(
-            _("The content is another one (SHA-256 %(old)s…, now %(new)s…).")
-            % {"old": old["sha256"][:12], "new": new["sha256"][:12]}
-            if old["sha256"] != new["sha256"]
-            else _("The content is the same (SHA-256 %(old)s…).") % {"old": old["sha256"][:12]}
-        )
-    if old.get("size") is not None and new.get("size") is not None:
-        same = _("The size is the same.")
-        other = _("The size was %(old)s and is %(new)s.") % {
-            "old": exact_size(old["size"]), "new": exact_size(new["size"])
-        }  # fmt: skip
-        said.append(same if old["size"] == new["size"] else other)
-    if old.get("mtime_ns") is not None and new.get("mtime_ns") is not None:
-        said.append(
-            _("The modification time is the same to the nanosecond.")
-            if old["mtime_ns"] == new["mtime_ns"]
-            else _("The modification time is another one.")
-        )
-    return said
-
-
-def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
-    notes = facts.get("notes") or {}
-    confirmed = notes.get("confirmed")
-    said = _before_that(finding, facts)
-    if confirmed:
-        engines = ", ".join(str(name) for name in confirmed.get("engines", []))
-        said.append(
-            _("Two more reads, by %(engines)s, gave the same content: the disk holds it now.")
-            % {"engines": plain_shown(engines)}
-        )
-        said.append(
-            _("These reads were cold: nothing of the file was in the page cache before each of them.")
-            if confirmed.get("cold")
-            else _("These reads may have been answered from the page cache: the system does not tell.")
-        )
-        said.append(_ctime(finding, confirmed))
-    elif finding.kind == Finding.Kind.REWRITTEN:
-        said.append(_("The collector could not compare with the run before: whether the ctime changed is not known."))
-    if "misread" in notes:
-        said.append(_("The first read gave yet another content, which two more reads did not confirm."))
-    if "clock" in notes:
-        ahead = notes["clock"].get("mtime") == "future"
-        said.append(
-            _("The modification time lies ahead of the clock.") if ahead else _("The modification time went back.")
-        )
-    return said
-
-
-def _ctime(finding: Finding, confirmed: dict[str, Any]) -> str:
-    if not confirmed.get("ctime_same"):
-        return _(
-            "The ctime is another one, or proves nothing: too young, or not the file system's own. "
-            "Somebody may have written."
-        )
-    if finding.kind == Finding.Kind.REWRITTEN:  # else it would be damage
-        return _("The ctime is the same as in another run than the one before: of the time between nothing is known.")
-    return _("The ctime is the same as in the run before: no program wrote through the file system.")
-
-
-def _before_that(finding: Finding, facts: dict[str, Any]) -> list[str]:
-    if facts.get("became") == Finding.Kind.REVERTED:
-        return [_("It is an earlier content of this file, and nobody wrote it.")]
-    relapse = finding.kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
-    return [_("This content was damage when it stood here before.")] if relapse else []
-
-
-def _error(facts: dict[str, Any]) -> list[str]:
-    new = facts.get("new") or {}
-    if new.get("type") != 2:
-        return []
-    return [_("The system says %(error)s (at the step: %(stage)s).") % {"error": new["detail"], "stage": new["stage"]}]
-
-
-def _hidden(facts: dict[str, Any]) -> list[str]:
-    if not facts.get("hidden"):
-        return []
-    text = ngettext(
-        "%(n)s path below it cannot be seen and is unknown.",
-        "%(n)s paths below it cannot be seen and are unknown.",
-        facts["hidden"],
-    )
-    return [text % {"n": number(facts["hidden"])}]
+def _held_before(finding: Finding) -> list[str]:
+    """What began the hold and which run told of it last; empty for what was told once."""
+    again = path_words.seen_again(finding)
+    text = _("Run %(run)d found it: %(what)s.")
+    return [text % {"run": finding.first_run.sequence, "what": mass.title(finding.evidence)}, *again] if again else []
 
 
 def _damage() -> str:
@@ -216,6 +131,10 @@ def _release() -> str:
     return _("When the change was meant, release the replica with a reason; until then it stays held.")
 
 
+def _released() -> str:
+    return _("Nothing, when the release was right; else undo it, and the replica is held again.")
+
+
 def _producer() -> str:
     return _("Look at what makes these files: it has not made one in time.")
 
@@ -234,10 +153,6 @@ _MEANS: dict[Finding.Kind, Callable[[], str]] = {
     Finding.Kind.ADDED: lambda: _("In this group nothing should come."),
     Finding.Kind.MOVED: lambda: _("The content is whole under another name; in this group it should have stayed."),
     Finding.Kind.TOUCHED: lambda: _("The content is the same; times, mode or owner are not."),
-    Finding.Kind.MASS_CHANGE: lambda: _(
-        "So much does not change on an ordinary day. The run is kept and shown, and the replica counts as held, "
-        "whatever later runs say."
-    ),
     Finding.Kind.NO_NEW_FILE: lambda: _("New files are expected here in each interval; none came."),
 }
 _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {

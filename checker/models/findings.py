@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -19,7 +20,7 @@ class Finding(models.Model):
 
     Of one replica, or, without one, between the replicas of its group. `path` is a coded path; where `folded`, a
     directory that ends with a slash (empty: the root), below which `number` paths are meant. `evidence` holds what
-    the words are made of: numbers and texts, never a sentence.
+    the words are made of: numbers and texts, never a sentence; its member `latest` that of the run that saw it again.
     """
 
     class Kind(models.TextChoices):
@@ -99,6 +100,12 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.path}"
+
+    @property
+    def newest(self) -> dict[str, Any]:
+        """The evidence of the run that told it last: what is so now."""
+        latest: dict[str, Any] = self.evidence.get("latest") or self.evidence
+        return latest
 
 
 class Act(models.Model):

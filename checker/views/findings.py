@@ -26,6 +26,7 @@ from checker.models import Finding
 from scanner.access import PageRequest, acting, page
 from scanner.keyset import BadToken
 from scanner.models import Group, Replica
+from scanner.templatetags.names import LONG
 
 MEMBERS = 100
 
@@ -152,10 +153,11 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
     except BadToken as error:
         raise Http404 from error
     open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
-    held = finding.kind == Finding.Kind.MASS_CHANGE
+    held, said = finding.kind == Finding.Kind.MASS_CHANGE, words.tell(finding)
     context = {
         "finding": finding,
-        "words": words.tell(finding),
+        "words": said,
+        "whole_path": finding.path if len(said.title) > LONG else "",
         "trail": finding.acts.select_related("run").all(),
         "members": members,
         "place": finding.replica or _place(finding),

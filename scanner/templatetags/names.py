@@ -86,6 +86,12 @@ def brief_words(text: str) -> SafeString:
 
 
 @register.filter
+def brief_plain(text: str) -> str:
+    """`brief_words` without any markup: for a page's title, and for names within a sentence."""
+    return text if len(text) <= LONG else f"{text[:EDGE]}{_omitted(text)}{text[-EDGE:]}"
+
+
+@register.filter
 def plain_shown(text: str) -> str:
     """`text` with its odd characters as escapes, without any markup: for titles, labels and messages."""
     return "".join(piece for piece, _meaning in visible(text))
@@ -113,8 +119,11 @@ def above(path: str) -> str:
 def _brief(text: str, show: Callable[[str], SafeString]) -> SafeString:
     if len(text) <= LONG:
         return show(text)
-    count = _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE}
-    return format_html('{}<span class="fold">{}</span>{}', show(text[:EDGE]), count, show(text[-EDGE:]))
+    return format_html('{}<span class="fold">{}</span>{}', show(text[:EDGE]), _omitted(text), show(text[-EDGE:]))
+
+
+def _omitted(text: str) -> str:
+    return _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE}
 
 
 def _marked(text: str) -> SafeString:

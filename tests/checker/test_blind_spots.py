@@ -262,7 +262,7 @@ def test_what_was_held_is_not_usual() -> None:
     assert told(world) == [("mass_change", "", 200)]
     acts.release(Finding.objects.get(), stage.make_user("operator"), "a migration")
     mass(world, 500, 450, b"encrypted")
-    assert told(world) == [("mass_change", "", 450)] and breaker.limits_of(world.compare()) == (100, 100, True)
+    assert told(world) == [("mass_change", "", 450)] and breaker.limits_of(world.compare()) == (100, 100, True, True)
 
 
 def test_the_tree_shows_no_search() -> None:

@@ -319,13 +319,14 @@ def test_ransomware() -> None:
 
 
 def test_honest_renaming_is_no_sign() -> None:
-    """An ending that was there before, or a content that is the same, is nobody's ransom."""
+    """An ending that as many files had before, or a content that is the same, is nobody's ransom."""
     world = World()
     names = [f"{at}.jpg" for at in range(2000)]
-    world.run([file(name, name.encode()) for name in names] + [file("one.bak", b"bak")])
+    bak = [file(f"old/{at}.bak", b"%d" % at) for at in range(25)]
+    world.run([file(name, name.encode()) for name in names] + bak)
     changed = [file(name + ".bak", b"E" + name.encode()) for name in names[:25]]
     moved = [file(name + ".old", name.encode()) for name in names[25:60]]
-    world.run([*(file(name, name.encode()) for name in names[60:]), *changed, *moved, file("one.bak", b"bak")])
+    world.run([*(file(name, name.encode()) for name in names[60:]), *changed, *moved, *bak])
     assert told(world) == []
 
 

@@ -80,10 +80,11 @@ def test_read_again_after_it_was_hidden() -> None:
 
 
 def test_rotation_under_a_date() -> None:
-    """Logs that are packed under a name with a date are no ransom, new as the date is."""
+    """Logs that are packed each night under a name with a date are no ransom, new as the date is."""
     world = World()
     names = [f"log/{at}.log" for at in range(30)]
-    keep = [file("old.gz", b"gz"), *(file(f"k/{at}", b"%d" % at) for at in range(900))]
+    packed = [file(f"{name}.20261121.gz", b"old" + name.encode()) for name in names]
+    keep = [*packed, *(file(f"k/{at}", b"%d" % at) for at in range(900))]
     world.run([*(file(name, name.encode()) for name in names), *keep])
     world.run([*(file(f"{name}.20261122.gz", b"gz" + name.encode()) for name in names), *keep])
     assert told(world) == []
