@@ -224,7 +224,7 @@ def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
 
 
 LEVELS = """
-SELECT directory, json_object_agg(kind, number), sum(damaged), {0} FROM checker_divergencebranch
+SELECT directory, json_object_agg(kind, number), {0} FROM checker_divergencebranch
 WHERE comparison_id = %(comparison)s AND depth = %(depth)s AND left(directory, 512) >= left(%(lower)s, 512)
     AND directory >= %(lower)s {1}
 GROUP BY directory {2} ORDER BY left(directory, 512), directory LIMIT %(limit)s
@@ -239,13 +239,13 @@ def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: in
     given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.at}
     if after:
         given["lower"] = max(keyset.read_path(after), wish.below)
-    wrong = ", ".join(f"sum(wrong[{position}])" for position in range(1, sides + 1))
+    sums = ", ".join(["sum(damaged)", *(f"sum(wrong[{position}])" for position in range(1, sides + 1))])
     having = [
         *(["sum(wrong[%(at)s]) > 0"] if wish.at else []),
         *(["sum(damaged) > 0"] if wish.verdict == Divergence.Verdict.DAMAGED else []),
     ]
     where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
-    found = fetch_all(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
+    found = fetch_all(LEVELS.format(sums, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
     rows = [
         Level(directory, counts, int(damaged), [int(one) for one in some])
         for directory, counts, damaged, *some in found

@@ -15,7 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from checker import group_comparisons
-from checker.divergences import store
+from checker.divergences import queries, store
+from checker.divergences.queries import Wish
 from checker.models import Finding, GroupComparison, Proof
 from scanner.models import Run
 from tests.checker import stage
@@ -108,6 +109,23 @@ def test_empty_states(viewer: Client) -> None:
     fleet.runs([file("a")], [file("a")])
     fleet.compare()
     assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+
+
+def test_no_run_yet(viewer: Client, fleet: Fleet) -> None:
+    """Before the first proven run, of a new group and of a moment long ago, the page and the command say so."""
+    new, said = Fleet(2).group, "two of them have a proven run"
+    assert group_comparisons.catch_up(new.pk)
+    for group, asked in ((new, {}), (new, {"below": "a"}), (fleet.group, {"moment": "2020-01-01T00:00"})):
+        address = f"/groups/{group.uuid}/"
+        assert said in viewer.get(address, asked).content.decode()
+        assert said in viewer.get(address, asked | {"view": "list"}).content.decode()
+        rows = viewer.get(address, asked, headers={"HX-Request": "true"})
+        assert rows.status_code == 200 and "<tr" not in rows.content.decode()
+        assert viewer.get(f"{address}download/", asked | {"format": "jsonl"}).status_code == 302
+    too_few = (2, "fewer than two replicas have a proven run: there is nothing to compare")
+    assert call(new.name) == too_few and call(fleet.group.name, "--at", "2020-01-01T00:00") == too_few
+    comparison = group_comparisons.newest(new)
+    assert comparison is not None and queries.level(comparison.pk, Wish(), 0) == ([], "")
 
 
 def test_one_proven_run_is_left(viewer: Client, fleet: Fleet) -> None:
