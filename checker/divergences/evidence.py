@@ -52,6 +52,8 @@ def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
     good = (verdicts.Copy.GOOD, verdicts.Copy.NEWER)
     return {
         "comparison": witness.comparison.pk,
+        "cells": row.cells,
+        "judged": row.judged,
         "copies": copies,
         "votes": ruling.votes,
         "all_votes": ruling.all_votes,

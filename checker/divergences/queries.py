@@ -190,6 +190,7 @@ OF_PATH = {
     "upper": "left({0}.path, 512) <= left(%(upper)s, 512) AND {0}.path < %(upper)s",
     "search": "{0}.path LIKE %(search)s",
     "exact": "left({0}.path, 512) = left(%(exact)s, 512) AND {0}.path = %(exact)s",
+    "among": "left({0}.path, 512) = ANY(%(lefts)s::text[]) AND {0}.path = ANY(%(among)s::text[])",
     "direct": "strpos(substr({0}.path, %(direct)s), '/') = 0",
 }
 
@@ -214,6 +215,12 @@ def exactly(comparison_id: int, path: str, table: str = WRITTEN) -> Row | None:
     """The divergence of one path; None when it is the same on all. `table` may be GATHERED."""
     rows, _after = _page({"comparison": comparison_id, "exact": path}, "", 1, table)
     return rows[0] if rows else None
+
+
+def among(comparison_id: int, paths: Sequence[str]) -> dict[str, Row]:
+    """The divergences of these paths; those that are the same on all are left out."""
+    given = {"comparison": comparison_id, "among": list(paths), "lefts": [path[:512] for path in paths]}
+    return {row.path: row for row in _page(given, "", len(paths)).rows}
 
 
 def every(comparison_id: int, wish: Wish) -> Iterator[Row]:

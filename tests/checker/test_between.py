@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from checker.findings import acts, words
+from checker.findings import acts, listing, words
 from checker.models import Finding
 from tests.checker import stage
 from tests.checker.fleets import Fleet
@@ -80,6 +80,29 @@ def test_undone_when_it_is_over() -> None:
         acts.undo(finding, user, "it should have come")
     assert (one.state, other.state) == ("resolved", "open")
     assert [act.what for act in one.acts.all()] == ["opened", "accepted", "undone", "resolved"]
+
+
+def test_what_is_not_damaged_any_more_is_not_grave() -> None:
+    """A finding says of a path what the newest comparison says; only a damage that can be repaired is told first."""
+    fleet, paths = Fleet(2), ("d/a", "d/b", "e")
+    fleet.runs(*[[file(path, b"good") for path in paths]] * 2)
+    fleet.compare()
+    fleet.run(1, [file(path, b"other") for path in paths])
+    assert set(fleet.found().values()) == {("mismatch", "++", "gd")}
+    before = {one.path: one for one in Finding.objects.filter(replica=None)}
+    assert {one.severity for one in before.values()} == {Finding.Severity.CRITICAL}
+    repairs = listing.repairable(2)
+    assert (len(repairs.rows), repairs.copies, repairs.more) == (2, 3, True)
+    fleet.run(0, [file(path, b"third") for path in paths])
+    assert set(fleet.found().values()) == {("mismatch", "++", "uu")}
+    after = Finding.objects.filter(replica=None, state="open")
+    assert {one.path: one.pk for one in after} == {path: one.pk for path, one in before.items()}
+    for one in after:
+        assert one.severity == Finding.Severity.WARNING and words.title(one) == f"contents differ: {one.path}"
+        assert [act.what for act in one.acts.all()] == ["opened", "seen_again"]
+    assert listing.repairable(2) == ([], 0, False)
+    fleet.run(1, [file(path, b"third") for path in paths])
+    assert fleet.found() == {} and between(state="open") == []
 
 
 def test_damage_that_is_everywhere_is_not_resolved() -> None:

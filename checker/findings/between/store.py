@@ -84,6 +84,45 @@ def part(current: Mapping[int, int]) -> None:
         cursor.execute(ON_ONE_MORE, {"positions": list(current), "replicas": list(current.values())})
 
 
+# What was damaged and is not any more goes on in its finding, as long as it diverges.
+OWN = f"""
+UPDATE {divergences.GATHERED} AS divergence SET finding_id = finding.id FROM checker_finding AS finding
+WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
+    AND finding.kind = 'mismatch' AND finding.severity = 2 AND divergence.kind = 'mismatch'
+    AND divergence.verdict <> 'damaged' AND divergence.finding_id IS NULL
+    AND left(divergence.path, 512) = left(finding.path, 512) AND divergence.path = finding.path
+RETURNING finding.id
+"""
+
+
+def keep_own(group_id: int) -> list[Finding]:
+    """Give gathered divergences to the findings of their paths that spoke of damage; which ones."""
+    with connection.cursor() as cursor:
+        cursor.execute(OWN, {"group": group_id})
+        return list(Finding.objects.filter(pk__in=[pk for (pk,) in cursor.fetchall()]).order_by("pk"))
+
+
+# Of an open finding of one path, what it said last is not what the comparison says.
+OUTDATED = """
+SELECT finding.id, finding.path FROM checker_finding AS finding JOIN LATERAL (
+    SELECT kind, cells, judged FROM checker_divergence AS divergence WHERE divergence.comparison_id = %(comparison)s
+        AND divergence.number IS NULL AND left(divergence.path, 512) = left(finding.path, 512)
+        AND divergence.path = finding.path
+    UNION ALL SELECT kind, cells, judged FROM checker_divergence AS absence WHERE absence.finding_id = finding.id
+        AND absence.comparison_id = %(comparison)s AND absence.number IS NOT NULL) AS now ON now.kind = finding.kind
+WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
+    AND (now.cells, now.judged) IS DISTINCT FROM (finding.evidence ->> 'cells', finding.evidence ->> 'judged')
+ORDER BY finding.id
+"""
+
+
+def outdated(comparison: GroupComparison) -> list[tuple[int, str]]:
+    """Open findings of one path of which a comparison says something else than they do, with their paths."""
+    with connection.cursor() as cursor:
+        cursor.execute(OUTDATED, {"comparison": comparison.pk, "group": comparison.group_id})
+        return [(pk, path) for pk, path in cursor.fetchall()]
+
+
 # Open findings of the group with what is left of them; one that concerns a replica of which nothing is known stays.
 LEFT = """
 UPDATE checker_finding AS finding SET number = left_over.number, last_run_id = %(run)s
