@@ -10,6 +10,7 @@ from checker.divergences.judging import ruling_of
 from checker.divergences.queries import Life, Moment, Row
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.models import Run
+from scanner.records import FILE
 
 
 class Witness:
@@ -61,6 +62,38 @@ def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
         "good": [one["name"] for one in copies if one["copy"] in good],
         "alike": row.alike,
     }
+
+
+def spread(witness: Witness, row: Row | None, life: Life, before: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a path of which no good copy is left, in the form of `evidence`: what was damaged in `before` is
+    damaged wherever it lies now. `row` is what diverges there still, such as that it is missing somewhere."""
+    reasons = {one["replica"]: one["why"] for one in before["copies"] if one["copy"] == verdicts.Copy.DAMAGED}
+    damage = {_content(one) for one in before["copies"] if one["copy"] == verdicts.Copy.DAMAGED}
+    copies = []
+    for at, seat in sorted(witness.seats.items()):
+        one = _copy(seat, row.cells[at - 1] if row else "", verdicts.Copy.NOTHING, None, life.get(at, []), None)
+        there = "type" in one
+        one["cell"] = one["cell"] or (Divergence.Cell.HERE if there else Divergence.Cell.UNWANTED).value
+        if there and _content(one) in damage:
+            why = reasons.get(seat.replica_id) or verdicts.Why.SPREAD.value
+            one |= {"copy": verdicts.Copy.DAMAGED.value, "why": why}
+        copies.append(one)
+    return {
+        "comparison": witness.comparison.pk,
+        "cells": row.cells if row else "",
+        "judged": "",
+        "copies": copies,
+        "votes": {},
+        "all_votes": 0,
+        "damaged": [one["replica"] for one in copies if one["copy"] == verdicts.Copy.DAMAGED],
+        "good": [],
+        "alike": "",
+    }
+
+
+def _content(one: dict[str, Any]) -> tuple[Any, ...]:
+    """Of a copy: equal for equal contents. Of a hard link the name of the first path says nothing of that."""
+    return one.get("type"), one.get("sha256"), None if one.get("type") == FILE else one.get("detail")
 
 
 def _copy(

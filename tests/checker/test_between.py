@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from checker import overview
+from checker.divergences.evidence import name
 from checker.findings import acts, listing, words
-from checker.models import Finding
+from checker.models import Finding, Participant
 from tests.checker import stage
 from tests.checker.fleets import Fleet
 from tests.checker.worlds import file
@@ -107,15 +109,31 @@ def test_what_is_not_damaged_any_more_is_not_grave() -> None:
 
 def test_damage_that_is_everywhere_is_not_resolved() -> None:
     """When the damage was copied over the good copies all is alike, and nothing is mended: a good backup is needed."""
-    fleet = Fleet(2)
-    fleet.runs(*[[file("a", b"good"), file("z")]] * 2)
+    fleet = Fleet(3)
+    fleet.runs(*[[file("a", b"good"), file("z")]] * 3)
     fleet.compare()
     fleet.run(1, [file("a", b"rotten"), file("z")])
-    assert fleet.found() == {"a": ("mismatch", "++", "gd")}
-    fleet.run(0, [file("a", b"rotten"), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "+++", "gdg")}
+    for at in (0, 2):
+        fleet.run(at, [file("a", b"rotten"), file("z")])
     assert fleet.found() == {}
     finding = Finding.objects.get(replica=None)
-    assert finding.state == "open" and "no copy is known to be good" in words.title(finding)
-    assert "older backup" in " ".join(words.tell(finding).next_steps)
-    fleet.runs(*[[file("a", b"good"), file("z")]] * 2)
+    said, names = words.tell(finding), [name(one) for one in Participant.objects.select_related("replica__server")]
+    assert (finding.state, finding.severity) == ("open", Finding.Severity.CRITICAL)
+    assert said.title == f"damaged on {', '.join(names)}, and no copy is known to be good: a"
+    assert "older backup" in " ".join(said.next_steps) and "good" not in " ".join(said.why)
+    assert [line.split(": ", 1)[1].split(",")[0] for line in said.why[1:4]] == ["damaged"] * 3
+    assert sum("it holds what came to a replica by damage" in line for line in said.why) == 2
+    lines = overview.overview(timezone.now()).sections[0].lines
+    assert {line.verdict.state for line in lines} == {"damaged"} and len(lines) == 3
+    seen = acts.seen(finding)
+    fleet.run(2, [file("a", b"rotten"), file("z", b"news")])
+    fleet.compare()
+    finding.refresh_from_db()
+    assert acts.seen(finding) == seen, "there is nothing new to look at"
+    fleet.run(2, [file("a", b"good"), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "+++", "ddg")}
+    finding.refresh_from_db()
+    assert "good on " in words.title(finding) and finding.state == "open"
+    fleet.runs(*[[file("a", b"good"), file("z")]] * 3)
     assert fleet.found() == {} and between(state="open") == []

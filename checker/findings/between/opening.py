@@ -50,6 +50,7 @@ def _resolve(witness: Witness) -> None:
     there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
     for finding in store.renew(witness.comparison, witness.run, there, runs):
         trail.note(finding, Act.What.RESOLVED, run=witness.run)
+    renewal.follow_spread(witness)
 
 
 def _open_damaged(witness: Witness) -> None:

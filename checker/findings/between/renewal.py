@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from checker.divergences import queries as divergences
-from checker.divergences.evidence import Witness, evidence
+from checker.divergences.evidence import Witness, evidence, spread
 from checker.divergences.queries import Life, Row
 from checker.findings.between import store
 from checker.models import Divergence, Finding
 
+Lives = dict[str, Life]
 BATCH = 500
 RENEWED = ("concerns", "last_run", "severity", "evidence")
 
@@ -16,18 +20,40 @@ def follow(witness: Witness) -> None:
     """Say anew of each path with a finding of its own what is not any more what it was."""
     if len(witness.sides) < 2:
         return  # what is kept is of other replicas
-    found = store.outdated(witness.comparison)
-    for start in range(0, len(found), BATCH):
-        batch = found[start : start + BATCH]
-        paths = [path for _pk, path in batch]
-        rows = divergences.among(witness.comparison.pk, paths)
-        lives = divergences.lives(witness.sides, paths)
-        locked = Finding.objects.select_for_update().filter(state=Finding.State.OPEN)
-        findings = list(locked.filter(pk__in=[pk for pk, _path in batch]))
+    for findings, rows, lives in _batches(witness, store.outdated(witness.comparison)):
         for finding in findings:
             if finding.path in rows:
-                say(witness, finding, rows[finding.path], lives[finding.path])
+                say(witness, finding, rows[finding.path], lives.get(finding.path, {}))
         Finding.objects.bulk_update(findings, RENEWED)
+
+
+def follow_spread(witness: Witness) -> None:
+    """Say anew of damage that was copied over the good copies where it lies now: nothing diverges there."""
+    there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
+    for findings, rows, lives in _batches(witness, store.spread(witness.comparison, there, runs)):
+        changed = []
+        for finding in findings:
+            facts = spread(witness, rows.get(finding.path), lives.get(finding.path, {}), finding.evidence)
+            told = {*finding.concerns, *facts["damaged"]}
+            facts["names"] = witness.names(told)
+            if _said(facts) != _said(finding.evidence):
+                finding.concerns, finding.last_run, finding.evidence = sorted(told), witness.run, facts
+                changed.append(finding)
+        Finding.objects.bulk_update(changed, RENEWED)
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts but for the runs that say them: as long as these stay, nothing new is to be looked at."""
+    return facts | {"copies": [one | {"run": None} for one in facts["copies"]]}
+
+
+def _batches(witness: Witness, found: list[tuple[int, str]]) -> Iterator[tuple[list[Finding], dict[str, Row], Lives]]:
+    """These findings, as far as they are open, with the divergences and the lives of their paths."""
+    for start in range(0, len(found), BATCH):
+        keys, paths = zip(*found[start : start + BATCH], strict=True)
+        locked = Finding.objects.select_for_update().filter(state=Finding.State.OPEN, pk__in=keys)
+        rows, lives = divergences.among(witness.comparison.pk, paths), divergences.lives(witness.sides, paths)
+        yield list(locked), rows, lives
 
 
 def say(witness: Witness, finding: Finding, row: Row, life: Life) -> None:

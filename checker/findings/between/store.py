@@ -151,11 +151,23 @@ UPDATE checker_finding AS finding SET state = 'resolved', closed_at = %(now)s, l
 WHERE {NOTHING_LEFT} AND NOT {ROTTEN} AND NOT ({LEFT_GROUP} AND {LACKING})
 RETURNING finding.id
 """
-# Nobody who takes part holds the good copy any more.
+# Nobody who takes part holds the good copy any more, nor anything but the damage.
 SPREAD = f"""
-UPDATE checker_finding AS finding SET evidence = jsonb_set(finding.evidence, '{{good}}', '[]'), last_run_id = %(run)s
-WHERE {NOTHING_LEFT} AND {ROTTEN} AND finding.evidence -> 'good' <> '[]'
+SELECT finding.id, finding.path FROM checker_finding AS finding WHERE {NOTHING_LEFT} AND {ROTTEN}
+    AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.comparison_id = %(comparison)s
+        AND left(divergence.path, 512) = left(finding.path, 512) AND divergence.path = finding.path
+        AND divergence.kind = 'mismatch')
+ORDER BY finding.id
 """
+
+
+def spread(comparison: GroupComparison, there: Sequence[int], runs: Sequence[int]) -> list[tuple[int, str]]:
+    """Open findings of damage beside which nothing else lies any more, with their paths."""
+    given: dict[str, Any] = {"comparison": comparison.pk, "group": comparison.group_id}
+    given |= {"there": list(there), "runs": list(runs)}
+    with connection.cursor() as cursor:
+        cursor.execute(SPREAD, given)
+        return [(pk, path) for pk, path in cursor.fetchall()]
 
 
 def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Sequence[int]) -> list[Finding]:
@@ -171,7 +183,6 @@ def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Seq
         cursor.execute(LEFT, given)
         cursor.execute(OVER, given | {"there": list(there), "runs": list(runs)})
         closed = [pk for (pk,) in cursor.fetchall()]
-        cursor.execute(SPREAD, given | {"there": list(there), "runs": list(runs)})
     return list(Finding.objects.filter(pk__in=closed).order_by("pk"))
 
 
