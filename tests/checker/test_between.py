@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from checker import overview
@@ -137,3 +138,26 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
     assert "good on " in words.title(finding) and finding.state == "open"
     fleet.runs(*[[file("a", b"good"), file("z")]] * 3)
     assert fleet.found() == {} and between(state="open") == []
+
+
+def test_who_lacks_what() -> None:
+    """Of paths that are told together those are named who lack some of them now, and of each path who lacks it."""
+    fleet = Fleet(3)
+    some = [file(f"2019/{at}", b"%d" % at) for at in range(3)]
+    fleet.runs([some[0], file("b"), file("z")], [*some[1:], file("z")], [some[0], file("z")])
+    fleet.compare()
+    one, two, three = (f"{world.replica.server.name}:/srv/data" for world in fleet.worlds)
+    finding = Finding.objects.get(replica=None, folded=True)
+    said = "3 paths below 2019/ are missing, each on some of:"
+    assert words.title(finding) == f"{said} {one} (2), {two} (1), {three} (2)"
+    client = Client()
+    client.force_login(stage.make_user("viewer"))
+    page = " ".join(client.get(f"/findings/{finding.uuid}/").content.decode().split())
+    assert page.count(f'<span class="muted">lost: {two}</span>') == 1
+    assert page.count(f'<span class="muted">lost: {one}, {three}</span>') == 2
+    fleet.run(0, [*some, file("b"), file("z")])
+    fleet.run(2, [*some, file("z")])
+    assert fleet.found() == {"2019/0": ("lost", "+-+", ""), "b": ("lost", "+--", "")}
+    finding.refresh_from_db()
+    assert words.title(finding) == f"1 path below 2019/ is missing on {two}"
+    assert len(finding.concerns) == 3, "what is missing again on one of them is nothing new"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from checker.divergences import queries as divergences
-from checker.divergences.evidence import Witness, evidence, spread
+from checker.divergences.evidence import Witness, evidence, name, spread
 from checker.divergences.queries import Life, Row
-from checker.findings.between import store
+from checker.findings.between import store, words
 from checker.models import Divergence, Finding
 
 Lives = dict[str, Life]
@@ -25,6 +25,7 @@ def follow(witness: Witness) -> None:
             if finding.path in rows:
                 say(witness, finding, rows[finding.path], lives.get(finding.path, {}))
         Finding.objects.bulk_update(findings, RENEWED)
+    store.count_lacking(witness.comparison.pk, {at: name(seat) for at, seat in witness.seats.items()})
 
 
 def follow_spread(witness: Witness) -> None:
@@ -68,4 +69,4 @@ def say(witness: Witness, finding: Finding, row: Row, life: Life) -> None:
 def concerned(row: Row) -> list[int]:
     """The positions at which a path is not as it should be."""
     both = enumerate(zip(row.cells, row.judged.ljust(len(row.cells)), strict=True), 1)
-    return [at for at, (cell, copy) in both if cell == Divergence.Cell.LOST or copy in store.ODD]
+    return [at for at, (cell, copy) in both if cell == Divergence.Cell.LOST or copy in words.ODD]
