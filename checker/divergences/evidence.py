@@ -43,6 +43,12 @@ def name(seat: Participant) -> str:
     return f"{seat.replica.server.name}:{seat.replica.root}"
 
 
+def held(seat: Participant, moments: Sequence[Moment]) -> Moment | None:
+    """What a replica holds by its run, of all that it held under a path; None where that is nothing."""
+    last = moments[-1] if moments else None
+    return last if last is not None and (last.until_seq is None or last.until_seq > _sequence(seat)) else None
+
+
 def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
     """What the words of a path are made of: each copy, what is said of it, and why."""
     ruling = ruling_of(witness.sides, witness.voters, life)
@@ -104,8 +110,7 @@ def _copy(
     life: Sequence[Moment],
     other: str | None,
 ) -> dict[str, Any]:
-    last = life[-1] if life else None
-    there = last is not None and (last.until_seq is None or last.until_seq > _sequence(seat))
+    last, now = life[-1] if life else None, held(seat, life)
     return {
         "replica": seat.replica_id,
         "name": name(seat),
@@ -115,8 +120,8 @@ def _copy(
         "copy": copy.value,
         "why": why.value if why else None,
         "other": other,
-        "ended": last.until_seq if last is not None and not there else None,
-        **(_what(last) if last is not None and there else {}),
+        "ended": last.until_seq if last is not None and now is None else None,
+        **(_what(now) if now is not None else {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from datetime import timedelta
@@ -93,7 +94,9 @@ def test_downloads(viewer: Client, fleet: Fleet) -> None:
     assert [one["is"] for one in lines[1]["replicas"]] == ["here", "lost", "here"]
     answer = viewer.get(address, {"format": "csv", "kind": "lost"})
     table = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))
-    assert len(table) == 2 and table[1][:2] == ["lost", "b/lost"] and table[1][3:] == ["here", "lost", "here"]
+    assert (
+        len(table) == 2 and table[1][:2] == ["lost", "b/lost"] and table[1][3:] == ["here", "lost", "here", "", "yes"]
+    )
     assert str(fleet.group.uuid) in answer["Content-Disposition"]
     assert viewer.get(address, {"format": "exe"}).status_code == 404
 
@@ -194,6 +197,31 @@ def test_command(fleet: Fleet) -> None:
     assert call("no such group")[0] == 2
     alone = factories.make_replica()
     assert call(alone.group.name) == (2, "the group has fewer than two replicas")
+
+
+def test_files_say_what_the_page_says(fleet: Fleet) -> None:
+    """Who does not stand for now, names that are almost alike, digests, and why a copy is good: in each form."""
+    fleet.worlds[2].replica.enabled = False
+    fleet.worlds[2].replica.save()
+    both = [file("a", b"good"), file("b/shut", b"2")]
+    fleet.run(0, [*both, file("b/lost", b"1"), file("Photo", b"p")])
+    fleet.run(1, [file("a", b"bad"), file("b/shut", b"2"), file("b/lost", b"1"), file("photo", b"q")])
+    name = f"{fleet.worlds[2].replica.server.name}:/srv/data"
+    text = call(fleet.group.name)[1]
+    assert f"3  {name}  run 1" in text and "(off: no vote)" in text and "; alike but for case]" in text
+    lines = text.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("mismatch  +++  a"))
+    assert lines[at + 1].startswith("    ") and "good, SHA-256" in lines[at + 1] and "damaged," in lines[at + 2]
+    found = {one["path"]: one for one in map(json.loads, call(fleet.group.name, "--json")[1].splitlines())}
+    assert [one["standing"] for one in found["a"]["replicas"]] == ["current", "current", "off"]
+    sums = [hashlib.sha256(content).hexdigest() for content in (b"good", b"bad", b"good")]
+    assert [one["sha256"] for one in found["a"]["replicas"]] == sums
+    assert [line.strip() for line in lines[at + 1 : at + 1 + len(found["a"]["reasons"])]] == found["a"]["reasons"]
+    assert found["Photo"]["alike"] == "case" and "reasons" not in found["Photo"] and found["a"]["current"]
+    assert "sha256" in found["Photo"]["replicas"][0] and "sha256" not in found["Photo"]["replicas"][1]
+    head, *table = csv.reader(io.StringIO(call(fleet.group.name, "--csv")[1]))
+    assert head[5:] == [f"{name} (off: no vote)", "alike", "current"]
+    assert {row[1]: row[6:] for row in table}["Photo"] == ["case", "yes"]
 
 
 def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
