@@ -20,6 +20,7 @@ from checker.divergences import queries, store
 from checker.divergences.queries import Wish
 from checker.models import Finding, GroupComparison, Proof
 from scanner.models import Run
+from scanner.templatetags.names import shown
 from tests.checker import stage
 from tests.checker.fleets import Fleet
 from tests.checker.worlds import file
@@ -252,3 +253,16 @@ def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: Fleet) -
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"view": "list"}).content.decode()
     assert f"Look at {one.server.name}:/srv/second first" in page
     assert f'data-label="{one.server.name}:/srv/data"' in page and f'data-label="{third.server.name}"' in page
+
+
+def test_open_findings_name_their_replica(viewer: Client, fleet: Fleet) -> None:
+    """Findings that say the same of different replicas are told apart by where they are."""
+    fleet.run(2, [file("a", b"bad"), file("b/lost", b"1"), file("b/shut", b"2")])
+    fleet.compare()
+    page = viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    section = page[page.index("findings-short") :]
+    section = section[: section.index("</ul>")]
+    ones = [line for line in section.split("<li>") if "rewritten, time kept: a<" in line]
+    assert len(ones) == 2
+    for at in (1, 2):
+        assert sum(f">{shown(fleet.worlds[at].replica.server.name)} " in line for line in ones) == 1
