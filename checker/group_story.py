@@ -110,9 +110,11 @@ def look_at(columns: list[Seat]) -> str:
 def matrix(comparison: GroupComparison, ask: Ask) -> Matrix:
     """A page of the matrix: of the tree directories until there are no more, then what lies directly in it.
 
-    keyset.BadToken for an `after` that is none.
+    Empty where fewer than two replicas can be compared. keyset.BadToken for an `after` that is none.
     """
     witness = Witness(comparison)
+    if len(witness.sides) < 2:
+        return Matrix([], [], "")
     if not ask.is_tree:
         rows, after = queries.page(comparison.pk, ask.wish, ask.after, PAGE)
         return Matrix([], tell(witness, rows), after and ask.query(after=after))

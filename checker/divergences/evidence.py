@@ -10,6 +10,7 @@ from checker.divergences.judging import ruling_of
 from checker.divergences.queries import Life, Moment, Row
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.models import Run
+from scanner.records import FILE
 
 
 class Witness:
@@ -42,6 +43,12 @@ def name(seat: Participant) -> str:
     return f"{seat.replica.server.name}:{seat.replica.root}"
 
 
+def held(seat: Participant, moments: Sequence[Moment]) -> Moment | None:
+    """What a replica holds by its run, of all that it held under a path; None where that is nothing."""
+    last = moments[-1] if moments else None
+    return last if last is not None and (last.until_seq is None or last.until_seq > _sequence(seat)) else None
+
+
 def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
     """What the words of a path are made of: each copy, what is said of it, and why."""
     ruling = ruling_of(witness.sides, witness.voters, life)
@@ -52,6 +59,8 @@ def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
     good = (verdicts.Copy.GOOD, verdicts.Copy.NEWER)
     return {
         "comparison": witness.comparison.pk,
+        "cells": row.cells,
+        "judged": row.judged,
         "copies": copies,
         "votes": ruling.votes,
         "all_votes": ruling.all_votes,
@@ -59,6 +68,38 @@ def evidence(witness: Witness, row: Row, life: Life) -> dict[str, Any]:
         "good": [one["name"] for one in copies if one["copy"] in good],
         "alike": row.alike,
     }
+
+
+def spread(witness: Witness, row: Row | None, life: Life, before: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a path of which no good copy is left, in the form of `evidence`: what was damaged in `before` is
+    damaged wherever it lies now. `row` is what diverges there still, such as that it is missing somewhere."""
+    reasons = {one["replica"]: one["why"] for one in before["copies"] if one["copy"] == verdicts.Copy.DAMAGED}
+    damage = {_content(one) for one in before["copies"] if one["copy"] == verdicts.Copy.DAMAGED}
+    copies = []
+    for at, seat in sorted(witness.seats.items()):
+        one = _copy(seat, row.cells[at - 1] if row else "", verdicts.Copy.NOTHING, None, life.get(at, []), None)
+        there = "type" in one
+        one["cell"] = one["cell"] or (Divergence.Cell.HERE if there else Divergence.Cell.UNWANTED).value
+        if there and _content(one) in damage:
+            why = reasons.get(seat.replica_id) or verdicts.Why.SPREAD.value
+            one |= {"copy": verdicts.Copy.DAMAGED.value, "why": why}
+        copies.append(one)
+    return {
+        "comparison": witness.comparison.pk,
+        "cells": row.cells if row else "",
+        "judged": "",
+        "copies": copies,
+        "votes": {},
+        "all_votes": 0,
+        "damaged": [one["replica"] for one in copies if one["copy"] == verdicts.Copy.DAMAGED],
+        "good": [],
+        "alike": "",
+    }
+
+
+def _content(one: dict[str, Any]) -> tuple[Any, ...]:
+    """Of a copy: equal for equal contents. Of a hard link the name of the first path says nothing of that."""
+    return one.get("type"), one.get("sha256"), None if one.get("type") == FILE else one.get("detail")
 
 
 def _copy(
@@ -69,8 +110,7 @@ def _copy(
     life: Sequence[Moment],
     other: str | None,
 ) -> dict[str, Any]:
-    last = life[-1] if life else None
-    there = last is not None and (last.until_seq is None or last.until_seq > _sequence(seat))
+    last, now = life[-1] if life else None, held(seat, life)
     return {
         "replica": seat.replica_id,
         "name": name(seat),
@@ -80,8 +120,8 @@ def _copy(
         "copy": copy.value,
         "why": why.value if why else None,
         "other": other,
-        "ended": last.until_seq if last is not None and not there else None,
-        **(_what(last) if last is not None and there else {}),
+        "ended": last.until_seq if last is not None and now is None else None,
+        **(_what(now) if now is not None else {}),
     }
 
 

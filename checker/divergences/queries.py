@@ -196,6 +196,7 @@ OF_PATH = {
     "upper": "left({0}.path, 512) <= left(%(upper)s, 512) AND {0}.path < %(upper)s",
     "search": "{0}.path LIKE %(search)s",
     "exact": "left({0}.path, 512) = left(%(exact)s, 512) AND {0}.path = %(exact)s",
+    "among": "left({0}.path, 512) = ANY(%(lefts)s::text[]) AND {0}.path = ANY(%(among)s::text[])",
     "direct": "strpos(substr({0}.path, %(direct)s), '/') = 0",
 }
 
@@ -222,6 +223,12 @@ def exactly(comparison_id: int, path: str, table: str = WRITTEN) -> Row | None:
     return rows[0] if rows else None
 
 
+def among(comparison_id: int, paths: Sequence[str]) -> dict[str, Row]:
+    """The divergences of these paths; those that are the same on all are left out."""
+    given = {"comparison": comparison_id, "among": list(paths), "lefts": [path[:512] for path in paths]}
+    return {row.path: row for row in _page(given, "", len(paths)).rows}
+
+
 def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison_id, wish)
@@ -230,7 +237,7 @@ def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
 
 
 LEVELS = """
-SELECT directory, json_object_agg(kind, number), sum(damaged), {0} FROM checker_divergencebranch
+SELECT directory, json_object_agg(kind, number), {0} FROM checker_divergencebranch
 WHERE comparison_id = %(comparison)s AND depth = %(depth)s AND left(directory, 512) >= left(%(lower)s, 512)
     AND directory >= %(lower)s {1}
 GROUP BY directory {2} ORDER BY left(directory, 512), directory LIMIT %(limit)s
@@ -245,13 +252,13 @@ def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: in
     given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.at}
     if after:
         given["lower"] = max(keyset.read_path(after), wish.below)
-    wrong = ", ".join(f"sum(wrong[{position}])" for position in range(1, sides + 1))
+    sums = ", ".join(["sum(damaged)", *(f"sum(wrong[{position}])" for position in range(1, sides + 1))])
     having = [
         *(["sum(wrong[%(at)s]) > 0"] if wish.at else []),
         *(["sum(damaged) > 0"] if wish.verdict == Divergence.Verdict.DAMAGED else []),
     ]
     where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
-    found = fetch_all(LEVELS.format(wrong, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
+    found = fetch_all(LEVELS.format(sums, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
     rows = [
         Level(directory, counts, int(damaged), [int(one) for one in some])
         for directory, counts, damaged, *some in found

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Func, IntegerField, Q, QuerySet, Sum
 
 from checker.models import Comparison, Finding
 from scanner import keyset
@@ -78,11 +78,26 @@ def last_comparison() -> datetime | None:
     return newest.computed_at if newest else None
 
 
-def repairable(limit: int) -> tuple[list[Finding], int]:
-    """Open findings of damaged copies of which a good one is known, the newest first, and how many there are."""
+class Repairs(NamedTuple):
+    """Open findings of copies that are damaged now while a good one is known, the newest first."""
+
+    rows: list[Finding]
+    copies: int
+    """How many copies are damaged in all."""
+    more: bool
+    """Whether there are more findings than rows."""
+
+
+def repairable(limit: int) -> Repairs:
+    """What can be repaired from a good copy; at most `limit` rows of it."""
+    known = {"evidence__damaged__0__isnull": False, "evidence__good__0__isnull": False}
     damaged = Finding.objects.filter(state=Finding.State.OPEN, replica=None, kind=Finding.Kind.MISMATCH)
-    found = damaged.filter(severity=Finding.Severity.CRITICAL, group__archived_at=None).exclude(evidence__good=[])
-    return list(found.select_related("group").order_by("-pk")[:limit]), found.count()
+    found = damaged.filter(severity=Finding.Severity.CRITICAL, group__archived_at=None, **known)
+    copies = found.aggregate(
+        number=Sum(Func("evidence__damaged", function="jsonb_array_length", output_field=IntegerField()))
+    )["number"]
+    rows = list(found.select_related("group").order_by("-pk")[: limit + 1])
+    return Repairs(rows[:limit], copies or 0, len(rows) > limit)
 
 
 def number_open() -> int:

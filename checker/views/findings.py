@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from checker.changes import queries
-from checker.divergences import queries as divergences
 from checker.findings import acts, listing, words
+from checker.findings.between import members
 from checker.findings.listing import Filters
 from checker.models import Finding
 from scanner.access import PageRequest, acting, page
@@ -149,7 +149,7 @@ _DONE = {
 def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None, status: int = 200) -> HttpResponse:
     after = request.GET.get("after", "")
     try:
-        members = _members(finding, after) if finding.folded else None
+        paths = _members(finding, after) if finding.folded else None
     except BadToken as error:
         raise Http404 from error
     open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
@@ -159,7 +159,7 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
         "words": said,
         "whole_path": finding.path if len(said.title) > LONG else "",
         "trail": finding.acts.select_related("run").all(),
-        "members": members,
+        "members": paths,
         "place": finding.replica or _place(finding),
         "may_act": request.user.has_perm("scanner.operate"),
         "act": "release" if open_now and held else "accept" if open_now else "undo" if accepted else "",
@@ -173,9 +173,9 @@ def _finding(uuid: UUID) -> Finding:
     return get_object_or_404(found, uuid=uuid)
 
 
-def _members(finding: Finding, after: str) -> queries.Changes | divergences.Page:
+def _members(finding: Finding, after: str) -> queries.Changes | members.Page:
     if finding.replica_id is None:
-        return divergences.members(finding.pk, after, MEMBERS)
+        return members.page(finding, after, MEMBERS)
     return queries.members(finding.pk, after, MEMBERS)
 
 

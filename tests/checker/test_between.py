@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from checker.findings import acts, words
-from checker.models import Finding
+from checker import overview
+from checker.divergences.evidence import name
+from checker.findings import acts, listing, words
+from checker.models import Finding, Participant
 from tests.checker import stage
 from tests.checker.fleets import Fleet
 from tests.checker.worlds import file
@@ -82,17 +85,79 @@ def test_undone_when_it_is_over() -> None:
     assert [act.what for act in one.acts.all()] == ["opened", "accepted", "undone", "resolved"]
 
 
+def test_what_is_not_damaged_any_more_is_not_grave() -> None:
+    """A finding says of a path what the newest comparison says; only a damage that can be repaired is told first."""
+    fleet, paths = Fleet(2), ("d/a", "d/b", "e")
+    fleet.runs(*[[file(path, b"good") for path in paths]] * 2)
+    fleet.compare()
+    fleet.run(1, [file(path, b"other") for path in paths])
+    assert set(fleet.found().values()) == {("mismatch", "++", "gd")}
+    before = {one.path: one for one in Finding.objects.filter(replica=None)}
+    assert {one.severity for one in before.values()} == {Finding.Severity.CRITICAL}
+    repairs = listing.repairable(2)
+    assert (len(repairs.rows), repairs.copies, repairs.more) == (2, 3, True)
+    fleet.run(0, [file(path, b"third") for path in paths])
+    assert set(fleet.found().values()) == {("mismatch", "++", "uu")}
+    after = Finding.objects.filter(replica=None, state="open")
+    assert {one.path: one.pk for one in after} == {path: one.pk for path, one in before.items()}
+    for one in after:
+        assert one.severity == Finding.Severity.WARNING and words.title(one) == f"contents differ: {one.path}"
+        assert [act.what for act in one.acts.all()] == ["opened", "seen_again"]
+    assert listing.repairable(2) == ([], 0, False)
+    fleet.run(1, [file(path, b"third") for path in paths])
+    assert fleet.found() == {} and between(state="open") == []
+
+
 def test_damage_that_is_everywhere_is_not_resolved() -> None:
     """When the damage was copied over the good copies all is alike, and nothing is mended: a good backup is needed."""
-    fleet = Fleet(2)
-    fleet.runs(*[[file("a", b"good"), file("z")]] * 2)
+    fleet = Fleet(3)
+    fleet.runs(*[[file("a", b"good"), file("z")]] * 3)
     fleet.compare()
     fleet.run(1, [file("a", b"rotten"), file("z")])
-    assert fleet.found() == {"a": ("mismatch", "++", "gd")}
-    fleet.run(0, [file("a", b"rotten"), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "+++", "gdg")}
+    for at in (0, 2):
+        fleet.run(at, [file("a", b"rotten"), file("z")])
     assert fleet.found() == {}
     finding = Finding.objects.get(replica=None)
-    assert finding.state == "open" and "no copy is known to be good" in words.title(finding)
-    assert "older backup" in " ".join(words.tell(finding).next_steps)
-    fleet.runs(*[[file("a", b"good"), file("z")]] * 2)
+    said, names = words.tell(finding), [name(one) for one in Participant.objects.select_related("replica__server")]
+    assert (finding.state, finding.severity) == ("open", Finding.Severity.CRITICAL)
+    assert said.title == f"damaged on {', '.join(names)}, and no copy is known to be good: a"
+    assert "older backup" in " ".join(said.next_steps) and "good" not in " ".join(said.why)
+    assert [line.split(": ", 1)[1].split(",")[0] for line in said.why[1:4]] == ["damaged"] * 3
+    assert sum("it holds what came to a replica by damage" in line for line in said.why) == 2
+    lines = overview.overview(timezone.now()).sections[0].lines
+    assert {line.verdict.state for line in lines} == {"damaged"} and len(lines) == 3
+    seen = acts.seen(finding)
+    fleet.run(2, [file("a", b"rotten"), file("z", b"news")])
+    fleet.compare()
+    finding.refresh_from_db()
+    assert acts.seen(finding) == seen, "there is nothing new to look at"
+    fleet.run(2, [file("a", b"good"), file("z")])
+    assert fleet.found() == {"a": ("mismatch", "+++", "ddg")}
+    finding.refresh_from_db()
+    assert "good on " in words.title(finding) and finding.state == "open"
+    fleet.runs(*[[file("a", b"good"), file("z")]] * 3)
     assert fleet.found() == {} and between(state="open") == []
+
+
+def test_who_lacks_what() -> None:
+    """Of paths that are told together those are named who lack some of them now, and of each path who lacks it."""
+    fleet = Fleet(3)
+    some = [file(f"2019/{at}", b"%d" % at) for at in range(3)]
+    fleet.runs([some[0], file("b"), file("z")], [*some[1:], file("z")], [some[0], file("z")])
+    fleet.compare()
+    one, two, three = (f"{world.replica.server.name}:/srv/data" for world in fleet.worlds)
+    finding = Finding.objects.get(replica=None, folded=True)
+    said = "3 paths below 2019/ are missing, each on some of:"
+    assert words.title(finding) == f"{said} {one} (2), {two} (1), {three} (2)"
+    client = Client()
+    client.force_login(stage.make_user("viewer"))
+    page = " ".join(client.get(f"/findings/{finding.uuid}/").content.decode().split())
+    assert page.count(f'<span class="muted">lost: {two}</span>') == 1
+    assert page.count(f'<span class="muted">lost: {one}, {three}</span>') == 2
+    fleet.run(0, [*some, file("b"), file("z")])
+    fleet.run(2, [*some, file("z")])
+    assert fleet.found() == {"2019/0": ("lost", "+-+", ""), "b": ("lost", "+--", "")}
+    finding.refresh_from_db()
+    assert words.title(finding) == f"1 path below 2019/ is missing on {two}"
+    assert len(finding.concerns) == 3, "what is missing again on one of them is nothing new"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from datetime import timedelta
@@ -15,9 +16,11 @@ from django.test import Client
 from django.utils import timezone
 
 from checker import group_comparisons
-from checker.divergences import store
+from checker.divergences import queries, store
+from checker.divergences.queries import Wish
 from checker.models import Finding, GroupComparison, Proof
 from scanner.models import Run
+from scanner.templatetags.names import shown
 from tests.checker import stage
 from tests.checker.fleets import Fleet
 from tests.checker.worlds import file
@@ -92,7 +95,9 @@ def test_downloads(viewer: Client, fleet: Fleet) -> None:
     assert [one["is"] for one in lines[1]["replicas"]] == ["here", "lost", "here"]
     answer = viewer.get(address, {"format": "csv", "kind": "lost"})
     table = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))
-    assert len(table) == 2 and table[1][:2] == ["lost", "b/lost"] and table[1][3:] == ["here", "lost", "here"]
+    assert (
+        len(table) == 2 and table[1][:2] == ["lost", "b/lost"] and table[1][3:] == ["here", "lost", "here", "", "yes"]
+    )
     assert str(fleet.group.uuid) in answer["Content-Disposition"]
     assert viewer.get(address, {"format": "exe"}).status_code == 404
 
@@ -108,6 +113,23 @@ def test_empty_states(viewer: Client) -> None:
     fleet.runs([file("a")], [file("a")])
     fleet.compare()
     assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+
+
+def test_no_run_yet(viewer: Client, fleet: Fleet) -> None:
+    """Before the first proven run, of a new group and of a moment long ago, the page and the command say so."""
+    new, said = Fleet(2).group, "two of them have a proven run"
+    assert group_comparisons.catch_up(new.pk)
+    for group, asked in ((new, {}), (new, {"below": "a"}), (fleet.group, {"moment": "2020-01-01T00:00"})):
+        address = f"/groups/{group.uuid}/"
+        assert said in viewer.get(address, asked).content.decode()
+        assert said in viewer.get(address, asked | {"view": "list"}).content.decode()
+        rows = viewer.get(address, asked, headers={"HX-Request": "true"})
+        assert rows.status_code == 200 and "<tr" not in rows.content.decode()
+        assert viewer.get(f"{address}download/", asked | {"format": "jsonl"}).status_code == 302
+    too_few = (2, "fewer than two replicas have a proven run: there is nothing to compare")
+    assert call(new.name) == too_few and call(fleet.group.name, "--at", "2020-01-01T00:00") == too_few
+    comparison = group_comparisons.newest(new)
+    assert comparison is not None and queries.level(comparison.pk, Wish(), 0) == ([], "")
 
 
 def test_one_proven_run_is_left(viewer: Client, fleet: Fleet) -> None:
@@ -178,6 +200,31 @@ def test_command(fleet: Fleet) -> None:
     assert call(alone.group.name) == (2, "the group has fewer than two replicas")
 
 
+def test_files_say_what_the_page_says(fleet: Fleet) -> None:
+    """Who does not stand for now, names that are almost alike, digests, and why a copy is good: in each form."""
+    fleet.worlds[2].replica.enabled = False
+    fleet.worlds[2].replica.save()
+    both = [file("a", b"good"), file("b/shut", b"2")]
+    fleet.run(0, [*both, file("b/lost", b"1"), file("Photo", b"p")])
+    fleet.run(1, [file("a", b"bad"), file("b/shut", b"2"), file("b/lost", b"1"), file("photo", b"q")])
+    name = f"{fleet.worlds[2].replica.server.name}:/srv/data"
+    text = call(fleet.group.name)[1]
+    assert f"3  {name}  run 1" in text and "(off: no vote)" in text and "; alike but for case]" in text
+    lines = text.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("mismatch  +++  a"))
+    assert lines[at + 1].startswith("    ") and "good, SHA-256" in lines[at + 1] and "damaged," in lines[at + 2]
+    found = {one["path"]: one for one in map(json.loads, call(fleet.group.name, "--json")[1].splitlines())}
+    assert [one["standing"] for one in found["a"]["replicas"]] == ["current", "current", "off"]
+    sums = [hashlib.sha256(content).hexdigest() for content in (b"good", b"bad", b"good")]
+    assert [one["sha256"] for one in found["a"]["replicas"]] == sums
+    assert [line.strip() for line in lines[at + 1 : at + 1 + len(found["a"]["reasons"])]] == found["a"]["reasons"]
+    assert found["Photo"]["alike"] == "case" and "reasons" not in found["Photo"] and found["a"]["current"]
+    assert "sha256" in found["Photo"]["replicas"][0] and "sha256" not in found["Photo"]["replicas"][1]
+    head, *table = csv.reader(io.StringIO(call(fleet.group.name, "--csv")[1]))
+    assert head[5:] == [f"{name} (off: no vote)", "alike", "current"]
+    assert {row[1]: row[6:] for row in table}["Photo"] == ["case", "yes"]
+
+
 def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison that always fails is set aside with its reason, and made anew when there is something new."""
 
@@ -206,3 +253,16 @@ def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: Fleet) -
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"view": "list"}).content.decode()
     assert f"Look at {one.server.name}:/srv/second first" in page
     assert f'data-label="{one.server.name}:/srv/data"' in page and f'data-label="{third.server.name}"' in page
+
+
+def test_open_findings_name_their_replica(viewer: Client, fleet: Fleet) -> None:
+    """Findings that say the same of different replicas are told apart by where they are."""
+    fleet.run(2, [file("a", b"bad"), file("b/lost", b"1"), file("b/shut", b"2")])
+    fleet.compare()
+    page = viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    section = page[page.index("findings-short") :]
+    section = section[: section.index("</ul>")]
+    ones = [line for line in section.split("<li>") if "rewritten, time kept: a<" in line]
+    assert len(ones) == 2
+    for at in (1, 2):
+        assert sum(f">{shown(fleet.worlds[at].replica.server.name)} " in line for line in ones) == 1

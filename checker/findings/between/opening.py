@@ -8,7 +8,7 @@ from checker.divergences import queries as divergences
 from checker.divergences.evidence import Witness, evidence
 from checker.divergences.queries import Row
 from checker.findings import queries, trail
-from checker.findings.between import store
+from checker.findings.between import renewal, store
 from checker.findings.between.queries import Pick
 from checker.findings.queries import Branch
 from checker.models import Act, Divergence, Finding, GroupComparison
@@ -23,6 +23,7 @@ def fold(comparison: GroupComparison) -> None:
     witness = Witness(comparison)
     store.grow(witness.run)
     store.part({side.position: side.replica for side in witness.sides if side.current})
+    trail.note_each(store.keep_own(comparison.group_id), Act.What.SEEN_AGAIN, witness.run)
     for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
         if comparison.counts.get(kind):
             _open_folded(witness, Pick(comparison.pk, kind, table=divergences.GATHERED))
@@ -46,9 +47,11 @@ def look_again(group_id: int) -> None:
 
 
 def _resolve(witness: Witness) -> None:
+    renewal.follow(witness)
     there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
     for finding in store.renew(witness.comparison, witness.run, there, runs):
         trail.note(finding, Act.What.RESOLVED, run=witness.run)
+    renewal.follow_spread(witness)
 
 
 def _open_damaged(witness: Witness) -> None:
@@ -70,23 +73,15 @@ def _open_each(witness: Witness, rows: list[Row]) -> None:
     begun: list[Finding] = []
     for row in rows:
         finding = open_ones.get(row.path) or Finding(**same, path=row.path, first_run=witness.run)
-        concerned = {*finding.concerns, *witness.replicas(_concerned(row))}
-        finding.concerns, finding.last_run, finding.severity = sorted(concerned), witness.run, Finding.Severity.CRITICAL
-        finding.evidence = evidence(witness, row, lives[row.path]) | {"names": witness.names(concerned)}
+        renewal.say(witness, finding, row, lives[row.path])
         if row.path not in open_ones:
             begun.append(finding)
     again = list(open_ones.values())
     Finding.objects.bulk_create(begun)
-    Finding.objects.bulk_update(again, ["concerns", "last_run", "severity", "evidence"])
+    Finding.objects.bulk_update(again, renewal.RENEWED)
     store.take_each(witness.comparison.pk, [*begun, *again])
     trail.note_each(begun, Act.What.OPENED, witness.run)
     trail.note_each(again, Act.What.SEEN_AGAIN, witness.run)
-
-
-def _concerned(row: Row) -> list[int]:
-    """The positions at which a path is not as it should be."""
-    both = enumerate(zip(row.cells, row.judged.ljust(len(row.cells)), strict=True), 1)
-    return [at for at, (cell, copy) in both if cell == Divergence.Cell.LOST or copy in store.ODD]
 
 
 def _open_folded(witness: Witness, pick: Pick) -> None:

@@ -14,12 +14,10 @@ from checker.divergences import queries as divergences
 from checker.divergences.queries import Row
 from checker.findings.between.queries import Pick
 from checker.findings.queries import BELOW, OF_PATH
-from checker.models import Divergence, Finding, GroupComparison
+from checker.models import Finding, GroupComparison
 from scanner import keyset
 from scanner.models import Run
 
-ODD = frozenset({Divergence.Copy.DAMAGED, Divergence.Copy.OLDER, Divergence.Copy.UNSURE})
-"""Copies that are not as they should be."""
 TAKE = """
 WITH taken AS (
     UPDATE {0} AS change SET finding_id = %(finding)s WHERE {1} {2} RETURNING cells, judged
@@ -95,6 +93,45 @@ def grow(run: Run) -> None:
         cursor.execute(GROWN, {"run": run.pk})
 
 
+# What was damaged and is not any more goes on in its finding, as long as it diverges.
+OWN = f"""
+UPDATE {divergences.GATHERED} AS divergence SET finding_id = finding.id FROM checker_finding AS finding
+WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
+    AND finding.kind = 'mismatch' AND finding.severity = 2 AND divergence.kind = 'mismatch'
+    AND divergence.verdict <> 'damaged' AND divergence.finding_id IS NULL
+    AND left(divergence.path, 512) = left(finding.path, 512) AND divergence.path = finding.path
+RETURNING finding.id
+"""
+
+
+def keep_own(group_id: int) -> list[Finding]:
+    """Give gathered divergences to the findings of their paths that spoke of damage; which ones."""
+    with connection.cursor() as cursor:
+        cursor.execute(OWN, {"group": group_id})
+        return list(Finding.objects.filter(pk__in=[pk for (pk,) in cursor.fetchall()]).order_by("pk"))
+
+
+# Of an open finding of one path, what it said last is not what the comparison says.
+OUTDATED = """
+SELECT finding.id, finding.path FROM checker_finding AS finding JOIN LATERAL (
+    SELECT kind, cells, judged FROM checker_divergence AS divergence WHERE divergence.comparison_id = %(comparison)s
+        AND divergence.number IS NULL AND left(divergence.path, 512) = left(finding.path, 512)
+        AND divergence.path = finding.path
+    UNION ALL SELECT kind, cells, judged FROM checker_divergence AS absence WHERE absence.finding_id = finding.id
+        AND absence.comparison_id = %(comparison)s AND absence.number IS NOT NULL) AS now ON now.kind = finding.kind
+WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
+    AND (now.cells, now.judged) IS DISTINCT FROM (finding.evidence ->> 'cells', finding.evidence ->> 'judged')
+ORDER BY finding.id
+"""
+
+
+def outdated(comparison: GroupComparison) -> list[tuple[int, str]]:
+    """Open findings of one path of which a comparison says something else than they do, with their paths."""
+    with connection.cursor() as cursor:
+        cursor.execute(OUTDATED, {"comparison": comparison.pk, "group": comparison.group_id})
+        return [(pk, path) for pk, path in cursor.fetchall()]
+
+
 # Open findings of the group with what is left of them; one that concerns a replica of which nothing is known stays.
 LEFT = """
 UPDATE checker_finding AS finding SET number = left_over.number, last_run_id = %(run)s
@@ -102,6 +139,28 @@ FROM (SELECT finding_id, sum(coalesce(number, 1)) AS number FROM checker_diverge
     AND finding_id IS NOT NULL GROUP BY finding_id) AS left_over
 WHERE finding.id = left_over.finding_id AND finding.state = 'open' AND finding.number <> left_over.number
 """
+# Who lacks how many of the paths that an open finding tells now.
+LACKING = """
+UPDATE checker_finding AS finding SET evidence = finding.evidence || jsonb_build_object('lacking', now.lacking)
+FROM (SELECT finding_id, jsonb_agg(jsonb_build_object('name', name, 'number', number) ORDER BY position) AS lacking
+    FROM (SELECT finding_id, position, name, sum(number) AS number
+        FROM (SELECT finding_id, cells, sum(coalesce(number, 1)) AS number FROM checker_divergence
+            WHERE comparison_id = %(comparison)s AND finding_id IS NOT NULL AND kind = 'lost'
+            GROUP BY finding_id, cells) AS told
+        JOIN unnest(%(positions)s::int[], %(names)s::text[]) AS seat(position, name)
+            ON substr(cells, position, 1) = '-' GROUP BY finding_id, position, name) AS each GROUP BY finding_id) AS now
+WHERE finding.id = now.finding_id AND finding.state = 'open' AND finding.kind = 'lost'
+    AND finding.evidence -> 'lacking' IS DISTINCT FROM now.lacking
+"""
+
+
+def count_lacking(comparison_id: int, names: Mapping[int, str]) -> None:
+    """Let open findings name who lacks what they tell, and how much of it; `names` are by position."""
+    given: dict[str, Any] = {"comparison": comparison_id, "positions": list(names), "names": list(names.values())}
+    with connection.cursor() as cursor:
+        cursor.execute(LACKING, given)
+
+
 # What is so still, though nothing diverges: the damage is everywhere now, or who held what is missing has left.
 AS_IT_WAS = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
     JOIN scanner_run AS run ON run.id = ANY(%(runs)s::bigint[]) AND run.replica_id = (copy ->> 'replica')::int
@@ -112,7 +171,7 @@ AS_IT_WAS = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'cop
 ROTTEN = AS_IT_WAS.format("""copy ->> 'copy' = 'd' AND held.type = (copy ->> 'type')::int
         AND encode(held.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
         AND (held.type = 1 OR held.detail = copy ->> 'detail')""")
-LACKING = AS_IT_WAS.format("copy ->> 'cell' = '-' AND held.id IS NULL")
+GONE = AS_IT_WAS.format("copy ->> 'cell' = '-' AND held.id IS NULL")
 LEFT_GROUP = """EXISTS (SELECT FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
     WHERE NOT (copy ->> 'replica')::int = ANY(%(there)s::int[]))"""
 NOTHING_LEFT = """finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open'
@@ -120,14 +179,26 @@ NOTHING_LEFT = """finding.group_id = %(group)s AND finding.replica_id IS NULL AN
     AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)"""
 OVER = f"""
 UPDATE checker_finding AS finding SET state = 'resolved', closed_at = %(now)s, last_run_id = %(run)s
-WHERE {NOTHING_LEFT} AND NOT {ROTTEN} AND NOT ({LEFT_GROUP} AND {LACKING})
+WHERE {NOTHING_LEFT} AND NOT {ROTTEN} AND NOT ({LEFT_GROUP} AND {GONE})
 RETURNING finding.id
 """
-# Nobody who takes part holds the good copy any more.
+# Nobody who takes part holds the good copy any more, nor anything but the damage.
 SPREAD = f"""
-UPDATE checker_finding AS finding SET evidence = jsonb_set(finding.evidence, '{{good}}', '[]'), last_run_id = %(run)s
-WHERE {NOTHING_LEFT} AND {ROTTEN} AND finding.evidence -> 'good' <> '[]'
+SELECT finding.id, finding.path FROM checker_finding AS finding WHERE {NOTHING_LEFT} AND {ROTTEN}
+    AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.comparison_id = %(comparison)s
+        AND left(divergence.path, 512) = left(finding.path, 512) AND divergence.path = finding.path
+        AND divergence.kind = 'mismatch')
+ORDER BY finding.id
 """
+
+
+def spread(comparison: GroupComparison, there: Sequence[int], runs: Sequence[int]) -> list[tuple[int, str]]:
+    """Open findings of damage beside which nothing else lies any more, with their paths."""
+    given: dict[str, Any] = {"comparison": comparison.pk, "group": comparison.group_id}
+    given |= {"there": list(there), "runs": list(runs)}
+    with connection.cursor() as cursor:
+        cursor.execute(SPREAD, given)
+        return [(pk, path) for pk, path in cursor.fetchall()]
 
 
 def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Sequence[int]) -> list[Finding]:
@@ -143,7 +214,6 @@ def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Seq
         cursor.execute(LEFT, given)
         cursor.execute(OVER, given | {"there": list(there), "runs": list(runs)})
         closed = [pk for (pk,) in cursor.fetchall()]
-        cursor.execute(SPREAD, given | {"there": list(there), "runs": list(runs)})
     return list(Finding.objects.filter(pk__in=closed).order_by("pk"))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from checker.divergences.queries import Row
 from checker.divergences.verdicts import Why
 from checker.models import Divergence, Finding
 from scanner.records import ERROR
@@ -16,6 +17,10 @@ from scanner.templatetags.figures import exact_size, number
 from scanner.templatetags.names import plain_shown
 
 Copy = Divergence.Copy
+ODD = frozenset({Copy.DAMAGED, Copy.OLDER, Copy.UNSURE})
+"""Copies that are not as they should be."""
+ABSENT = frozenset({Divergence.Cell.LOST, Divergence.Cell.UNSEEN, Divergence.Cell.UNREADABLE, Divergence.Cell.MOVED})
+"""Where no copy is, or none that was read."""
 KINDS = (Finding.Kind.LOST, Finding.Kind.MISMATCH)
 """What is found between replicas."""
 _WHY: dict[Why, Callable[[], str]] = {
@@ -50,26 +55,43 @@ def why(reason: str | None) -> str:
 def title(finding: Finding) -> str:
     """The finding in one line."""
     facts = finding.evidence
-    about = {"path": plain_shown(finding.path), "names": _names(facts.get("names", []))}
+    about = {"path": plain_shown(finding.path), "names": _names(_lacking(facts))}
     if finding.folded:
-        about |= {"n": number(finding.number), "path": about["path"] or "/"}
-        if finding.kind == Finding.Kind.LOST:
-            text = ngettext(
-                "%(n)s path below %(path)s is missing on %(names)s",
-                "%(n)s paths below %(path)s are missing on %(names)s",
-                finding.number,
-            )
-            return text % about
-        text = ngettext(
-            "%(n)s path below %(path)s has several contents", "%(n)s paths below %(path)s have several contents",
-            finding.number,
-        )  # fmt: skip
-        return text % about
+        return _folded_title(finding, about | {"n": number(finding.number), "path": about["path"] or "/"})
     if finding.kind == Finding.Kind.LOST:
         return _("missing on %(names)s: %(path)s") % about
     if facts.get("damaged"):
         return _damaged_title(facts, about)
     return _("contents differ: %(path)s") % about
+
+
+def _folded_title(finding: Finding, about: dict[str, str]) -> str:
+    if finding.kind != Finding.Kind.LOST:
+        text = ngettext(
+            "%(n)s path below %(path)s has several contents", "%(n)s paths below %(path)s have several contents",
+            finding.number,
+        )  # fmt: skip
+        return text % about
+    lacking = finding.evidence.get("lacking", [])
+    if any(one["number"] != finding.number for one in lacking):
+        each = ", ".join(f"{plain_shown(one['name'])} ({number(one['number'])})" for one in lacking)
+        text = ngettext(
+            "%(n)s path below %(path)s is missing, on some of: %(each)s",
+            "%(n)s paths below %(path)s are missing, each on some of: %(each)s",
+            finding.number,
+        )
+        return text % (about | {"each": each})
+    text = ngettext(
+        "%(n)s path below %(path)s is missing on %(names)s",
+        "%(n)s paths below %(path)s are missing on %(names)s",
+        finding.number,
+    )
+    return text % about
+
+
+def _lacking(facts: dict[str, Any]) -> list[str]:
+    """Who lacks something of what is told."""
+    return [one["name"] for one in facts["lacking"]] if facts.get("lacking") else facts.get("names", [])
 
 
 def _damaged_title(facts: dict[str, Any], about: dict[str, str]) -> str:
@@ -102,6 +124,18 @@ def of_path(kind: str, facts: dict[str, Any]) -> list[str]:
     if facts.get("alike"):
         said.append(spelling(facts["alike"]))
     return said
+
+
+def not_right(row: Row, names: Mapping[int, str]) -> str:
+    """Where a path is not as it should be, and what it is there; `names` are by position."""
+    found: dict[str, list[str]] = {}
+    for at, name in sorted(names.items()):
+        cell, judged = row.cells[at - 1 : at], row.judged[at - 1 : at]
+        if judged in ODD:
+            found.setdefault(str(Copy(judged).label), []).append(name)
+        elif cell in ABSENT:
+            found.setdefault(str(Divergence.Cell(cell).label), []).append(name)
+    return "; ".join(f"{label}: {_names(some)}" for label, some in found.items())
 
 
 def spelling(alike: str) -> str:

@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from checker import group_comparisons
-from checker.divergences import export, queries
+from checker.divergences import export
 from checker.divergences.listing import read_moment
-from checker.divergences.queries import Row, Wish
+from checker.divergences.queries import Wish
 from checker.group_name import find_group
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.dberrors import StoreError, database_says
@@ -93,11 +93,4 @@ def _words(comparison: GroupComparison, wish: Wish) -> Iterator[str]:
         yield f"{seat.position}  {name}  {when}{vote}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Divergence.Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "All replicas hold the same."
-    for row in queries.every(comparison.pk, wish):
-        yield f"{row.kind:9} {row.cells}  {plain_shown(row.path)}{_how(row)}"
-
-
-def _how(row: Row) -> str:
-    said = [f"{at} {Divergence.Copy(copy).name.lower()}" for at, copy in enumerate(row.judged, 1) if copy.strip()]
-    said += [f"{at} has {plain_shown(other)}" for at, other in sorted(row.others.items())]
-    return f"  [{'; '.join(said)}]" if said else ""
+    yield from export.text(comparison, wish)
