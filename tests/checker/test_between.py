@@ -7,8 +7,10 @@ from django.test import Client
 from django.utils import timezone
 
 from checker import overview
-from checker.divergences.evidence import name
+from checker.divergences import queries
+from checker.divergences.evidence import Witness, evidence, name
 from checker.findings import acts, listing, words
+from checker.findings.between import words as between_words
 from checker.models import Finding, Participant
 from tests.checker import stage
 from tests.checker.fleets import Fleet
@@ -161,3 +163,14 @@ def test_who_lacks_what() -> None:
     finding.refresh_from_db()
     assert words.title(finding) == f"1 path below 2019/ is missing on {two}"
     assert len(finding.concerns) == 3, "what is missing again on one of them is nothing new"
+
+
+def test_where_a_moved_file_is() -> None:
+    """What is said of a copy that lies elsewhere names the place."""
+    fleet = Fleet(2)
+    fleet.runs([file("a/x", b"1")], [file("b/x", b"1")])
+    witness = Witness(fleet.compare())
+    row = queries.exactly(witness.comparison.pk, "a/x")
+    assert row is not None
+    said = between_words.of_path(row.kind, evidence(witness, row, queries.lives(witness.sides, ["a/x"])["a/x"]))
+    assert said[1].endswith("moved there → b/x")

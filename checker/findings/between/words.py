@@ -14,7 +14,7 @@ from checker.models import Divergence, Finding
 from scanner.records import ERROR
 from scanner.templatetags.entries import exact_time
 from scanner.templatetags.figures import exact_size, number
-from scanner.templatetags.names import plain_shown
+from scanner.templatetags.names import brief_plain, plain_shown
 
 Copy = Divergence.Copy
 ODD = frozenset({Copy.DAMAGED, Copy.OLDER, Copy.UNSURE})
@@ -153,7 +153,8 @@ def _copy(one: dict[str, Any]) -> str:
         return _("%(name)s: gone since run %(run)s.") % {"name": name, "run": one["ended"]}
     if one["cell"] == Divergence.Cell.LOST:
         return _("%(name)s: never there.") % {"name": name}
-    return f"{name}: {Divergence.Cell(one['cell']).label}"
+    label, other = Divergence.Cell(one["cell"]).label, one.get("other")
+    return f"{name}: {label} → {brief_plain(plain_shown(other))}" if other else f"{name}: {label}"
 
 
 def _what(one: dict[str, Any]) -> str:
