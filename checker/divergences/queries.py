@@ -144,8 +144,7 @@ class Level(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """Which divergences: of these kinds (all when empty), with a verdict, wrong at a position, below a directory, with
-    a text in the path."""
+    """Which divergences: of these kinds (all when empty), with a verdict, wrong at a position, below a directory."""
 
     kinds: tuple[str, ...] = ()
     verdict: str = ""

@@ -98,7 +98,7 @@ OWN = f"""
 UPDATE {divergences.GATHERED} AS divergence SET finding_id = finding.id FROM checker_finding AS finding
 WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
     AND finding.kind = 'mismatch' AND finding.severity = 2 AND divergence.kind = 'mismatch'
-    AND divergence.verdict <> 'damaged' AND divergence.finding_id IS NULL
+    AND divergence.verdict <> 'damaged' AND divergence.finding_id IS NULL AND divergence.current
     AND left(divergence.path, 512) = left(finding.path, 512) AND divergence.path = finding.path
 RETURNING finding.id
 """
