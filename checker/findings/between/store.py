@@ -116,7 +116,7 @@ OUTDATED = """
 SELECT finding.id, finding.path FROM checker_finding AS finding JOIN LATERAL (
     SELECT kind, cells, judged FROM checker_divergence AS divergence WHERE divergence.comparison_id = %(comparison)s
         AND divergence.number IS NULL AND left(divergence.path, 512) = left(finding.path, 512)
-        AND divergence.path = finding.path
+        AND divergence.path = finding.path AND divergence.finding_id = finding.id
     UNION ALL SELECT kind, cells, judged FROM checker_divergence AS absence WHERE absence.finding_id = finding.id
         AND absence.comparison_id = %(comparison)s AND absence.number IS NOT NULL) AS now ON now.kind = finding.kind
 WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
