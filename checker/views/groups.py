@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 
-from checker import facts, group_comparisons, group_story, overview, work_time
-from checker.divergences import export, listing
+from checker import facts, group_comparisons, group_export, group_story, overview, work_time
+from checker.divergences import listing
 from checker.divergences.listing import Ask
 from checker.findings import listing as findings
 from checker.models import GroupComparison
@@ -48,14 +48,15 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
     """The divergences that a page shows, all of them, as a file."""
     form = request.GET.get("format", "")
-    if form not in export.TYPES:
+    if form not in group_export.TYPES:
         raise Http404
     group, ask = get_object_or_404(Group, uuid=uuid), listing.read(request.GET)
     comparison = _comparison(group, ask)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
-    response = StreamingHttpResponse(export.lines(comparison, ask.wish, form), content_type=export.TYPES[form])
-    response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, form)}"'
+    lines = group_export.lines(comparison, ask.wish, form)
+    response = StreamingHttpResponse(lines, content_type=group_export.TYPES[form])
+    response["Content-Disposition"] = f'attachment; filename="{group_export.file_name(comparison, form)}"'
     return response
 
 

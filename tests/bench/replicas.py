@@ -149,8 +149,9 @@ class Bench:
         return seconds
 
     def _read(self) -> None:
-        """Pages of what is kept: the first by path and by kind, the last, one directory, one path, a search."""
-        from checker import group_comparisons
+        """Pages of what is kept: the first by path and by kind, the last, one directory, one path, a search; and all
+        of it as files."""
+        from checker import group_comparisons, group_export
         from checker.divergences import queries
         from checker.divergences.queries import Wish
         from scanner import keyset
@@ -166,6 +167,8 @@ class Bench:
             "directory": lambda: queries.direct(made.pk, Wish(below="share/dir0007/")),
             "a path": lambda: queries.exactly(made.pk, "share/dir0007/file00000007.dat"),
             "search": lambda: queries.page(made.pk, Wish(search="00099999")),
+            "all as CSV": lambda: sum(map(len, group_export.lines(made, Wish(), "csv"))),
+            "all as JSON Lines": lambda: sum(map(len, group_export.lines(made, Wish(), "jsonl"))),
         }
         times = {}
         for name, read in reads.items():

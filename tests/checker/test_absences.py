@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from checker import group_comparisons
-from checker.divergences import absences, export, queries
+from checker import group_comparisons, group_export
+from checker.divergences import absences, queries
 from checker.divergences.queries import Row, Wish
 from checker.findings import acts, words
 from checker.models import Divergence, Finding, GroupComparison
@@ -106,7 +106,7 @@ def test_an_empty_replica_is_one_row() -> None:
     one = queries.exactly(comparison.pk, "share/dir1/f001")
     assert one and (one.kind, one.cells, one.current) == ("lost", "++-", True)
     assert queries.exactly(comparison.pk, "share/dir1/f") is None
-    lines = b"".join(export.lines(comparison, Wish(), "jsonl")).splitlines()
+    lines = b"".join(group_export.lines(comparison, Wish(), "jsonl")).splitlines()
     assert len(lines) == 31
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from checker import group_comparisons
-from checker.divergences import export
+from checker import group_comparisons, group_export
 from checker.divergences.listing import read_moment
 from checker.divergences.queries import Wish
 from checker.group_name import find_group
@@ -44,7 +43,7 @@ class Command(BaseCommand):
             comparison = self._comparison(find_group(options["group"]), options["at"])
             wish = Wish(tuple(kind for kind in Divergence.Kind.values if kind in options["kind"]))
             if options["json"] or options["csv"]:
-                for piece in export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
+                for piece in group_export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
                     self.stdout.write(piece.decode(), ending="")
             else:
                 for line in _words(comparison, wish):
@@ -93,4 +92,4 @@ def _words(comparison: GroupComparison, wish: Wish) -> Iterator[str]:
         yield f"{seat.position}  {name}  {when}{vote}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Divergence.Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "All replicas hold the same."
-    yield from export.text(comparison, wish)
+    yield from group_export.text(comparison, wish)
