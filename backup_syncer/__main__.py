@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backup_syncer.errors import NotStarted
-from backup_syncer.progress import complain
 from backup_syncer.state_folder import default_state
+from backup_syncer.terminal import complain
 
 HARMLESS = ("", "help", "--help", "-h", "version", "--version", "makemessages", "compilemessages")
 """What touches no state folder."""
@@ -32,11 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if command == "quickstart":
-        from backup_syncer.quickstart import quickstart  # imports what Django's commands have no use for
+        from backup_syncer.quickstart.command import quickstart  # imports what Django's commands have no use for
 
         return quickstart(arguments[1:])
     if command == "serve":
-        from backup_syncer.serve import serve
+        from backup_syncer.launcher.serve import serve
 
         return serve(arguments[1:])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backup_syncer.settings")

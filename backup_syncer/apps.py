@@ -13,6 +13,6 @@ class WiringConfig(AppConfig):
 
     def ready(self) -> None:
         """Let the workers say when they are at work."""
-        from backup_syncer import heartbeat  # django_q's signals need loaded applications
+        from backup_syncer.launcher import heartbeat  # django_q's signals need loaded applications
 
         heartbeat.connect()

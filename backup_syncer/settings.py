@@ -11,6 +11,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from backup_syncer import environment
+from backup_syncer.bundled import bundled
 from backup_syncer.state_folder import default_state, embedded_url, secret_key
 
 PACKAGE = Path(__file__).resolve().parent
@@ -171,6 +172,7 @@ MIDDLEWARE = [
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [bundled("templates")],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -234,7 +236,7 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
     "reports": {
-        "BACKEND": "scanner.storage.DurableStorage",
+        "BACKEND": "scanner.ingest.storage.DurableStorage",
         "OPTIONS": {"location": str(BACKUP_SYNCER_STATE / "reports")},
     },
 }
@@ -243,7 +245,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"brief": {"()": "backup_syncer.brief_refusals.BriefRefusals"}},
+    "filters": {"brief": {"()": "backup_syncer.log_filters.BriefRefusals"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["brief"]}},
     # Anybody can cause that one without logging in, as often as he likes.
     "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}},

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
-handler400 = "scanner.answers.bad_request"
+handler400 = "scanner.api.responses.bad_request"
 urlpatterns = [
     path("", include("scanner.urls")),
     path("", include("checker.urls")),

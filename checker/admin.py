@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from checker.models import Act, Finding, Proof
-from scanner.admin_lists import ReadOnlyAdmin
+from scanner.admin.base import ReadOnlyAdmin
 
 
 @admin.register(Proof)

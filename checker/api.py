@@ -9,15 +9,15 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, JsonResponse
 from ninja import Router
 
-from checker import comparisons
 from checker.changes import export, queries
 from checker.changes.queries import Wish
+from checker.jobs import run_comparisons
 from checker.models import Comparison, Kind
-from scanner import openapi
-from scanner.api import Bearer
-from scanner.keyset import BadToken
+from scanner.api import schema
+from scanner.api.routes import Bearer
+from scanner.db.keyset import BadToken
+from scanner.errors import Forbidden, Malformed, NotFound, Unauthorised
 from scanner.models import Run, Server
-from scanner.refusals import Forbidden, Malformed, NotFound, Unauthorised
 from scanner.roles import SEE
 
 LIMIT = 1000
@@ -31,7 +31,7 @@ def person(request: HttpRequest) -> User | None:
 
 router = Router(auth=[Bearer(), person])
 
-DESCRIBED = openapi.json_answers(
+DESCRIBED = schema.json_answers(
     {
         "type": "object",
         "required": ["base", "run", "adjacent", "state", "counts", "changes", "after"],
@@ -65,7 +65,7 @@ def compare(
     if kind not in ("", *Kind.values) or not 1 <= limit <= LIMIT:
         raise Malformed(f"There is no such kind of change, or the limit is not between 1 and {LIMIT}.")
     try:
-        comparison = comparisons.wanted(_run(request, base), _run(request, run))
+        comparison = run_comparisons.wanted(_run(request, base), _run(request, run))
         done = comparison.state == Comparison.State.DONE
         wish = Wish((kind,) if kind else ())
         page = queries.page(comparison, wish, after, limit) if done else queries.Changes([], "")

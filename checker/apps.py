@@ -17,7 +17,7 @@ class CheckerConfig(AppConfig):
     def ready(self) -> None:
         """Hear of runs that arrive and of those that are taken in, and make the schedules once the tables are there."""
         from checker.api import router
-        from scanner.api import api
+        from scanner.api.routes import api
 
         api.add_router("/comparisons", router)
         from checker import tasks  # models are there only when the applications are loaded

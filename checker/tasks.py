@@ -12,11 +12,12 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from checker import comparisons, group_comparisons, queries
-from checker.findings import acts
+from checker.findings import actions
+from checker.jobs import group_comparisons, run_comparisons
 from checker.models import Proof
-from checker.verify import verify
-from scanner import inbox
+from checker.proofs import queries
+from checker.proofs.verify import verify
+from scanner.ingest import inbox
 from scanner.models import Replica, Run
 from scanner.signals import run_ingested
 from scanner.tasks import UNSAVED, schedule
@@ -34,7 +35,7 @@ def wake(run: Run, **_: Any) -> None:
 
 def catch_up(replica_id: int) -> int:
     """Make the comparisons that a replica lacks; returns how many."""
-    done = comparisons.catch_up(replica_id)
+    done = run_comparisons.catch_up(replica_id)
     _wake_group(replica_id)
     return done
 
@@ -72,32 +73,32 @@ def _wake_group(replica_id: int) -> None:
 
 def compare(comparison_id: int) -> None:
     """Make a comparison that somebody asked for."""
-    comparisons.make(comparison_id)
+    run_comparisons.make(comparison_id)
 
 
 def compare_new() -> int:
     """Each minute: make the comparisons that a lost wake-up left. Returns how many."""
     until, done = time.monotonic() + SWEEP_SECONDS, 0
-    for replica_id in comparisons.lacking():
+    for replica_id in run_comparisons.lacking():
         if time.monotonic() > until:
             break
-        done += comparisons.catch_up(replica_id)
-    for comparison_id in comparisons.waiting():
+        done += run_comparisons.catch_up(replica_id)
+    for comparison_id in run_comparisons.waiting():
         if time.monotonic() > until:
             break
-        comparisons.make(comparison_id)
+        run_comparisons.make(comparison_id)
         done += 1
     return done
 
 
 def reopen_findings() -> int:
     """Open again what was accepted until a moment that has passed. Returns how many."""
-    return acts.reopen()
+    return actions.reopen()
 
 
 def forget_comparisons() -> int:
     """Delete comparisons made on demand that nobody has looked at for long. Returns how many."""
-    return comparisons.forget() + group_comparisons.forget()
+    return run_comparisons.forget() + group_comparisons.forget()
 
 
 def verify_run(run_id: int) -> bool:

@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 SCANNER = Path(__file__).resolve().parent.parent / "scanner"
-MODULES = ("__init__", "excludes", "paths", "records", "report", "signing", "tally")
-"""What of `scanner` the collector stands on, beside its own folder."""
+FOLDERS = ("format", "collector")
+"""The parts of `scanner` that the collector consists of."""
 
 MAIN = """\
 import sys
@@ -38,7 +38,10 @@ def build(out: Path) -> None:
 
 def sources() -> list[Path]:
     """The modules that go into the file."""
-    return [*(SCANNER / f"{name}.py" for name in MODULES), *sorted((SCANNER / "collector").rglob("*.py"))]
+    modules = [SCANNER / "__init__.py"]
+    for folder in FOLDERS:
+        modules.extend(sorted((SCANNER / folder).rglob("*.py")))
+    return modules
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

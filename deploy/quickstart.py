@@ -11,8 +11,8 @@ import virtual_environment
 
 sys.path.insert(0, str(virtual_environment.CHECKOUT))
 from backup_syncer.errors import NotStarted  # the checkout is on the path only now
-from backup_syncer.listener import listen
-from backup_syncer.quickstart_options import parser, readable
+from backup_syncer.launcher.listener import listen
+from backup_syncer.quickstart.options import parser, readable
 from backup_syncer.state_folder import claim
 
 REQUIREMENTS = ("requirements.txt", "requirements-build.txt")

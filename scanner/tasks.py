@@ -14,8 +14,8 @@ from django.utils import timezone
 from django_q.models import Schedule, Task
 from django_q.tasks import async_task
 
-from scanner import inbox, ingest, journal
-from scanner.dberrors import Later
+from scanner.db.errors import Later
+from scanner.ingest import inbox, journal, worker
 from scanner.models import Progress, Run
 from scanner.signals import run_received
 
@@ -39,7 +39,7 @@ def wake(run: Run, **_: Any) -> None:
 def ingest_replica(replica_id: int) -> int:
     """Take in what waits of a replica; what cannot be done now is left to the sweep."""
     try:
-        return ingest.ingest_replica(replica_id)
+        return worker.ingest_replica(replica_id)
     except Later as error:
         logger.warning("ingest of replica %s waits: %s", replica_id, error)
         return 0
@@ -48,7 +48,7 @@ def ingest_replica(replica_id: int) -> int:
 def sweep() -> int:
     """Each minute: journal and ingest what a lost wake-up left."""
     journal.journal_pending()
-    return ingest.ingest_waiting(SWEEP_SECONDS)
+    return worker.ingest_waiting(SWEEP_SECONDS)
 
 
 def tidy() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from scanner import views
-from scanner.answers import not_found
+from scanner.api.responses import not_found
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("api/v1/", include("scanner.api_urls")),
+    path("api/v1/", include("scanner.api.urls")),
     re_path(r"^api(?:/|$)", not_found),
     path("runs/<uuid:uuid>/entries/", views.entries, name="entries"),
     path("runs/<uuid:uuid>/tree/", views.tree, name="tree"),

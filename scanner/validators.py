@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from scanner import paths
-from scanner.excludes import ExcludeError, parse
+from scanner.format import paths
+from scanner.format.excludes import ExcludeError, parse
 
 
 def validate_excludes(text: str) -> None:

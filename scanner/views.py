@@ -9,12 +9,14 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from scanner import entry_list, export, queries
-from scanner.access import PageRequest, page
-from scanner.keyset import BadToken
-from scanner.manifests import forms
-from scanner.manifests.left_out import LeftOut
+from scanner import listing as entry_list
+from scanner.db import entries as queries
+from scanner.db.keyset import BadToken
+from scanner.export import formats
+from scanner.export import report as export
+from scanner.export.omissions import LeftOut
 from scanner.models import Run
+from scanner.permissions import PageRequest, page
 
 PAGE = 100
 """Rows on a page."""
@@ -101,10 +103,12 @@ def export_form(_request: PageRequest, uuid: UUID, form: str) -> StreamingHttpRe
     """A complete run in the form of another tool, as a download; it breaks off where the rows are not what was
     signed."""
     run = _run(uuid)
-    if form not in forms.offered(run):
+    if form not in formats.offered(run):
         raise Http404
-    response = StreamingHttpResponse(forms.written(run, form, LeftOut()), content_type=forms.FORMS[form].content_type)
-    response["Content-Disposition"] = f'attachment; filename="{forms.file_name(run, form)}"'
+    response = StreamingHttpResponse(
+        formats.written(run, form, LeftOut()), content_type=formats.FORMS[form].content_type
+    )
+    response["Content-Disposition"] = f'attachment; filename="{formats.file_name(run, form)}"'
     return response
 
 

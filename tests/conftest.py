@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 from django.utils import translation
 
-from backup_syncer.embedded_pg import Embedded
+from backup_syncer.launcher.postgres import Embedded
 from tests import skips
 from tests.emptying import Emptying
 

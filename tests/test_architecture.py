@@ -1,4 +1,4 @@
-"""The rules of the layout: who may import whom, who may speak SQL, how long things are, what runs on Python 3.9."""
+"""Hold the layout: who may import whom, who may speak SQL, what runs on Python 3.9."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backup_syncer", "scanner", "checker", "deploy", "tests")
-COLLECTOR = ("excludes", "paths", "records", "report", "signing", "tally")
-"""Modules of `scanner` that run on the servers, beside the package `scanner.collector`."""
+COLLECTOR = ("scanner/format", "scanner/collector")
+"""Folders that run on the servers."""
 OPTIONAL_THERE = {"cryptography", "psutil"}
 
-SQL_MODULES = {"store", "queries", "compare", "replicas", "leader", "moves", "absences", "told", "within", "ransom"}
-SQL_ELSEWHERE = {"backup_syncer/embedded_pg.py": "makes role and database before there is a Django"}
+SQL_FOLDERS = (
+    "scanner/db/",
+    "scanner/ingest/",
+    "checker/proofs/",
+    "checker/changes/",
+    "checker/divergences/",
+    "checker/findings/",
+    "checker/duplicates/",
+)
+"""Folders whose modules may hold SQL or load it from their `sql` folder."""
+SQL_ELSEWHERE = {"backup_syncer/launcher/postgres.py": "makes role and database before there is a Django"}
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE ")
-
-FUNCTION_WALL, FILE_WALL, TEST_FILE_WALL = 40, 300, 400
 
 
 def files(*packages: str) -> list[Path]:
@@ -54,13 +61,12 @@ def imports(path: Path) -> Iterator[str]:
 
 def collector_files() -> list[Path]:
     """What the one-file collector is made of."""
-    single = [ROOT / "scanner" / f"{module}.py" for module in (*COLLECTOR, "__init__")]
-    return [*(path for path in single if path.exists()), *files("scanner/collector")]
+    return [ROOT / "scanner" / "__init__.py", *files(*COLLECTOR)]
 
 
 def test_collector_imports_the_standard_library_and_itself_alone() -> None:
     """Collector and format pull in neither Django, nor the rest of scanner, nor a package that is not optional."""
-    own = {f"scanner.{module}" for module in (*COLLECTOR, "collector")} | {"scanner"}
+    own = {"scanner", "scanner.format", "scanner.collector"}
     for path in collector_files():
         for module in imports(path):
             top = module.split(".")[0]
@@ -103,10 +109,15 @@ def test_scanner_package_is_empty() -> None:
     assert not (ROOT / "scanner" / "__init__.py").read_text(encoding="utf-8").strip()
 
 
+def may_hold_sql(path: Path) -> bool:
+    """Return whether this module is one of those that speak SQL."""
+    return name(path).startswith(SQL_FOLDERS) or name(path) in SQL_ELSEWHERE or path in collector_files()
+
+
 def test_only_named_modules_open_a_cursor() -> None:
     """`cursor()` is called where the SQL is, and nowhere else."""
     for path in files("scanner", "checker", "backup_syncer"):
-        if path.stem in SQL_MODULES or name(path) in SQL_ELSEWHERE or path in collector_files():
+        if may_hold_sql(path):
             continue
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -116,23 +127,11 @@ def test_only_named_modules_open_a_cursor() -> None:
 def test_no_sql_outside_its_modules() -> None:
     """Views, tasks, commands and the API contain no SQL text."""
     for path in files("scanner", "checker", "backup_syncer"):
-        if path.stem in SQL_MODULES or name(path) in SQL_ELSEWHERE or path in collector_files():
+        if may_hold_sql(path):
             continue
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not node.value.lstrip().startswith(SQL_WORDS), f"{name(path)}:{node.lineno}: SQL"
-
-
-@pytest.mark.parametrize("path", files(*PACKAGES), ids=name)
-def test_lengths(path: Path) -> None:
-    """A file ends at 300 lines (a test file at 400), a function at 40."""
-    wall = TEST_FILE_WALL if path.parts[len(ROOT.parts)] == "tests" else FILE_WALL
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= wall, f"{name(path)} has {lines} lines"
-    for node in ast.walk(tree(path)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= FUNCTION_WALL, f"{name(path)}:{node.lineno}: {node.name} has {length} lines"
 
 
 @pytest.mark.parametrize("path", files("backup_syncer", "scanner", "checker"), ids=name)
@@ -149,6 +148,56 @@ def test_every_test_states_its_behaviour() -> None:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 assert ast.get_docstring(node), f"{name(path)}:{node.lineno}: {node.name} has no docstring"
+
+
+def rooms() -> dict[str, str]:
+    """Return module → room: a folder without folders is one room; elsewhere each module is a room of its own."""
+    paths = files("backup_syncer", "scanner", "checker")
+    parents = {path.parent.parent for path in paths if path.name == "__init__.py"}
+    assigned: dict[str, str] = {}
+    for path in paths:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        folder = ".".join(path.parent.relative_to(ROOT).parts)
+        assigned[module] = module if path.parent in parents else folder
+    return assigned
+
+
+def arrows(room_of: dict[str, str]) -> dict[str, set[str]]:
+    """Return room → the rooms that its modules import."""
+    drawn: dict[str, set[str]] = {room: set() for room in room_of.values()}
+    for path in files("backup_syncer", "scanner", "checker"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if module not in room_of:
+            continue
+        for imported in imports(path):
+            if imported in room_of and room_of[imported] != room_of[module]:
+                drawn[room_of[module]].add(room_of[imported])
+    return drawn
+
+
+def find_circle(drawn: dict[str, set[str]]) -> list[str]:
+    """Return the rooms of a circle of arrows and those that lead to it, or an empty list."""
+    remaining = {room: set(targets) for room, targets in drawn.items()}
+    while leaves := [room for room, targets in remaining.items() if not targets]:
+        for leaf in leaves:
+            del remaining[leaf]
+        for targets in remaining.values():
+            targets.difference_update(leaves)
+    return sorted(remaining)
+
+
+def test_rooms_import_in_one_direction() -> None:
+    """No circle of imports joins folders, or modules of one folder that has folders in it."""
+    assert find_circle({"a": {"b"}, "b": {"a"}, "c": set()}) == ["a", "b"]
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert find_circle(arrows(rooms())) == []
+
+
+def test_modules_import_in_one_direction() -> None:
+    """No circle of imports joins modules."""
+    packages = {path.parent for path in files("backup_syncer", "scanner", "checker") if path.name == "__init__.py"}
+    names = {".".join(package.relative_to(ROOT).parts) for package in packages}
+    assert find_circle(arrows({module: module for module in rooms() if module not in names})) == []
 
 
 def test_no_drawer_for_everything() -> None:

@@ -18,12 +18,14 @@ import tomllib
 from django.core.management import BaseCommand, get_commands, load_command_class
 from django.utils import translation
 
-from backup_syncer import quickstart_options, serve
-from checker.states import State
-from scanner import records, refusals, report, roles
-from scanner.api import api
+from backup_syncer.launcher import serve
+from backup_syncer.quickstart import options as quickstart_options
+from checker.pages.status import State
+from scanner import errors, roles
+from scanner.api.routes import api
 from scanner.collector import cli, config, version
-from scanner.manifests import forms
+from scanner.export import formats
+from scanner.format import records, report
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READMES = {"ru": "README.md", "en": "README_eng.md"}
@@ -277,7 +279,7 @@ def test_every_form_of_export_stands(language: str) -> None:
     """The table of forms has each one that there is, and no other."""
     rows = [spans(row[0]) for table in tables(language) for row in table.rows if "sha256sum" in spans(row[0])]
     (table,) = (table for table in tables(language) if [spans(row[0]) for row in table.rows][:1] == rows)
-    assert [form for row in table.rows for form in spans(row[0])] == list(forms.FORMS)
+    assert [form for row in table.rows for form in spans(row[0])] == list(formats.FORMS)
 
 
 @both
@@ -350,7 +352,7 @@ def test_words_of_the_format_are_those_of_the_code(language: str) -> None:
 @both
 def test_refusals_of_the_api_are_those_of_the_code(language: str) -> None:
     """The table of errors has each code with its status, and no other."""
-    kinds = [kind for kind in vars(refusals).values() if isinstance(kind, type) and issubclass(kind, refusals.Refusal)]
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Refusal)]
     rows = table_with(language, "malformed")
     assert {name: row[1] for name, row in rows.items()} == {kind.code: str(kind.status) for kind in kinds}
 

@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README_eng.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
-    for name in ("backup_syncer", "checker", "scanner"):
+    for name in ("backup_syncer", "checker", "scanner", "docs", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [
         sys.executable,
@@ -61,6 +61,10 @@ def test_wheel_holds_everything_that_is_not_python(wheel: Path) -> None:
         for path in (ROOT / package).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert path.relative_to(ROOT).as_posix() in names
+    for folder in ("docs", "templates"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file():
+                assert f"backup_syncer/{path.relative_to(ROOT).as_posix()}" in names
     assert not any(name.startswith("tests/") for name in names)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from checker.changes import queries
 from checker.changes.queries import Row, Side, Wish
 from checker.models import Comparison
-from scanner.manifests.table import harmless
+from scanner.export.csv import harmless
 
 TYPES = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
 _FIELDS = ("type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "md5", "detail", "stage")

@@ -9,7 +9,7 @@ from django.http import QueryDict
 
 from checker.changes.queries import Wish
 from checker.models import Comparison, Kind
-from scanner.entry_list import LONGEST, directory
+from scanner.listing import LONGEST, directory
 
 VIEWS = ("list", "tree")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from checker.models import Comparison
-from scanner import keyset
-from scanner.queries import fetch_all, fetched
+from scanner.db import keyset
+from scanner.db.entries import fetch_all, fetched
 
 
 class Side(NamedTuple):

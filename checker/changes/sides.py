@@ -7,10 +7,10 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 
 from checker.changes.queries import Row, Side
-from scanner.records import ERROR, FILE, LINK
-from scanner.templatetags.entries import error_text, exact_time, permissions, special_text, stage_text
-from scanner.templatetags.figures import exact_size
-from scanner.templatetags.names import plain_shown
+from scanner.format.records import ERROR, FILE, LINK
+from scanner.formatting.entries import error_text, exact_time, permissions, special_text, stage_text
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import exact_size
 
 
 class Difference(NamedTuple):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from django.db import connection
 
+from checker.changes.moves import KEYS
 from checker.models import Branch, Comparison
-from checker.moves import KEYS
 
 FORGET_CHANGES = "DELETE FROM checker_change WHERE comparison_id = %(comparison)s"
 FORGET_BRANCHES = "DELETE FROM checker_branch WHERE comparison_id = %(comparison)s"

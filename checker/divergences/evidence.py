@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from checker.divergences import standing, verdicts
-from checker.divergences.judging import ruling_of
+from checker.divergences import participants, verdicts
+from checker.divergences.judgement import ruling_of
 from checker.divergences.queries import Life, Moment, Row
 from checker.models import Divergence, GroupComparison, Participant
+from scanner.format.records import FILE
 from scanner.models import Run
-from scanner.records import FILE
 
 
 class Witness:
@@ -20,7 +20,7 @@ class Witness:
         self.comparison = comparison
         found = comparison.participants.filter(run__isnull=False).select_related("replica__server", "run")
         self.seats = {one.position: one for one in found}
-        self.sides = standing.sides(self.seats.values())
+        self.sides = participants.sides(self.seats.values())
         self.voters = {at: one.voter for at, one in self.seats.items() if one.voter}
 
     @property

@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from checker.divergences.queries import Wish
 from checker.models import Divergence, GroupComparison
-from scanner.entry_list import LONGEST, directory
+from scanner.listing import LONGEST, directory
 
 VIEWS = ("tree", "list")
 YEARS = range(1970, 9000)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-from checker.replicas import Side
-from checker.rules import EMPTY
-from scanner.queries import fetched
+from checker.changes.rules import EMPTY
+from checker.divergences.compare import Side
+from scanner.db.entries import fetched
 
 PATTERNS = "SELECT cells FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%' GROUP BY cells"
 HERE, LACKING = frozenset("+!~"), frozenset("-?>.~")

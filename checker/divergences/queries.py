@@ -10,12 +10,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from checker.divergences.compare import Side
 from checker.divergences.within import MEMBER
 from checker.models import Divergence
-from checker.replicas import Side
-from scanner import keyset
-from scanner.queries import fetch_all, fetched
-from scanner.records import FILE, LINK
+from scanner.db import keyset
+from scanner.db.entries import fetch_all, fetched
+from scanner.format.records import FILE, LINK
 
 # All versions of a path up to the run of each side, with what the comparison of the run that brought it says. Each is
 # looked up by its key: planned as joins, the histories are read as a whole, since nobody knows how many paths differ.

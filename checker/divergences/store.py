@@ -12,10 +12,10 @@ from typing import Any
 
 from django.db import connection
 
-from checker.divergences.told import Before
+from checker.changes.moves import KEYS
+from checker.divergences.attribution import Before
+from checker.divergences.compare import Side
 from checker.divergences.within import ABOVE, LEVELS, MEMBER, below
-from checker.moves import KEYS
-from checker.replicas import Side
 
 JUDGED = 'CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)'
 JUDGE = "INSERT INTO diverging_judged SELECT * FROM unnest(%(paths)s::text[], %(verdicts)s::text[], %(judged)s::text[])"

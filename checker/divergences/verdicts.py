@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from checker.divergences.pasts import Holding, Taint, doubtful, edits, tainted
+from checker.divergences.history import Holding, Taint, doubtful, edits, tainted
 from checker.models import Divergence, Kind
 
 Copy = Divergence.Copy

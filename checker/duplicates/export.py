@@ -13,7 +13,7 @@ from checker.changes.export import TYPES
 from checker.duplicates import queries
 from checker.duplicates.places import Place
 from checker.duplicates.queries import Line, Wish
-from scanner.manifests.table import harmless
+from scanner.export.csv import harmless
 
 __all__ = ["TYPES", "file_name", "lines"]
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from checker.duplicates.queries import Wish
-from scanner.entry_list import LONGEST
+from scanner.listing import LONGEST
 
 
 class Ask(NamedTuple):

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from checker.duplicates.places import Place
-from scanner import keyset
+from scanner.db import keyset
+from scanner.db.entries import fetched
 from scanner.models import Run
-from scanner.queries import fetched
 
 
 class Wish(NamedTuple):

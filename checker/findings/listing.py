@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Func, IntegerField, Q, QuerySet, Sum
 
 from checker.models import Comparison, Finding
-from scanner import keyset
+from scanner.db import keyset
 
 PAGE = 50
 

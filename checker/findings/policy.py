@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from checker.models import Finding, Kind
+from scanner.intervals import grace
 from scanner.models import Group
 
 ALWAYS = (Kind.CORRUPTED, Kind.REWRITTEN, Kind.UNREADABLE)
@@ -28,10 +29,8 @@ CHANGED = (Kind.CORRUPTED, Kind.REWRITTEN, Kind.MODIFIED, Kind.REVERTED, Kind.RE
 """What a mass change is made of."""
 BROKEN = frozenset({"EIO", "EUNSTABLE", "EBADMSG", "EUCLEAN"})
 """Errors of a damaged medium, or of the way to it: EBADMSG and EUCLEAN are what file systems' own checksums say."""
-RESTLESS = "ECHANGED"
 RESTLESS_RUNS = 3
 """A file that changes while it is read becomes a finding after so many complete runs in a row."""
-GRACE = timedelta(hours=1)
 
 
 def opens(group: Group) -> tuple[Kind, ...]:
@@ -53,4 +52,4 @@ def kept_until(group: Group, finished_at: datetime) -> datetime | None:
 
 def new_file_due(group: Group, last: datetime) -> datetime:
     """When a rotating group that got its last new file at `last` should have had the next one."""
-    return last + group.expected_interval + max(GRACE, group.expected_interval / 4)
+    return last + group.expected_interval + grace(group.expected_interval)

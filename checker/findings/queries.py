@@ -8,10 +8,11 @@ from datetime import datetime
 from os.path import commonprefix
 from typing import Any, NamedTuple, Protocol
 
-from checker.findings.policy import BROKEN, RESTLESS
+from checker.changes.rules import CHANGED_WHILE_READ
+from checker.findings.policy import BROKEN
 from checker.models import Comparison, Finding, Kind
-from scanner import keyset
-from scanner.queries import fetch_all
+from scanner.db import keyset
+from scanner.db.entries import fetch_all
 
 SIDES = """
 json_build_object('type', {0}.type, 'size', {0}.size, 'mtime_ns', {0}.mtime_ns, 'mode', {0}.mode, 'uid', {0}.uid,
@@ -33,14 +34,14 @@ JOIN checker_comparison AS comparison ON comparison.run_id = run.id AND comparis
 JOIN checker_change AS change ON change.comparison_id = comparison.id AND change.new_id = new.id
     AND left(change.path, 512) = left(new.path, 512) AND change.path = new.path
 LEFT JOIN scanner_version AS old ON old.id = change.old_id
-WHERE new.replica_id = %(replica)s AND new.type = 2 AND new.detail = '{RESTLESS}' AND new.from_seq <= %(since)s
-    AND (new.until_seq IS NULL OR new.until_seq > %(sequence)s) AND change.finding_id IS NULL
+WHERE new.replica_id = %(replica)s AND new.type = 2 AND new.detail = '{CHANGED_WHILE_READ}'
+    AND new.from_seq <= %(since)s AND (new.until_seq IS NULL OR new.until_seq > %(sequence)s) AND change.finding_id IS NULL
 """
 BELOW = {
     "lower": "left(change.path, 512) >= left(%(lower)s, 512) AND change.path >= %(lower)s",
     "upper": "left(change.path, 512) <= left(%(upper)s, 512) AND change.path < %(upper)s",
 }
-ERRORS = f"AND new.detail <> '{RESTLESS}' AND {{}} new.detail IN ({', '.join(map(repr, sorted(BROKEN)))})"
+ERRORS = f"AND new.detail <> '{CHANGED_WHILE_READ}' AND {{}} new.detail IN ({', '.join(map(repr, sorted(BROKEN)))})"
 AN_EARLIER = CHANGES.replace("%(kind)s", "'reverted'")
 LAPSED = """AND old.mtime_ns = new.mtime_ns AND change.notes -> 'confirmed' ->> 'ctime_same' = 'true'
     AND change.notes -> 'confirmed' ->> 'against' = %(against)s"""

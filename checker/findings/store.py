@@ -10,7 +10,7 @@ from django.db import connection
 
 from checker.findings.queries import BELOW, OF_PATH, SIDES, Pick
 from checker.models import Comparison, Finding
-from scanner import keyset
+from scanner.db import keyset
 
 TAKE = "UPDATE checker_change SET finding_id = %(finding)s WHERE id IN (SELECT change.id {} {})"
 

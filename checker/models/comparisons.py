@@ -11,7 +11,7 @@ from scanner.models import Replica, Run
 
 
 class Kind(models.TextChoices):
-    """What became of a path between two runs; `checker.rules` says which it is. In the order of urgency."""
+    """What became of a path between two runs; `checker.changes.rules` says which it is. In the order of urgency."""
 
     CORRUPTED = "corrupted", _("corrupted")
     REWRITTEN = "rewritten", _("rewritten, time kept")

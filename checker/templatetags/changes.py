@@ -13,12 +13,13 @@ from django.utils.translation import ngettext
 
 from checker.changes.queries import Level, Row
 from checker.changes.sides import Difference, differences
-from checker.findings import acts, listing, words
+from checker.findings import actions, listing
+from checker.findings.text import description
 from checker.models import Finding, Kind
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import number
 from scanner.models import Replica
 from scanner.roles import SEE
-from scanner.templatetags.figures import number
-from scanner.templatetags.names import plain_shown
 
 register = template.Library()
 SIGNS = {
@@ -50,7 +51,7 @@ def differing(row: Row) -> list[Difference]:
 @register.filter
 def finding_seen(finding: Finding) -> str:
     """What a form tells that its reader has looked at."""
-    return acts.seen(finding)
+    return actions.seen(finding)
 
 
 @register.filter
@@ -87,7 +88,7 @@ def file_url(replica: Replica, path: str) -> str:
 @register.filter
 def finding_title(finding: Finding) -> str:
     """A finding in one line."""
-    return words.title(finding)
+    return description.title(finding)
 
 
 @register.simple_tag(takes_context=True)

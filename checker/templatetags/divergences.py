@@ -7,8 +7,8 @@ from typing import Any
 
 from django import template
 
-from checker.group_story import Seat
 from checker.models import Divergence
+from checker.pages.group_matrix import Seat
 from scanner.models import Replica
 
 register = template.Library()

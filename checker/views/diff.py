@@ -12,14 +12,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRefresh
 
-from checker import comparisons
 from checker.changes import export, listing, queries
 from checker.changes.listing import Ask
+from checker.jobs import run_comparisons
 from checker.models import Comparison
-from scanner.access import PageRequest, page
-from scanner.entry_list import steps
-from scanner.keyset import BadToken
+from scanner.db.keyset import BadToken
+from scanner.listing import steps
 from scanner.models import Replica, Run
+from scanner.permissions import PageRequest, page
 
 PAGE = 100
 """Rows on a page."""
@@ -29,7 +29,7 @@ PAGE = 100
 def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """What a run brought: its changes against the complete run before."""
     run = _run(uuid)
-    comparison = comparisons.adjacent(run)
+    comparison = run_comparisons.adjacent(run)
     return _show(request, run, comparison)
 
 
@@ -37,7 +37,7 @@ def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
     """The changes between any two complete runs of a replica."""
     try:
-        comparison = comparisons.wanted(_run(base), _run(uuid))
+        comparison = run_comparisons.wanted(_run(base), _run(uuid))
     except LookupError as error:
         raise Http404(str(error)) from error
     if comparison.base is not None and comparison.base.uuid != base:
@@ -78,7 +78,7 @@ def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | Str
     if form not in export.TYPES:
         raise Http404
     try:
-        comparison = comparisons.wanted(_run(base), _run(uuid))
+        comparison = run_comparisons.wanted(_run(base), _run(uuid))
     except LookupError as error:
         raise Http404(str(error)) from error
     if comparison.state != Comparison.State.DONE:
@@ -116,7 +116,7 @@ def _found(comparison: Comparison, ask: Ask) -> dict[str, Any]:
     found: dict[str, Any] = {
         "chips": listing.chips(comparison, ask),
         "total": listing.total(comparison),
-        "stepped_over": comparisons.stepped_over(comparison),
+        "stepped_over": run_comparisons.stepped_over(comparison),
         "steps": steps(ask.below),
         "levels": [],
         "tree_url": ask.query(view="tree", search="", after=""),
@@ -136,7 +136,7 @@ def _found(comparison: Comparison, ask: Ask) -> dict[str, Any]:
 
 
 def _progress(comparison: Comparison | None) -> dict[str, Any]:
-    return {"done": comparison.steps_done if comparison else 0, "steps_all": len(comparisons.STEPS)}
+    return {"done": comparison.steps_done if comparison else 0, "steps_all": len(run_comparisons.STEPS)}
 
 
 def _run(uuid: UUID) -> Run:

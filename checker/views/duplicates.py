@@ -10,8 +10,8 @@ from django.shortcuts import render
 
 from checker.duplicates import export, listing, places, queries
 from checker.duplicates.places import Place
-from scanner.access import PageRequest, page
-from scanner.keyset import BadToken
+from scanner.db.keyset import BadToken
+from scanner.permissions import PageRequest, page
 
 PAGE = 50
 """Contents on a page."""

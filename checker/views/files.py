@@ -8,9 +8,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from checker import facts, lives
-from scanner.access import PageRequest, page
-from scanner.entry_list import steps
+from checker.pages import file_history, replica_facts
+from scanner.listing import steps
+from scanner.permissions import PageRequest, page
 
 LONGEST = 32_000
 
@@ -18,10 +18,10 @@ LONGEST = 32_000
 @page
 def file_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """The life of a path on a replica, and what the other replicas of the group hold under it."""
-    replica = get_object_or_404(facts.every_replica(), uuid=uuid)
+    replica = get_object_or_404(replica_facts.every_replica(), uuid=uuid)
     path = request.GET.get("path", "")[:LONGEST].replace("\0", "")
     if not path:
         raise Http404
-    life = lives.tell(replica, path, timezone.now())
+    life = file_history.tell(replica, path, timezone.now())
     context = {"replica": replica, "path": path, "life": life, "steps": steps(path)}
     return render(request, "checker/file.html", context, status=200 if life else 404)

@@ -19,14 +19,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from checker.changes import queries
-from checker.findings import acts, listing, words
-from checker.findings.between import members
+from checker.findings import actions, listing
 from checker.findings.listing import Filters
+from checker.findings.replicas import members
+from checker.findings.text import description
 from checker.models import Finding
-from scanner.access import PageRequest, acting, page
-from scanner.keyset import BadToken
+from scanner.db.keyset import BadToken
+from scanner.formatting.names import LONG
 from scanner.models import Group, Replica
-from scanner.templatetags.names import LONG
+from scanner.permissions import PageRequest, acting, page
 
 MEMBERS = 100
 
@@ -100,12 +101,12 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
         reason, seen = form.cleaned_data["reason"], request.POST.get("seen", "")
         try:
             if isinstance(form, AcceptForm):
-                acts.accept(finding, user, reason, form.expires_at(), seen)
+                actions.accept(finding, user, reason, form.expires_at(), seen)
             elif act == "undo":
-                acts.undo(finding, user, reason)
+                actions.undo(finding, user, reason)
             else:
-                acts.release(finding, user, reason, seen)
-        except acts.Refused as refused:
+                actions.release(finding, user, reason, seen)
+        except actions.Refused as refused:
             form.add_error(None, str(refused))
             finding = _finding(uuid)
         else:
@@ -124,8 +125,8 @@ def accept_many(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("Choose findings, and say why."))
         return _back(request)
     try:
-        done = acts.accept_all(chosen, user, form.cleaned_data["reason"], looked_at)
-    except acts.Refused as refused:
+        done = actions.accept_all(chosen, user, form.cleaned_data["reason"], looked_at)
+    except actions.Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(
@@ -153,7 +154,7 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
     except BadToken as error:
         raise Http404 from error
     open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
-    held, said = finding.kind == Finding.Kind.MASS_CHANGE, words.tell(finding)
+    held, said = finding.kind == Finding.Kind.MASS_CHANGE, description.tell(finding)
     context = {
         "finding": finding,
         "words": said,

@@ -10,16 +10,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 
-from checker import facts, group_comparisons, group_export, group_story, overview, work_time
 from checker.divergences import listing
 from checker.divergences.listing import Ask
 from checker.findings import listing as findings
+from checker.jobs import group_comparisons
 from checker.models import GroupComparison
-from checker.states import State
-from scanner.access import PageRequest, page
-from scanner.entry_list import steps
-from scanner.keyset import BadToken
+from checker.pages import divergence_export, group_matrix, overview, replica_facts, work_time
+from checker.pages.replica_line import Line
+from checker.pages.status import State
+from scanner.db.keyset import BadToken
+from scanner.listing import steps
 from scanner.models import Group
+from scanner.permissions import PageRequest, page
 
 OPEN_FINDINGS = 8
 
@@ -34,9 +36,9 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     if request.htmx and request.GET.get("poll"):
         return HttpResponseClientRefresh() if done else render(request, "checker/_waiting.html", {"ask": ask})
     context: dict[str, Any] = {"group": group, "comparison": comparison, "done": done, "ask": ask}
-    lines = overview.list_lines(facts.replicas().filter(group=group), timezone.now())
+    lines = overview.list_lines(replica_facts.replicas().filter(group=group), timezone.now())
     if comparison is not None:
-        context |= {"seats": group_story.seats(comparison, lines)}
+        context |= {"seats": group_matrix.seats(comparison, lines)}
     if comparison is not None and comparison.computed_at is not None and (done or ask.time is None):
         context |= _matrix(comparison, ask)
     if request.htmx and not request.htmx.boosted:
@@ -48,15 +50,15 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
     """The divergences that a page shows, all of them, as a file."""
     form = request.GET.get("format", "")
-    if form not in group_export.TYPES:
+    if form not in divergence_export.TYPES:
         raise Http404
     group, ask = get_object_or_404(Group, uuid=uuid), listing.read(request.GET)
     comparison = _comparison(group, ask)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
-    lines = group_export.lines(comparison, ask.wish, form)
-    response = StreamingHttpResponse(lines, content_type=group_export.TYPES[form])
-    response["Content-Disposition"] = f'attachment; filename="{group_export.file_name(comparison, form)}"'
+    lines = divergence_export.lines(comparison, ask.wish, form)
+    response = StreamingHttpResponse(lines, content_type=divergence_export.TYPES[form])
+    response["Content-Disposition"] = f'attachment; filename="{divergence_export.file_name(comparison, form)}"'
     return response
 
 
@@ -66,7 +68,7 @@ def _comparison(group: Group, ask: Ask) -> GroupComparison | None:
 
 def _matrix(comparison: GroupComparison, ask: Ask) -> dict[str, Any]:
     try:
-        found = group_story.matrix(comparison, ask)
+        found = group_matrix.matrix(comparison, ask)
     except BadToken as error:
         raise Http404 from error
     return {
@@ -81,14 +83,14 @@ def _matrix(comparison: GroupComparison, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _around(group: Group, lines: list[overview.Line], context: dict[str, Any]) -> dict[str, Any]:
+def _around(group: Group, lines: list[Line], context: dict[str, Any]) -> dict[str, Any]:
     """All that stands around the matrix."""
     opened = findings.page(findings.Filters(group=str(group.uuid)), limit=OPEN_FINDINGS)
     worst = min((line.verdict.state for line in lines), key=lambda state: state.urgency, default=State.UNKNOWN)
     return {
         "lines": lines,
         "state": worst,
-        "look_at": group_story.look_at(context.get("seats", [])),
+        "look_at": group_matrix.look_at(context.get("seats", [])),
         "findings": opened,
         "chart": work_time.of_group(group),
         "now": timezone.localtime().strftime("%Y-%m-%dT%H:%M"),

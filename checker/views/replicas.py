@@ -11,11 +11,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
-from checker import facts, health, overview, replica_history, run_story
 from checker.findings import listing
-from checker.states import State, grace
-from scanner.access import PageRequest, page
-from scanner.manifests import forms
+from checker.pages import health, overview, replica_facts, replica_runs, run_detail
+from checker.pages.status import State
+from scanner.export import formats
+from scanner.intervals import grace
+from scanner.permissions import PageRequest, page
 
 REPAIRS = 5
 """Damaged copies that the first page names."""
@@ -51,19 +52,19 @@ def running_fragment(request: PageRequest) -> HttpResponse:
 @page
 def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A replica: its state and why, charts, and its runs."""
-    replica = get_object_or_404(facts.every_replica(), uuid=uuid)
+    replica = get_object_or_404(replica_facts.every_replica(), uuid=uuid)
     before = request.GET.get("before", "")
-    runs = replica_history.runs(replica, int(before) if before.isdecimal() and len(before) < 10 else None)
+    runs = replica_runs.runs(replica, int(before) if before.isdecimal() and len(before) < 10 else None)
     if request.htmx:
         return render(request, "checker/_runs.html", {"replica": replica, "page": runs})
     (line,) = overview.list_lines([replica], timezone.now())
     context = {
         "replica": replica,
         "line": line,
-        "grace": grace(replica),
+        "grace": grace(replica.group.expected_interval),
         "open_findings": listing.page(listing.Filters(replica=str(uuid)), limit=10).rows,
         "page": runs,
-        "charts": None if before else replica_history.charts(replica),
+        "charts": None if before else replica_runs.charts(replica),
     }
     return render(request, "checker/replica.html", context)
 
@@ -71,16 +72,16 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 @page
 def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A run: what it found, who signed it, whether it is proven; before it has arrived, how far it is."""
-    course = run_story.course(uuid, timezone.now())
+    course = run_detail.course(uuid, timezone.now())
     if course is None:
         raise Http404
     if course.run is None:
         return render(request, "checker/progress.html", {"course": course})
     context = {
         "course": course,
-        "story": run_story.tell(course.run),
+        "story": run_detail.tell(course.run),
         "run": course.run,
-        "forms": forms.offered(course.run).items(),
+        "forms": formats.offered(course.run).items(),
     }
     return render(request, "checker/run.html", context)
 
@@ -88,7 +89,7 @@ def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 @page
 def progress_fragment(request: PageRequest, uuid: UUID) -> HttpResponse:
     """How far a run is; when it is over, or has arrived, the whole page is made anew."""
-    course = run_story.course(uuid, timezone.now())
+    course = run_detail.course(uuid, timezone.now())
     stage = request.GET.get("stage", "")
     if course is not None and (course.over or stage != course.stage):
         return HttpResponseClientRefresh()

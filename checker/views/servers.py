@@ -8,9 +8,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from checker import overview, work_time
-from scanner.access import PageRequest, page
+from checker.pages import overview, work_time
 from scanner.models import Server
+from scanner.permissions import PageRequest, page
 
 
 @page

@@ -7,8 +7,8 @@ import sys
 from types import TracebackType
 from typing import Optional, Type
 
-from scanner.collector import interrupt
 from scanner.collector.cli import run
+from scanner.collector.system import interrupt
 
 
 def main() -> int:

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from scanner.collector import config as configuration
-from scanner.collector import durable, enrol, identity, impact, interrupt, local, lock, status, verify
+from scanner.collector import status, verify
 from scanner.collector.config import MIB, Config
-from scanner.collector.errand import Errand, Options
+from scanner.collector.delivery import enrol, identity
 from scanner.collector.errors import CollectorError, ConfigError, Interrupted
-from scanner.collector.local import Place
-from scanner.collector.summary import Summary
+from scanner.collector.run import local
+from scanner.collector.run.local import Place
+from scanner.collector.run.session import Errand, Options
+from scanner.collector.run.summary import Summary
+from scanner.collector.system import durable, impact, interrupt, lock
 from scanner.collector.terminal import printable
 from scanner.collector.version import VERSION
-from scanner.signing import SigningError
+from scanner.format.signing import SigningError
 
 EXIT_CODES = (
     "exit codes: 0 all proven; 1 done, but some files could not be read; 2 not done, or not delivered "

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from scanner.collector import directory, identity
-from scanner.collector.client import Client
 from scanner.collector.config import Config
+from scanner.collector.delivery import identity
+from scanner.collector.delivery.client import Client
+from scanner.collector.delivery.identity import Identity
+from scanner.collector.delivery.spool import RECEIPT, SUFFIX, Spool, read_envelope
 from scanner.collector.errors import CollectorError
-from scanner.collector.identity import Identity
-from scanner.collector.spool import RECEIPT, SUFFIX, Spool, read_envelope
+from scanner.collector.run import replica_list
 from scanner.collector.terminal import printable
-from scanner.records import RecordError, decode_json
-from scanner.report import REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope, read_statement
+from scanner.format.records import RecordError, decode_json
+from scanner.format.report import REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope, read_statement
 
 
 def collect(config: Config) -> Dict[str, Any]:
@@ -37,15 +38,15 @@ def collect(config: Config) -> Dict[str, Any]:
     return {"exit": 2 if problem else 1 if late else 0, **status}
 
 
-def _ask(config: Config, own: Identity) -> tuple[List[directory.Entry], Optional[str]]:
+def _ask(config: Config, own: Identity) -> tuple[List[replica_list.Entry], Optional[str]]:
     if not own.enrolled:
         return [], "not enrolled: run `enroll TOKEN`"
     try:
         client = Client(config.server or own.url or "", config, own.token)
         reply = client.call("GET", "/replicas", "replicas", own.central or "", own.server)
-        return directory.parse(reply), None
+        return replica_list.parse(reply), None
     except CollectorError as error:
-        return directory.last_answer(own, config.state) or [], str(error)
+        return replica_list.last_answer(own, config.state) or [], str(error)
 
 
 def _folders(state: Path) -> Dict[str, Path]:
@@ -54,7 +55,7 @@ def _folders(state: Path) -> Dict[str, Path]:
     }
 
 
-def _replica(name: str, folder: Optional[Path], entry: Optional[directory.Entry]) -> Dict[str, Any]:
+def _replica(name: str, folder: Optional[Path], entry: Optional[replica_list.Entry]) -> Dict[str, Any]:
     one: Dict[str, Any] = {
         "replica": name,
         "group": entry and entry.group_name,

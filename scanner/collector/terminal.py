@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Union
 
-from scanner import paths
+from scanner.format import paths
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

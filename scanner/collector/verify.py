@@ -7,13 +7,13 @@ import zlib
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from scanner import signing
 from scanner.collector.config import Config
+from scanner.collector.delivery.spool import open_report
 from scanner.collector.errors import CollectorError
-from scanner.collector.spool import open_report
-from scanner.records import LINE_LIMIT, RecordError, Records
-from scanner.report import ENVELOPE_LIMIT, Envelope, ReportError, Statement, lines, open_envelope, read_statement
-from scanner.tally import Tally, read
+from scanner.format import signing
+from scanner.format.digests import Tally, read
+from scanner.format.records import LINE_LIMIT, RecordError, Records
+from scanner.format.report import ENVELOPE_LIMIT, Envelope, ReportError, Statement, lines, open_envelope, read_statement
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 

@@ -14,7 +14,7 @@ class Version(models.Model):
     """A row of history: an entry as it stood from run `from_seq` until before run `until_seq` (null: still so).
 
     Written by `store` alone. Wide columns first, so that no padding is stored. Which columns are set depends on `type`
-    (`scanner.records`): 1 file, 2 error, 3 link, 4 special. Text collates "C": its order is that of bytes. The indexes
+    (`format.records`): 1 file, 2 error, 3 link, 4 special. Text collates "C": its order is that of bytes. The indexes
     need expressions on a part of the path: they stand, with whom they serve, in migration 0002.
     """
 

@@ -1,104 +1,18 @@
-"""What an entry is, in words and in the notation of the systems that it comes from."""
+"""Register the functions of `scanner.formatting.entries` as template filters."""
 
 from __future__ import annotations
 
-import stat
-from datetime import UTC, datetime
-
 from django import template
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from scanner.records import ERROR, FILE, LINK, SPECIAL
+from scanner.formatting import entries
 
 register = template.Library()
 
-KINDS = {FILE: "file", ERROR: "error", LINK: "link", SPECIAL: "special"}
-SPECIALS = {
-    "fifo": gettext_lazy("named pipe"),
-    "socket": gettext_lazy("socket"),
-    "block": gettext_lazy("block device"),
-    "char": gettext_lazy("character device"),
-    "mount": gettext_lazy("another file system, not entered"),
-}
-ERRORS = {
-    "EACCES": gettext_lazy("permission denied"),
-    "EPERM": gettext_lazy("not permitted"),
-    "EIO": gettext_lazy("input/output error: the medium may be failing"),
-    "ESTALE": gettext_lazy("stale handle of a network file system"),
-    "ELOOP": gettext_lazy("too many symbolic links"),
-    "ENAMETOOLONG": gettext_lazy("name too long"),
-    "ETIMEDOUT": gettext_lazy("timed out"),
-    "ECHANGED": gettext_lazy("changed while it was read, three times"),
-    "ESHORT": gettext_lazy("ended before its size"),
-    "EUNSTABLE": gettext_lazy("two reads disagree: memory, cable or medium may be failing"),
-    "EUCLEAN": gettext_lazy("the file system is damaged"),
-    "EBADMSG": gettext_lazy("the file system found a wrong checksum"),
-}
-STAGES = {
-    "list": gettext_lazy("listing the directory"),
-    "stat": gettext_lazy("asking for its attributes"),
-    "open": gettext_lazy("opening"),
-    "read": gettext_lazy("reading"),
-}
-NOTES = {
-    "confirmed": gettext_lazy("read again, with the same result"),
-    "misread": gettext_lazy("a first read was wrong"),
-    "vanished": gettext_lazy("gone between the walk and the read"),
-    "skipped": gettext_lazy("skipped"),
-    "clock": gettext_lazy("the clock was off"),
-}
-
-
-@register.filter
-def kind(entry_type: int) -> str:
-    """The type of an entry as an identifier."""
-    return KINDS.get(entry_type, "special")
-
-
-@register.filter
-def special_text(detail: str) -> str:
-    """What a special file is."""
-    return str(SPECIALS.get(detail, detail))
-
-
-@register.filter
-def error_text(detail: str) -> str:
-    """What an error's name means; empty for a name that is not explained here."""
-    return str(ERRORS.get(detail, ""))
-
-
-@register.filter
-def stage_text(stage: str) -> str:
-    """What was being done when the error came."""
-    return str(STAGES.get(stage, stage))
-
-
-@register.filter
-def note_text(note: str) -> str:
-    """What a note tells."""
-    return str(NOTES.get(note, note))
-
-
-@register.filter
-def permissions(mode: int) -> str:
-    """A mode as ls writes it, and in octal digits."""
-    return f"{stat.filemode(mode)} {stat.S_IMODE(mode):04o}"
-
-
-@register.filter
-def exact_time(mtime_ns: int) -> str:
-    """A file's time to the nanosecond, in UTC; the bare number where no calendar reaches."""
-    seconds, rest = divmod(mtime_ns, 10**9)
-    try:
-        whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return _("%(n)d ns since 1970") % {"n": mtime_ns}
-    return f"{whole}.{rest:09d} UTC"
-
-
-@register.filter
-def day(mtime_ns: int) -> str:
-    """A file's time to the minute, in UTC."""
-    text = exact_time(mtime_ns)
-    return text[:16] if text.endswith("UTC") else text
+register.filter(entries.kind)
+register.filter(entries.special_text)
+register.filter(entries.error_text)
+register.filter(entries.stage_text)
+register.filter(entries.note_text)
+register.filter(entries.permissions)
+register.filter(entries.exact_time)
+register.filter(entries.day)

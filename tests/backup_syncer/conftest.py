@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from backup_syncer.embedded_pg import Embedded
-from backup_syncer.service_user import dropped
+from backup_syncer.launcher.postgres import Embedded
+from backup_syncer.launcher.service_user import dropped
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

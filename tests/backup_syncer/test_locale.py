@@ -13,8 +13,8 @@ import polib
 import pytest
 from django.utils import translation
 
-from scanner.templatetags.figures import brief_size, distance, every, lasted, number
-from scanner.templatetags.names import plain_shown
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import brief_size, distance, every, lasted, number
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Path("backup_syncer/locale/ru/LC_MESSAGES/django.po")

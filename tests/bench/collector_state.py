@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from scanner.collector import body, state
-from scanner.collector.chain import Link
+from scanner.collector.delivery.chain import Link
+from scanner.collector.delivery.spool import Spool
 from scanner.collector.entries import FILE, Found, Hashed
-from scanner.collector.spool import Spool
-from scanner.collector.statement import Clock, Job, Seen, build
-from scanner.collector.work import Work
-from scanner.signing import SigningKey
+from scanner.collector.run import body, state
+from scanner.collector.run.statement import Clock, Job, Seen, build
+from scanner.collector.run.workspace import Work
+from scanner.format.signing import SigningKey
 
 WRITE_LIMIT, MEMORY_LIMIT = 5.0, 250
 """Seconds for a million entries of state, and MiB of the whole process."""

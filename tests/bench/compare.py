@@ -58,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
-        from backup_syncer.embedded_pg import Embedded
+        from backup_syncer.launcher.postgres import Embedded
         from tests.conftest import unprivileged
 
         server = Embedded(Path(folder), unprivileged())
@@ -94,7 +94,7 @@ def measure(entries: int) -> None:
 
 def differing(base: Any, run: Any) -> None:
     """The rows that differ, in PostgreSQL, with the plan; beside them the naive join."""
-    from checker.compare import DIFFERING
+    from checker.changes.compare import DIFFERING
 
     given = {"replica": run.replica_id, "base": base.sequence, "run": run.sequence}
     times: dict[str, list[float]] = {}
@@ -118,11 +118,11 @@ def differing(base: Any, run: Any) -> None:
 
 def whole(base: Any, run: Any) -> None:
     """All steps to the kept comparison, findings among them."""
-    from checker import comparisons
+    from checker.jobs import run_comparisons
     from checker.models import Comparison, Finding
 
     since = time.perf_counter()
-    comparisons.catch_up(run.replica_id)
+    run_comparisons.catch_up(run.replica_id)
     seconds = time.perf_counter() - since
     comparison = Comparison.objects.get(base=base, run=run)
     found = Finding.objects.filter(first_run=run).count()

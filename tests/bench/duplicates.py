@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
-        from backup_syncer.embedded_pg import Embedded
+        from backup_syncer.launcher.postgres import Embedded
         from tests.conftest import unprivileged
 
         server = Embedded(Path(folder), unprivileged())
@@ -101,7 +101,7 @@ def told(name: str, act: Callable[[], Any], limit: float | None = None, tries: i
 
 def naive(place: Any) -> int:
     """What the copies of a replica waste, found without the database's help."""
-    from scanner.queries import fetched
+    from scanner.db.entries import fetched
 
     held: dict[bytes, list[int]] = defaultdict(list)
     given = {"replica": place.runs[0].replica_id}

@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
-        from backup_syncer.embedded_pg import Embedded
+        from backup_syncer.launcher.postgres import Embedded
         from tests.conftest import unprivileged
 
         server = Embedded(Path(folder), unprivileged())

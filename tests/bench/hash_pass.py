@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scanner.collector import cores
 from scanner.collector.engines.choice import choose
 from scanner.collector.entries import FILE, Found, Hashed
-from scanner.collector.hashpass import HashPass
-from scanner.collector.walk import walk
-from scanner.excludes import Excludes
+from scanner.collector.run.hash_pass import HashPass
+from scanner.collector.run.walk import walk
+from scanner.collector.system import cores
+from scanner.format.excludes import Excludes
 
 MIB = 1 << 20
 PIECE = 4 * MIB

@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
-        from backup_syncer.embedded_pg import Embedded
+        from backup_syncer.launcher.postgres import Embedded
         from tests.conftest import unprivileged
 
         server = Embedded(Path(folder), unprivileged())
@@ -124,7 +124,7 @@ def prepare() -> dict[str, Any]:
 
 def records(kind: str, entries: int) -> Iterator[Any]:
     """Entries like those of a tree of photographs; a hundredth of them has another content when `kind` says so."""
-    from scanner.records import Note
+    from scanner.format.records import Note
     from tests.scanner.factories import file_row
 
     for number in range(entries):
@@ -155,10 +155,10 @@ def make(kind: str, entries: str) -> dict[str, Any]:
 
 def ingest() -> dict[str, Any]:
     """Take in what waits."""
-    from scanner import ingest
+    from scanner.ingest import worker
     from scanner.models import Run
 
-    assert ingest.ingest_waiting() == 1
+    assert worker.ingest_waiting() == 1
     run = Run.objects.order_by("-sequence")[0]
     assert run.state == Run.State.INGESTED, run.reason
     return {"opened": run.opened, "closed": run.closed}
@@ -166,7 +166,7 @@ def ingest() -> dict[str, Any]:
 
 def verify() -> dict[str, Any]:
     """Verify the newest run."""
-    from checker.verify import verify
+    from checker.proofs.verify import verify
     from scanner.models import Run
 
     verdict = verify(Run.objects.order_by("-sequence")[0])
@@ -176,7 +176,7 @@ def verify() -> dict[str, Any]:
 
 def export() -> dict[str, Any]:
     """Export the newest run."""
-    from scanner import export
+    from scanner.export import report as export
     from scanner.models import Run
 
     return {"bytes": sum(map(len, export.report(Run.objects.order_by("-sequence")[0])))}
@@ -184,16 +184,16 @@ def export() -> dict[str, Any]:
 
 def form(name: str) -> dict[str, Any]:
     """Export the newest run in the form of another tool."""
-    from scanner.manifests import forms
-    from scanner.manifests.left_out import LeftOut
+    from scanner.export import formats
+    from scanner.export.omissions import LeftOut
     from scanner.models import Run
 
-    return {"bytes": sum(map(len, forms.written(Run.objects.order_by("-sequence")[0], name, LeftOut())))}
+    return {"bytes": sum(map(len, formats.written(Run.objects.order_by("-sequence")[0], name, LeftOut())))}
 
 
 def standalone() -> dict[str, Any]:
     """The standalone verifier on the report of the newest run, with its key; the export is not in its time."""
-    from scanner import export
+    from scanner.export import report as export
     from scanner.models import Run, ServerKey
 
     path = Path(os.environ["BACKUP_SYNCER_STATE"], "report.jsonl")

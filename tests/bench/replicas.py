@@ -56,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
-        from backup_syncer.embedded_pg import Embedded
+        from backup_syncer.launcher.postgres import Embedded
         from tests.conftest import unprivileged
 
         server = Embedded(Path(folder), unprivileged())
@@ -129,7 +129,7 @@ class Bench:
             self._peer(first)
 
     def _compare(self, name: str) -> float:
-        from checker import group_comparisons
+        from checker.jobs import group_comparisons
         from checker.models import Finding
 
         with growth() as memory, statements() as spent:
@@ -151,10 +151,11 @@ class Bench:
     def _read(self) -> None:
         """Pages of what is kept: the first by path and by kind, the last, one directory, one path, a search; and all
         of it as files."""
-        from checker import group_comparisons, group_export
         from checker.divergences import queries
         from checker.divergences.queries import Wish
-        from scanner import keyset
+        from checker.jobs import group_comparisons
+        from checker.pages import divergence_export
+        from scanner.db import keyset
 
         made = group_comparisons.newest(self.group)
         assert made is not None
@@ -167,8 +168,8 @@ class Bench:
             "directory": lambda: queries.direct(made.pk, Wish(below="share/dir0007/")),
             "a path": lambda: queries.exactly(made.pk, "share/dir0007/file00000007.dat"),
             "search": lambda: queries.page(made.pk, Wish(search="00099999")),
-            "all as CSV": lambda: sum(map(len, group_export.lines(made, Wish(), "csv"))),
-            "all as JSON Lines": lambda: sum(map(len, group_export.lines(made, Wish(), "jsonl"))),
+            "all as CSV": lambda: sum(map(len, divergence_export.lines(made, Wish(), "csv"))),
+            "all as JSON Lines": lambda: sum(map(len, divergence_export.lines(made, Wish(), "jsonl"))),
         }
         times = {}
         for name, read in reads.items():
@@ -191,7 +192,7 @@ class Bench:
         """The newest run of a replica, with what is known of it after ingest, comparison and proof."""
         from django.utils import timezone
 
-        from checker import comparisons
+        from checker.jobs import run_comparisons
         from checker.models import Comparison, Finding, Proof
         from scanner.models import Run
 
@@ -203,7 +204,7 @@ class Bench:
             opened=number, closed=0,
         )  # fmt: skip
         Proof.objects.create(run=run, checked_at=now, ok=True, proven_at=now)
-        comparisons.catch_up(replica.pk)
+        run_comparisons.catch_up(replica.pk)
         held = Finding.objects.filter(replica=replica, kind=Finding.Kind.MASS_CHANGE, state="open")
         held.update(state="accepted", closed_at=now)  # held, it would have no vote
         assert Comparison.objects.filter(run=run, adjacent=True, state="done").exists()

@@ -11,13 +11,13 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from checker.models import Finding
+from scanner.format.records import Record
 from scanner.models import Run
-from scanner.records import Record
 from tests.browser.conftest import Open
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
-from tests.checker.test_compare import confirmed
-from tests.checker.worlds import LATER, World, file
+from tests.checker.changes.test_compare import confirmed
+from tests.checker.divergences.worlds import LATER, World, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row, link_row
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
-from tests.checker.test_duplicates import second
-from tests.checker.worlds import World, file
+from tests.checker.divergences.worlds import World, file
+from tests.checker.duplicates.test_queries import second
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOSTILE = "evil\n\x1b[31m\u202egpj.<script>alert(1)<"

@@ -14,8 +14,8 @@ from tests.browser.conftest import Open
 from tests.browser.test_changes import HOSTILE, LONG
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
+from tests.checker.divergences.worlds import LATER, file
 from tests.checker.fleets import Fleet
-from tests.checker.worlds import LATER, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checker import group_comparisons
 from checker.divergences import queries
 from checker.divergences.queries import Wish
+from checker.jobs import group_comparisons
 from checker.models import GroupComparison
-from checker.verify import verify
+from checker.proofs.verify import verify
+from scanner.format.records import Record
 from scanner.models import Group, Run
-from scanner.records import Record
-from tests.checker.worlds import World
+from tests.checker.divergences.worlds import World
 from tests.scanner import factories
 
 

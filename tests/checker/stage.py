@@ -14,9 +14,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from checker.models import Comparison, Finding, Proof
+from scanner.format.records import Row
+from scanner.format.report import timestamp
 from scanner.models import Progress, Replica, Run, Server, Version
-from scanner.records import Row
-from scanner.report import timestamp
 from tests.scanner import factories
 from tests.scanner.factories import Signer
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.checker import stage
-from tests.checker.worlds import World, file
+from tests.checker.divergences.worlds import World, file
 from tests.scanner import factories
 from tests.scanner.factories import refused
 

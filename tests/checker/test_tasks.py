@@ -9,9 +9,10 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from checker import queries, tasks
+from checker import tasks
 from checker.models import Proof
-from scanner import ingest
+from checker.proofs import queries
+from scanner.ingest import worker
 from scanner.models import Replica, Run, Version
 from tests.scanner.factories import accept, file_row, make_key, make_replica
 
@@ -25,7 +26,7 @@ def replica() -> Replica:
     signer = make_key(replica.server)
     for number in range(3):
         accept(replica, signer, [file_row("a", b"%d" % number), file_row("b")])
-    ingest.ingest_replica(replica.pk)
+    worker.ingest_replica(replica.pk)
     return replica
 
 

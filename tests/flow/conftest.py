@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_syncer.embedded_pg import Embedded
+from backup_syncer.launcher.postgres import Embedded
 from backup_syncer.state_folder import embedded_url
 from tests.flow.processes import RunningSystem, running
 

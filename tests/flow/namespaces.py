@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.flow.processes import Collector, RunningSystem, wait_for
 from tests.images import SBIN
-from tests.scanner.collector.test_client import certificate
+from tests.scanner.collector.delivery.test_client import certificate
 
 HUB = "10.203.77.1"
 CONNECTS = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()"

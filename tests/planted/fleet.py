@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from checker import comparisons, group_comparisons
+from checker.jobs import group_comparisons, run_comparisons
 from checker.models import Divergence, GroupComparison
-from checker.verify import verify
+from checker.proofs.verify import verify
 from scanner.models import Run
 from tests.images import Image
 from tests.planted.copies import Expected
@@ -39,7 +39,7 @@ class Fleet:
     def run(self, at: int) -> Run:
         """A run of one replica, ingested, compared with the one before, and proven."""
         run = self.roads[at].run()
-        comparisons.catch_up(run.replica_id)
+        run_comparisons.catch_up(run.replica_id)
         if run.state == Run.State.INGESTED:
             assert verify(run).ok
         return run

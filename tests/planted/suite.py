@@ -10,15 +10,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from checker import comparisons
+from checker.jobs import run_comparisons
 from checker.models import Change, Comparison
-from scanner import ingest, scopes
-from scanner.collector import identity
+from scanner import scopes
+from scanner.collector.delivery import identity
+from scanner.collector.delivery.spool import Spool
 from scanner.collector.engines.choice import EngineChoice
-from scanner.collector.progress import Progress
-from scanner.collector.run import Limits, Runner
-from scanner.collector.spool import Spool
-from scanner.collector.statement import Job
+from scanner.collector.run.progress import Progress
+from scanner.collector.run.replica_run import Limits, Runner
+from scanner.collector.run.statement import Job
+from scanner.ingest import worker
 from scanner.models import Replica, Run, ServerKey
 from tests.images import Image
 from tests.planted.plant import Gardener
@@ -57,13 +58,13 @@ class Road:
         made = self._runner.run(job, str(uuid.uuid4()), None, self._begun, Progress())
         self._begun = True
         receipt = factories.receive(self.replica.server, made.report.path.read_bytes())
-        ingest.ingest_replica(self.replica.pk)
+        worker.ingest_replica(self.replica.pk)
         receipt.run.refresh_from_db()
         return receipt.run
 
     def verdicts(self, run: Run) -> dict[str, str]:
         """What the comparison says of each path; a path that left by a move with `-`."""
-        comparisons.catch_up(self.replica.pk)
+        run_comparisons.catch_up(self.replica.pk)
         comparison = Comparison.objects.get(run=run, adjacent=True)
         assert comparison.state == Comparison.State.DONE, comparison.reason
         found = Change.objects.filter(comparison_id=comparison.pk)

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import pytest
 
 from checker.models import Divergence
+from scanner.format.records import FILE
 from scanner.models import Version
-from scanner.records import FILE
 from tests.planted.fleet import Fleet, Tables, grow
 from tests.planted.scatter import Scatter
 

@@ -17,12 +17,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client, TestCase
 
-from scanner import chain, enrolment
+from scanner import enrolment
+from scanner.format.digests import Tally
+from scanner.format.records import BLOCKS, ERROR, FILE, LINK, SPECIAL, Note, Record, Records, Row, encode
+from scanner.format.report import RUN_TYPE, Envelope, Statement, open_envelope, seal, timestamp
+from scanner.format.signing import keyid
+from scanner.ingest import accept as chain
 from scanner.models import Group, Replica, Run, Server, ServerKey
-from scanner.records import BLOCKS, ERROR, FILE, LINK, SPECIAL, Note, Record, Records, Row, encode
-from scanner.report import RUN_TYPE, Envelope, Statement, open_envelope, seal, timestamp
-from scanner.signing import keyid
-from scanner.tally import Tally
 
 _numbers = itertools.count(1)
 

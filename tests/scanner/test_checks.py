@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
-from scanner import central, checks
+from scanner import checks, server_key
 
 
 def ids() -> set[str | None]:
@@ -17,14 +17,14 @@ def ids() -> set[str | None]:
 
 def test_all_is_well() -> None:
     """Where folders can be written and the key is private nothing is said."""
-    central.key()
+    server_key.key()
     assert ids() == set()
 
 
 def test_folders_that_cannot_be_written(settings: Any, tmp_path: Path) -> None:
     """A storage or a journal that is no folder, or below none, is an error with its id."""
     (tmp_path / "file").touch()
-    reports = {"BACKEND": "scanner.storage.DurableStorage", "OPTIONS": {"location": str(tmp_path / "file")}}
+    reports = {"BACKEND": "scanner.ingest.storage.DurableStorage", "OPTIONS": {"location": str(tmp_path / "file")}}
     settings.STORAGES = settings.STORAGES | {"reports": reports}
     settings.BACKUP_SYNCER_JOURNAL = tmp_path / "file" / "journal"
     assert ids() == {"scanner.E001", "scanner.E002"}
@@ -41,7 +41,7 @@ def test_a_central_key_that_others_can_read(settings: Any, tmp_path: Path, mode:
     """The mode of the key file is looked at."""
     settings.BACKUP_SYNCER_CENTRAL_KEY = tmp_path / "central.key"
     assert list(checks.check_central_key()) == []
-    central.key()
+    server_key.key()
     assert ids() == set()
     (tmp_path / "central.key").chmod(mode)
     assert ids() == {"scanner.E003"}

@@ -15,12 +15,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from scanner import central, enrolment
+from scanner import enrolment, server_key
+from scanner.errors import Forbidden, Malformed, Refused, Unauthorised
+from scanner.format.records import canonical
+from scanner.format.report import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal, timestamp
+from scanner.format.signing import keyid
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
-from scanner.records import canonical
-from scanner.refusals import Forbidden, Malformed, Refused, Unauthorised
-from scanner.report import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal, timestamp
-from scanner.signing import keyid
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
 
@@ -47,7 +47,7 @@ def test_the_tokens_text() -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     kind, uuid, secret, fingerprint, crc = text.split(".")
-    assert (kind, uuid, fingerprint) == ("bse1", str(server.uuid), central.key().keyid)
+    assert (kind, uuid, fingerprint) == ("bse1", str(server.uuid), server_key.key().keyid)
     assert (len(secret), crc) == (43, f"{zlib.crc32(text.rpartition('.')[0].encode()):08x}")
     token = EnrolmentToken.objects.get()
     assert secret.encode() not in bytes(token.digest)
@@ -232,7 +232,7 @@ def test_forty_at_once() -> None:
     """Of forty who redeem one token at the same time exactly one is enrolled."""
     server = make.make_server()
     text = enrolment.create_token(server)
-    central.key()
+    server_key.key()
     lines = [request(text, make.make_signer()) for _ in range(40)]
     won: list[Server] = []
     barrier = threading.Barrier(40)

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from scanner import scopes
-from scanner.excludes import parse, scope_digest
+from scanner.format.excludes import parse, scope_digest
 from scanner.models import Scope
 from tests.scanner import factories as make
 

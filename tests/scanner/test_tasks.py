@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 
-from scanner import store, tasks
+from scanner import tasks
+from scanner.ingest import store
 from scanner.models import Progress, Run
 from tests.scanner.factories import accept, file_row, make_key, make_replica
 

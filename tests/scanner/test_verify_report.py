@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from scanner.collector import verify
+from scanner.format.records import Note, Record, encode
+from scanner.format.report import KEYS, RUN_TYPE, seal
 from scanner.models import Replica
-from scanner.records import Note, Record, encode
-from scanner.report import KEYS, RUN_TYPE, seal
 from tests import pythons
 from tests.scanner import factories as make
+from tests.scanner.api.test_bombs_json import BAD_LINES, BAD_PATHS, BAD_PAYLOADS
 from tests.scanner.factories import Report, Signer
 from tests.scanner.standalone import PATH, call, look, verify_report
-from tests.scanner.test_bombs_json import BAD_LINES, BAD_PATHS, BAD_PAYLOADS
 
 pytestmark = pytest.mark.django_db
 

@@ -9,11 +9,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from scanner.export import ExportError
-from scanner.manifests import forms
-from scanner.manifests.left_out import LeftOut
+from scanner.export import formats
+from scanner.export.omissions import LeftOut
+from scanner.export.report import ExportError
+from scanner.format.records import Row
 from scanner.models import Note, Run
-from scanner.records import Row
 from tests.checker import stage
 from tests.scanner import factories
 from tests.scanner.factories import error_row, file_row, link_row, special_row
@@ -220,7 +220,7 @@ def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
     assert "/report/" not in get(viewer, f"/runs/{run.uuid}/")
 
 
-@pytest.mark.parametrize("form", forms.FORMS)
+@pytest.mark.parametrize("form", formats.FORMS)
 def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: str) -> None:
     """Who has a role gets what the command writes, under a name made of ids; others do not."""
     server, key = stage.make_server("alpha")
@@ -233,9 +233,9 @@ def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: s
     client.force_login(stage.make_user("viewer"))
     assert f'href="{address}"' in get(client, f"/runs/{run.uuid}/")
     response: Any = client.get(address)
-    assert response["Content-Disposition"] == f'attachment; filename="{forms.file_name(run, form)}"'
-    assert re.fullmatch(r"[0-9a-f-]{36}-1(-entries)?\.[a-z0-9]+", forms.file_name(run, form))
-    assert b"".join(response.streaming_content) == b"".join(forms.written(run, form, LeftOut()))
+    assert response["Content-Disposition"] == f'attachment; filename="{formats.file_name(run, form)}"'
+    assert re.fullmatch(r"[0-9a-f-]{36}-1(-entries)?\.[a-z0-9]+", formats.file_name(run, form))
+    assert b"".join(response.streaming_content) == b"".join(formats.written(run, form, LeftOut()))
 
 
 def test_only_a_complete_run_is_exported(viewer: Client) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandParser
 from django.urls import reverse
 
-from backup_syncer.first_replica import await_proof
+from backup_syncer.quickstart.replica import await_proof
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backup_syncer.first_replica import prepare
+from backup_syncer.quickstart.replica import prepare
 from scanner.validators import validate_root
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from backup_syncer.site import ADMINISTRATOR, set_up
+from backup_syncer.launcher.site_setup import ADMINISTRATOR, set_up
 
 
 class Command(BaseCommand):

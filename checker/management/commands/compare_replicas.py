@@ -10,15 +10,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from checker import group_comparisons, group_export
 from checker.divergences.listing import read_moment
 from checker.divergences.queries import Wish
-from checker.group_name import find_group
+from checker.jobs import group_comparisons
+from checker.lookup import find_group
 from checker.models import Divergence, GroupComparison, Participant
-from scanner.dberrors import StoreError, database_says
+from checker.pages import divergence_export
+from scanner.db.errors import StoreError, database_says
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import clock
 from scanner.models import Group
-from scanner.templatetags.figures import clock
-from scanner.templatetags.names import plain_shown
 
 
 class Command(BaseCommand):
@@ -43,7 +44,7 @@ class Command(BaseCommand):
             comparison = self._comparison(find_group(options["group"]), options["at"])
             wish = Wish(tuple(kind for kind in Divergence.Kind.values if kind in options["kind"]))
             if options["json"] or options["csv"]:
-                for piece in group_export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
+                for piece in divergence_export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
                     self.stdout.write(piece.decode(), ending="")
             else:
                 for line in _words(comparison, wish):
@@ -92,4 +93,4 @@ def _words(comparison: GroupComparison, wish: Wish) -> Iterator[str]:
         yield f"{seat.position}  {name}  {when}{vote}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Divergence.Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "All replicas hold the same."
-    yield from group_export.text(comparison, wish)
+    yield from divergence_export.text(comparison, wish)

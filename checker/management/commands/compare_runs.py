@@ -9,15 +9,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from checker import comparisons
 from checker.changes import export, queries
 from checker.changes.queries import Row, Wish
+from checker.jobs import run_comparisons
 from checker.models import Comparison, Kind
-from scanner.dberrors import StoreError, database_says
-from scanner.run_name import find_run
-from scanner.templatetags.entries import exact_time
-from scanner.templatetags.figures import clock
-from scanner.templatetags.names import plain_shown
+from scanner.db.errors import StoreError, database_says
+from scanner.formatting.entries import exact_time
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import clock
+from scanner.lookup import find_run
 
 
 class Command(BaseCommand):
@@ -58,14 +58,14 @@ class Command(BaseCommand):
     def _comparison(self, first: str, second: str, *, again: bool) -> Comparison:
         runs = find_run(first), find_run(second)
         if again:
-            comparisons.again(*runs)
+            run_comparisons.again(*runs)
         if runs[0].sequence > runs[1].sequence:
             self.stderr.write(f"Run {runs[1].sequence} is the earlier one: what changed since it is shown.")
-        comparison = comparisons.wanted(*runs)
+        comparison = run_comparisons.wanted(*runs)
         if comparison.state == Comparison.State.WAITING:
             if sys.stderr.isatty():
                 self.stderr.write("The runs lie far apart: they are being compared.")
-            comparisons.make(comparison.pk)
+            run_comparisons.make(comparison.pk)
             comparison.refresh_from_db()
         if comparison.state != Comparison.State.DONE:
             reason = comparison.reason or "another process is at it: try again in a minute"
@@ -78,7 +78,7 @@ def _words(comparison: Comparison, wish: Wish) -> Iterator[str]:
     base, run = comparison.base, comparison.run
     assert base is not None
     yield f"Run {base.sequence} ({clock(base.finished_at)}) → run {run.sequence} ({clock(run.finished_at)})"
-    for one in comparisons.stepped_over(comparison):
+    for one in run_comparisons.stepped_over(comparison):
         yield f"Stepped over: run {one.sequence}, {one.get_state_display()}: {plain_shown(one.reason)}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "Nothing changed."

@@ -13,9 +13,9 @@ from django.db import DatabaseError, InterfaceError
 from checker.duplicates import export, places, queries
 from checker.duplicates.places import Place
 from checker.duplicates.queries import Line, Totals, Wish
-from scanner.dberrors import StoreError, database_says
-from scanner.templatetags.figures import clock
-from scanner.templatetags.names import plain_shown
+from scanner.db.errors import StoreError, database_says
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import clock
 
 
 class Command(BaseCommand):

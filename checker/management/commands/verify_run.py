@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from checker import audit
-from checker.verdict import Verdict
-from scanner.dberrors import StoreError, database_says
+from checker.proofs import batch
+from checker.proofs.outcome import Verdict
+from scanner.db.errors import StoreError, database_says
 
 
 class Command(BaseCommand):
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if not (options["runs"] or options["replica"] or options["all"]):
             raise CommandError("name a RUN, or use --replica or --all", returncode=2)
         try:
-            verdicts = audit.verify(options["runs"], options["replica"], options["all"])
+            verdicts = batch.verify(options["runs"], options["replica"], options["all"])
             holds = True
             for verdict in verdicts:
                 holds &= verdict.ok
@@ -46,8 +46,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _words(verdict: audit.Finding | Verdict) -> Iterator[str]:
-    if isinstance(verdict, audit.Finding):
+def _words(verdict: batch.Finding | Verdict) -> Iterator[str]:
+    if isinstance(verdict, batch.Finding):
         yield verdict.text
         return
     run = verdict.run
@@ -56,8 +56,8 @@ def _words(verdict: audit.Finding | Verdict) -> Iterator[str]:
         yield f"  {'ok' if check.ok else 'WRONG':5} {check.name}: {check.text}"
 
 
-def _json(verdict: audit.Finding | Verdict) -> Iterator[str]:
-    if isinstance(verdict, audit.Finding):
+def _json(verdict: batch.Finding | Verdict) -> Iterator[str]:
+    if isinstance(verdict, batch.Finding):
         yield json.dumps({"proven": verdict.ok, "text": verdict.text}, ensure_ascii=False)
         return
     run = verdict.run

@@ -29,7 +29,7 @@ from scanner.collector.engines.reading import (
 )
 from scanner.collector.engines.tool import Records, Stray, Tool
 from scanner.collector.entries import Found
-from scanner.collector.impact import CARE, PageCache
+from scanner.collector.system.impact import CARE, PageCache
 
 _SLOWEST = 1 << 20
 """A tool that reads fewer bytes a second than this is taken for hung."""

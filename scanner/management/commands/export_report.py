@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from scanner import chain_export, export
-from scanner.run_name import find_replica, find_run
-from scanner.whole_file import whole
+from scanner.export import chain, report
+from scanner.export.atomic_file import whole
+from scanner.lookup import find_replica, find_run
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             if options["replica"] is None:
                 run = find_run(options["run"])
                 with whole(options["output"], options["gzip"]) as file:
-                    file.writelines(export.report(run))
+                    file.writelines(report.report(run))
                 return
             complete = self._chain(options)
         except PermissionError as error:
@@ -42,7 +42,7 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
             hint = "the command runs as the user of the system; export_report RUN > FILE writes as the shell may"
             raise CommandError(f"{error}: {hint}", returncode=2) from error
-        except (LookupError, export.ExportError, OSError) as error:
+        except (LookupError, report.ExportError, OSError) as error:
             raise CommandError(str(error)) from error
         if not complete:
             sys.exit(1)
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         if options["output"] is None:
             raise CommandError("--replica writes a file for each run: give the folder with --output", returncode=2)
         number = lacking = 0
-        for given in chain_export.give(find_replica(options["replica"]), options["output"], options["gzip"]):
+        for given in chain.give(find_replica(options["replica"]), options["output"], options["gzip"]):
             number += 1
             if given.lacks:
                 lacking += 1

@@ -9,12 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from scanner import export
-from scanner.dberrors import database_says
-from scanner.manifests import forms
-from scanner.manifests.left_out import LeftOut
-from scanner.run_name import find_run
-from scanner.whole_file import whole
+from scanner.db.errors import database_says
+from scanner.export import formats, report
+from scanner.export.atomic_file import whole
+from scanner.export.omissions import LeftOut
+from scanner.lookup import find_run
 
 
 class Command(BaseCommand):
@@ -25,7 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Which run, in which form, and where to."""
         parser.add_argument("run", metavar="RUN", help="uuid of the run, or REPLICA-UUID:NUMBER")
-        parser.add_argument("--format", required=True, choices=list(forms.FORMS), help="the form")
+        parser.add_argument("--format", required=True, choices=list(formats.FORMS), help="the form")
         parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of stdout")
         parser.add_argument("--prefix", metavar="DIR", help="put this directory before each name in a list of sums")
 
@@ -34,13 +33,13 @@ class Command(BaseCommand):
         left_out = LeftOut()
         try:
             run = find_run(options["run"])
-            pieces = forms.written(run, options["format"], left_out, options["prefix"])
+            pieces = formats.written(run, options["format"], left_out, options["prefix"])
             with whole(options["output"]) as file:
                 file.writelines(pieces)
         except PermissionError as error:
             hint = "the command runs as the user of the system; without --output the shell writes: export_run … > FILE"
             raise CommandError(f"{error}: {hint}", returncode=2) from error
-        except (LookupError, export.ExportError, OSError) as error:
+        except (LookupError, report.ExportError, OSError) as error:
             raise CommandError(str(error), returncode=2) from error
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(database_says(error), returncode=2) from error

@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Model
 
-from scanner import offline
-from scanner.dberrors import database_says
+from scanner.db.errors import database_says
+from scanner.formatting.names import plain_shown
+from scanner.ingest import import_files
 from scanner.models import Group, Replica, Server, ServerKey
-from scanner.templatetags.names import plain_shown
 
 
 class Command(BaseCommand):
@@ -34,21 +34,21 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """One call and one line a file. Exit code 1 when a file is refused, 2 when one could not be looked at."""
-        operator = offline.Operator(options["trust"], options["server"].strip(), options["group"].strip())
-        failures: list[offline.ImportFailed] = []
+        operator = import_files.Operator(options["trust"], options["server"].strip(), options["group"].strip())
+        failures: list[import_files.ImportFailed] = []
         for path in options["files"]:
             try:
-                self._tell(path, offline.take(path, operator))
-            except offline.ImportFailed as error:
+                self._tell(path, import_files.take(path, operator))
+            except import_files.ImportFailed as error:
                 failures.append(error)
                 self.stderr.write(f"{path}: {error}")
             except (DatabaseError, InterfaceError) as error:
                 raise CommandError(f"{path}: {database_says(error)}", returncode=2) from error
         if failures:
-            code = 2 if any(isinstance(error, offline.Unreadable) for error in failures) else 1
+            code = 2 if any(isinstance(error, import_files.Unreadable) for error in failures) else 1
             raise CommandError(f"{len(failures)} of {len(options['files'])} files were not taken", returncode=code)
 
-    def _tell(self, path: Path, taken: offline.Taken) -> None:
+    def _tell(self, path: Path, taken: import_files.Taken) -> None:
         for row in taken.made:
             self.stdout.write(f"{path}: made {_named(row)}")
         run = taken.run

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from scanner import ingest, journal
+from scanner.ingest import journal, worker
 
 
 class Command(BaseCommand):
@@ -17,4 +17,4 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """One call, one line."""
         journal.journal_pending()
-        self.stdout.write(f"{ingest.ingest_waiting()} reports were dealt with")
+        self.stdout.write(f"{worker.ingest_waiting()} reports were dealt with")

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scanner import paths
-from scanner.records import LINE_LIMIT, canonical
-from scanner.report import (
+from scanner.format import paths
+from scanner.format.digests import Tally, read
+from scanner.format.records import LINE_LIMIT, canonical
+from scanner.format.report import (
     ENROLMENT_TYPE,
     ENVELOPE_LIMIT,
     REPLY_TYPE,
@@ -31,8 +32,7 @@ from scanner.report import (
     seal,
     timestamp,
 )
-from scanner.signing import SigningKey
-from scanner.tally import Tally, read
+from scanner.format.signing import SigningKey
 
 SECRET = "A" * 43
 TIME = timestamp(1_800_000_000)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scanner.collector import config as configuration
-from scanner.collector import enrol
 from scanner.collector.config import Config
-from scanner.collector.errand import Errand, Options
-from scanner.collector.spool import Spool
-from scanner.collector.summary import Summary
+from scanner.collector.delivery import enrol
+from scanner.collector.delivery.spool import Spool
+from scanner.collector.run.session import Errand, Options
+from scanner.collector.run.summary import Summary
 from tests.scanner.collector.fake_central import FakeCentral, Replica
 
 ROOT = Path(__file__).resolve().parents[3]

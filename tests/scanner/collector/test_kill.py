@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector import delivery
-from scanner.collector.spool import read_envelope
-from scanner.report import read_statement
+from scanner.collector.delivery import sender
+from scanner.collector.delivery.spool import read_envelope
+from scanner.format.report import read_statement
 from tests.scanner.collector.fake_central import FakeCentral, Replica
 from tests.scanner.collector.stage import Stage, clean_environment
 
@@ -26,7 +26,7 @@ ENOUGH = 30
 @pytest.fixture
 def replica(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> Replica:
     """The tree as a replica of an enrolled server; pauses between tries are short."""
-    monkeypatch.setattr(delivery, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(sender, "_FIRST_PAUSE", 0.05)
     return stage.enrol(central)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from scanner.collector import config, verify
 from tests.privileges import lowered
+from tests.scanner.collector.run.test_local import run
 from tests.scanner.collector.stage import Stage
-from tests.scanner.collector.test_local import run
 from tests.scanner.standalone import call, verify_report
 
 

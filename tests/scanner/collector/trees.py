@@ -9,8 +9,8 @@ from pathlib import Path
 
 from scanner.collector.engines.base import Meter
 from scanner.collector.entries import FILE, Found, Hashed
-from scanner.collector.walk import walk
-from scanner.excludes import Excludes
+from scanner.collector.run.walk import walk
+from scanner.format.excludes import Excludes
 
 RECORD = hashlib.sha256(b"b").hexdigest().encode()
 NASTY = [

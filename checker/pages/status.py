@@ -1,0 +1,198 @@
+"""What is said of a replica in one word, and why. *Proven* is said only of what was read, on time, whole and proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from checker.findings.text import description
+from checker.models import Finding, Proof
+from scanner.formatting.names import brief_plain, plain_shown
+from scanner.formatting.numbers import long_span, number
+from scanner.intervals import grace, next_run_due
+from scanner.models import Replica, Run
+
+
+class State(TextChoices):
+    """In the order of urgency."""
+
+    DAMAGED = "damaged", gettext_lazy("Damaged")
+    HELD = "held", gettext_lazy("Held")
+    ATTENTION = "attention", gettext_lazy("Attention")
+    UNKNOWN = "unknown", gettext_lazy("Unknown")
+    PROVEN = "proven", gettext_lazy("Proven")
+
+    @property
+    def urgency(self) -> int:
+        """0 for what should be looked at first."""
+        return list(State).index(self)
+
+
+class Reason(NamedTuple):
+    """Why a state is not better than it is, as one sentence."""
+
+    state: State
+    text: str
+    finding: Finding | None = None
+    """The worst of the findings that it tells."""
+
+
+class Verdict(NamedTuple):
+    """A state and all that speaks against a better one, worst first; and what is worth a word and speaks against
+    nothing."""
+
+    state: State
+    reasons: tuple[Reason, ...]
+    remarks: tuple[str, ...] = ()
+
+
+class OpenFindings(NamedTuple):
+    """Open findings of a replica that put it into the same state."""
+
+    state: State
+    worst: Finding
+    number: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a verdict on a replica rests on."""
+
+    replica: Replica
+    now: datetime
+    newest: Run | None = None
+    """The newest run, whatever became of it."""
+    complete: Run | None = None
+    """The newest run that was read whole and ingested."""
+    proof: Proof | None = None
+    """Of `complete`."""
+    broken: int | None = None
+    """Number of a run whose verification did not hold."""
+    open_break: int | None = None
+    """Number of a run that begins a new chain and that nobody acknowledged."""
+    findings: tuple[OpenFindings, ...] = ()
+    """What is open, by the state that it puts the replica in."""
+    compared: bool = True
+    """Whether `complete` was compared with the run before."""
+    comparison_aside: int | None = None
+    """Number of the newest run whose comparison was set aside."""
+    misread: int = 0
+    """Files of `complete` of which the first read gave what two more did not confirm."""
+
+
+def judge(facts: Facts) -> Verdict:
+    """The state of a replica: that of its worst reason, proven when there is none."""
+    reasons = [
+        *_of_findings(facts), *_of_trust(facts), *_of_newest(facts), *_of_time(facts), *_of_comparison(facts),
+        *_of_proof(facts),
+    ]  # fmt: skip
+    reasons.sort(key=lambda reason: reason.state.urgency)
+    return Verdict(reasons[0].state if reasons else State.PROVEN, tuple(reasons), tuple(_remarks(facts)))
+
+
+def _of_findings(facts: Facts) -> list[Reason]:
+    """One line for each state that findings put the replica in: the worst, and how many more there are."""
+    found = []
+    for some in facts.findings:
+        text = _("%(finding)s (since run %(run)d)") % {
+            "finding": brief_plain(description.title(some.worst)), "run": some.worst.first_run.sequence
+        }  # fmt: skip
+        if some.number > 1:
+            more = ngettext("and %(n)s more finding", "and %(n)s more findings", some.number - 1)
+            text = f"{text}, {more % {'n': number(some.number - 1)}}"
+        found.append(Reason(some.state, text, some.worst))
+    return found
+
+
+def _remarks(facts: Facts) -> list[str]:
+    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile. And
+    files that were read wrong at first: they are good, what reads them perhaps is not."""
+    run, found = facts.complete, []
+    if run is not None and run.errors:
+        text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
+        found.append(text % {"n": number(run.errors)})
+    if run is not None and facts.misread:
+        text = ngettext(
+            "%(n)s file was read wrong at first, and right by two more reads: test memory, cable and controller.",
+            "%(n)s files were read wrong at first, and right by two more reads: test memory, cable and controller.",
+            facts.misread,
+        )
+        found.append(text % {"n": number(facts.misread)})
+    return found
+
+
+def _of_comparison(facts: Facts) -> list[Reason]:
+    if facts.comparison_aside is not None:
+        text = _("What changed with run %(sequence)d could not be found out.")
+        return [Reason(State.ATTENTION, text % {"sequence": facts.comparison_aside})]
+    if facts.complete is not None and not facts.compared:
+        text = _("Run %(sequence)d was not compared with the one before yet.")
+        return [Reason(State.UNKNOWN, text % {"sequence": facts.complete.sequence})]
+    return []
+
+
+def _of_trust(facts: Facts) -> list[Reason]:
+    found = []
+    server = facts.replica.server
+    if server.held_at is not None:
+        text = _("The server is held, nothing of it is accepted: %(reason)s") % {
+            "reason": plain_shown(server.held_reason)
+        }
+        found.append(Reason(State.HELD, text))
+    if facts.broken is not None:
+        text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
+        found.append(Reason(State.DAMAGED, text))
+    if facts.open_break is not None:
+        text = _("The chain of runs was begun anew with run %(sequence)d; nobody has acknowledged that.")
+        found.append(Reason(State.ATTENTION, text % {"sequence": facts.open_break}))
+    return found
+
+
+def _of_newest(facts: Facts) -> list[Reason]:
+    run = facts.newest
+    if run is None:
+        return [Reason(State.UNKNOWN, _("No run has arrived yet."))]
+    about = {"sequence": run.sequence, "reason": plain_shown(run.reason)}
+    said = {
+        Run.State.FAILED: _("Run %(sequence)d failed on its server: %(reason)s"),
+        Run.State.REFUSED: _("Run %(sequence)d was refused: %(reason)s"),
+        Run.State.SET_ASIDE: _("Run %(sequence)d was set aside: %(reason)s"),
+    }
+    if run.state in said:
+        return [Reason(State.ATTENTION, said[Run.State(run.state)] % about)]
+    if run.state == Run.State.RECEIVED:
+        return [Reason(State.UNKNOWN, _("Run %(sequence)d has arrived and is being taken in.") % about)]
+    return []
+
+
+def _of_time(facts: Facts) -> list[Reason]:
+    replica = facts.replica
+    if not replica.enabled:
+        return [Reason(State.UNKNOWN, _("Switched off: no run is expected."))]
+    expected = next_run_due(replica, facts.complete)
+    if expected is None or replica.origin == Replica.Origin.UNSIGNED:
+        return []
+    late = facts.now - expected
+    if late <= grace(replica.group.expected_interval):
+        return []
+    text = _("The last complete run is too old: the next one was due %(late)s ago.")
+    return [Reason(State.ATTENTION, text % {"late": long_span(late)})]
+
+
+def _of_proof(facts: Facts) -> list[Reason]:
+    run, proof = facts.complete, facts.proof
+    if facts.replica.origin == Replica.Origin.UNSIGNED:
+        return [Reason(State.UNKNOWN, _("Imported without a signature: nobody vouches for it."))]
+    if run is None:
+        return []
+    if proof is None:
+        return [Reason(State.UNKNOWN, _("Run %(sequence)d was not verified yet.") % {"sequence": run.sequence})]
+    if not proof.ok and facts.broken is None:
+        text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
+        return [Reason(State.DAMAGED, text)]
+    return []

@@ -1,0 +1,109 @@
+"""Whether a run is proven: its signature, its place in the chain and the journal, its records rebuilt from the rows.
+
+Proven means that every check holds. What does not hold is said in words, with the block and the paths that differ
+first.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+
+from django.utils import timezone
+from django.utils.translation import gettext_noop as _
+
+from checker.models import Proof
+from checker.proofs import queries, records
+from checker.proofs.chain import Chain
+from checker.proofs.outcome import Check, Verdict
+from scanner.format.report import ReportError, open_envelope, read_statement
+from scanner.models import Replica, Run
+
+
+class Inquiry:
+    """Verifies runs of one replica. What is common to them, the chain and the history's build, is looked at once."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The walk over all its runs."""
+        return Chain(self.replica)
+
+    @cached_property
+    def structure(self) -> Check:
+        """Whether runs explain every row of its history."""
+        for tally in queries.unexplained(self.replica, limit=1):
+            if tally.state is None:
+                return Check(
+                    "structure", False, _("Rows begin or end at run %(sequence)d, which is not there."), _named(tally)
+                )
+            if tally.state != Run.State.INGESTED:
+                message = _("Rows begin or end at run %(sequence)d, which never came into the history.")
+                return Check("structure", False, message, _named(tally))
+            message = _(
+                "Run %(sequence)d began %(opened)s rows and ended %(closed)s; "
+                "there are %(found_opened)s and %(found_closed)s."
+            )
+            return Check("structure", False, message, _named(tally))
+        for overlap in queries.overlaps(self.replica, limit=1):
+            values = {"path": records.shown(overlap.path), "first": overlap.first_from, "second": overlap.second_from}
+            message = _("%(path)s: the rows of runs %(first)d and %(second)d stand at the same time.")
+            if overlap.equal:
+                message = _("%(path)s: the row of run %(first)d was split at run %(second)d, where nothing changed.")
+            return Check("structure", False, message, values)
+        for sequence in queries.stray_notes(self.replica, limit=1):
+            message = _("Run %(sequence)d has notes and never came into the history.")
+            return Check("structure", False, message, {"sequence": sequence})
+        return Check("structure", True, _("Every row of the history is explained by a run."))
+
+    def verify(self, run: Run) -> Verdict:
+        """Everything about `run`; nothing is written. The first verdict pays for what is common."""
+        begun = time.monotonic_ns()
+        checks = (*self.chain.checks(run), *_records(run), self.structure)
+        return Verdict(run, checks, time.monotonic_ns() - begun)
+
+
+def _named(tally: queries.Tally) -> dict[str, object]:
+    return {name: value for name, value in tally._asdict().items() if name != "state"}
+
+
+def _records(run: Run) -> list[Check]:
+    if run.state == Run.State.FAILED:
+        return [Check("records", True, _("The run failed on its server: it has no records."))]
+    if run.state != Run.State.INGESTED:
+        message = _("The run is not in the history (%(state)s): %(reason)s")
+        return [Check("records", False, message, {"state": run.state, "reason": records.shown(run.reason)})]
+    if run.replica.origin == Replica.Origin.UNSIGNED:
+        return records.unsigned(run)
+    try:
+        statement = read_statement(open_envelope(bytes(run.envelope or b"")).payload)
+    except ReportError as error:
+        message = _("There is no statement that the rows could be held against: %(reason)s.")
+        return [Check("records", False, message, {"reason": str(error)})]
+    return records.signed(run, statement)
+
+
+def verify(run: Run) -> Verdict:
+    """The verdict on one run, kept as its proof."""
+    verdict = Inquiry(run.replica).verify(run)
+    keep(verdict)
+    return verdict
+
+
+def keep(verdict: Verdict) -> None:
+    """Write the proof of a run that is in the history, or failed; an unsigned one only when its rows are wrong."""
+    run = verdict.run
+    wrong = [check for check in verdict.checks if not check.ok]
+    unsigned = run.replica.origin == Replica.Origin.UNSIGNED and all(check.name == "signature" for check in wrong)
+    if unsigned or run.state not in (Run.State.INGESTED, Run.State.FAILED):
+        return
+    now = timezone.now()
+    found: dict[str, object] = {
+        "checked_at": now,
+        "ok": verdict.ok,
+        "statements": [check.statement() for check in verdict.checks],
+        "duration_ns": verdict.duration_ns,
+    }
+    Proof.objects.update_or_create(run=run, defaults=found | ({"proven_at": now} if verdict.ok else {}))

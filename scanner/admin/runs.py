@@ -1,0 +1,163 @@
+"""Runs in the admin: to look at, and the two decisions that one may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from scanner.admin.actions import Act, ActsAdmin, Done, Refused
+from scanner.admin.base import ReadOnlyAdmin
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import brief_size, lasted, number
+from scanner.ingest import store
+from scanner.models import Equivocation, Run
+
+
+class BreaksFilter(admin.SimpleListFilter):
+    """Runs that begin a chain anew."""
+
+    title = _("new chain")
+    parameter_name = "breaks"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
+        """Those that wait for somebody, and those that somebody has seen."""
+        return [("open", _("not acknowledged")), ("seen", _("acknowledged"))]
+
+    def queryset(self, _request: HttpRequest, rows: QuerySet[Run]) -> QuerySet[Run]:
+        """The rows of the choice."""
+        if self.value() not in ("open", "seen"):
+            return rows
+        return rows.exclude(break_reason="").filter(break_acknowledged_at__isnull=self.value() == "open")
+
+
+def _acknowledge(_request: HttpRequest, run: Run, _reason: str) -> Done:
+    run.break_acknowledged_at = timezone.now()
+    run.save(update_fields=["break_acknowledged_at"])
+    return Done(gettext("The break in the chain is acknowledged."))
+
+
+def _take_up(_request: HttpRequest, run: Run, _reason: str) -> Done:
+    if not store.take_up(run):
+        raise Refused(gettext("Only the newest run of a replica can be taken up again."))
+    return Done(gettext("The run waits for ingest again; its turn comes within a minute."))
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin, ActsAdmin):
+    """All runs, newest first."""
+
+    list_display = ["numbered", "replica", "state", "finished_at", "file_count", "volume", "errors", "is_break"]
+    list_filter = ["state", BreaksFilter]
+    list_select_related = ["replica__group", "replica__server"]
+    ordering = ["-pk"]
+    date_hierarchy = None
+    fields = [
+        "page", "replica", "sequence", "state", "shown_reason", "started_at", "finished_at", "received_at",
+        "ingested_at", "journaled_at", "duration", "engine", "file_count", "volume", "errors", "key",
+        "statement_hex", "previous_hex", "break_text", "break_acknowledged_at", "attempts", "upload_size",
+    ]  # fmt: skip
+    readonly_fields = [
+        "page", "shown_reason", "duration", "file_count", "volume", "statement_hex", "previous_hex", "break_text",
+    ]  # fmt: skip
+    acts = (
+        Act(
+            "acknowledge",
+            _("Acknowledge the new chain"),
+            _(
+                "What the server knew of its earlier runs was lost, so the chain begins anew with this run. "
+                "Find out why."
+            ),
+            _acknowledge,
+            applies=lambda run: bool(run.break_reason) and run.break_acknowledged_at is None,
+            needs_reason=True,
+        ),
+        Act(
+            "take-up",
+            _("Take up again"),
+            _(
+                "The report was set aside because it could not be taken in. It is tried again, three times. Only the "
+                "newest run of a replica can be taken up: history has gone on over older ones."
+            ),
+            _take_up,
+            applies=lambda run: run.state == Run.State.SET_ASIDE,
+            needs_reason=True,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        """Runs without their envelopes, which may have 128 KiB each."""
+        rows: QuerySet[Run] = super().get_queryset(request)
+        return rows.defer("envelope")
+
+    @admin.display(description=_("run"), ordering="sequence")
+    def numbered(self, run: Run) -> str:
+        """The run's number."""
+        return f"#{run.sequence}"
+
+    @admin.display(description=_("page"))
+    def page(self, run: Run) -> str:
+        """Where it is shown in full."""
+        return format_html('<a href="{}">{}</a>', reverse("run", args=[run.uuid]), gettext("Page of this run"))
+
+    @admin.display(description=_("files"))
+    def file_count(self, run: Run) -> str:
+        """How many files it read."""
+        return number(run.files)
+
+    @admin.display(description=_("bytes"))
+    def volume(self, run: Run) -> str:
+        """How much it read."""
+        return brief_size(run.bytes)
+
+    @admin.display(description=_("work time"))
+    def duration(self, run: Run) -> str:
+        """How long it worked."""
+        return lasted(run.work_time_ns)
+
+    @admin.display(description=_("reason"))
+    def shown_reason(self, run: Run) -> str:
+        """Why it failed, was refused or set aside."""
+        return plain_shown(run.reason) or "–"
+
+    @admin.display(description=_("break in the chain"))
+    def break_text(self, run: Run) -> str:
+        """Why the chain begins anew."""
+        return plain_shown(run.break_reason) or "–"
+
+    @admin.display(description=_("new chain"), boolean=True)
+    def is_break(self, run: Run) -> bool | None:
+        """A mark for a new chain: red until it is acknowledged; nothing for other runs."""
+        return (run.break_acknowledged_at is not None) if run.break_reason else None
+
+    @admin.display(description=_("statement"))
+    def statement_hex(self, run: Run) -> str:
+        """The digest of its statement."""
+        return bytes(run.statement).hex()
+
+    @admin.display(description=_("previous statement"))
+    def previous_hex(self, run: Run) -> str:
+        """The digest of the statement before it."""
+        return bytes(run.previous).hex() if run.previous is not None else "–"
+
+
+@admin.register(Equivocation)
+class EquivocationAdmin(ReadOnlyAdmin):
+    """Second statements for a sequence that has one."""
+
+    list_display = ["run", "received_at", "resolved_at"]
+    list_select_related = ["run__replica__group", "run__replica__server"]
+    fields = ["run", "received_at", "resolved_at", "statement_hex"]
+    readonly_fields = ["statement_hex"]
+
+    @admin.display(description=_("statement"))
+    def statement_hex(self, second: Equivocation) -> str:
+        """The digest of the second statement."""
+        return bytes(second.statement).hex()

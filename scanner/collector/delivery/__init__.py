@@ -1,0 +1,1 @@
+"""Deliver spooled reports to the central server, and meet that server for the first time."""

@@ -1,0 +1,1 @@
+"""Run one replica: check its root, walk it, hash its files, confirm surprises and write the report into the spool."""

@@ -1,0 +1,35 @@
+"""One collector at a time in a state folder: a lock that the kernel drops with the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from scanner.collector.errors import Locked
+from scanner.collector.system import durable
+
+
+@contextmanager
+def held(state: Path) -> Iterator[None]:
+    """Hold the lock of the state folder for a block; Locked when another process has it."""
+    path = durable.folder(state) / "lock"
+    with durable.storage_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, state)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, state: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
+        raise Locked(f"another collector (process {holder}) works in {state}; only one at a time may") from error

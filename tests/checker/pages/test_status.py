@@ -1,0 +1,121 @@
+"""The state of a replica: proven only for what was read whole, on time and proven, with nothing open."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from checker.models import Finding, Proof
+from checker.pages.status import Facts, OpenFindings, State, judge
+from scanner.intervals import grace, next_run_due
+from scanner.models import Group, Replica, Run, Server
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+GOOD = Proof(ok=True)
+
+
+def replica(**fields: Any) -> Replica:
+    group = Group(name="photos", expected_interval=timedelta(days=1))
+    return Replica(group=group, server=fields.pop("server", Server(name="alpha")), root="/srv", **fields)
+
+
+def run(state: str = "ingested", *, age: timedelta = timedelta(hours=2), **fields: Any) -> Run:
+    values = {"sequence": 7, "errors": 0, "finished_at": NOW - age, "received_at": NOW - age}
+    return Run(state=state, **values | fields)
+
+
+def facts(**fields: Any) -> Facts:
+    newest = fields.pop("newest", run())
+    complete = fields.pop("complete", newest)
+    return Facts(fields.pop("replica", replica()), NOW, newest, complete, fields.pop("proof", GOOD), **fields)
+
+
+def opened(kind: str, state: State, number: int = 1) -> OpenFindings:
+    """Open findings of one kind."""
+    evidence = {"changed": 5, "files": 9} if kind == "mass_change" else {}
+    return OpenFindings(state, Finding(kind=kind, path="a", first_run=run(), evidence=evidence), number)
+
+
+def test_all_well_is_proven() -> None:
+    """A newest run that is complete, on time, without errors and proven leaves nothing to say."""
+    assert judge(facts()) == (State.PROVEN, (), ())
+
+
+def test_what_was_not_read_and_is_accepted_is_a_remark() -> None:
+    """Paths that could not be read and of which nothing is open speak against nothing, and are told all the same."""
+    assert judge(facts(newest=run(errors=2))) == (State.PROVEN, (), ("2 paths could not be read.",))
+
+
+def test_what_was_read_wrong_at_first_is_a_remark() -> None:
+    """The copy is good; that something reads wrong is told, and what to look at."""
+    one, many = (judge(facts(misread=number)) for number in (1, 3))
+    assert one.state == many.state == State.PROVEN and not one.reasons
+    assert one.remarks[0].startswith("1 file was read wrong at first") and "memory, cable" in one.remarks[0]
+    assert many.remarks[0].startswith("3 files were read wrong at first")
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "word"),
+    [
+        ({"newest": None, "complete": None, "proof": None}, State.UNKNOWN, "No run has arrived"),
+        ({"proof": None}, State.UNKNOWN, "not verified yet"),
+        ({"proof": Proof(ok=False)}, State.DAMAGED, "not what its server signed"),
+        ({"broken": 3}, State.DAMAGED, "run 3"),
+        ({"compared": False}, State.UNKNOWN, "not compared"),
+        ({"comparison_aside": 6}, State.ATTENTION, "run 6 could not be found out"),
+        (
+            {"findings": (opened("corrupted", State.DAMAGED, 3),)},
+            State.DAMAGED,
+            "corrupted: a (since run 7), and 2 more",
+        ),
+        ({"findings": (opened("mass_change", State.HELD),)}, State.HELD, "5 of 9 files changed"),
+        ({"findings": (opened("removed", State.ATTENTION),)}, State.ATTENTION, "removed: a"),
+        ({"open_break": 5}, State.ATTENTION, "begun anew with run 5"),
+        ({"newest": run("received"), "complete": run()}, State.UNKNOWN, "being taken in"),
+        ({"newest": run("failed", reason="no root"), "complete": run()}, State.ATTENTION, "no root"),
+        ({"newest": run("refused", reason="bad"), "complete": run()}, State.ATTENTION, "refused: bad"),
+        ({"newest": run("set_aside", reason="odd"), "complete": run()}, State.ATTENTION, "set aside: odd"),
+        ({"newest": run(age=timedelta(days=2))}, State.ATTENTION, "too old"),
+        ({"replica": replica(enabled=False)}, State.UNKNOWN, "Switched off"),
+        ({"replica": replica(origin="unsigned")}, State.UNKNOWN, "without a signature"),
+        ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, State.HELD, "clone"),
+    ],
+)
+def test_whatever_is_missing_is_said(given: dict[str, Any], state: State, word: str) -> None:
+    """Each thing that speaks against *proven* decides the state and is named in a sentence."""
+    verdict = judge(facts(**given))
+    assert verdict.state == state
+    assert any(word in reason.text for reason in verdict.reasons)
+
+
+def test_the_worst_reason_decides_and_stands_first() -> None:
+    """With several reasons the most urgent one gives the state, and none is left out."""
+    verdict = judge(facts(findings=(opened("removed", State.ATTENTION),), proof=None, broken=2))
+    assert [reason.state for reason in verdict.reasons] == [State.DAMAGED, State.ATTENTION, State.UNKNOWN]
+
+
+def test_a_clock_that_runs_ahead_wins_no_time() -> None:
+    """The next run is due an interval after the earlier of its own time and its arrival."""
+    ahead = run(finished_at=NOW + timedelta(days=300), received_at=NOW)
+    assert next_run_due(replica(), ahead) == NOW + timedelta(days=1)
+
+
+def test_an_old_report_that_arrives_today_is_old() -> None:
+    """A report that was carried here by hand counts from when its run ended."""
+    carried = run(finished_at=NOW - timedelta(days=30), received_at=NOW)
+    assert judge(facts(newest=carried)).state == State.ATTENTION
+
+
+def test_a_little_late_is_not_late() -> None:
+    """A run may be late by a quarter of the interval, an hour at least."""
+    assert grace(replica().group.expected_interval) == timedelta(hours=6)
+    assert judge(facts(newest=run(age=timedelta(hours=29)))).state == State.PROVEN
+    assert judge(facts(newest=run(age=timedelta(hours=31)))).state == State.ATTENTION
+
+
+def test_reasons_show_names_and_obey_none() -> None:
+    """A reason that came from a server has its odd characters escaped."""
+    verdict = judge(facts(newest=run("failed", reason="a\u202eb\n"), complete=run()))
+    assert "a\\u202eb\\n" in verdict.reasons[0].text

@@ -1,0 +1,203 @@
+"""Where reports stand in the chain when spool and central server do not know the same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scanner.collector import config
+from scanner.collector.delivery import chain, identity, sender
+from scanner.collector.delivery.chain import Known, Link
+from scanner.collector.delivery.client import Client
+from scanner.collector.delivery.spool import Spool
+from scanner.collector.errors import ChainError
+from tests.scanner.collector.fake_central import FakeCentral, Replica
+from tests.scanner.collector.stage import Stage
+
+
+@pytest.fixture
+def replica(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> Replica:
+    """The tree as a replica of an enrolled server; pauses between tries are short."""
+    monkeypatch.setattr(sender, "_FIRST_PAUSE", 0.05)
+    return stage.enrol(central)
+
+
+def sequences(replica: Replica) -> list[int]:
+    """The numbers of what the central server has."""
+    return [taken.statement.sequence for taken in replica.chain]
+
+
+def whole(replica: Replica) -> bool:
+    """Whether the central server's chain hangs together."""
+    digests = [None, *(taken.digest for taken in replica.chain)]
+    return [taken.statement.previous for taken in replica.chain] == digests[:-1]
+
+
+def test_empty_spool_takes_the_next_place(tmp_path: Path) -> None:
+    """With nothing here and nothing there a chain begins; with nothing here it goes on behind what is there, torn."""
+    spool = Spool(tmp_path)
+    assert chain.next_link(spool, Known(None, None), begun=False) == Link(1, None)
+    assert chain.next_link(spool, None, begun=False) == Link(1, None)
+    link = chain.next_link(spool, Known(7, "ab"), begun=False)
+    assert (link.sequence, link.previous) == (8, "ab") and "unknown to the spool" in (link.torn or "")
+
+
+def test_unknown_place_is_not_guessed(tmp_path: Path) -> None:
+    """A spool that was lost while the central server cannot be asked gives no number: two reports would share it."""
+    with pytest.raises(ChainError, match="must tell where"):
+        chain.next_link(Spool(tmp_path), None, begun=True)
+
+
+def test_central_server_lost_its_newest(stage: Stage, replica: Replica) -> None:
+    """A central server restored from a backup gets what it lost from here, then the new one; nothing is torn."""
+    for _ in range(3):
+        stage.run()
+    del replica.chain[1:]
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2, 3, 4] and whole(replica)
+    assert all(taken.statement.break_ is None for taken in replica.chain)
+
+
+def test_central_server_lost_what_is_here_no_longer(stage: Stage, replica: Replica) -> None:
+    """What was lost there and removed here cannot come back: the queue gets the expected numbers, and the break is
+    said."""
+    for _ in range(3):
+        stage.run()
+    del replica.chain[1:]
+    for report in stage.spool(replica).delivered()[:2]:
+        report.path.unlink()
+    before = stage.run(send=False).lines[0].made
+    assert stage.run().exit_code == 0
+    assert before is not None and sequences(replica) == [1, 2, 3] and whole(replica)
+    reissued = replica.chain[1].statement
+    assert reissued.break_ and "place 2 of the chain" in reissued.break_
+    assert reissued.run != before.statement.run
+    assert reissued.records == before.statement.records
+    assert replica.chain[2].statement.break_ is None
+
+
+def test_spool_lost(stage: Stage, replica: Replica) -> None:
+    """A collector that lost its spool goes on behind the central server's newest and says that the chain is torn."""
+    stage.run()
+    stage.run()
+    shutil.rmtree(stage.state / "replicas")
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2, 3] and whole(replica)
+    assert "unknown to the spool" in (replica.chain[2].statement.break_ or "")
+
+
+def test_spool_lost_while_nobody_answers(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A spool that was lost and a central server that cannot be asked: nothing is read and nothing is numbered."""
+    stage.run()
+    shutil.rmtree(stage.state / "replicas")
+    stage.configure(server="http://127.0.0.1:9", patience=0)
+    summary = stage.run()
+    assert summary.exit_code == 2 and summary.lines[0].made is None
+    stage.configure(server=central.url)
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2]
+
+
+def test_first_run_of_a_replica_that_is_known_by_the_last_answer(stage: Stage, replica: Replica) -> None:
+    """A replica that was never run begins its chain also when the central server cannot be asked just then."""
+    stage.run("photos", send=False)
+    stage.configure(server="http://127.0.0.1:9", patience=0)
+    assert stage.run().lines[0].made is not None
+    assert [report.sequence for report in stage.spool(replica).queued()] == [1, 2]
+
+
+def test_receipt_lost_and_report_gone_on(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A report that was taken without its receipt is not sent as another one: it is known there, and moves to sent."""
+    stage.configure(server=central.url, patience=0)
+    central.faults = ["lost"]
+    assert stage.run().exit_code == 2
+    assert sequences(replica) == [1] and len(stage.spool(replica).queued()) == 1
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2] and whole(replica)
+
+
+def test_equivocation_is_not_sent(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """Where the central server holds another statement in a place that the spool has, nothing more is sent."""
+    stage.run()
+    other = stage.folder / "clone"
+    shutil.copytree(stage.state, other)
+    stage.run()
+    stage.configure(server="http://127.0.0.1:9", state=other, patience=0)
+    stage.run(send=False)
+    stage.configure(server=central.url, state=other)
+    summary = stage.run()
+    assert summary.exit_code == 2
+    assert any("equivocation" in problem for problem in summary.problems)
+    assert sequences(replica) == [1, 2] and not central.held
+
+
+def test_clone_is_found_by_the_central_server(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """Another statement in a place that is taken holds the server; the collector stops with the error."""
+    stage.run()
+    clone = stage.folder / "clone"
+    shutil.copytree(stage.state, clone)
+    stage.configure(server="http://127.0.0.1:9", state=clone, patience=0)
+    stage.run(send=False)
+    (queued,) = (clone / "replicas" / replica.replica / "queue").iterdir()
+    stage.configure(server=central.url)
+    stage.run()
+    stage.run()
+    spool = Spool(clone / "replicas" / replica.replica)
+    carrier = sender.Carrier(replica.replica, spool)
+    stage.configure(server=central.url, state=clone)
+    deliver(stage, carrier)
+    assert isinstance(carrier.problem, ChainError) and central.held and queued.exists()
+    assert sequences(replica) == [1, 2, 3]
+
+
+def deliver(stage: Stage, carrier: sender.Carrier) -> None:
+    """One attempt of a carrier with the stage's configuration, without asking how far the central server is."""
+
+    loaded = config.load(stage.conf)
+    own = identity.load(loaded.state)
+    key = identity.load_key(loaded.state, own.key)
+    carrier.attempt(Client(own.url or "", loaded, own.token), own, key)
+
+
+def test_reissue_interrupted_between_its_renames(stage: Stage, replica: Replica) -> None:
+    """A queue that was being replaced is whole again at the next start, whichever rename was the last."""
+    stage.run(send=False)
+    spool = stage.spool(replica)
+    key_of_queue = [report.path.name for report in spool.queued()]
+    spool.queue.rename(spool.folder / "queue.replaced")
+    shutil.copytree(spool.folder / "queue.replaced", spool.folder / "queue.reissued")
+    spool.prepare()
+    assert [report.path.name for report in spool.queued()] == key_of_queue
+    shutil.copytree(spool.queue, spool.folder / "queue.reissued")
+    spool.prepare()
+    assert sorted(path.name for path in spool.folder.iterdir() if path.is_dir()) == ["queue", "refused", "sent"]
+
+
+def test_damaged_report_is_set_aside(stage: Stage, replica: Replica) -> None:
+    """A queued report whose bytes rotted cannot be signed again: it is put aside, and the next says that it is
+    missing."""
+    stage.run()
+    stage.run(send=False)
+    stage.run(send=False)
+    first = stage.spool(replica).queued()[0]
+    first.path.write_bytes(b"rotten")
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2, 3] and whole(replica)
+    assert "cannot be given" in (replica.chain[1].statement.break_ or "")
+    assert list(stage.spool(replica).refused.glob("*.damaged"))
+
+
+def test_newest_report_is_damaged_and_nobody_answers(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A delivered report that rotted is not numbered anew by guess; the central server's answer settles it."""
+    stage.run()
+    stage.run()
+    stage.spool(replica).delivered()[1].path.write_bytes(b"rotten")
+    stage.configure(server="http://127.0.0.1:9", patience=0)
+    for _ in range(2):
+        summary = stage.run()
+        assert summary.exit_code == 2 and summary.lines[0].made is None
+    stage.configure(server=central.url)
+    assert stage.run().exit_code == 0
+    assert sequences(replica) == [1, 2, 3] and whole(replica) and not central.held

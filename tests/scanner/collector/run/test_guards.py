@@ -1,0 +1,125 @@
+"""The guards of a root: another file system, one that changes during the run, releases that hold for one run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from scanner.collector.engines.choice import EngineChoice, choose
+from scanner.collector.run import guards, replica_run
+from scanner.collector.run.guards import RunFailed
+from scanner.collector.run.state import Last
+from scanner.collector.system.filesystem import FileSystem
+from scanner.format import paths
+from tests.scanner.collector.fake_central import FakeCentral, Replica
+from tests.scanner.collector.stage import Stage
+
+DISK = FileSystem("ext4", "uuid:1", b"/mnt")
+
+
+@pytest.fixture
+def replica(stage: Stage, central: FakeCentral) -> Replica:
+    """The tree as a replica of an enrolled server."""
+    return stage.enrol(central)
+
+
+def pretend_another_disk(stage: Stage, replica: Replica) -> None:
+    """Let the state say that the last run saw another disk."""
+    connection = sqlite3.connect(stage.state / "replicas" / replica.replica / "state.db")
+    told = json.dumps({"type": "xfs", "id": "uuid:old", "mount_point": "/old"})
+    with connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'file_system'", (told,))
+    connection.close()
+
+
+def test_another_disk(stage: Stage, replica: Replica) -> None:
+    """A root on another file system than last time fails with both named, until it is released; then that one
+    counts."""
+    stage.run()
+    pretend_another_disk(stage, replica)
+    assert [stage.run().exit_code for _ in range(2)] == [2, 2]
+    reason = replica.chain[1].statement.reason or ""
+    assert reason.startswith("root on another file system: ") and "last time xfs uuid:old at /old" in reason
+    assert stage.run(accept_root=True).exit_code == 0
+    assert stage.run().exit_code == 0
+    told = replica.chain[4].statement.host["filesystem"]
+    assert told["accepted"] is None and told["mount_point"] and told["type"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a second file system that is always there: /proc")
+def test_file_system_changes_during_the_run(
+    stage: Stage, replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is unmounted, or mounted over, while it is read makes a failed run: half of it may be of another disk."""
+    link = tmp_path / "current"
+    link.symlink_to(stage.tree)
+    replica.root = paths.encode(bytes(link))
+
+    def swap(wanted: str) -> EngineChoice:
+        link.unlink()
+        link.symlink_to("/proc")
+        return choose(wanted)
+
+    monkeypatch.setattr(replica_run, "choose", swap)
+    assert stage.run().exit_code == 2
+    assert replica.chain[0].statement.reason == "root on another file system than when the run began"
+
+
+def test_release_is_for_one_run(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+    """A release that the central server told once is not honoured again while it cannot be asked."""
+    stage.run()
+    replica.accept_root = True
+    stage.run()
+    shutil.rmtree(stage.tree)
+    stage.tree.mkdir()
+    stage.configure(server="http://127.0.0.1:9", patience=0)
+    made = stage.run().lines[0].made
+    assert made is not None and made.statement.outcome == "failed"
+    assert made.statement.host["filesystem"]["accepted"] is None
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "fails"),
+    [
+        (DISK, None, False),
+        (DISK, Last(1, 1, None), False),
+        (DISK, Last(1, 1, DISK), False),
+        (None, Last(1, 1, DISK), False),
+        (DISK._replace(type="xfs"), Last(1, 1, DISK), True),
+        (DISK._replace(id="uuid:2"), Last(1, 1, DISK), True),
+        (DISK._replace(mount_point=b"/"), Last(1, 1, DISK), True),
+    ],
+)
+def test_what_is_another_file_system(now: FileSystem | None, last: Last | None, fails: bool) -> None:
+    """Type, id and mount point tell file systems apart; what is not known is not held against a root."""
+    guards.check_file_system(now, last, accepted=True)
+    if fails:
+        with pytest.raises(RunFailed):
+            guards.check_file_system(now, last, accepted=False)
+    else:
+        guards.check_file_system(now, last, accepted=False)
+
+
+@pytest.mark.parametrize("root", [b"relative", b"/srv/../etc", b"/srv/", b"/srv//x", b"/srv/."])
+def test_roots_that_are_not_plain(root: bytes) -> None:
+    """A root is an absolute path without detours."""
+    with pytest.raises(RunFailed, match="plain absolute path"):
+        guards.check_allowed(root, [b"/srv"])
+
+
+def test_allowed(tmp_path: Path) -> None:
+    """A root may be an allowed one or lie below it; a neighbour with the same beginning does not."""
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv2").mkdir()
+    allowed = [bytes(tmp_path / "srv")]
+    guards.check_allowed(bytes(tmp_path / "srv"), allowed)
+    guards.check_allowed(bytes(tmp_path / "srv" / "not" / "yet"), allowed)
+    guards.check_allowed(bytes(tmp_path / "srv2"), [])
+    guards.check_allowed(b"/anything", [b"/"])
+    with pytest.raises(RunFailed, match="not among"):
+        guards.check_allowed(bytes(tmp_path / "srv2"), allowed)

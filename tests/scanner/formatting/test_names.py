@@ -1,0 +1,91 @@
+"""Names that came from a server, as pages show them."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+import pytest
+from django.template import Context, Template
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.format import paths
+from scanner.formatting.names import LONG, above, brief_words, indented_shown, last_part, plain_shown, shown
+
+NASTY = {
+    "a\nb": "a\\nb",
+    "a\r\nb\tc": "a\\r\\nb\\tc",
+    "\x1b[31mred": "\\x1b[31mred",
+    "invoice\u202egpj.exe": "invoice\\u202egpj.exe",
+    "zero\u200bwidth": "zero\\u200bwidth",
+    "line\u2028sep": "line\\u2028sep",
+    "no\u00a0break": "no\\u00a0break",
+    "hangul\u3164filler": "hangul\\u3164filler",
+    "tag\U000e0041": "tag\\U000e0041",
+    "soft\u00adhyphen": "soft\\u00adhyphen",
+    " lead/trail ": "\\x20lead/trail\\x20",
+    "two  spaces": "two \\x20spaces",
+    "del\x7f": "del\\x7f",
+    "byte\\xff": "byte\\xff",
+    "Ёлка/写真/😀.jpg": "Ёлка/写真/😀.jpg",
+}
+
+
+@pytest.mark.parametrize("name", NASTY, ids=range(len(NASTY)))
+def test_odd_characters_become_visible_escapes(name: str) -> None:
+    """Line ends, escapes, directions, invisible characters and edge spaces show; ordinary scripts stay as they are."""
+    assert plain_shown(name) == NASTY[name]
+
+
+@given(st.text())
+def test_nothing_that_acts_is_left(text: str) -> None:
+    """Whatever the name, the shown text holds no control, format or separator character."""
+    categories = {unicodedata.category(char) for char in plain_shown(text)}
+    assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@given(st.binary(min_size=1, max_size=40), st.binary(min_size=1, max_size=40))
+def test_two_names_never_look_alike(one: bytes, other: bytes) -> None:
+    """Names that differ in a byte are shown as different texts."""
+    if one != other:
+        assert plain_shown(paths.encode(one)) != plain_shown(paths.encode(other))
+
+
+def test_markup_is_text() -> None:
+    """A name that is HTML is shown as its characters, in the list and in an attribute."""
+    evil = "<script>alert(1)</script>\"'&amp;<img src=x onerror=x>"
+    page = Template('{% load names %}<p title="{{ n|plain_shown }}">{{ n|shown }}</p>').render(Context({"n": evil}))
+    assert "<script" not in page and "<img" not in page
+    assert html.unescape(re.sub(r"<[^>]*>", "", page)).count("alert(1)") == 1
+
+
+def test_an_escape_says_which_character_it_is() -> None:
+    """The mark of an escape names the character for who does not know its number."""
+    assert "U+202E RIGHT-TO-LEFT OVERRIDE" in shown("a\u202eb")
+
+
+def test_a_long_name_is_folded_and_whole() -> None:
+    """A name of 4,000 characters shows its ends, and all of it when it is unfolded."""
+    name = "/".join(["d" * 250] * 16)
+    page = shown(name)
+    assert page.startswith("<details") and name in page and len(page) < len(name) + 1000
+    assert "<details" not in shown("x" * LONG)
+
+
+def test_the_parts_of_a_path() -> None:
+    """A path falls into what is above and its last part."""
+    assert (above("a/b/c"), last_part("a/b/c")) == ("a/b/", "c")
+    assert (above("c"), last_part("c")) == ("", "c")
+
+
+def test_indentation_stays() -> None:
+    """The spaces that a line begins with are those of its indentation; all else is escaped."""
+    assert indented_shown('    "a": "x  y\u202e"') == '    "a": "x \\x20y\\u202e"'
+
+
+def test_a_sentence_keeps_its_spaces() -> None:
+    """What is said about names that are shown already is escaped for HTML, and its spaces are spaces."""
+    assert brief_words("below 2020/ are <missing>") == "<bdi>below 2020/ are &lt;missing&gt;</bdi>"
+    assert "… 300 characters …" in brief_words("x" * 440)

@@ -1,0 +1,121 @@
+"""The quick road for lines: whatever it accepts, and what it makes of it, is what the plain road says."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.format.digests import Tally, read
+from scanner.format.records import Note, Record, RecordError, Row, encode
+from scanner.ingest import batch
+from scanner.ingest.batch import BatchTally, parse
+from tests.scanner import factories as make
+
+NAMES = st.sampled_from(
+    ["a", "b", ".", "..", "", ".a", "a.", "...", "é", "\U0001f600", 'q"', "b\\\\", "\\xff", "\n", "\x7f", "\r", "c d"]
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+NUMBERS = st.sampled_from([0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, -(2**63), 10**18])
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> Record:
+    """Any record, good or not quite."""
+    path = draw(PATHS)
+    kind = draw(st.integers(0, 9))
+    if kind < 6:
+        fields = {name: draw(NUMBERS) for name in ("size", "mtime_ns", "mode", "uid", "gid") if draw(st.booleans())}
+        link = {"detail": draw(PATHS)} if draw(st.booleans()) else {}
+        content = draw(st.sampled_from([b"", b"x"]))
+        return make.file_row(path, content, **fields, **link)
+    if kind == 6:
+        return make.error_row(path)
+    if kind == 7:
+        return make.link_row(path, draw(PATHS) or "t")
+    if kind == 8:
+        return make.special_row(path)
+    return Note(path, "confirmed")
+
+
+def slow(texts: list[bytes]) -> tuple[object, ...] | str:
+    """What the plain road says: the sums, or the refusal."""
+    tally = Tally(len(texts))
+    try:
+        for _ in read(texts, tally, parse):
+            pass
+    except RecordError as error:
+        return str(error)
+    return sums(tally)
+
+
+def quick(texts: list[bytes], cuts: list[int]) -> tuple[object, ...] | str:
+    """What the quick road says when the lines come in these batches."""
+    tally = BatchTally(len(texts))
+    try:
+        for start, end in zip([0, *cuts], [*cuts, len(texts)]):
+            tally.add_text(b"".join(texts[start:end]))
+    except RecordError as error:
+        return str(error)
+    return sums(tally)
+
+
+def sums(tally: Tally) -> tuple[object, ...]:
+    return tally.files, tally.size, tally.errors, tally.digest.finish(), tally.content.hexdigest()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(rows(), max_size=12), st.booleans(), st.data())
+def test_both_roads_agree(records: list[Record], ordered: bool, data: st.DataObject) -> None:
+    """The same sums for good lines, the same line named for bad ones, however the lines are cut into batches."""
+    if ordered:
+        records = sorted(set(records), key=lambda record: (isinstance(record, Note), record[0]))
+    texts = [encode(record) for record in records]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=3)))
+    assert quick(texts, cuts) == slow(texts)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.binary(min_size=1, max_size=3))
+def test_damaged_text_is_never_taken(seed: int, patch: bytes) -> None:
+    """Bytes put into good lines at random are refused, or make lines that the plain road takes as well."""
+    chance = random.Random(seed)
+    texts = [encode(make.file_row(f"d/{number:03}", b"x" * number)) for number in range(20)]
+    text = b"".join(texts)
+    at = chance.randrange(len(text) - 4)
+    text = text[:at] + patch + text[at + chance.choice([0, len(patch)]) :]
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    split = [line + b"\n" for line in text.split(b"\n")[:-1]]
+    assert quick(split, []) == slow(split)
+
+
+def test_a_line_that_is_too_long_is_refused() -> None:
+    """A line of more than 64 KiB is refused although all else in it is right."""
+    text = encode(make.file_row("/".join(["n" * 250] * 270)))
+    with pytest.raises(RecordError, match="line 2: longer than 65536 bytes"):
+        BatchTally(1).add_text(text)
+
+
+def test_sums_on_a_thread_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SHA3-512 has its own thread the digests are those of one thread."""
+    texts = [encode(make.file_row(f"d/{number:06}", b"x" * (number % 7))) for number in range(9000)]
+    plain = quick(texts, [1000, 5000])
+    monkeypatch.setattr(batch, "ASIDE", 10)
+    assert quick(texts, [1000, 5000]) == plain == slow(texts)
+
+
+def test_rows_of_every_kind_are_counted() -> None:
+    """Files, errors and bytes are counted; links and specials are lines only."""
+    records: list[Row] = [
+        make.file_row("a", b"123"),
+        make.error_row("b"),
+        make.link_row("c", "a"),
+        make.special_row("d"),
+        make.file_row("e", b"4567", detail="a"),
+    ]
+    tally = BatchTally(5)
+    tally.add_text(b"".join(map(encode, records)))
+    assert (tally.files, tally.errors, tally.size, tally.lines) == (2, 1, 7, 6)

@@ -1,0 +1,140 @@
+"""Any history of any rows: every run comes out of the tables byte for byte, and is proven."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from checker.proofs.verify import Inquiry
+from scanner.db import entries, keyset
+from scanner.export import report as export
+from scanner.format import paths
+from scanner.format.records import ERROR, FILE, LINK, SPECIAL, SPECIALS, STAGES, Note, Record, Row, canonical
+from scanner.ingest import worker
+from scanner.models import Run
+from tests.scanner.factories import make_key, make_replica, make_report, receive
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+UINT32 = st.integers(0, 2**32 - 1)
+NAME = st.one_of(
+    st.sampled_from([b"a", b"b", b"a.jpg", b"-x", b"a\nb", b"t\tb", b'"', b"back\\slash", b"\xff\xfe", b"\x7f\x01"]),
+    st.binary(min_size=1, max_size=12),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6).map(str.encode),
+).filter(lambda name: name not in (b".", b"..") and b"/" not in name and b"\0" not in name)
+PATH = st.lists(NAME, min_size=1, max_size=4).map(lambda parts: paths.encode(b"/".join(parts)))
+LONG = st.integers(300, 3000).map(lambda size: "/".join(["long" * 50] * (size // 200)) + "/" + "é" * 100)
+DIGEST = st.binary(min_size=32, max_size=32)
+FILES = st.builds(
+    lambda path, size, mtime, mode, uid, gid, digest: Row(path, FILE, size, mtime, mode, uid, gid, digest, digest[:16]),
+    st.one_of(PATH, LONG), st.integers(0, 2**57), INT64, st.integers(0, 2**31 - 1), UINT32, UINT32, DIGEST,
+)  # fmt: skip
+OTHERS = st.one_of(
+    st.builds(lambda path, stage: Row(path, ERROR, detail="EIO", stage=stage), PATH, st.sampled_from(sorted(STAGES))),
+    st.builds(lambda path, target: Row(path, LINK, detail=target), PATH, PATH),
+    st.builds(lambda path, kind: Row(path, SPECIAL, detail=kind), PATH, st.sampled_from(sorted(SPECIALS))),
+)
+VALUE = st.one_of(INT64, st.booleans(), st.text(max_size=5))
+DETAIL = st.dictionaries(st.sampled_from(["reads", "cold", "engines", "text"]), VALUE, max_size=3).map(
+    lambda value: canonical(value) if value else ""
+)
+NOTES = st.builds(Note, PATH, st.sampled_from(["confirmed", "misread", "vanished"]), DETAIL).filter(
+    lambda note: "\\u0000" not in note.detail and not any("\ud800" <= c <= "\udfff" for c in note.detail)
+)
+RECORDS = st.lists(st.one_of(FILES, FILES, OTHERS), max_size=12, unique_by=lambda row: row.path)
+RUN = st.tuples(RECORDS, st.lists(NOTES, max_size=3, unique_by=lambda note: note[:2]))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Record]]:
+    """Runs that share some of their rows with the run before."""
+    runs: list[list[Record]] = []
+    before: dict[str, Row] = {}
+    for rows, notes in draw(st.lists(RUN, min_size=1, max_size=4)):
+        kept = {path: row for path, row in before.items() if draw(st.integers(0, 3))}
+        before = kept | {row.path: row for row in rows}
+        before = {path: _linked(row, before) for path, row in before.items()}
+        runs.append([*before.values(), *notes])
+    return runs
+
+
+def _linked(row: Row, rows: dict[str, Row]) -> Row:
+    """Some files are hard links of the first path there is."""
+    first = min(rows)
+    links = row.type == FILE and row.size is not None and row.size % 3 == 0 and first < row.path
+    return row._replace(detail=first if links else None) if row.type == FILE else row
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories())
+def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
+    """Report, tables, report: the same bytes for each run of a history, and verification holds for each."""
+    replica = make_replica()
+    signer = make_key(replica.server)
+    sent = []
+    for records in runs:
+        report = make_report(replica, signer, records)
+        receive(replica.server, report.gzip)
+        sent.append(report.data)
+    assert worker.ingest_replica(replica.pk) == len(runs)
+    inquiry = Inquiry(replica)
+    for run, data in zip(Run.objects.filter(replica=replica).order_by("sequence"), sent, strict=True):
+        assert run.state == Run.State.INGESTED, run.reason
+        assert b"".join(export.report(run)) == data
+        verdict = inquiry.verify(run)
+        assert verdict.ok, [check for check in verdict.checks if not check.ok]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(), st.integers(1, 3))
+def test_pages_together_are_the_whole(runs: list[list[Record]], limit: int) -> None:
+    """However small the pages, lists and trees show every entry of a run exactly once, in order."""
+    replica = make_replica()
+    signer = make_key(replica.server)
+    for records in runs:
+        receive(replica.server, make_report(replica, signer, records).gzip)
+    worker.ingest_replica(replica.pk)
+    run = Run.objects.filter(replica=replica).order_by("sequence")[len(runs) // 2]
+    rows = [record for record in runs[run.sequence - 1] if isinstance(record, Row)]
+    assert pages(run, "path", limit) == sorted(row.path for row in rows)
+    by_size = pages(run, "-size", limit)
+    sizes = {row.path: -1 if row.size is None else row.size for row in rows}
+    assert [sizes[path] for path in by_size] == sorted(sizes.values(), reverse=True)
+    assert sorted(by_size) == sorted(sizes)
+    assert sorted(tree(run, "", limit)) == sorted(sizes)
+
+
+def pages(run: Run, order: str, limit: int) -> list[str]:
+    """Paths of all pages."""
+    found, after = [], ""
+    while True:
+        page = entries.entries(run, order=order, after=after, limit=limit)
+        found += [row.path for row in page.rows]
+        after = page.after
+        if not after:
+            return found
+
+
+def tree(run: Run, prefix: str, limit: int) -> list[str]:
+    """Paths of all entries, directory by directory."""
+    found, after = [], ""
+    while True:
+        page = entries.children(run, prefix, after, limit)
+        for child in page.rows:
+            found += tree(run, child.path, limit) if child.entry is None else [child.entry.path]
+        after = page.after
+        if not after:
+            return found
+
+
+@pytest.mark.parametrize("token", ["x", "AAAA", keyset.token([1]), keyset.token("a\0"), keyset.token(2**70), "é"])
+def test_a_made_up_token_is_refused(token: str) -> None:
+    """What no page gave is a BadToken, not an error of the database."""
+    run = Run(replica_id=1, sequence=1)
+    for order in ("path", "-size"):
+        with pytest.raises(keyset.BadToken):
+            entries.entries(run, order=order, after=token)
+    with pytest.raises(keyset.BadToken):
+        entries.children(run, after=token)
