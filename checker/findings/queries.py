@@ -35,7 +35,8 @@ JOIN checker_change AS change ON change.comparison_id = comparison.id AND change
     AND left(change.path, 512) = left(new.path, 512) AND change.path = new.path
 LEFT JOIN scanner_version AS old ON old.id = change.old_id
 WHERE new.replica_id = %(replica)s AND new.type = 2 AND new.detail = '{CHANGED_WHILE_READ}'
-    AND new.from_seq <= %(since)s AND (new.until_seq IS NULL OR new.until_seq > %(sequence)s) AND change.finding_id IS NULL
+    AND new.from_seq <= %(since)s AND (new.until_seq IS NULL OR new.until_seq > %(sequence)s)
+    AND change.finding_id IS NULL
 """
 BELOW = {
     "lower": "left(change.path, 512) >= left(%(lower)s, 512) AND change.path >= %(lower)s",
