@@ -1,4 +1,14 @@
-"""Checks report files of backup_syncer by a second implementation of their format, which README_eng.md describes."""
+"""Check report files of backup_syncer with a second implementation of their format.
+
+The format is described in docs/en/report-format.md; comments of the form "Section: …" name its sections. Of several
+reports of one replica their chain is checked as well, and on request a directory is compared with the newest one.
+
+This program shares no code with the project: a mistake in the project's own reader cannot hide here. It needs Python
+3.9 or newer, and the package `cryptography` to check signatures.
+
+An auditor may read it from top to bottom: names of files, line 1 (envelope, signature, statement), the lines below it,
+what they add up to, the chain, the directory, the command line.
+"""
 
 from __future__ import annotations
 
@@ -11,289 +21,820 @@ import os
 import re
 import sys
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
-from typing import Any
+from typing import IO, Any
 
-TYPE, KIB = "application/vnd.backup-syncer.run.v1+json", 1024
-# Canonical JSON as regular expressions: text that is Unicode without NUL, numbers, and what a note may hold.
-PLAIN, ESCAPE = r'[^"\\\x00-\x1f\ud800-\udfff]*', r'\\(?:["\\bfnrt]|u00(?:0[1-7bef]|1[0-9a-f]))'
-TEXT, NATURAL, INTEGER = rf'"(?!"){PLAIN}(?:{ESCAPE}{PLAIN})*"', "(?:0|[1-9][0-9]{0,18})", "(?:0|-?[1-9][0-9]{0,18})"
-VALUE = rf'(?:""|{TEXT}|{INTEGER}|true|false)'
-HEX64, HEX128, UUID = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
-TIME = r'"2[01][0-9]{2}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}\.[0-9]{6}Z"'
-BASE64 = '"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"'
-ENVELOPE = rf'{{"payloadType":"([^"]*)","payload":{BASE64},"signatures":\[{{"keyid":"([^"]*)","sig":{BASE64}}}\]}}\n'
-ENTRY = re.compile(
-    rf'{{"path":{TEXT},(?:"size":{NATURAL},"mtime_ns":{INTEGER},"mode":{NATURAL},"uid":{NATURAL},"gid":{NATURAL},'
-    rf'"sha256":{HEX64},"md5":"[0-9a-f]{{32}}"(?:,"hardlink":{TEXT})?|"link":{TEXT}|'
-    r'"error":"E[A-Z0-9]{1,30}","stage":"(?:list|stat|open|read)"|"special":"(?:fifo|socket|block|char|mount)")}\n'
-)
-NOTE = re.compile(
-    rf'{{"note":"(?:confirmed|misread|vanished|skipped|clock)","path":{TEXT}'
-    rf'(?:,(?:""|{TEXT}):(?:{VALUE}|\[(?:{VALUE}(?:,{VALUE})*)?\]))*}}\n'
-)
-RULES = dict.fromkeys(("run", "server", "replica", "group"), UUID)
-RULES |= {"root": TEXT, "sequence": NATURAL, "previous": f"null|{HEX128}", "break": f"null|{TEXT}", "base": "null"}
-RULES |= {"started_at": TIME, "finished_at": TIME, "work_time_ns": NATURAL, "outcome": '"complete"|"failed"'}
-RULES |= {"reason": f"null|{TEXT}", "mode": '"full"', "engine": "{.*}", "algorithms": r'\["sha256","md5"\]'}
-RULES |= {"collector": "{.*}", "host": "{.*}", "config": HEX128, "files": NATURAL, "bytes": NATURAL, "errors": NATURAL}
-RECORDS = rf'{{"count":{NATURAL},"bytes":{NATURAL},"sha3_512":{HEX128},"blocks":\[(?:{HEX64}(?:,{HEX64})*)?\]}}'
-RULES |= {"content": HEX128, "records": RECORDS}
-WITHIN = {"engine": "name wanted why tools", "collector": "version python", "host": "system release boot_id filesystem"}
-BELOW = {"size": 2**63, "mtime_ns": 2**63, "mode": 2**31, "uid": 2**32, "gid": 2**32}
-KINDS = {"fifo": S_ISFIFO, "socket": S_ISSOCK, "block": S_ISBLK, "char": S_ISCHR, "mount": S_ISDIR}
-P, Y8 = 2**255 - 19, 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
-FOUND = {0}  # what was met: 0 it holds, 1 it does not, 2 it could not be looked at
+DESCRIPTION = "Check report files of backup_syncer with a second implementation of their format."
+
+KIB = 1024
+READ_SIZE = 1024 * KIB
 
 
-class Wrong(Exception):
+class Outcome(IntEnum):
+    """Result of one check, also the exit code of the program."""
+
+    OK = 0
+    MISMATCH = 1
+    NOT_CHECKED = 2
+
+
+PREFIXES = {Outcome.OK: "", Outcome.MISMATCH: "WRONG: ", Outcome.NOT_CHECKED: "NOT CHECKED: "}
+SUMMARIES = {
+    Outcome.OK: "everything holds",
+    Outcome.MISMATCH: "something DOES NOT HOLD",
+    Outcome.NOT_CHECKED: "not everything could be checked",
+}
+
+
+class CheckFailed(Exception):
     """Something does not hold; the message says what."""
 
 
-def say(text: str, code: int = 0) -> None:
-    """Tell what was found; names from a report or a disk are never obeyed."""
-    FOUND.add(code)
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    line = ("", "WRONG: ", "NOT CHECKED: ")[code] + text + "\n"
-    sys.stdout.buffer.write(line.encode(sys.stdout.encoding, "backslashreplace"))
+class Output:
+    """Print the result of each check, and remember every outcome."""
+
+    def __init__(self) -> None:
+        self.outcomes: set[Outcome] = set()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome of all checks together: a mismatch outweighs what could not be checked."""
+        if Outcome.MISMATCH in self.outcomes:
+            return Outcome.MISMATCH
+        return max(self.outcomes, default=Outcome.OK)
+
+    def say(self, text: str) -> None:
+        """Print something that holds."""
+        self._print(text, Outcome.OK)
+
+    def wrong(self, text: str) -> None:
+        """Print something that does not hold."""
+        self._print(text, Outcome.MISMATCH)
+
+    def not_checked(self, text: str) -> None:
+        """Print something that could not be checked."""
+        self._print(text, Outcome.NOT_CHECKED)
+
+    def _print(self, text: str, outcome: Outcome) -> None:
+        self.outcomes.add(outcome)
+        # Names come from a report or a disk. A terminal must not obey the control characters in them.
+        harmless = "".join(char if char.isprintable() else _escaped(char) for char in text)
+        line = f"{PREFIXES[outcome]}{harmless}\n"
+        sys.stdout.buffer.write(line.encode(sys.stdout.encoding, "backslashreplace"))
 
 
-def _need(held: Any, text: str) -> None:
-    if not held:
-        raise Wrong(text)
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# --- Names of files ---------------------------------------------------------------------------------------------------
+# Section: Names and paths.
+
+ESCAPE_IN_NAME = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
 
-def _encode(name: bytes) -> str:
+def encode_name(name: bytes) -> str:
+    r"""Return the coded form of a name: UTF-8 stays text, any other byte becomes `\xhh`, a backslash becomes two."""
     return name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
 
 
-def _check_name(text: str, path: bool = True) -> None:
-    code = rb"\\(?:\\|x([0-9a-f]{2}))"
-    name = re.sub(code, lambda at: bytes.fromhex(at[1].decode()) if at[1] else b"\\", text.encode())
-    _need(_encode(name) == text and b"\0" not in name, f"not a coded name: {text[:200]}")
-    _need(not (path and {b"", b".", b".."} & set(name.split(b"/"))), f"not a relative path: {text[:200]}")
+def decode_name(text: str) -> bytes:
+    """Return the bytes of a coded name. Raise CheckFailed unless `text` is exactly what `encode_name` makes of them."""
+    name = text.encode()
+    if "\\" in text:
+        name = ESCAPE_IN_NAME.sub(_unescaped, name)
+    if encode_name(name) != text or b"\0" in name:
+        raise CheckFailed(f"not a coded name: {text[:200]}")
+    return name
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    digits = match[1]
+    return b"\\" if digits is None else bytes.fromhex(digits.decode())
+
+
+def check_path(text: str) -> None:
+    """Raise CheckFailed unless `text` is a coded relative path: no part of it is empty, `.` or `..`."""
+    parts = decode_name(text).split(b"/")
+    if b"" in parts or b"." in parts or b".." in parts:
+        raise CheckFailed(f"not a relative path: {text[:200]}")
+
+
+# --- Canonical JSON ---------------------------------------------------------------------------------------------------
+# Section: Canonical JSON. Every value has one form, so a regular expression can say what is allowed.
+
+# Characters that stand for themselves: no quote, no backslash, no control character, no surrogate.
+PLAIN = r'[^"\\\x00-\x1f\ud800-\udfff]*'
+# The only escapes: what JSON demands, in its shortest form. U+0000 is not among them: no text holds NUL.
+ESCAPE = r'\\(?:["\\bfnrt]|u00(?:0[1-7bef]|1[0-9a-f]))'
+TEXT = rf'"(?!"){PLAIN}(?:{ESCAPE}{PLAIN})*"'
+TEXT_OR_EMPTY = rf'(?:""|{TEXT})'
+NATURAL = "(?:0|[1-9][0-9]{0,18})"
+INTEGER = "(?:0|-?[1-9][0-9]{0,18})"
+HEX_MD5 = '"[0-9a-f]{32}"'
+HEX_SHA256 = '"[0-9a-f]{64}"'
+HEX_SHA3_512 = '"[0-9a-f]{128}"'
+UUID = '"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"'
+TIME = r'"2[01][0-9]{2}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}\.[0-9]{6}Z"'
+OBJECT = "{.*}"
+BASE64 = '"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)"'
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value: no spaces, keys as they stand, escapes only where JSON demands them."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+# --- Line 1: envelope and signature -----------------------------------------------------------------------------------
+# Sections: Envelope, Signature.
+
+PAYLOAD_TYPE = "application/vnd.backup-syncer.run.v1+json"
+ENVELOPE_LIMIT = 128 * KIB
+PAYLOAD_LIMIT = 64 * KIB
+SIGNATURE_SIZE = 64
+ENVELOPE_LINE = re.compile(
+    rf'{{"payloadType":"([^"]*)","payload":{BASE64},"signatures":\[{{"keyid":"([^"]*)","sig":{BASE64}}}\]}}\n'
+)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Line 1 taken apart. Nothing in it is trusted before its signature is checked."""
+
+    payload: bytes
+    keyid: str
+    signature: bytes
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """Return what was signed: DSSE's pre-authentication encoding (PAE) of payload type and payload."""
+        return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(self.payload), self.payload)
+
+
+def read_envelope(line: bytes) -> Envelope:
+    """Return the envelope in line 1. Raise CheckFailed unless it is one of a run, in its canonical form."""
+    match = ENVELOPE_LINE.fullmatch(line.decode("utf-8", "replace"))
+    if match is None or match[1] != PAYLOAD_TYPE or not re.fullmatch(HEX_SHA256, f'"{match[3]}"'):
+        raise CheckFailed("line 1 is no DSSE envelope of a run in its canonical form")
+
+    payload = base64.b64decode(match[2])
+    signature = base64.b64decode(match[4])
+    # Decoders ignore the unused bits of the last character: only one spelling is allowed.
+    if base64.b64encode(payload).decode() != match[2] or base64.b64encode(signature).decode() != match[4]:
+        raise CheckFailed("bad base64")
+    if len(signature) != SIGNATURE_SIZE or len(payload) > PAYLOAD_LIMIT:
+        raise CheckFailed("a signature or a statement of no such size")
+
+    return Envelope(payload, match[3], signature)
+
+
+def check_signature(envelope: Envelope, keys: dict[str, bytes], output: Output) -> None:
+    """Check the signature with the key that the envelope names. Raise CheckFailed when that key did not sign it.
+
+    `keys` are public keys by key id. The key id is a hint: what proves the origin is that whoever runs this program
+    got the public key from its owner, and that the signature holds under it.
+    """
+    if envelope.keyid not in keys:
+        output.not_checked(
+            f"the signature, of key {envelope.keyid}: nobody vouches for what follows until --key names its public key"
+        )
+        return
+
+    # Imported here, so that everything but the signature can be checked without the package.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    public_key = Ed25519PublicKey.from_public_bytes(keys[envelope.keyid])
+    try:
+        public_key.verify(envelope.signature, envelope.signed_bytes)
+    except InvalidSignature as error:
+        raise CheckFailed(f"key {envelope.keyid} did not sign this statement") from error
+    output.say(f"signed by the given key {envelope.keyid}")
+
+
+# --- The statement ----------------------------------------------------------------------------------------------------
+# Sections: Statement, Failed runs, Limits.
+
+BLOCKS = rf"\[(?:{HEX_SHA256}(?:,{HEX_SHA256})*)?\]"
+RECORDS = rf'{{"count":{NATURAL},"bytes":{NATURAL},"sha3_512":{HEX_SHA3_512},"blocks":{BLOCKS}}}'
+# Each member in its order, with the form of its canonical JSON.
+STATEMENT_MEMBERS = {
+    "run": UUID,
+    "server": UUID,
+    "replica": UUID,
+    "group": UUID,
+    "root": TEXT,
+    "sequence": NATURAL,
+    "previous": f"null|{HEX_SHA3_512}",
+    "break": f"null|{TEXT}",
+    "base": "null",
+    "started_at": TIME,
+    "finished_at": TIME,
+    "work_time_ns": NATURAL,
+    "outcome": '"complete"|"failed"',
+    "reason": f"null|{TEXT}",
+    "mode": '"full"',
+    "engine": OBJECT,
+    "algorithms": r'\["sha256","md5"\]',
+    "collector": OBJECT,
+    "host": OBJECT,
+    "config": HEX_SHA3_512,
+    "files": NATURAL,
+    "bytes": NATURAL,
+    "errors": NATURAL,
+    "content": HEX_SHA3_512,
+    "records": RECORDS,
+}
+OBJECT_MEMBERS = {
+    "engine": ["name", "wanted", "why", "tools"],
+    "collector": ["version", "python"],
+    "host": ["system", "release", "boot_id", "filesystem"],
+}
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f%z"
+DEEPEST_NESTING = 5
+LONGEST_REASON = 1000
+MOST_BLOCKS = 256
+
+
+@dataclass(frozen=True)
+class RecordSums:
+    """What a statement says of all lines below line 1 together."""
+
+    count: int
+    bytes: int
+    sha3_512: str
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The members of a statement that are compared with something, and the digest of the statement itself."""
+
+    digest: str
+    server: str
+    replica: str
+    root: str
+    sequence: int
+    previous: str | None
+    break_reason: str | None
+    finished_at: str
+    outcome: str
+    failure: str | None
+    files: int
+    bytes: int
+    errors: int
+    content: str
+    records: RecordSums
+
+
+def read_statement(payload: bytes) -> Statement:
+    """Return the statement in a payload. Raise CheckFailed unless its members, order, form and bounds are right."""
+    members = _read_members(payload)
+    sums = members["records"]
+    statement = Statement(
+        digest=hashlib.sha3_512(payload).hexdigest(),
+        server=members["server"],
+        replica=members["replica"],
+        root=members["root"],
+        sequence=members["sequence"],
+        previous=members["previous"],
+        break_reason=members["break"],
+        finished_at=members["finished_at"],
+        outcome=members["outcome"],
+        failure=members["reason"],
+        files=members["files"],
+        bytes=members["bytes"],
+        errors=members["errors"],
+        content=members["content"],
+        records=RecordSums(sums["count"], sums["bytes"], sums["sha3_512"], tuple(sums["blocks"])),
+    )
+    decode_name(statement.root)
+    # `{.*}` lets a NUL pass in engine, collector and host: an even number of backslashes, then \u0000.
+    if not statement.root.startswith("/") or re.search(rb"(?<!\\)(?:\\\\)*\\u0000", payload):
+        raise CheckFailed("the root, or a NUL")
+    _check_numbers(statement, members["work_time_ns"])
+    _check_together(statement)
+    return statement
+
+
+def _read_members(payload: bytes) -> dict[str, Any]:
+    """Return the members of a statement, each of which has the form that the format demands of it alone."""
+    try:
+        # A float becomes an integer or an error here; either way the text is then not the canonical one.
+        members: Any = json.loads(payload.decode(), parse_float=int, parse_constant=int)
+        if canonical(members).encode() != payload:
+            raise CheckFailed("the statement is not in its canonical form")
+        if not isinstance(members, dict) or list(members) != list(STATEMENT_MEMBERS):
+            raise CheckFailed("the statement's keys, or their order")
+        for key, form in STATEMENT_MEMBERS.items():
+            _check_member(key, form, members[key])
+        if _nesting(members) > DEEPEST_NESTING:
+            raise CheckFailed("the statement is nested too deep")
+    except (ValueError, RecursionError) as error:
+        raise CheckFailed(f"the statement is not what the format allows: {error}") from error
+    return members
+
+
+def _check_member(key: str, form: str, value: Any) -> None:
+    if not re.fullmatch(form, canonical(value)):
+        raise CheckFailed(f"the statement's {key}")
+    if key in OBJECT_MEMBERS and list(value) != OBJECT_MEMBERS[key]:
+        raise CheckFailed(f"the keys of the statement's {key}")
+    if form == TIME:
+        datetime.strptime(value, TIME_FORMAT)  # a ValueError for a day that there is not
+
+
+def _nesting(value: Any) -> int:
+    """Return how many objects and lists stand within one another; 0 for a plain value."""
+    if isinstance(value, dict):
+        return 1 + max(map(_nesting, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_nesting, value), default=0)
+    return 0
+
+
+def _check_numbers(statement: Statement, work_time_ns: int) -> None:
+    sums = statement.records
+    largest = max(sums.count, sums.bytes, work_time_ns, statement.files, statement.bytes, statement.errors)
+    # Only the first run has nothing before it; a later one may have null, which no chain accepts.
+    least_sequence = 1 if statement.previous is None else 2
+    if largest >= 2**63 or not least_sequence <= statement.sequence < 2**31:
+        raise CheckFailed("a number is out of its range")
+
+
+def _check_together(statement: Statement) -> None:
+    """Raise CheckFailed where two members contradict each other."""
+    sums = statement.records
+    failed = statement.outcome == "failed"
+    if failed != (statement.failure is not None):
+        raise CheckFailed("who failed has a reason, and nobody else")
+    for text in (statement.break_reason, statement.failure):
+        if text is not None and len(text) > LONGEST_REASON:
+            raise CheckFailed("break or reason is too long")
+    if statement.files + statement.errors > sums.count or (failed and sums.count):
+        raise CheckFailed("the counts do not fit")
+    if len(sums.blocks) != _ceil_divide(sums.count, block_size(sums.count)):
+        raise CheckFailed("the number of blocks does not fit")
+
+
+def block_size(count: int) -> int:
+    """Return how many lines each block of `count` lines has, the last one excepted. Section: Digests, Blocks."""
+    return max(1, _ceil_divide(count, MOST_BLOCKS))
+
+
+def _ceil_divide(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)
+
+
+# --- The lines below line 1 -------------------------------------------------------------------------------------------
+# Sections: Records, Entries, Notes, Order.
+
+LINE_LIMIT = 64 * KIB
+
+FILE_MEMBERS = (
+    rf'"size":{NATURAL},"mtime_ns":{INTEGER},"mode":{NATURAL},"uid":{NATURAL},"gid":{NATURAL},'
+    rf'"sha256":{HEX_SHA256},"md5":{HEX_MD5}(?:,"hardlink":{TEXT})?'
+)
+LINK_MEMBERS = rf'"link":{TEXT}'
+ERROR_MEMBERS = '"error":"E[A-Z0-9]{1,30}","stage":"(?:list|stat|open|read)"'
+SPECIAL_MEMBERS = '"special":"(?:fifo|socket|block|char|mount)"'
+ENTRY_LINE = re.compile(rf'{{"path":{TEXT},(?:{FILE_MEMBERS}|{LINK_MEMBERS}|{ERROR_MEMBERS}|{SPECIAL_MEMBERS})}}\n')
+
+NOTE_VALUE = rf"(?:{TEXT_OR_EMPTY}|{INTEGER}|true|false)"
+NOTE_LIST = rf"\[(?:{NOTE_VALUE}(?:,{NOTE_VALUE})*)?\]"
+NOTE_LINE = re.compile(
+    rf'{{"note":"(?:confirmed|misread|vanished|skipped|clock)","path":{TEXT}'
+    rf"(?:,{TEXT_OR_EMPTY}:(?:{NOTE_VALUE}|{NOTE_LIST}))*}}\n"
+)
+
+FILE_BOUNDS = {
+    "size": range(2**63),
+    "mtime_ns": range(-(2**63), 2**63),
+    "mode": range(2**31),
+    "uid": range(2**32),
+    "gid": range(2**32),
+}
+SHA256_OF_NOTHING = hashlib.sha256().hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a report says of one path. Members that an entry of its type does not have are None."""
+
+    path: str
+    size: int | None = None
+    mtime_ns: int | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    hardlink: str | None = None
+    link: str | None = None
+    error: str | None = None
+    stage: str | None = None
+    special: str | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """What happened to one path in this run; its further members are not looked at."""
+
+    path: str
+    kind: str
+
+
+def read_record(text: str) -> Entry | Note:
+    """Return the record of one line, newline included. Raise CheckFailed unless it is one, in its canonical form."""
+    if ENTRY_LINE.fullmatch(text):
+        entry = parse_entry(text)
+        check_path(entry.path)
+        if entry.link is not None:
+            decode_name(entry.link)
+        if entry.sha256 is not None:
+            _check_file(entry)
+        return entry
+
+    if not NOTE_LINE.fullmatch(text):
+        raise CheckFailed("not a line of the format in its canonical form")
+    members = json.loads(text)
+    check_path(members["path"])
+    if canonical(members) + "\n" != text:
+        raise CheckFailed("a key stands twice")
+    return Note(members["path"], members["note"])
+
+
+def parse_entry(text: str) -> Entry:
+    """Return the entry of a line that has the form of one: its keys are the fields of Entry."""
+    return Entry(**json.loads(text))
+
+
+def _check_file(entry: Entry) -> None:
+    for name, bounds in FILE_BOUNDS.items():
+        if getattr(entry, name) not in bounds:
+            raise CheckFailed("a number out of its range")
+    if entry.size and entry.sha256 == SHA256_OF_NOTHING:
+        raise CheckFailed("the digest of nothing")
+    if entry.hardlink is not None:
+        check_path(entry.hardlink)
+        if entry.hardlink >= entry.path:
+            raise CheckFailed("a hard link names an earlier path")
+
+
+class RecordOrder:
+    """Refuse records that are out of order: entries by path, then notes by path and kind, each once.
+
+    Python compares text by code points, which is the order of its UTF-8 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._last_entry = ""
+        self._last_note: tuple[str, str] | None = None
+
+    def add(self, record: Entry | Note) -> None:
+        """Take in the next record. Raise CheckFailed unless it stands behind the last one."""
+        if isinstance(record, Entry):
+            ordered = self._last_note is None and self._last_entry < record.path
+            self._last_entry = record.path
+        else:
+            here = (record.path, record.kind)
+            ordered = self._last_note is None or self._last_note < here
+            self._last_note = here
+        if not ordered:
+            raise CheckFailed("out of order: entries by path, then notes by path and kind, each once")
+
+
+class Totals:
+    """Count and digest the lines below line 1, to be compared with what the statement says. Section: Digests."""
+
+    def __init__(self, statement: Statement) -> None:
+        self._statement = statement
+        self._block_size = block_size(statement.records.count)
+        self.files = 0
+        self.file_bytes = 0
+        self.errors = 0
+        self.count = 0
+        self._line_bytes = 0
+        self._all_lines = hashlib.sha3_512()
+        self._content = hashlib.sha3_512()
+        self._block = hashlib.sha256()
+        self._blocks: list[str] = []
+
+    def add(self, record: Entry | Note, line: bytes) -> None:
+        """Take in the next line. Raise CheckFailed as soon as there is more than was signed."""
+        signed = self._statement.records
+        self.count += 1
+        self._line_bytes += len(line)
+        if self.count > signed.count or self._line_bytes > signed.bytes:
+            raise CheckFailed("more than was signed")
+
+        self._all_lines.update(line)
+        self._block.update(line)
+        if self.count % self._block_size == 0 or self.count == signed.count:
+            self._blocks.append(self._block.hexdigest())
+            self._block = hashlib.sha256()
+        if isinstance(record, Entry):
+            self._add_entry(record)
+
+    def _add_entry(self, entry: Entry) -> None:
+        if entry.sha256 is not None:
+            self.files += 1
+            self.file_bytes += entry.size or 0
+            self._content.update(f"{entry.path}\0{entry.sha256}\0".encode())
+        elif entry.link is not None:
+            self._content.update(f"{entry.path}\0->{entry.link}\0".encode())
+        elif entry.error is not None:
+            self.errors += 1
+
+    def compare(self) -> None:
+        """Raise CheckFailed unless all sums are those of the statement; the message names each that differs."""
+        signed = self._statement
+        if not self.count and signed.records.count:
+            raise CheckFailed("line 1 alone is here, and none of its lines")
+        records = RecordSums(self.count, self._line_bytes, self._all_lines.hexdigest(), tuple(self._blocks))
+        equal = {
+            "files": self.files == signed.files,
+            "bytes": self.file_bytes == signed.bytes,
+            "errors": self.errors == signed.errors,
+            "content": self._content.hexdigest() == signed.content,
+            "records": records == signed.records,
+        }
+        wrong = [name for name, holds in equal.items() if not holds]
+        if wrong:
+            raise CheckFailed(f"the lines are not those that were signed: {', '.join(wrong)} differ")
+
+
+# --- A report file ----------------------------------------------------------------------------------------------------
+# Sections: The file, How to verify.
 
 
 class Report:
-    """A report file, read once from its start, and what its lines come to."""
+    """A report file and what became of its check.
+
+    `statement` is None until line 1 has been read. `entry_lines` are the lines of its entries by path, kept on request
+    as text, which takes less memory than the entries.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.digest, self.holds, self.said = path, "", False, dict[str, Any]()
-        self.files = self.bytes = self.errors = self.count = self.size = 0
-        self.whole, self.content, self.block = hashlib.sha3_512(), hashlib.sha3_512(), hashlib.sha256()
-        self.blocks, self.entries = list[str](), dict[str, str]()
+        self.path = path
+        self.statement: Statement | None = None
+        self.holds = False
+        self.entry_lines: dict[str, str] = {}
 
-    def check(self, keys: dict[str, bytes], keep: bool) -> None:
-        """Envelope, signature, statement, every line and all sums; Wrong for the first that does not hold."""
-        last = (0, "", "")
-        with gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
-            payload = self._payload(file.readline(128 * KIB), keys)
-            self.said, self.digest = read_statement(payload), hashlib.sha3_512(payload).hexdigest()
-            say("run {sequence} of replica {replica} ended {finished_at}: root {root}, {outcome}".format_map(self.said))
-            for number, line in enumerate(iter(lambda: file.readline(64 * KIB), b""), 2):
-                try:
-                    text = line.decode("utf-8", "surrogateescape")
-                    last, entry = read_record(text, last)
-                    self._add(entry, line)
-                except Wrong as error:
-                    raise Wrong(f"line {number}: {error}") from error
-                if keep and entry:
-                    self.entries[entry["path"]] = text
-        _need(self.count or not self.said["records"]["count"], "line 1 alone is here, and none of its lines")
-        records = {"count": self.count, "bytes": self.size, "sha3_512": self.whole.hexdigest(), "blocks": self.blocks}
-        found = {"files": self.files, "bytes": self.bytes, "errors": self.errors, "content": self.content.hexdigest()}
-        wrong = [key for key, value in {**found, "records": records}.items() if value != self.said[key]]
-        _need(not wrong, f"the lines are not those that were signed: {', '.join(wrong)} differ")
+    def check(self, keys: dict[str, bytes], output: Output, keep_lines: bool = False) -> None:
+        """Check envelope, signature, statement, every line and all sums. Raise CheckFailed for the first that fails."""
+        with self._open() as file:
+            envelope = read_envelope(file.readline(ENVELOPE_LIMIT))
+            check_signature(envelope, keys, output)
+
+            statement = read_statement(envelope.payload)
+            self.statement = statement
+            output.say(
+                f"run {statement.sequence} of replica {statement.replica} ended {statement.finished_at}: "
+                f"root {statement.root}, {statement.outcome}"
+            )
+
+            totals = self._check_lines(file, statement, keep_lines)
+            totals.compare()
+
         self.holds = True
-        say(self.said["reason"] or f"{self.count} lines: {self.files} files, {self.bytes} bytes, {self.errors} errors")
+        counts = f"{totals.count} lines: {totals.files} files, {totals.file_bytes} bytes, {totals.errors} errors"
+        output.say(statement.failure or counts)
 
-    def _payload(self, line: bytes, keys: dict[str, bytes]) -> bytes:
-        match = re.fullmatch(ENVELOPE, line.decode("utf-8", "replace"))
-        if match is None or match[1] != TYPE or not re.fullmatch(HEX64, f'"{match[3]}"'):
-            raise Wrong("line 1 is no DSSE envelope of a run in its canonical form")
-        keyid, payload, signature = match[3], base64.b64decode(match[2]), base64.b64decode(match[4])
-        _need([base64.b64encode(text).decode() for text in (payload, signature)] == [match[2], match[4]], "bad base64")
-        _need(len(signature) == 64 and len(payload) <= 64 * KIB, "a signature or a statement of no such size")
-        if keyid not in keys:
-            say(f"the signature, of key {keyid}: nobody vouches for what follows until --key names its public key", 2)
-            return payload
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    def _open(self) -> IO[bytes]:
+        if self.path.suffix == ".gz":
+            return gzip.open(self.path)
+        return self.path.open("rb")
 
-        try:
-            signed = b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
-            Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(signature, signed)
-        except InvalidSignature as error:
-            raise Wrong(f"key {keyid} did not sign this statement") from error
-        say(f"signed by the given key {keyid}")
-        return payload
-
-    def _add(self, entry: dict[str, Any], line: bytes) -> None:
-        records = self.said["records"]
-        self.count, self.size = self.count + 1, self.size + len(line)
-        _need(self.count <= records["count"] and self.size <= records["bytes"], "more than was signed")
-        self.whole.update(line)
-        self.block.update(line)
-        if self.count % max(1, -(-records["count"] // 256)) == 0 or self.count == records["count"]:
-            self.blocks.append(self.block.hexdigest())
-            self.block = hashlib.sha256()
-        if "sha256" in entry or "link" in entry:
-            self.content.update(f"{entry['path']}\0{entry.get('sha256') or '->' + entry['link']}\0".encode())
-        self.files, self.bytes = self.files + ("sha256" in entry), self.bytes + entry.get("size", 0)
-        self.errors += "error" in entry
-
-
-def read_statement(payload: bytes) -> dict[str, Any]:
-    """The statement: keys in their order, of their types, within their bounds, in canonical form."""
-    try:
-        said: Any = json.loads(payload.decode(), parse_float=int, parse_constant=int)
-        _need(_canonical(said).encode() == payload, "the statement is not in its canonical form")
-        _need(isinstance(said, dict) and list(said) == list(RULES), "the statement's keys, or their order")
-        for key, rule in RULES.items():
-            _need(re.fullmatch(rule, _canonical(said[key])), f"the statement's {key}")
-            _need(key not in WITHIN or list(said[key]) == WITHIN[key].split(), f"the keys of the statement's {key}")
-            _need(rule != TIME or datetime.fromisoformat(said[key][:-1]), "a time that there is")
-    except (ValueError, RecursionError) as error:
-        raise Wrong(f"the statement is not what the format allows: {error}") from error
-    total, size, _, blocks = said["records"].values()
-    _check_name(said["root"], path=False)
-    _need(said["root"][0] == "/" and not re.search(rb"(?<!\\)(?:\\\\)*\\u0000", payload), "the root, or a NUL")
-    numbers, first = [said[key] for key in ("work_time_ns", "files", "bytes", "errors")], said["previous"] is None
-    _need(max(total, size, *numbers) < 2**63 and 1 - first < said["sequence"] < 2**31, "a number is out of its range")
-    _need((said["outcome"] == "failed") == (said["reason"] is not None), "who failed has a reason, and nobody else")
-    _need(max(len(said[key] or "") for key in ("break", "reason")) <= 1000, "break or reason is too long")
-    _need(said["files"] + said["errors"] <= total and not (said["reason"] and total), "the counts do not fit")
-    _need(len(blocks) == -(-total // max(1, -(-total // 256))), "the number of blocks does not fit")
-    bones = re.sub(r'"(?:[^"\\]|\\.)*"|[^][{}]', "", payload.decode())
-    for _ in range(5):
-        bones = re.sub(r"\[\]|{}", "", bones)
-    _need(not bones, "the statement is nested too deep")
-    return dict(said)
-
-
-def read_record(text: str, last: tuple[int, str, str]) -> tuple[tuple[int, str, str], dict[str, Any]]:
-    """Where a line stands, which must be behind `last`, and its entry; an empty one for a note."""
-    is_entry = ENTRY.fullmatch(text)
-    _need(is_entry or NOTE.fullmatch(text), "not a line of the format in its canonical form")
-    record = json.loads(text)
-    here = (0 if is_entry else 1, record["path"], record.get("note", ""))
-    _need(here > last, "out of order: entries by path, then notes by path and kind, each once")
-    for name in ("path", "hardlink", "link"):
-        _check_name(record.get(name, "-"), name != "link")
-    _need(is_entry or _canonical(record) + "\n" == text, "a key stands twice")
-    _need(all(-most <= record.get(key, 0) < most for key, most in BELOW.items()), "a number out of its range")
-    _need(not record.get("size") or record["sha256"] != hashlib.sha256().hexdigest(), "the digest of nothing")
-    _need(record.get("hardlink", "") < record["path"], "a hard link names an earlier path")
-    return here, record if is_entry else {}
-
-
-def check_chain(reports: list[Report]) -> None:
-    """Whether the runs of one replica, by number, follow one another; what is missing between them is named."""
-    said, digest = reports[0].said, reports[0].digest
-    say(f"the chain of replica {said['replica']} begins here with run {said['sequence']}")
-    for report in reports[1:]:
-        before, said, last, number = said, report.said, said["sequence"], report.said["sequence"]
-        another = (said["previous"], said["server"], said["root"]) != (digest, before["server"], before["root"])
-        if number > last + 1:
-            say(f"runs {last + 1} to {number - 1} are missing", 1)
-        elif number == last and report.digest != digest:
-            say(f"run {number} has two statements; one is in {report.path}", 1)
-        elif number > last and another:
-            say(f"run {number} does not follow run {last}: it names another statement, server or root", 1)
-        if said["break"] is not None:
-            say(f"run {number} began the chain anew: {said['break']}")
-        digest = report.digest
-
-
-def check_directory(report: Report, top: Path) -> None:
-    """Each entry against what is on disk now: contents, targets of links, kinds. No link is followed."""
-    entries, blind = report.entries, list[OSError]()
-    root = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    for where, folders, names, here in os.fwalk(b".", dir_fd=root, onerror=blind.append):
-        for name in sorted(folders + names):
-            path = _encode(os.path.join(where, name)[2:])
+    def _check_lines(self, file: IO[bytes], statement: Statement, keep_lines: bool) -> Totals:
+        order = RecordOrder()
+        totals = Totals(statement)
+        for number, line in enumerate(_lines(file), 2):
+            # A byte that is not UTF-8 becomes a surrogate, which no line may hold.
+            text = line.decode("utf-8", "surrogateescape")
             try:
-                mode = os.lstat(name, dir_fd=here).st_mode
-                if path in entries or not S_ISDIR(mode):
-                    folders[:] = [folder for folder in folders if folder != name]
-                    _check_on_disk(json.loads(entries.pop(path, "{}")), mode, name, here)
-            except (Wrong, OSError) as error:
-                say(f"{path}: {error}", 1 if isinstance(error, Wrong) else 2)
-    for unread in blind:
-        say(f"a directory: {unread}", 2)
-    for path, text in entries.items():
-        say(f"{path}: not there", 2 if blind or ',"error":"' in text else 1)
+                record = read_record(text)
+                order.add(record)
+                totals.add(record, line)
+            except CheckFailed as error:
+                raise CheckFailed(f"line {number}: {error}") from error
+            if keep_lines and isinstance(record, Entry):
+                self.entry_lines[record.path] = text
+        return totals
 
 
-def _check_on_disk(entry: dict[str, Any], mode: int, name: bytes, here: int) -> None:
-    _need(entry, "not in the report")
-    if "error" in entry:
-        raise OSError(f"the report has no digest of it, only {entry['error']}")
-    if "sha256" in entry:
-        return _need(S_ISREG(mode) and _digests(name, here) == (entry["sha256"], entry["md5"]), "not the file it was")
-    same_link = S_ISLNK(mode) and _encode(os.readlink(name, dir_fd=here)) == entry.get("link")
-    return _need(same_link or ("special" in entry and KINDS[entry["special"]](mode)), "not what it was")
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines, newline included. One that is too long comes in pieces, none of which has the form of a line."""
+    while line := file.readline(LINE_LIMIT):
+        yield line
 
 
-def _digests(name: bytes, here: int) -> tuple[str, str]:
-    sha256, md5 = hashlib.sha256(), hashlib.md5()
-    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here), "rb") as file:
-        while piece := file.read(KIB * KIB):
+# --- The chain --------------------------------------------------------------------------------------------------------
+# Section: Chain.
+
+
+def check_chain(statements: list[tuple[Statement, Path]], output: Output) -> None:
+    """Check that the runs of one replica, sorted by number, follow one another, and name what is missing."""
+    last, _ = statements[0]
+    output.say(f"the chain of replica {last.replica} begins here with run {last.sequence}")
+
+    for this, path in statements[1:]:
+        follows = (this.previous, this.server, this.root) == (last.digest, last.server, last.root)
+        if this.sequence > last.sequence + 1:
+            output.wrong(f"runs {last.sequence + 1} to {this.sequence - 1} are missing")
+        elif this.sequence == last.sequence and this.digest != last.digest:
+            output.wrong(f"run {this.sequence} has two statements; one is in {path}")
+        elif this.sequence > last.sequence and not follows:
+            output.wrong(
+                f"run {this.sequence} does not follow run {last.sequence}: it names another statement, server or root"
+            )
+        if this.break_reason is not None:
+            output.say(f"run {this.sequence} began the chain anew: {this.break_reason}")
+        last = this
+
+
+# --- A directory ------------------------------------------------------------------------------------------------------
+
+IS_SPECIAL = {"fifo": S_ISFIFO, "socket": S_ISSOCK, "block": S_ISBLK, "char": S_ISCHR, "mount": S_ISDIR}
+
+
+def check_directory(report: Report, top: Path, output: Output) -> None:
+    """Compare each entry with what is on disk now: contents, targets of links, kinds. Follow no link."""
+    not_met = report.entry_lines
+    unreadable: list[OSError] = []
+    top_descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+    for where, directories, others, descriptor in os.fwalk(b".", dir_fd=top_descriptor, onerror=unreadable.append):
+        for name in sorted(directories + others):
+            path = encode_name(os.path.join(where, name)[2:])
+            try:
+                mode = os.lstat(name, dir_fd=descriptor).st_mode
+                if S_ISDIR(mode) and path not in not_met:
+                    continue  # an ordinary directory is no entry: it is walked
+                directories[:] = [directory for directory in directories if directory != name]
+                line = not_met.pop(path, None)
+                _check_on_disk(line, mode, name, descriptor)
+            except CheckFailed as error:
+                output.wrong(f"{path}: {error}")
+            except OSError as error:
+                output.not_checked(f"{path}: {error}")
+
+    for error in unreadable:
+        output.not_checked(f"a directory: {error}")
+    for path, line in not_met.items():
+        # Below a directory that cannot be read a file may well be there; of an error the report knows no content.
+        if unreadable or parse_entry(line).error is not None:
+            output.not_checked(f"{path}: not there")
+        else:
+            output.wrong(f"{path}: not there")
+
+
+def _check_on_disk(line: str | None, mode: int, name: bytes, directory: int) -> None:
+    """Raise CheckFailed when what `name` is now is not what the line of its path says; OSError when that is not known.
+
+    `directory` is the descriptor of the directory that holds `name`.
+    """
+    if line is None:
+        raise CheckFailed("not in the report")
+    entry = parse_entry(line)
+    if entry.error is not None:
+        raise OSError(f"the report has no digest of it, only {entry.error}")
+
+    if entry.sha256 is not None:
+        if not S_ISREG(mode) or _digests(name, directory) != (entry.sha256, entry.md5):
+            raise CheckFailed("not the file it was")
+    elif entry.link is not None:
+        if not S_ISLNK(mode) or encode_name(os.readlink(name, dir_fd=directory)) != entry.link:
+            raise CheckFailed("not what it was")
+    elif entry.special is not None and not IS_SPECIAL[entry.special](mode):
+        raise CheckFailed("not what it was")
+
+
+def _digests(name: bytes, directory: int) -> tuple[str, str]:
+    """Return SHA-256 and MD5 of a file, in hex."""
+    sha256 = hashlib.sha256()
+    md5 = hashlib.md5()
+    # No link is followed, and a pipe that has taken the file's place meanwhile does not block.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    with os.fdopen(descriptor, "rb") as file:
+        while piece := file.read(READ_SIZE):
             sha256.update(piece)
             md5.update(piece)
     return sha256.hexdigest(), md5.hexdigest()
 
 
-def _read_keys(named: list[str]) -> dict[str, bytes]:
-    words = [word for name in named for word in ([name] if len(name) == 64 else Path(name).read_text().split())]
-    keys = {hashlib.sha256(key).hexdigest(): key for key in map(bytes.fromhex, words)}
-    for key in keys.values():  # RFC 8032, 5.1.3: under a point of small order a signature holds for many messages
-        y = int.from_bytes(key, "little") % 2**255
-        _need(len(key) == 32 and y < P and y not in (0, 1, P - 1, Y8, P - Y8), f"{key.hex()} is no good key")
+# --- Public keys ------------------------------------------------------------------------------------------------------
+# Section: Keys.
+
+PUBLIC_KEY_SIZE = 32
+P = 2**255 - 19
+Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+# The y coordinates of the eight points whose order divides 8. A signature under such a key holds for many messages.
+SMALL_ORDER_Y = frozenset({0, 1, P - 1, Y8, P - Y8})
+
+
+def read_keys(named: list[str]) -> dict[str, bytes]:
+    """Return the public keys, by key id, that the command line names: 64 hex digits each, or files of such."""
+    words: list[str] = []
+    for name in named:
+        if len(name) == 2 * PUBLIC_KEY_SIZE:
+            words.append(name)
+        else:
+            words += Path(name).read_text().split()
+
+    keys: dict[str, bytes] = {}
+    for word in words:
+        key = bytes.fromhex(word)
+        check_key(key)
+        keys[hashlib.sha256(key).hexdigest()] = key
     return keys
 
 
-def _check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None) -> None:
-    reports, newest = [Report(path) for path in paths], Report(Path())
+def check_key(key: bytes) -> None:
+    """Raise CheckFailed for a key of another length, one not coded canonically, or of small order (RFC 8032, 5.1.3)."""
+    y = int.from_bytes(key, "little") % 2**255
+    if len(key) != PUBLIC_KEY_SIZE or y >= P or y in SMALL_ORDER_Y:
+        raise CheckFailed(f"{key.hex()} is no good key")
+
+
+# --- The command line -------------------------------------------------------------------------------------------------
+
+
+def check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None, output: Output) -> None:
+    """Check each report, then the chain of each replica, then the directory with the newest complete run."""
+    reports = [Report(path) for path in paths]
+    newest: Report | None = None
     for report in reports:
-        say(f"{report.path}:")
-        try:
-            report.check(keys, directory is not None)
-        except (Wrong, EOFError, zlib.error, OSError) as error:
-            say(str(error), 2 if isinstance(error, OSError) and error.errno else 1)
-        older = report
-        if report.holds and not report.said["reason"] and report.said["sequence"] > newest.said.get("sequence", 0):
-            older, newest = newest, report
-        older.entries.clear()
-    for replica in sorted({report.said["replica"] for report in reports if report.said}):
-        chain = [report for report in reports if report.said.get("replica") == replica]
-        check_chain(sorted(chain, key=lambda report: int(report.said["sequence"])))
-        _need(directory is None or replica == newest.said.get("replica"), "--directory is for one replica that holds")
+        output.say(f"{report.path}:")
+        _check_report(report, keys, output, keep_lines=directory is not None)
+        # Only the lines of the newest report are needed, and those of all may not fit into memory.
+        if not _is_newer(report, newest):
+            report.entry_lines.clear()
+            continue
+        if newest is not None:
+            newest.entry_lines.clear()
+        newest = report
+
+    chains: dict[str, list[tuple[Statement, Path]]] = {}
+    for report in reports:
+        if report.statement is not None:
+            chains.setdefault(report.statement.replica, []).append((report.statement, report.path))
+    newest_replica = newest.statement.replica if newest and newest.statement else None
+    for replica, statements in sorted(chains.items()):
+        check_chain(sorted(statements, key=lambda statement: statement[0].sequence), output)
+        if directory is not None and replica != newest_replica:
+            raise CheckFailed("--directory is for one replica that holds")
+
     if directory is not None:
-        check_directory(newest, directory)
+        check_directory(newest or Report(Path()), directory, output)
+
+
+def _check_report(report: Report, keys: dict[str, bytes], output: Output, keep_lines: bool) -> None:
+    try:
+        report.check(keys, output, keep_lines)
+    except (CheckFailed, EOFError, zlib.error) as error:
+        output.wrong(str(error))
+    except OSError as error:
+        # gzip raises an OSError without a number for bytes that are no gzip: that is the file's fault, not the disk's.
+        if error.errno:
+            output.not_checked(str(error))
+        else:
+            output.wrong(str(error))
+
+
+def _is_newer(report: Report, newest: Report | None) -> bool:
+    """Return whether a report is a complete run that holds, with a higher number than the newest one until now."""
+    if not report.holds or report.statement is None or report.statement.failure is not None:
+        return False
+    return newest is None or newest.statement is None or report.statement.sequence > newest.statement.sequence
 
 
 def main() -> int:
-    """0 all holds, 1 something does not, 2 something could not be looked at."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--key", action="append", default=[], help="public key, 64 hex digits, or a file of them")
-    options.add_argument("--directory", type=Path, help="compare the newest complete run with this directory")
-    options.add_argument("report", type=Path, nargs="+", help=".jsonl, .jsonl.gz, or a folder of them")
-    given = options.parse_args()
+    """Run the command line and return the exit code: the outcome of all checks together."""
+    parser = argparse.ArgumentParser(description=DESCRIPTION)
+    parser.add_argument("--key", action="append", default=[], help="public key, 64 hex digits, or a file of them")
+    parser.add_argument("--directory", type=Path, help="compare the newest complete run with this directory")
+    parser.add_argument("report", type=Path, nargs="+", help=".jsonl, .jsonl.gz, or a folder of them")
+    options = parser.parse_args()
+
+    output = Output()
     try:
-        files = [path for at in given.report for path in sorted(at.glob("[!.]*.jsonl*")) or [at]]
-        _check_all(files, _read_keys(given.key), given.directory)
-    except (Wrong, OSError, ValueError, RecursionError, ImportError) as error:
-        say(str(error), 2)
-    code = 1 if 1 in FOUND else max(FOUND)
-    say(("everything holds", "something DOES NOT HOLD", "not everything could be checked")[code])
-    return code
+        paths: list[Path] = []
+        for named in options.report:
+            # A name that begins with a dot is of a report that is still being written.
+            paths += sorted(named.glob("[!.]*.jsonl*")) or [named]
+        check_all(paths, read_keys(options.key), options.directory, output)
+    except (CheckFailed, OSError, ValueError, RecursionError, ImportError) as error:
+        output.not_checked(str(error))
+
+    outcome = output.outcome
+    output.say(SUMMARIES[outcome])
+    return outcome
 
 
 if __name__ == "__main__":

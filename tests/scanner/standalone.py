@@ -27,14 +27,14 @@ def call(*arguments: str | Path, python: str = sys.executable) -> tuple[int, str
 def look(path: Path, *keys: bytes) -> tuple[int, str]:
     """Exit code, and what does not hold, of one report looked at in this process."""
     known = {hashlib.sha256(key).hexdigest(): key for key in keys}
-    verify_report.FOUND.clear()
+    output = verify_report.Output()
     try:
-        verify_report.Report(path).check(known, keep=False)
-    except verify_report.Wrong as error:
+        verify_report.Report(path).check(known, output)
+    except verify_report.CheckFailed as error:
         return 1, str(error)
     except (EOFError, OSError, zlib.error) as error:
         return 1, f"compression: {error}"
-    return max(verify_report.FOUND), ""
+    return max(output.outcomes), ""
 
 
 __all__ = ["PATH", "call", "look", "verify_report"]

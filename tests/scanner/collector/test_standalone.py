@@ -90,17 +90,17 @@ def test_what_cannot_be_read_is_not_called_wrong(
 ) -> None:
     """A file and a directory that cannot be read now are told as not checked, and nothing below them as missing."""
     report = verify_report.Report(sorted((stage.folder / "out").iterdir())[-1])
-    report.check({}, keep=True)
-    verify_report.FOUND.clear()
+    report.check({}, verify_report.Output(), keep_lines=True)
+    output = verify_report.Output()
     (tree / "sub/02.dat").chmod(0)
     (tree / "sub/deep").chmod(0)
     monkeypatch.chdir(tree)
     with lowered():
-        verify_report.check_directory(report, Path())
+        verify_report.check_directory(report, Path(), output)
     (tree / "sub/deep").chmod(0o755)
     sys.stdout.flush()
     said = capfd.readouterr().out
-    assert {2} == verify_report.FOUND
+    assert {2} == output.outcomes
     assert "NOT CHECKED: sub/02.dat: [Errno 13]" in said and "NOT CHECKED: a directory: [Errno 13]" in said
 
 
