@@ -25,9 +25,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from io import BufferedIOBase
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
-from typing import IO, Any
+from typing import Any
 
 DESCRIPTION = "Check report files of backup_syncer with a second implementation of their format."
 
@@ -255,7 +256,6 @@ OBJECT_MEMBERS = {
     "collector": ["version", "python"],
     "host": ["system", "release", "boot_id", "filesystem"],
 }
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f%z"
 DEEPEST_NESTING = 5
 LONGEST_REASON = 1000
 MOST_BLOCKS = 256
@@ -346,7 +346,7 @@ def _check_member(key: str, form: str, value: Any) -> None:
     if key in OBJECT_MEMBERS and list(value) != OBJECT_MEMBERS[key]:
         raise CheckFailed(f"the keys of the statement's {key}")
     if form == TIME:
-        datetime.strptime(value, TIME_FORMAT)  # a ValueError for a day that there is not
+        datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")  # raises ValueError for a day that does not exist
 
 
 def _nesting(value: Any) -> int:
@@ -606,12 +606,12 @@ class Report:
         counts = f"{totals.count} lines: {totals.files} files, {totals.file_bytes} bytes, {totals.errors} errors"
         output.say(statement.failure or counts)
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BufferedIOBase:
         if self.path.suffix == ".gz":
             return gzip.open(self.path)
         return self.path.open("rb")
 
-    def _check_lines(self, file: IO[bytes], statement: Statement, keep_lines: bool) -> Totals:
+    def _check_lines(self, file: BufferedIOBase, statement: Statement, keep_lines: bool) -> Totals:
         order = RecordOrder()
         totals = Totals(statement)
         for number, line in enumerate(_lines(file), 2):
@@ -628,7 +628,7 @@ class Report:
         return totals
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
+def _lines(file: BufferedIOBase) -> Iterator[bytes]:
     """Yield lines, newline included. One that is too long comes in pieces, none of which has the form of a line."""
     while line := file.readline(LINE_LIMIT):
         yield line
@@ -684,8 +684,8 @@ def check_directory(report: Report, top: Path, output: Output) -> None:
             except OSError as error:
                 output.not_checked(f"{path}: {error}")
 
-    for error in unreadable:
-        output.not_checked(f"a directory: {error}")
+    for problem in unreadable:
+        output.not_checked(f"a directory: {problem}")
     for path, line in not_met.items():
         # Below a directory that cannot be read a file may well be there; of an error the report knows no content.
         if unreadable or parse_entry(line).error is not None:
