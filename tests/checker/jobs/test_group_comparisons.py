@@ -84,12 +84,12 @@ def test_one_worker_at_a_time() -> None:
 WORKER = """
 import os, signal, sys, django
 django.setup()
-from checker import group_comparisons, replicas
-from checker.divergences import moves, store
-from checker.findings.between import opening
+from checker.divergences import compare, moves, store
+from checker.findings.replicas import update
+from checker.jobs import group_comparisons
 
 module, name, after, group = sys.argv[1:]
-module = {"replicas": replicas, "moves": moves, "store": store, "opening": opening}[module]
+module = {"compare": compare, "moves": moves, "store": store, "update": update}[module]
 whole = getattr(module, name)
 
 def dying(*given, **named):
@@ -104,7 +104,7 @@ group_comparisons.catch_up(int(group))
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "point", [("replicas", "find"), ("moves", "pair"), ("store", "write"), ("opening", "reconcile")], ids="-".join
+    "point", [("compare", "find"), ("moves", "pair"), ("store", "write"), ("update", "reconcile")], ids="-".join
 )
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves what was kept before, and the next one does it whole."""

@@ -26,5 +26,5 @@ def killed_worker(script: str, *arguments: str) -> None:
         "BACKUP_SYNCER_STATE": str(settings.BACKUP_SYNCER_STATE),
     }
     command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[3], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
