@@ -8,9 +8,9 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def bundled(name: str) -> Path:
-    """Return the directory `name`: inside the installed package, or at the top level of a checkout."""
-    installed = PACKAGE / name
-    if installed.is_dir():
-        return installed
+    """Return the directory `name`: at the top level of a checkout, or inside the installed package."""
+    checkout = PACKAGE.parent
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / name
 
-    return PACKAGE.parent / name
+    return PACKAGE / name
