@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from checker.models import Act, Finding, Proof
+from checker.models import AuditEntry, Finding, Proof
 from scanner.admin.base import ReadOnlyAdmin
 
 
@@ -34,10 +34,10 @@ class FindingAdmin(ReadOnlyAdmin):
     ordering = ["-pk"]
 
 
-@admin.register(Act)
-class ActAdmin(ReadOnlyAdmin):
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit trail of findings."""
 
-    list_display = ["at", "what", "name", "reason"]
-    list_filter = ["what"]
+    list_display = ["logged_at", "action", "username", "reason"]
+    list_filter = ["action"]
     ordering = ["-pk"]

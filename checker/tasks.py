@@ -93,7 +93,7 @@ def compare_new() -> int:
 
 def reopen_findings() -> int:
     """Open again what was accepted until a moment that has passed. Returns how many."""
-    return actions.reopen()
+    return actions.reopen_expired()
 
 
 def forget_comparisons() -> int:

@@ -7,26 +7,26 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 
-from checker.models import Act, Finding
+from checker.models import AuditEntry, Finding
 from scanner.models import Run
 
 
-def note_each(findings: Iterable[Finding], what: Act.What, run: Run) -> None:
+def log_actions(findings: Iterable[Finding], action: AuditEntry.Action, run: Run) -> None:
     """Write down what the program did with each of these, by `run`."""
-    Act.objects.bulk_create(Act(finding=finding, what=what, run=run) for finding in findings)
+    AuditEntry.objects.bulk_create(AuditEntry(finding=finding, action=action, run=run) for finding in findings)
 
 
-def note(
+def log_action(
     finding: Finding,
-    what: Act.What,
+    action: AuditEntry.Action,
     *,
-    by: User | None = None,
+    user: User | None = None,
     reason: str = "",
     run: Run | None = None,
     expires_at: datetime | None = None,
-) -> Act:
-    """Write down what happened; without `by` the program did it, by `run` where it rests on one."""
-    name = by.get_username() if by is not None else ""
-    return Act.objects.create(
-        finding=finding, what=what, by=by, name=name, reason=reason, run=run, expires_at=expires_at
+) -> AuditEntry:
+    """Write down what happened; without `user` the program did it, by `run` where it rests on one."""
+    username = user.get_username() if user is not None else ""
+    return AuditEntry.objects.create(
+        finding=finding, action=action, user=user, username=username, reason=reason, run=run, expires_at=expires_at
     )

@@ -14,7 +14,7 @@ from scanner.db import keyset
 PAGE = 50
 
 
-class Filters(NamedTuple):
+class FindingFilter(NamedTuple):
     """What is asked for; empty means anything."""
 
     state: str = Finding.State.OPEN
@@ -32,7 +32,7 @@ class FindingPage(NamedTuple):
     after: str
 
 
-def chosen(filters: Filters) -> QuerySet[Finding]:
+def matching_findings(filters: FindingFilter) -> QuerySet[Finding]:
     """The findings that the filters mean; what is no value of a filter means none."""
     found = Finding.objects.all()
     if filters.state:
@@ -52,9 +52,11 @@ def chosen(filters: Filters) -> QuerySet[Finding]:
     return found
 
 
-def page(filters: Filters, after: str = "", limit: int = PAGE) -> FindingPage:
+def list_findings(filters: FindingFilter, after: str = "", limit: int = PAGE) -> FindingPage:
     """A page of what the filters mean. keyset.BadToken for an `after` that is none."""
-    found = chosen(filters).select_related("group", "replica__server", "first_run", "last_run", "by")
+    found = matching_findings(filters).select_related(
+        "group", "replica__server", "first_run", "last_run", "accepted_by"
+    )
     if after:
         severity, pk = keyset.read_pair(after)
         found = found.filter(Q(severity__lt=severity) | Q(severity=severity, pk__lt=pk))
@@ -65,30 +67,30 @@ def page(filters: Filters, after: str = "", limit: int = PAGE) -> FindingPage:
     return FindingPage(rows[:limit], keyset.token([last.severity, last.pk]))
 
 
-def kinds(filters: Filters) -> list[tuple[Finding.Kind, int]]:
+def count_by_kind(filters: FindingFilter) -> list[tuple[Finding.Kind, int]]:
     """How many there are of each kind, whatever kind is asked for."""
-    counted = chosen(filters._replace(kind="")).order_by().values_list("kind").annotate(number=Count("pk"))
+    counted = matching_findings(filters._replace(kind="")).order_by().values_list("kind").annotate(number=Count("pk"))
     number = dict(counted)
     return [(kind, number[kind]) for kind in Finding.Kind if kind in number]
 
 
-def last_comparison() -> datetime | None:
+def last_compared_at() -> datetime | None:
     """When runs were last compared."""
     newest = Comparison.objects.filter(adjacent=True, computed_at__isnull=False).order_by("-pk").first()
     return newest.computed_at if newest else None
 
 
-class Repairs(NamedTuple):
+class RepairList(NamedTuple):
     """Open findings of copies that are damaged now while a good one is known, the newest first."""
 
-    rows: list[Finding]
-    copies: int
+    findings: list[Finding]
+    damaged_copies: int
     """How many copies are damaged in all."""
-    more: bool
+    has_more: bool
     """Whether there are more findings than rows."""
 
 
-def repairable(limit: int) -> Repairs:
+def list_repairable(limit: int) -> RepairList:
     """What can be repaired from a good copy; at most `limit` rows of it."""
     known = {"evidence__damaged__0__isnull": False, "evidence__good__0__isnull": False}
     damaged = Finding.objects.filter(state=Finding.State.OPEN, replica=None, kind=Finding.Kind.MISMATCH)
@@ -97,10 +99,10 @@ def repairable(limit: int) -> Repairs:
         number=Sum(Func("evidence__damaged", function="jsonb_array_length", output_field=IntegerField()))
     )["number"]
     rows = list(found.select_related("group").order_by("-pk")[: limit + 1])
-    return Repairs(rows[:limit], copies or 0, len(rows) > limit)
+    return RepairList(rows[:limit], copies or 0, len(rows) > limit)
 
 
-def number_open() -> int:
+def count_open() -> int:
     """Open findings of all replicas that are in use."""
     return Finding.objects.filter(state=Finding.State.OPEN, group__archived_at=None).count()
 

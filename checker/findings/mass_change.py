@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from checker.findings import audit_log, policy, queries, ransomware
-from checker.models import Act, Comparison, Finding, Kind, Proof
+from checker.models import AuditEntry, Comparison, Finding, Kind, Proof
 from scanner.models import Group, Run
 
 HISTORY = 30
@@ -40,15 +40,15 @@ class Limits(NamedTuple):
         return changed > self.files and changed * 1000 > self.permille * files
 
 
-def look(comparison: Comparison) -> None:
+def check_mass_change(comparison: Comparison) -> None:
     """Open the finding that holds the replica, when the comparison is a mass change."""
     assert comparison.base is not None
-    told = Act.objects.filter(
+    told = AuditEntry.objects.filter(
         finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE, run=comparison.run
     )
     if told.exists():
         return
-    changed, limits = _changed(comparison, comparison.run.replica.group), limits_of(comparison)
+    changed, limits = _changed(comparison, comparison.run.replica.group), limits_for(comparison)
     ending = ransomware.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
     emptied = _emptied(comparison)
     if not limits.passed(changed, comparison.base.files) and ending is None and not emptied:
@@ -100,7 +100,7 @@ def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
         finding.number = max(changed, facts["renamed"])
         finding.evidence = {**finding.evidence, "latest": facts}
         finding.save(update_fields=["last_run", "number", "evidence"])
-        audit_log.note(finding, Act.What.SEEN_AGAIN, run=run)
+        audit_log.log_action(finding, AuditEntry.Action.SEEN_AGAIN, run=run)
         return
     finding = Finding.objects.create(
         group=run.replica.group,
@@ -113,10 +113,10 @@ def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
         last_run=run,
         evidence=facts,
     )
-    audit_log.note(finding, Act.What.OPENED, run=run)
+    audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)
 
 
-def limits_of(comparison: Comparison) -> Limits:
+def limits_for(comparison: Comparison) -> Limits:
     """The group's limits; where it leaves one open, what the replica's own history makes usual.
 
     Where one is nought and the other left open nothing at all may change.
@@ -162,9 +162,9 @@ def _before(comparison: Comparison) -> QuerySet[Comparison]:
     ).order_by("-run__sequence")
 
 
-def _holding(comparison: Comparison) -> QuerySet[Act, Any]:
+def _holding(comparison: Comparison) -> QuerySet[AuditEntry, Any]:
     """The runs that held the replica: what a person had to release once is not usual for that."""
-    told = Act.objects.filter(finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE)
+    told = AuditEntry.objects.filter(finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE)
     return told.exclude(run=None).values("run")
 
 

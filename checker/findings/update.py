@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from checker.findings import audit_log, mass_change, policy, queries, store
 from checker.findings.queries import Branch, Member, Pick
-from checker.models import Act, Comparison, Finding, Kind
+from checker.models import AuditEntry, Comparison, Finding, Kind
 from scanner.models import Group, Run
 
 LINES = 20
 """One kind of one run is told in no more lines; damage is told file by file."""
 
 
-def judge(comparison: Comparison) -> None:
+def update_findings(comparison: Comparison) -> None:
     """Open, renew and resolve findings by an adjacent comparison. Call in its transaction, in the order of the runs.
 
     What was judged before is left as it is: a change belongs to one finding, and an act tells its run.
@@ -25,7 +25,7 @@ def judge(comparison: Comparison) -> None:
     _open_by_kind(comparison)
     _open_restless(comparison)
     if comparison.base is not None:
-        mass_change.look(comparison)
+        mass_change.check_mass_change(comparison)
         _expect_new_files(comparison)
 
 
@@ -71,7 +71,7 @@ def _open(pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
             evidence=facts,
         )
         store.take(pick, finding)
-        audit_log.note(finding, Act.What.OPENED, run=run)
+        audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)
         return
     store.take(pick, finding)
     finding.last_run, finding.severity, finding.number = (
@@ -81,7 +81,7 @@ def _open(pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
     )
     finding.evidence = {**finding.evidence, "latest": facts}  # the first facts stay: they hold what it was before
     finding.save(update_fields=["last_run", "severity", "number", "evidence"])
-    audit_log.note(finding, Act.What.SEEN_AGAIN, run=run)
+    audit_log.log_action(finding, AuditEntry.Action.SEEN_AGAIN, run=run)
 
 
 def _facts(pick: Pick, member: Member) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _expect_new_files(comparison: Comparison) -> None:
         for finding in missed.select_for_update().filter(state=Finding.State.OPEN):
             finding.state, finding.closed_at, finding.last_run = Finding.State.RESOLVED, timezone.now(), run
             finding.save(update_fields=["state", "closed_at", "last_run"])
-            audit_log.note(finding, Act.What.RESOLVED, run=run)
+            audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=run)
         return
     last = mass_change.last_new_file(comparison)
     if last is None or run.finished_at <= policy.new_file_due(run.replica.group, last.finished_at):
@@ -159,4 +159,4 @@ def _expect_new_files(comparison: Comparison) -> None:
         last_run=run,
         evidence={"last": last.sequence, "last_at": last.finished_at.isoformat()},
     )
-    audit_log.note(finding, Act.What.OPENED, run=run)
+    audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)

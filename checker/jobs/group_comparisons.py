@@ -207,10 +207,10 @@ def _gather(
 def _write(comparison: GroupComparison) -> None:
     """Keep what was gathered, and tell findings of it: of a moment there are none."""
     if comparison.moment is None:
-        update.fold(comparison)
+        update.open_folded(comparison)
     store.write(comparison.pk)
     if comparison.moment is None:
-        update.reconcile(comparison)
+        update.update_findings(comparison)
 
 
 def _certain(group: Group, members: list[Member], there: list[Side]) -> set[int]:

@@ -216,7 +216,7 @@ def _make(comparison: Comparison) -> None:
     with transaction.atomic():
         comparison.counts = store.keep(comparison)
         if comparison.adjacent:
-            update.judge(comparison)
+            update.update_findings(comparison)
         comparison.state, comparison.reason, comparison.step = Comparison.State.DONE, "", ""
         comparison.steps_done, comparison.computed_at = len(STEPS), timezone.now()
         comparison.duration_ns = time.monotonic_ns() - begun

@@ -2,11 +2,11 @@
 
 from checker.models.comparisons import Branch, Change, Comparison, Kind
 from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, Participant
-from checker.models.findings import Act, Finding
+from checker.models.findings import AuditEntry, Finding
 from checker.models.proofs import Proof
 
 __all__ = [
-    "Act",
+    "AuditEntry",
     "Branch",
     "Change",
     "Comparison",

@@ -65,8 +65,13 @@ class Finding(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
     opened_at = models.DateTimeField(_("opened"), db_default=Now())
     closed_at = models.DateTimeField(_("closed"), null=True)
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("accepted by")
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("accepted by"),
+        db_column="by_id",
     )
     reason = models.TextField(_("reason"), blank=True)
     expires_at = models.DateTimeField(_("accepted until"), null=True)
@@ -102,16 +107,16 @@ class Finding(models.Model):
         return f"{self.kind}: {self.path}"
 
     @property
-    def newest(self) -> dict[str, Any]:
+    def latest_evidence(self) -> dict[str, Any]:
         """The evidence of the run that told it last: what is so now."""
         latest: dict[str, Any] = self.evidence.get("latest") or self.evidence
         return latest
 
 
-class Act(models.Model):
+class AuditEntry(models.Model):
     """Something that happened to a finding; a trigger lets no row be changed or deleted. Written by `findings`."""
 
-    class What(models.TextChoices):
+    class Action(models.TextChoices):
         OPENED = "opened", _("opened")
         SEEN_AGAIN = "seen_again", _("seen again")
         ACCEPTED = "accepted", _("accepted")
@@ -120,12 +125,19 @@ class Act(models.Model):
         EXPIRED = "expired", _("acceptance expired")
         RESOLVED = "resolved", _("resolved by proof")
 
-    finding = models.ForeignKey(Finding, models.PROTECT, related_name="acts", verbose_name=_("finding"))
-    at = models.DateTimeField(_("time"), db_default=Now())
-    what = models.CharField(_("act"), max_length=10, choices=What)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
+    finding = models.ForeignKey(Finding, models.PROTECT, related_name="audit_entries", verbose_name=_("finding"))
+    logged_at = models.DateTimeField(_("time"), db_column="at", db_default=Now())
+    action = models.CharField(_("act"), max_length=10, choices=Action, db_column="what")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("by"),
+        db_column="by_id",
+    )
     """Null for what the program did by itself."""
-    name = models.CharField(_("name"), max_length=150, blank=True)
+    username = models.CharField(_("name"), max_length=150, blank=True, db_column="name")
     """Of the person, as it was then."""
     reason = models.TextField(_("reason"), blank=True)
     run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
@@ -133,9 +145,10 @@ class Act(models.Model):
     expires_at = models.DateTimeField(_("accepted until"), null=True)
 
     class Meta:
+        db_table = "checker_act"
         verbose_name = _("act")
         verbose_name_plural = _("acts")
         ordering = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.finding}"
+        return f"{self.action}: {self.finding}"

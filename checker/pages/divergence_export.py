@@ -96,7 +96,7 @@ def _content(seat: Participant, life: Life) -> dict[str, str]:
 
 def _reasons(witness: Witness, row: Row, life: Life) -> list[str]:
     with translation.override("en"):
-        return replicas.of_path(row.kind, evidence(witness, row, life))
+        return replicas.describe_copies(row.kind, evidence(witness, row, life))
 
 
 def _how(row: Row) -> str:

@@ -135,7 +135,7 @@ def tell(witness: Witness, rows: list[Row]) -> list[Told]:
     for row in rows:
         facts = evidence(witness, row, lives.get(row.path, {}))
         squares = [_square(row, at) for at in range(1, len(row.cells) + 1)]
-        told.append(Told(row, squares, replicas.of_path(row.kind, facts)))
+        told.append(Told(row, squares, replicas.describe_copies(row.kind, facts)))
     return told
 
 

@@ -10,7 +10,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from checker.findings.text import description
+from checker.findings import description
 from checker.models import Finding, Proof
 from scanner.formatting.names import brief_plain, plain_shown
 from scanner.formatting.numbers import long_span, number

@@ -13,8 +13,7 @@ from django.utils.translation import ngettext
 
 from checker.changes.queries import Level, Row
 from checker.changes.sides import Difference, differences
-from checker.findings import actions, listing
-from checker.findings.text import description
+from checker.findings import actions, description, listing
 from checker.models import Finding, Kind
 from scanner.formatting.names import plain_shown
 from scanner.formatting.numbers import number
@@ -49,9 +48,9 @@ def differing(row: Row) -> list[Difference]:
 
 
 @register.filter
-def finding_seen(finding: Finding) -> str:
+def finding_revision(finding: Finding) -> str:
     """What a form tells that its reader has looked at."""
-    return actions.seen(finding)
+    return actions.revision(finding)
 
 
 @register.filter
@@ -97,11 +96,11 @@ def open_findings(context: Context) -> str:
     user = context.get("user")
     if user is None or not user.has_perm(SEE):
         return ""
-    found = listing.number_open()
+    found = listing.count_open()
     return number(found) if found else ""
 
 
 @register.filter
-def members_text(finding: Finding) -> str:
+def path_count_text(finding: Finding) -> str:
     """How many paths a folded finding tells."""
     return ngettext("%(n)s path", "%(n)s paths", finding.number) % {"n": number(finding.number)}

@@ -19,10 +19,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from checker.changes import queries
-from checker.findings import actions, listing
-from checker.findings.listing import Filters
+from checker.findings import actions, description, listing
+from checker.findings.listing import FindingFilter
 from checker.findings.replicas import members
-from checker.findings.text import description
 from checker.models import Finding
 from scanner.db.keyset import BadToken
 from scanner.formatting.names import LONG
@@ -58,19 +57,19 @@ class AcceptForm(ReasonForm):
 @page
 def findings_page(request: PageRequest) -> HttpResponse:
     """Findings, the gravest first; with htmx only the rows that follow."""
-    given = {name: str(request.GET.get(name, default)) for name, default in Filters()._asdict().items()}
-    filters = Filters(**{name: text.replace("\0", "")[:200] for name, text in given.items()})
+    given = {name: str(request.GET.get(name, default)) for name, default in FindingFilter()._asdict().items()}
+    filters = FindingFilter(**{name: text.replace("\0", "")[:200] for name, text in given.items()})
     after = request.GET.get("after", "")
     try:
-        found = listing.page(filters, after)
+        found = listing.list_findings(filters, after)
     except BadToken as error:
         raise Http404 from error
-    said = {name: value for name, value in filters._asdict().items() if value != getattr(Filters(), name)}
+    said = {name: value for name, value in filters._asdict().items() if value != getattr(FindingFilter(), name)}
     context = {
         "page": found,
         "after": after,
         "filters": filters,
-        "kinds": listing.kinds(filters),
+        "kinds": listing.count_by_kind(filters),
         "states": Finding.State.choices,
         "severities": Finding.Severity.choices,
         "groups": Group.objects.filter(findings__isnull=False).distinct(),
@@ -78,7 +77,7 @@ def findings_page(request: PageRequest) -> HttpResponse:
         "here": urlencode(said),
         "query": urlencode({name: value for name, value in said.items() if name != "kind"}),
         "acts": request.user.has_perm("scanner.operate"),
-        "newest": listing.last_comparison(),
+        "newest": listing.last_compared_at(),
         "form": ReasonForm(),
     }
     return render(request, f"checker/{'_findings' if request.htmx else 'findings'}.html", context)
@@ -106,7 +105,7 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
                 actions.undo(finding, user, reason)
             else:
                 actions.release(finding, user, reason, seen)
-        except actions.Refused as refused:
+        except actions.ActionRefused as refused:
             form.add_error(None, str(refused))
             finding = _finding(uuid)
         else:
@@ -119,14 +118,14 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
 def accept_many(request: HttpRequest) -> HttpResponse:
     """Accept the chosen findings for one reason; damage is never among them."""
     form, user = ReasonForm(request.POST), cast(User, request.user)
-    looked_at = _looked_at(request.POST.getlist("finding"))
-    chosen = list(Finding.objects.filter(uuid__in=looked_at))
+    seen_revisions = _seen_revisions(request.POST.getlist("finding"))
+    chosen = list(Finding.objects.filter(uuid__in=seen_revisions))
     if not chosen or not form.is_valid():
         messages.error(request, _("Choose findings, and say why."))
         return _back(request)
     try:
-        done = actions.accept_all(chosen, user, form.cleaned_data["reason"], looked_at)
-    except actions.Refused as refused:
+        done = actions.accept_all(chosen, user, form.cleaned_data["reason"], seen_revisions)
+    except actions.ActionRefused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(
@@ -154,12 +153,12 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
     except BadToken as error:
         raise Http404 from error
     open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
-    held, said = finding.kind == Finding.Kind.MASS_CHANGE, description.tell(finding)
+    held, said = finding.kind == Finding.Kind.MASS_CHANGE, description.describe(finding)
     context = {
         "finding": finding,
-        "words": said,
+        "description": said,
         "whole_path": finding.path if len(said.title) > LONG else "",
-        "trail": finding.acts.select_related("run").all(),
+        "audit_log": finding.audit_entries.select_related("run").all(),
         "members": paths,
         "place": finding.replica or _place(finding),
         "may_act": request.user.has_perm("scanner.operate"),
@@ -170,13 +169,15 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
 
 
 def _finding(uuid: UUID) -> Finding:
-    found = Finding.objects.select_related("group", "replica__server", "replica__group", "first_run", "last_run", "by")
+    found = Finding.objects.select_related(
+        "group", "replica__server", "replica__group", "first_run", "last_run", "accepted_by"
+    )
     return get_object_or_404(found, uuid=uuid)
 
 
-def _members(finding: Finding, after: str) -> queries.Changes | members.Page:
+def _members(finding: Finding, after: str) -> queries.Changes | members.PathPage:
     if finding.replica_id is None:
-        return members.page(finding, after, MEMBERS)
+        return members.list_paths(finding, after, MEMBERS)
     return queries.members(finding.pk, after, MEMBERS)
 
 
@@ -186,7 +187,7 @@ def _place(finding: Finding) -> Replica | None:
     return found.filter(pk__in=finding.concerns).first() or found.first()
 
 
-def _looked_at(chosen: list[str]) -> dict[UUID, str]:
+def _seen_revisions(chosen: list[str]) -> dict[UUID, str]:
     """What was seen of each finding that was chosen; what names none is left out."""
     found = {}
     for name, _blank, seen in (text.partition(" ") for text in chosen):

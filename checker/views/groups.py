@@ -85,7 +85,7 @@ def _matrix(comparison: GroupComparison, ask: Ask) -> dict[str, Any]:
 
 def _around(group: Group, lines: list[Line], context: dict[str, Any]) -> dict[str, Any]:
     """All that stands around the matrix."""
-    opened = findings.page(findings.Filters(group=str(group.uuid)), limit=OPEN_FINDINGS)
+    opened = findings.list_findings(findings.FindingFilter(group=str(group.uuid)), limit=OPEN_FINDINGS)
     worst = min((line.verdict.state for line in lines), key=lambda state: state.urgency, default=State.UNKNOWN)
     return {
         "lines": lines,

@@ -33,7 +33,7 @@ def overview_page(request: PageRequest) -> HttpResponse:
         "name": name,
         "state": state,
         "running": overview.running(now),
-        "repairs": listing.repairable(REPAIRS),
+        "repairs": listing.list_repairable(REPAIRS),
         "steps": None if shown.total else overview.first_steps(),
     }
     return render(request, "checker/overview.html", context)
@@ -62,7 +62,7 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
         "replica": replica,
         "line": line,
         "grace": grace(replica.group.expected_interval),
-        "open_findings": listing.page(listing.Filters(replica=str(uuid)), limit=10).rows,
+        "open_findings": listing.list_findings(listing.FindingFilter(replica=str(uuid)), limit=10).rows,
         "page": runs,
         "charts": None if before else replica_runs.charts(replica),
     }

@@ -10,25 +10,25 @@ from checker.models import Finding, GroupComparison
 from scanner.models import Replica
 
 
-class Member(NamedTuple):
+class DivergingPath(NamedTuple):
     """A path, and where it is what, in words."""
 
     path: str
-    where: str
+    deviations: str
 
 
-class Page(NamedTuple):
+class PathPage(NamedTuple):
     """A page of paths; `after` asks for the next one and is empty on the last."""
 
-    rows: list[Member]
+    rows: list[DivergingPath]
     after: str
 
 
-def page(finding: Finding, after: str, limit: int) -> Page:
+def list_paths(finding: Finding, after: str, limit: int) -> PathPage:
     """The paths in their order, and the key of the next page. keyset.BadToken for an `after` that is none."""
     rows, more = divergences.members(finding.pk, after, limit)
     comparison = GroupComparison.objects.filter(group=finding.group_id, moment=None).first()
     seating = comparison.seating if comparison else []
     there = Replica.objects.select_related("server").in_bulk(seating)
     names = {at: f"{one.server.name}:{one.root}" for at, pk in enumerate(seating, 1) if (one := there.get(pk))}
-    return Page([Member(row.path, replicas.not_right(row, names)) for row in rows], more)
+    return PathPage([DivergingPath(row.path, replicas.describe_deviations(row, names)) for row in rows], more)

@@ -11,25 +11,25 @@ from checker.findings import audit_log, queries
 from checker.findings.queries import Branch
 from checker.findings.replicas import renewal, store
 from checker.findings.replicas.queries import Pick
-from checker.models import Act, Divergence, Finding, GroupComparison
+from checker.models import AuditEntry, Divergence, Finding, GroupComparison
 
 LINES = 20
 """One kind is told in no more lines; a damaged copy is told file by file."""
 BATCH = 500
 
 
-def fold(comparison: GroupComparison) -> None:
+def open_folded(comparison: GroupComparison) -> None:
     """Open findings of what diverges, is told by none and may be told together. Call before it is written."""
     witness = Witness(comparison)
     store.grow(witness.run)
     store.part({side.position: side.replica for side in witness.sides if side.current})
-    audit_log.note_each(store.keep_own(comparison.group_id), Act.What.SEEN_AGAIN, witness.run)
+    audit_log.log_actions(store.keep_own(comparison.group_id), AuditEntry.Action.SEEN_AGAIN, witness.run)
     for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
         if comparison.counts.get(kind):
             _open_folded(witness, Pick(comparison.pk, kind, table=divergences.GATHERED))
 
 
-def reconcile(comparison: GroupComparison) -> None:
+def update_findings(comparison: GroupComparison) -> None:
     """Open findings of damaged copies that are told by none, renew those that go on, resolve those that are over.
 
     Call in the transaction that keeps the divergences.
@@ -39,7 +39,7 @@ def reconcile(comparison: GroupComparison) -> None:
     _resolve(witness)
 
 
-def look_again(group_id: int) -> None:
+def resolve_now(group_id: int) -> None:
     """Close what is over by the newest comparison of a group: a finding that was accepted may be open again since."""
     comparison = GroupComparison.objects.filter(group=group_id, moment=None, state=GroupComparison.State.DONE).first()
     if comparison is not None and (witness := Witness(comparison)).seats:
@@ -50,7 +50,7 @@ def _resolve(witness: Witness) -> None:
     renewal.follow(witness)
     there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
     for finding in store.renew(witness.comparison, witness.run, there, runs):
-        audit_log.note(finding, Act.What.RESOLVED, run=witness.run)
+        audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=witness.run)
     renewal.follow_spread(witness)
 
 
@@ -80,8 +80,8 @@ def _open_each(witness: Witness, rows: list[Row]) -> None:
     Finding.objects.bulk_create(begun)
     Finding.objects.bulk_update(again, renewal.RENEWED)
     store.take_each(witness.comparison.pk, [*begun, *again])
-    audit_log.note_each(begun, Act.What.OPENED, witness.run)
-    audit_log.note_each(again, Act.What.SEEN_AGAIN, witness.run)
+    audit_log.log_actions(begun, AuditEntry.Action.OPENED, witness.run)
+    audit_log.log_actions(again, AuditEntry.Action.SEEN_AGAIN, witness.run)
 
 
 def _open_folded(witness: Witness, pick: Pick) -> None:
@@ -98,9 +98,9 @@ def _open(witness: Witness, pick: Pick, branch: Branch, facts: dict[str, Any]) -
     group, run = witness.comparison.group, witness.run
     same = {"group": group, "replica": None, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
     finding = Finding.objects.select_for_update().filter(**same, state=Finding.State.OPEN).first()
-    what = Act.What.SEEN_AGAIN
+    what = AuditEntry.Action.SEEN_AGAIN
     if finding is None:
-        what = Act.What.OPENED
+        what = AuditEntry.Action.OPENED
         finding = Finding.objects.create(
             **same, severity=Finding.Severity.WARNING, number=branch.number, first_run=run, last_run=run, evidence=facts
         )
@@ -108,4 +108,4 @@ def _open(witness: Witness, pick: Pick, branch: Branch, facts: dict[str, Any]) -
     finding.concerns, finding.last_run = sorted(concerned), run
     finding.evidence = facts | {"names": witness.names(concerned)}
     finding.save(update_fields=["concerns", "last_run", "evidence"])
-    audit_log.note(finding, what, run=run)
+    audit_log.log_action(finding, what, run=run)

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from checker.changes import sides
 from checker.changes.queries import Side
-from checker.models import Act, Finding
+from checker.models import AuditEntry, Finding
 from scanner.format.records import ERROR, LINK
 from scanner.formatting.entries import exact_time
 from scanner.formatting.names import brief_plain, plain_shown
@@ -27,7 +27,7 @@ def restless(finding: Finding) -> list[str]:
 
 def reasons(finding: Finding) -> list[str]:
     """The proofs: the runs, what was there when it was found first, and all that is known now."""
-    facts = finding.newest
+    facts = finding.latest_evidence
     said = [*_found(finding), *_then(finding), *seen_again(finding)]
     if finding.folded:
         hidden = facts if facts.get("hidden") else finding.evidence
@@ -103,17 +103,21 @@ def _found(finding: Finding) -> list[str]:
 
 def seen_again(finding: Finding) -> list[str]:
     """The run that told of it last; empty for what was told once."""
-    seen = finding.acts.filter(what=Act.What.SEEN_AGAIN, run__isnull=False).select_related("run").last()
-    if finding.newest is finding.evidence or seen is None or seen.run is None:
+    seen = (
+        finding.audit_entries.filter(action=AuditEntry.Action.SEEN_AGAIN, run__isnull=False)
+        .select_related("run")
+        .last()
+    )
+    if finding.latest_evidence is finding.evidence or seen is None or seen.run is None:
         return []
-    about = {"run": seen.run.sequence, "base": finding.newest.get("base")}
+    about = {"run": seen.run.sequence, "base": finding.latest_evidence.get("base")}
     return [_("Run %(run)d saw it again; run %(base)s is the complete run before.") % about]
 
 
 def _then(finding: Finding) -> list[str]:
     """The first change of what changed again."""
     old, then = ((finding.evidence.get(side) or {}).get("sha256") for side in ("old", "new"))
-    if finding.newest is finding.evidence or not old or not then or old == then:
+    if finding.latest_evidence is finding.evidence or not old or not then or old == then:
         return []
     text = _("The content became another one then (SHA-256 %(old)s…, then %(new)s…).")
     return [text % {"old": old[:12], "new": then[:12]}]

@@ -47,7 +47,7 @@ _WHY: dict[Why, Callable[[], str]] = {
 }
 
 
-def why(reason: str | None) -> str:
+def describe_reason(reason: str | None) -> str:
     """What speaks for what is said of a copy; empty where nothing is said."""
     return _WHY[Why(reason)]() if reason in set(Why) else ""
 
@@ -108,10 +108,10 @@ def reasons(finding: Finding) -> list[str]:
     said = [_("The replicas were compared with one another by their newest proven runs.")]
     if finding.folded:
         return [*said, _("The list of all paths stands below.")]
-    return said + of_path(finding.kind, facts)
+    return said + describe_copies(finding.kind, facts)
 
 
-def of_path(kind: str, facts: dict[str, Any]) -> list[str]:
+def describe_copies(kind: str, facts: dict[str, Any]) -> list[str]:
     """What is said of each copy of a path, and why; `facts` as `divergences.evidence` gathers them."""
     said = [_copy(one) for one in facts.get("copies", [])]
     if kind == Divergence.Kind.MISMATCH and facts.get("all_votes"):
@@ -126,7 +126,7 @@ def of_path(kind: str, facts: dict[str, Any]) -> list[str]:
     return said
 
 
-def not_right(row: Row, names: Mapping[int, str]) -> str:
+def describe_deviations(row: Row, names: Mapping[int, str]) -> str:
     """Where a path is not as it should be, and what it is there; `names` are by position."""
     found: dict[str, list[str]] = {}
     for at, name in sorted(names.items()):
@@ -172,7 +172,7 @@ def _what(one: dict[str, Any]) -> str:
     if one.get("mtime_ns") is not None:
         said.append(exact_time(one["mtime_ns"]))
     said.append(_("since run %(run)d") % {"run": one["since"]})
-    reason = why(one.get("why"))
+    reason = describe_reason(one.get("why"))
     return ", ".join(said) + (f": {reason}" if reason else "")
 
 

@@ -10,10 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from checker.findings import actions, mass_change
-from checker.findings.text import description
+from checker.findings import actions, description, mass_change
 from checker.jobs import run_comparisons
-from checker.models import Act, Finding
+from checker.models import AuditEntry, Finding
 from scanner.format.excludes import scope_digest
 from scanner.format.records import Note
 from scanner.format.report import timestamp
@@ -57,7 +56,8 @@ def test_a_write_that_was_lost(policy: str) -> None:
     assert told(world) == [("corrupted", "x", 1)]
     finding = Finding.objects.get()
     assert (
-        "nobody wrote it" in " ".join(description.tell(finding).why) and finding.severity == Finding.Severity.CRITICAL
+        "nobody wrote it" in " ".join(description.describe(finding).reasons)
+        and finding.severity == Finding.Severity.CRITICAL
     )
     client = Client()
     client.force_login(stage.make_user("viewer"))
@@ -97,9 +97,9 @@ def test_a_damaged_copy_is_restored(accepted: bool) -> None:
     assert told(world) == ([] if accepted else [("reverted", "x", 1)])
     if not accepted:
         finding = Finding.objects.get(kind="reverted")
-        said = description.tell(finding)
-        assert finding.severity == Finding.Severity.CRITICAL and "was damage" in " ".join(said.why)
-        assert "SMART" in " ".join(said.next_steps) and not actions.may_be_many(finding)
+        said = description.describe(finding)
+        assert finding.severity == Finding.Severity.CRITICAL and "was damage" in " ".join(said.reasons)
+        assert "SMART" in " ".join(said.next_steps) and not actions.may_accept_in_bulk(finding)
 
 
 def test_what_was_compared_with_another_run_claims_no_more() -> None:
@@ -109,7 +109,7 @@ def test_what_was_compared_with_another_run_claims_no_more() -> None:
     other = "00000000-0000-4000-8000-000000000000"
     run = world.run([file("x", b"B"), confirmed("x", other)])
     assert told(world) == [("rewritten", "x", 1)]
-    why = " ".join(description.tell(Finding.objects.get()).why)
+    why = " ".join(description.describe(Finding.objects.get()).reasons)
     assert "another run than the one before" in why and "no program wrote" not in why
     client = Client()
     client.force_login(stage.make_user("viewer"))
@@ -237,9 +237,9 @@ def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:
         actions.undo(finding, user, "by mistake")
     else:
         Finding.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-        assert actions.reopen() == 1
+        assert actions.reopen_expired() == 1
     assert told(world) == ([] if restored else [("corrupted", "x", 1)])
-    what = [act.what for act in Act.objects.filter(finding=finding).order_by("pk")]
+    what = [entry.action for entry in AuditEntry.objects.filter(finding=finding).order_by("pk")]
     assert what == ["opened", "accepted", "expired" if how == "expires" else "undone", *["resolved"] * restored]
 
 
@@ -265,7 +265,7 @@ def test_what_was_held_is_not_usual() -> None:
     assert told(world) == [("mass_change", "", 200)]
     actions.release(Finding.objects.get(), stage.make_user("operator"), "a migration")
     mass(world, 500, 450, b"encrypted")
-    assert told(world) == [("mass_change", "", 450)] and mass_change.limits_of(world.compare()) == (
+    assert told(world) == [("mass_change", "", 450)] and mass_change.limits_for(world.compare()) == (
         100,
         100,
         True,

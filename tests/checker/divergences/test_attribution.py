@@ -205,13 +205,13 @@ def test_nothing_is_accepted_unseen() -> None:
     fleet = Fleet(2, limit_files=100_000)
     fleet.runs([*many(9), ALL], [ALL])
     fleet.compare()
-    pages = [(one, actions.seen(one)) for one in Finding.objects.filter(replica=None)]
+    pages = [(one, actions.revision(one)) for one in Finding.objects.filter(replica=None)]
     fleet.run(0, [*many(9)[:8], file("share/dir2/new", b"new"), ALL])
     fleet.compare()
     operator = stage.make_user("operator")
     for one, looked_at in pages:
-        with contextlib.suppress(actions.Refused):
-            actions.accept(one, operator, "known", looked_at=looked_at)
+        with contextlib.suppress(actions.ActionRefused):
+            actions.accept(one, operator, "known", seen_revision=looked_at)
     assert "share/dir2/new" in told(fleet)
 
 

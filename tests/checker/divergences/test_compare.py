@@ -7,8 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from checker.findings import actions
-from checker.findings.text import description
+from checker.findings import actions, description
 from checker.jobs import group_comparisons
 from checker.models import Divergence, Finding, GroupComparison
 from checker.pages import overview, replica_facts
@@ -62,10 +61,10 @@ def test_damage_is_told_with_the_good_copy_and_resolved_by_proof() -> None:
     finding = Finding.objects.get(replica=None)
     damaged = fleet.worlds[1].replica
     assert finding.severity == Finding.Severity.CRITICAL and finding.concerns == [damaged.pk]
-    told = description.tell(finding)
+    told = description.describe(finding)
     good = fleet.worlds[0].replica.server.name
     assert f"damaged on {damaged.server.name}:/srv/data" in told.title and good in told.title
-    assert any(good in step for step in told.next_steps) and len(told.why) == 5
+    assert any(good in step for step in told.next_steps) and len(told.reasons) == 5
     states = {
         line.replica: line.verdict.state for line in overview.list_lines(replica_facts.replicas(), timezone.now())
     }
@@ -74,7 +73,7 @@ def test_damage_is_told_with_the_good_copy_and_resolved_by_proof() -> None:
     assert fleet.found() == {}
     finding.refresh_from_db()
     assert finding.state == "resolved"
-    assert [act.what for act in finding.acts.all()] == ["opened", "resolved"]
+    assert [entry.action for entry in finding.audit_entries.all()] == ["opened", "resolved"]
 
 
 def test_accepted_stays_accepted_until_it_is_another() -> None:

@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from checker.divergences import missing_directories, queries
 from checker.divergences.queries import Row, Wish
-from checker.findings import actions
-from checker.findings.text import description
+from checker.findings import actions, description
 from checker.jobs import group_comparisons
 from checker.models import Divergence, Finding, GroupComparison
 from checker.pages import divergence_export

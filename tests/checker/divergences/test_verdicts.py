@@ -215,4 +215,4 @@ def test_every_reason_has_words(why: Why) -> None:
     """Each reason is a sentence's part in the language of the page."""
     from checker.findings.text import replicas
 
-    assert len(replicas.why(why.value)) > 20 and replicas.why(None) == ""
+    assert len(replicas.describe_reason(why.value)) > 20 and replicas.describe_reason(None) == ""

@@ -8,8 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from checker.findings import actions, listing, mass_change
-from checker.findings.text import description
+from checker.findings import actions, description, listing, mass_change
 from checker.models import Finding
 from scanner.format.records import Record
 from tests.checker import stage
@@ -58,7 +57,7 @@ def test_what_is_usual_is_learned() -> None:
     mass(world, 500, 0)
     for at in range(6):
         mass(world, 500, 60, b"day" * (at + 1))
-    assert told(world) == [] and mass_change.limits_of(world.compare()) == (180, 360, True, True)
+    assert told(world) == [] and mass_change.limits_for(world.compare()) == (180, 360, True, True)
     mass(world, 500, 180, b"many")
     assert told(world) == []
     world = World()
@@ -77,7 +76,7 @@ def test_history_costs_no_more_than_a_few_statements() -> None:
         mass(world, 50, 2, b"x" * (at + 1))
         comparison = world.compare()
         with CaptureQueriesContext(connection) as queries:
-            mass_change.limits_of(comparison)
+            mass_change.limits_for(comparison)
         spent.append(len(queries))
     assert len(set(spent[6:])) == 1 and spent[-1] <= 4
 
@@ -92,20 +91,20 @@ def test_a_hold_survives_until_it_is_released() -> None:
         assert told(world) == [("mass_change", "", 50)]
     finding = Finding.objects.get()
     assert finding.evidence["good"] == 1 and finding.evidence["latest"]["base"] == 2
-    assert finding.last_run.sequence == 3 and listing.number_open() == 1
-    assert "run 1" in " ".join(description.tell(finding).why)
+    assert finding.last_run.sequence == 3 and listing.count_open() == 1
+    assert "run 1" in " ".join(description.describe(finding).reasons)
     mass(world, 100, 60, b"x")
     assert told(world) == [("mass_change", "", 60)]
-    said = description.tell(Finding.objects.get())
+    said = description.describe(Finding.objects.get())
     assert said.title == "60 of 100 files changed or went"
-    assert said.why[:2] == [
+    assert said.reasons[:2] == [
         "Run 2 found it: 50 of 100 files changed or went.",
         "Run 4 saw it again; run 3 is the complete run before.",
     ]
     mass(world, 100, 0)
     assert [kind for kind, _path, _number in told(world)] == ["mass_change"]
     actions.release(Finding.objects.get(), user, "meant")
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.ActionRefused):
         actions.release(Finding.objects.get(), user, "again")
     mass(world, 100, 60, b"new again")
     assert told(world) == [("mass_change", "", 60)] and Finding.objects.count() == 2
@@ -132,7 +131,7 @@ def test_a_small_replica_that_is_emptied(group: dict[str, Any], before: int, aft
     finding = Finding.objects.filter(kind="mass_change", replica=world.compare().replica).first()
     assert (finding is not None) == held
     if finding is not None:
-        why = description.tell(finding).why
+        why = description.describe(finding).reasons
         assert why[0].startswith(f"{before - after} of {before} files were removed, more than half of them")
 
 
@@ -158,8 +157,8 @@ def test_one_earlier_file_with_the_ending_hides_no_ransom() -> None:
     for number in (0, 25):
         encrypted(world, number, more=[file("old.locked", b"old")])
     assert told(world) == [("mass_change", "", 25)]
-    said = description.tell(Finding.objects.get())
-    assert ".locked" in said.title and said.why[0].startswith("Only 1 file ended in .locked before")
+    said = description.describe(Finding.objects.get())
+    assert ".locked" in said.title and said.reasons[0].startswith("Only 1 file ended in .locked before")
 
 
 def test_an_attack_that_was_caught_at_its_begin() -> None:
@@ -168,7 +167,7 @@ def test_an_attack_that_was_caught_at_its_begin() -> None:
     for number, expected in ((0, []), (15, []), (915, [("mass_change", "", 900)])):
         encrypted(world, number)
         assert told(world) == expected
-    assert description.tell(Finding.objects.get()).why[0].startswith("Only 15 files ended in .locked before")
+    assert description.describe(Finding.objects.get()).reasons[0].startswith("Only 15 files ended in .locked before")
 
 
 def test_a_usual_ending_that_grows_is_no_sign() -> None:
@@ -246,4 +245,4 @@ def test_no_run_is_good() -> None:
     world.compare()
     finding = Finding.objects.get()
     assert finding.evidence["good"] is None and finding.evidence["good_run"] is None
-    assert "No run before it is known to be good" in description.tell(finding).why[-1]
+    assert "No run before it is known to be good" in description.describe(finding).reasons[-1]

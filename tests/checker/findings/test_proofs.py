@@ -8,9 +8,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from checker.findings import actions, update
-from checker.findings.text import description
-from checker.models import Act, Finding
+from checker.findings import actions, description, update
+from checker.models import AuditEntry, Finding
 from scanner.format.report import timestamp
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
@@ -120,7 +119,7 @@ def test_endings_of_many_parts(ending: str) -> None:
     gone = [file(name + ending, b"E" + name.encode()) for name in names[:25]]
     world.run([*(file(name, name.encode()) for name in names[25:]), *gone])
     assert told(world) == [("mass_change", "", 25)]
-    assert ending in description.tell(Finding.objects.get()).title
+    assert ending in description.describe(Finding.objects.get()).title
 
 
 def test_empty_files_that_are_renamed() -> None:
@@ -139,9 +138,9 @@ def test_folded_directories_say_what_they_hide() -> None:
     rows = [file(f"d/{at}/x{number}", f"{at}{number}".encode()) for at in range(3) for number in range(4)]
     world.run([*rows, file("keep")])
     world.run([*(error_row(f"d/{at}", stage="list") for at in range(3)), file("d/z"), error_row("e"), file("keep")])
-    found = {finding.path: " ".join(description.tell(finding).why) for finding in Finding.objects.all()}
+    found = {finding.path: " ".join(description.describe(finding).reasons) for finding in Finding.objects.all()}
     told(world)
-    found = {finding.path: " ".join(description.tell(finding).why) for finding in Finding.objects.all()}
+    found = {finding.path: " ".join(description.describe(finding).reasons) for finding in Finding.objects.all()}
     assert set(found) == {"d/", "e"} and "12 paths below" in found["d/"]
 
 
@@ -175,9 +174,9 @@ def test_judging_twice_changes_nothing() -> None:
     before = list(Finding.objects.order_by("pk").values_list("pk", "state"))
     for _again in range(2):
         with transaction.atomic():
-            update.judge(comparison)
+            update.update_findings(comparison)
         assert list(Finding.objects.order_by("pk").values_list("pk", "state")) == before
-        assert not Act.objects.exclude(what__in=["opened", "accepted", "released"]).exists()
+        assert not AuditEntry.objects.exclude(action__in=["opened", "accepted", "released"]).exists()
         for one in Finding.objects.all():
             if one.state == Finding.State.OPEN:
                 (actions.release if one.kind == "mass_change" else actions.accept)(one, user, "known")
@@ -214,5 +213,5 @@ def test_advice_fits_the_error(error: str, says: str, says_not: str) -> None:
     world = World()
     world.run([error_row("a", error, "read"), file("keep")])
     told(world)
-    steps = " ".join(description.tell(Finding.objects.get()).next_steps)
+    steps = " ".join(description.describe(Finding.objects.get()).next_steps)
     assert says in steps and says_not not in steps

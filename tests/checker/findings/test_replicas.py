@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from checker.divergences import queries
 from checker.divergences.evidence import Witness, evidence, name
-from checker.findings import actions, listing
-from checker.findings.text import description
+from checker.findings import actions, description, listing
 from checker.findings.text import replicas as between_words
 from checker.models import Finding, Participant
 from checker.pages import overview
@@ -85,7 +84,7 @@ def test_undone_when_it_is_over() -> None:
     for finding in (one, other):
         actions.undo(finding, user, "it should have come")
     assert (one.state, other.state) == ("resolved", "open")
-    assert [act.what for act in one.acts.all()] == ["opened", "accepted", "undone", "resolved"]
+    assert [entry.action for entry in one.audit_entries.all()] == ["opened", "accepted", "undone", "resolved"]
 
 
 def test_what_is_not_damaged_any_more_is_not_grave() -> None:
@@ -97,16 +96,16 @@ def test_what_is_not_damaged_any_more_is_not_grave() -> None:
     assert set(fleet.found().values()) == {("mismatch", "++", "gd")}
     before = {one.path: one for one in Finding.objects.filter(replica=None)}
     assert {one.severity for one in before.values()} == {Finding.Severity.CRITICAL}
-    repairs = listing.repairable(2)
-    assert (len(repairs.rows), repairs.copies, repairs.more) == (2, 3, True)
+    repairs = listing.list_repairable(2)
+    assert (len(repairs.findings), repairs.damaged_copies, repairs.has_more) == (2, 3, True)
     fleet.run(0, [file(path, b"third") for path in paths])
     assert set(fleet.found().values()) == {("mismatch", "++", "uu")}
     after = Finding.objects.filter(replica=None, state="open")
     assert {one.path: one.pk for one in after} == {path: one.pk for path, one in before.items()}
     for one in after:
         assert one.severity == Finding.Severity.WARNING and description.title(one) == f"contents differ: {one.path}"
-        assert [act.what for act in one.acts.all()] == ["opened", "seen_again"]
-    assert listing.repairable(2) == ([], 0, False)
+        assert [entry.action for entry in one.audit_entries.all()] == ["opened", "seen_again"]
+    assert listing.list_repairable(2) == ([], 0, False)
     fleet.run(1, [file(path, b"third") for path in paths])
     assert fleet.found() == {} and between(state="open") == []
 
@@ -123,21 +122,21 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
     assert fleet.found() == {}
     finding = Finding.objects.get(replica=None)
     said, names = (
-        description.tell(finding),
+        description.describe(finding),
         [name(one) for one in Participant.objects.select_related("replica__server")],
     )
     assert (finding.state, finding.severity) == ("open", Finding.Severity.CRITICAL)
     assert said.title == f"damaged on {', '.join(names)}, and no copy is known to be good: a"
-    assert "older backup" in " ".join(said.next_steps) and "good" not in " ".join(said.why)
-    assert [line.split(": ", 1)[1].split(",")[0] for line in said.why[1:4]] == ["damaged"] * 3
-    assert sum("it holds what came to a replica by damage" in line for line in said.why) == 2
+    assert "older backup" in " ".join(said.next_steps) and "good" not in " ".join(said.reasons)
+    assert [line.split(": ", 1)[1].split(",")[0] for line in said.reasons[1:4]] == ["damaged"] * 3
+    assert sum("it holds what came to a replica by damage" in line for line in said.reasons) == 2
     lines = overview.overview(timezone.now()).sections[0].lines
     assert {line.verdict.state for line in lines} == {"damaged"} and len(lines) == 3
-    seen = actions.seen(finding)
+    seen = actions.revision(finding)
     fleet.run(2, [file("a", b"rotten"), file("z", b"news")])
     fleet.compare()
     finding.refresh_from_db()
-    assert actions.seen(finding) == seen, "there is nothing new to look at"
+    assert actions.revision(finding) == seen, "there is nothing new to look at"
     fleet.run(2, [file("a", b"good"), file("z")])
     assert fleet.found() == {"a": ("mismatch", "+++", "ddg")}
     finding.refresh_from_db()
@@ -176,5 +175,5 @@ def test_where_a_moved_file_is() -> None:
     witness = Witness(fleet.compare())
     row = queries.exactly(witness.comparison.pk, "a/x")
     assert row is not None
-    said = between_words.of_path(row.kind, evidence(witness, row, queries.lives(witness.sides, ["a/x"])["a/x"]))
+    said = between_words.describe_copies(row.kind, evidence(witness, row, queries.lives(witness.sides, ["a/x"])["a/x"]))
     assert said[1].endswith("moved there → b/x")

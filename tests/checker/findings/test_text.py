@@ -9,8 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from checker.findings import actions
-from checker.findings.text import description
+from checker.findings import actions, description
 from checker.models import Finding
 from scanner.format.records import Record
 from scanner.format.report import timestamp
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def why(world: World, kind: str) -> list[str]:
     """The proofs of the one finding of a kind."""
     world.compare()
-    return description.tell(Finding.objects.get(replica=world.replica, kind=kind)).why
+    return description.describe(Finding.objects.get(replica=world.replica, kind=kind)).reasons
 
 
 def short(content: bytes) -> str:
@@ -68,13 +67,13 @@ def test_another_error_than_at_first() -> None:
     world.run([error_row("a", "EIO", "read"), file("keep")])
     said = " ".join(why(world, "unreadable"))
     assert "EIO" in said and "EACCES" not in said
-    assert "SMART" in " ".join(description.tell(Finding.objects.get()).next_steps)
+    assert "SMART" in " ".join(description.describe(Finding.objects.get()).next_steps)
 
 
-def held(world: World) -> description.Words:
+def held(world: World) -> description.Description:
     """All that is said of the one mass change."""
     world.compare()
-    return description.tell(Finding.objects.get(replica=world.replica, kind="mass_change"))
+    return description.describe(Finding.objects.get(replica=world.replica, kind="mass_change"))
 
 
 def ransom(world: World) -> None:
@@ -92,11 +91,11 @@ def test_a_sign_says_nothing_of_limits() -> None:
     for number in (118, 40):
         emptied.run([file(str(at), b"%d" % at) for at in range(number)])
     for world in (signs, emptied):
-        said = " ".join(held(world).why)
+        said = " ".join(held(world).reasons)
         assert ("so many alone would not hold" in said) == (world is signs)
         assert "more than 100 files" not in said and "leaves open" not in said
-    assert held(signs).means.startswith("That is what ransomware leaves behind")
-    assert held(emptied).means.startswith("So much does not change")
+    assert held(signs).meaning.startswith("That is what ransomware leaves behind")
+    assert held(emptied).meaning.startswith("So much does not change")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) 
     for _run in range(runs):
         mass(world, 500, 0)
     mass(world, 500, 200)
-    said = " ".join(held(world).why)
+    said = " ".join(held(world).reasons)
     assert "hold the replica" in said and ("leaves open" in said) == bool(origin)
     assert ("own history" in said) == (origin == "its own") and ("too young" in said) == (origin == "too young")
 
@@ -119,14 +118,14 @@ def test_after_a_release_nothing_is_held() -> None:
     world, user = World(), stage.make_user("operator")
     ransom(world)
     said = held(world)
-    assert "until then it stays held" in said.next_steps[-1] and "counts as held" in said.means
+    assert "until then it stays held" in said.next_steps[-1] and "counts as held" in said.meaning
     finding = Finding.objects.get()
     actions.release(finding, user, "meant")
     said = held(world)
     assert len(said.next_steps) == 1 and "undo it" in said.next_steps[0]
-    assert "counts as held" not in said.means and "is not held any more" in said.means
+    assert "counts as held" not in said.meaning and "is not held any more" in said.meaning
     actions.undo(finding, user, "it was not")
-    assert "counts as held" in held(world).means
+    assert "counts as held" in held(world).meaning
 
 
 NOON = "2020-09-13 12:26:40"
@@ -169,7 +168,7 @@ def test_age_of_what_was_removed() -> None:
     world.run([file("k/x"), *(file(name, name.encode(), mtime_ns=at) for name, at in times.items())], **moments)
     world.run([file("k/x")], started_at=timestamp(now - 9), finished_at=timestamp(now))
     world.compare()
-    said = {one.path: description.tell(one).why[-1] for one in Finding.objects.filter(kind="removed")}
+    said = {one.path: description.describe(one).reasons[-1] for one in Finding.objects.filter(kind="removed")}
     assert said == {
         "young": "By its modification time it was 3 d old; here a file is kept 30 d.",
         "timeless": "It was known for 2 d; here a file is kept 30 d.",

@@ -11,9 +11,8 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from checker.findings import actions, listing
-from checker.findings.text import description
-from checker.models import Act, Change, Finding
+from checker.findings import actions, description, listing
+from checker.models import AuditEntry, Change, Finding
 from checker.pages.status import State
 from scanner.format.records import Record
 from scanner.format.report import timestamp
@@ -111,10 +110,13 @@ def test_corruption_is_told_file_by_file_and_resolved_by_proof() -> None:
     )
     assert told(world) == [("corrupted", name, 1) for name in names[1:25]]
     resolved = Finding.objects.get(path=names[0])
-    assert resolved.state == RESOLVED and [act.what for act in resolved.acts.all()] == ["opened", "resolved"]
+    assert resolved.state == RESOLVED and [entry.action for entry in resolved.audit_entries.all()] == [
+        "opened",
+        "resolved",
+    ]
     finding = Finding.objects.get(path=names[1])
-    said = description.tell(finding)
-    assert "cold" in " ".join(said.why) and "hashlib, native" in " ".join(said.why) and said.next_steps
+    said = description.describe(finding)
+    assert "cold" in " ".join(said.reasons) and "hashlib, native" in " ".join(said.reasons) and said.next_steps
     assert finding.severity == Finding.Severity.CRITICAL
 
 
@@ -139,7 +141,7 @@ def test_unreadable() -> None:
     assert told(world) == [("unreadable", "a", 1), ("unreadable", "d", 1)]
     medium, folder = Finding.objects.get(path="a"), Finding.objects.get(path="d")
     assert medium.severity == Finding.Severity.CRITICAL and folder.severity == Finding.Severity.WARNING
-    assert "5 paths below it" in " ".join(description.tell(folder).why)
+    assert "5 paths below it" in " ".join(description.describe(folder).reasons)
     world.run([*rows, file("a"), file("b", b"b")])
     assert told(world) == []
 
@@ -169,25 +171,25 @@ def test_acts_and_their_trail() -> None:
     world.run([file("a", b"new"), file("keep")])
     told(world)
     user, finding = stage.make_user("operator"), Finding.objects.get()
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.ActionRefused):
         actions.accept(finding, user, "  ")
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.ActionRefused):
         actions.accept(finding, user, "late", timezone.now() - timedelta(days=1))
     actions.accept(finding, user, "a mirror tool", timezone.now() + timedelta(days=1))
     assert finding.state == ACCEPTED and told(world) == []
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.ActionRefused):
         actions.accept(finding, user, "again")
     actions.undo(finding, user, "by mistake")
     actions.accept(finding, user, "a mirror tool", timezone.now() + timedelta(days=1))
     Finding.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert actions.reopen() == 1 and actions.reopen() == 0
-    trail = list(finding.acts.values_list("what", "name", "reason"))
+    assert actions.reopen_expired() == 1 and actions.reopen_expired() == 0
+    trail = list(finding.audit_entries.values_list("action", "username", "reason"))
     name = user.get_username()
     assert trail == [
         ("opened", "", ""), ("accepted", name, "a mirror tool"), ("undone", name, "by mistake"),
         ("accepted", name, "a mirror tool"), ("expired", "", ""),
     ]  # fmt: skip
-    for change in (lambda: Act.objects.update(reason="x"), lambda: Act.objects.all().delete()):
+    for change in (lambda: AuditEntry.objects.update(reason="x"), lambda: AuditEntry.objects.all().delete()):
         with pytest.raises(DatabaseError), transaction.atomic():
             change()
     with pytest.raises(DatabaseError), connection.cursor() as cursor:
@@ -221,7 +223,7 @@ def test_two_people_at_once() -> None:
         try:
             actions.accept(Finding.objects.get(pk=finding.pk), user, "mine")
             done.append("accepted")
-        except actions.Refused:
+        except actions.ActionRefused:
             done.append("refused")
         finally:
             connection.close()
@@ -231,7 +233,7 @@ def test_two_people_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == ["accepted", "refused"] and finding.acts.filter(what="accepted").count() == 1
+    assert sorted(done) == ["accepted", "refused"] and finding.audit_entries.filter(action="accepted").count() == 1
 
 
 def test_damage_is_not_accepted_in_bulk() -> None:
@@ -241,7 +243,7 @@ def test_damage_is_not_accepted_in_bulk() -> None:
     world.run([file("a", b"A"), file("b", b"B"), file("c", b"C"), confirmed("a", str(first.uuid))])
     told(world)
     user, every = stage.make_user("operator"), list(Finding.objects.order_by("path"))
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.ActionRefused):
         actions.accept_all(every, user, "all of it")
     assert Finding.objects.filter(state=OPEN).count() == 3
     assert actions.accept_all(every[1:], user, "known") == 2
@@ -256,15 +258,15 @@ def test_list_and_its_filters() -> None:
     told(world)
     seen, after = [], ""
     while True:
-        page = listing.page(listing.Filters(), after, limit=4)
+        page = listing.list_findings(listing.FindingFilter(), after, limit=4)
         seen += page.rows
         after = page.after
         if not after:
             break
     assert seen[0].path == "5/x" and len({one.pk for one in seen}) == len(seen) == 9
-    assert listing.kinds(listing.Filters()) == [(Finding.Kind.CORRUPTED, 1), (Finding.Kind.REWRITTEN, 8)]
-    assert [one.path for one in listing.page(listing.Filters(search="7/")).rows] == ["7/x"]
-    assert not listing.page(listing.Filters(group="nonsense")).rows
+    assert listing.count_by_kind(listing.FindingFilter()) == [(Finding.Kind.CORRUPTED, 1), (Finding.Kind.REWRITTEN, 8)]
+    assert [one.path for one in listing.list_findings(listing.FindingFilter(search="7/")).rows] == ["7/x"]
+    assert not listing.list_findings(listing.FindingFilter(group="nonsense")).rows
 
 
 def mass(world: World, number: int, changed: int, content: bytes = b"changed") -> None:
@@ -290,13 +292,13 @@ def test_mass_change_holds_until_it_is_released() -> None:
     mass(world, 400, 0)
     assert [kind for kind, _path, _number in told(world)] == ["mass_change"]
     finding, user = Finding.objects.get(kind="mass_change", state=OPEN), stage.make_user("operator")
-    assert "400" in description.tell(finding).title
-    with pytest.raises(actions.Refused):
+    assert "400" in description.describe(finding).title
+    with pytest.raises(actions.ActionRefused):
         actions.accept(finding, user, "fine")
-    with pytest.raises(actions.Refused):
+    with pytest.raises(actions.ActionRefused):
         actions.undo(finding, user, "fine")
     actions.release(finding, user, "the photos were converted")
-    assert told(world) == [] and [act.what for act in finding.acts.all()][-1] == "released"
+    assert told(world) == [] and [entry.action for entry in finding.audit_entries.all()][-1] == "released"
 
 
 def test_limits() -> None:
@@ -316,7 +318,7 @@ def test_ransomware() -> None:
     gone = [file(name + ".locked", b"E" + name.encode()) for name in names[:25]]
     world.run([*(file(name, name.encode()) for name in names[25:]), *gone])
     assert told(world) == [("mass_change", "", 25)]
-    assert ".locked" in description.tell(Finding.objects.get()).title
+    assert ".locked" in description.describe(Finding.objects.get()).title
 
 
 def test_honest_renaming_is_no_sign() -> None:

@@ -268,7 +268,7 @@ def test_many_at_once(operator: Client) -> None:
     (chosen,) = re.findall(r'name="finding" value="([^"]+)"', listed)
     assert chosen.startswith(f"{other.uuid} ")
     url = reverse("findings-accept")
-    operator.post(url, {"finding": [f"{damage.uuid} {actions.seen(damage)}", chosen], "reason": "all"})
+    operator.post(url, {"finding": [f"{damage.uuid} {actions.revision(damage)}", chosen], "reason": "all"})
     operator.post(url, {"finding": [other.uuid], "reason": "unseen"})
     assert Finding.objects.filter(state="open").count() == 2
     done = operator.post(url + "?kind=unreadable", {"finding": [chosen, "nonsense"], "reason": "rights"})

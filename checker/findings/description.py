@@ -17,13 +17,13 @@ from scanner.formatting.names import plain_shown
 from scanner.formatting.numbers import clock, number
 
 
-class Words(NamedTuple):
+class Description(NamedTuple):
     """What is said of a finding, in the language of the page. Names in it are made visible, and are plain text."""
 
     title: str
-    why: list[str]
+    reasons: list[str]
     """The proofs."""
-    means: str
+    meaning: str
     next_steps: list[str]
 
 
@@ -33,7 +33,7 @@ def title(finding: Finding) -> str:
         return between.title(finding)
     kind = finding.kind
     if kind == Finding.Kind.MASS_CHANGE:
-        return mass.title(finding.newest)
+        return mass.title(finding.latest_evidence)
     if kind == Finding.Kind.NO_NEW_FILE:
         return _("No new file has come since run %(last)s.") % {"last": finding.evidence.get("last")}
     path = plain_shown(finding.path)
@@ -41,17 +41,17 @@ def title(finding: Finding) -> str:
     return (_("%(kind)s: %(n)s paths below %(place)s") if finding.folded else _("%(kind)s: %(path)s")) % about
 
 
-def tell(finding: Finding) -> Words:
+def describe(finding: Finding) -> Description:
     """All that is said of a finding."""
     if finding.kind in between.KINDS:
-        return Words(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
+        return Description(title(finding), between.reasons(finding), between.means(finding), between.steps(finding))
     kind = Finding.Kind(finding.kind)
-    return Words(title(finding), _why(finding), _means(finding, kind), [step() for step in _steps(finding, kind)])
+    return Description(title(finding), _why(finding), _means(finding, kind), [step() for step in _steps(finding, kind)])
 
 
 def _means(finding: Finding, kind: Finding.Kind) -> str:
     if kind == Finding.Kind.MASS_CHANGE:
-        return mass.means(finding.newest, finding.state == Finding.State.OPEN)
+        return mass.means(finding.latest_evidence, finding.state == Finding.State.OPEN)
     return _MEANS[kind]()
 
 
@@ -59,7 +59,7 @@ def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...
     """What to do; of what cannot be read that depends on what the system said, of a hold on whether it still is one."""
     if kind == Finding.Kind.MASS_CHANGE and finding.state != Finding.State.OPEN:
         return (_released,)
-    error = (finding.newest.get("new") or {}).get("detail")
+    error = (finding.latest_evidence.get("new") or {}).get("detail")
     relapse = kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
     if relapse or (kind == Finding.Kind.UNREADABLE and error in policy.BROKEN):
         return (_restore, _hardware)
@@ -69,7 +69,7 @@ def _steps(finding: Finding, kind: Finding.Kind) -> tuple[Callable[[], str], ...
 
 
 def _why(finding: Finding) -> list[str]:
-    facts = finding.newest
+    facts = finding.latest_evidence
     if finding.kind == Finding.Kind.MASS_CHANGE:
         return [*_held_before(finding), *mass.reasons(facts)]
     if finding.kind == Finding.Kind.RESTLESS:
