@@ -235,16 +235,16 @@ def test_example_configuration_is_read(language: str, tmp_path: Path) -> None:
     (example,) = (block.code for block in blocks(language) if block.kind == "ini")
     path = tmp_path / "collector.conf"
     path.write_text(example, encoding="utf-8")
-    assert config.load(path).roots == (b"/srv/photos", b"/srv/archive")
+    assert config.load_config(path).roots == (b"/srv/photos", b"/srv/archive")
 
 
 @both
 def test_every_command_of_the_collector_stands(language: str) -> None:
     """The collector's commands are those of the table, and each of their options is named."""
-    wanted = commands(cli.parser())
+    wanted = commands(cli.build_parser())
     rows = table_with(language, "init")
     assert {name.split()[0] for name in rows} == set(wanted)
-    missing = options(cli.parser()) - {"--help"} - set(re.findall(r"--[a-z-]+", text(language)))
+    missing = options(cli.build_parser()) - {"--help"} - set(re.findall(r"--[a-z-]+", text(language)))
     assert not missing
     run_options = {option.split()[0] for option in table_with(language, "--accept-root")}
     assert run_options | {"--local", "--output", "--help"} == options(wanted["run"])
@@ -268,7 +268,7 @@ def test_every_command_of_the_central_server_stands(language: str) -> None:
 def test_no_option_is_named_that_does_not_exist(language: str) -> None:
     """Every option in the README is one of our programs', or is known to be another program's."""
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text(language)))
-    parsers = [cli.parser(), quickstart_options.parser(), serve.parser(), *ours().values()]
+    parsers = [cli.build_parser(), quickstart_options.parser(), serve.parser(), *ours().values()]
     known = set().union(*(options(parser) for parser in parsers)) | of_test_script() | of_verifier()
     assert named - FOREIGN <= known
     assert of_test_script() | of_verifier() | options(quickstart_options.parser()) - {"--help"} <= named

@@ -7,7 +7,7 @@ import sys
 from types import TracebackType
 from typing import Optional, Type
 
-from scanner.collector.cli import run
+from scanner.collector.cli import run_command_line
 from scanner.collector.system import interrupt
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     """Do what the command line asks; the exit code comes back."""
     sys.excepthook = _fault
     interrupt.install()
-    return run(sys.argv[1:])
+    return run_command_line(sys.argv[1:])
 
 
 def _fault(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from scanner.collector import config as configuration
-from scanner.collector import status, verify
+from scanner.collector.commands import status, verify
 from scanner.collector.config import MIB, Config
 from scanner.collector.delivery import enrol, identity
 from scanner.collector.errors import CollectorError, ConfigError, Interrupted
 from scanner.collector.run import local
-from scanner.collector.run.local import Place
-from scanner.collector.run.session import Errand, Options
-from scanner.collector.run.summary import Summary
+from scanner.collector.run.local import LocalTarget
+from scanner.collector.run.session import RunOptions, RunSession
+from scanner.collector.run.summary import RunSummary
 from scanner.collector.system import durable, impact, interrupt, lock
 from scanner.collector.terminal import printable
 from scanner.collector.version import VERSION
@@ -46,7 +46,7 @@ def _print_json(members: Dict[str, Any]) -> None:
 
 def _server(text: str) -> Optional[str]:
     try:
-        return configuration.address(text)
+        return configuration.parse_server_url(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from error
 
@@ -65,13 +65,13 @@ def _workers(text: str) -> int:
     return value
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
         prog="backup-syncer-collector",
         description="Hashes what this server keeps and reports it, signed, to a central server or into a folder.",
         epilog=f"{EXIT_CODES}\n\nkeys of the configuration file, section [{configuration.SECTION}]:\n"
-        f"{configuration.description()}",
+        f"{configuration.describe_keys()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--config", type=Path, metavar="FILE", help=f"default: {configuration.default_path()}")
@@ -140,9 +140,9 @@ def _add_verify(commands: Any) -> None:
     made.add_argument("--json", action="store_true", help="for programs, on stdout")
 
 
-def run(arguments: List[str]) -> int:
+def run_command_line(arguments: List[str]) -> int:
     """Do what `arguments` ask; the exit code."""
-    given = parser().parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     try:
         code: int = given.act(given)
     except (CollectorError, SigningError) as error:
@@ -162,10 +162,10 @@ def _not_done(given: argparse.Namespace, reason: str) -> int:
 def _init(given: argparse.Namespace) -> int:
     place = given.config or configuration.default_path()
     if given.config is not None and not place.exists():
-        _write_example(place, configuration.load(None).state)
-    config = configuration.load(given.config)
+        _write_example(place, configuration.load_config(None).state)
+    config = configuration.load_config(given.config)
     with lock.held(config.state):
-        own = identity.ensure(config.state)
+        own = identity.ensure_identity(config.state)
         key = identity.load_key(config.state, own.key)
     if not place.exists():
         _write_example(place, config.state)
@@ -175,12 +175,12 @@ def _init(given: argparse.Namespace) -> int:
 
 def _write_example(place: Path, state: Path) -> None:
     durable.folder(place.parent)
-    durable.write(place, configuration.example(state).encode())
+    durable.write(place, configuration.example_text(state).encode())
     say(f"wrote {place}")
 
 
 def _enroll(given: argparse.Namespace) -> int:
-    config = configuration.load(given.config)
+    config = configuration.load_config(given.config)
     if given.ca is not None:
         config = config._replace(ca=given.ca)
     text = sys.stdin.readline() if given.token == "-" else given.token
@@ -194,9 +194,9 @@ def _enroll(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    config = configuration.load(given.config)
+    config = configuration.load_config(given.config)
     _check_together(given, config)
-    options = Options(
+    options = RunOptions(
         names=tuple(given.names),
         accept_root=given.accept_root,
         engine=given.engine,
@@ -209,11 +209,11 @@ def _run(given: argparse.Namespace) -> int:
         if config.low_priority:
             impact.be_gentle()
         if given.local is None:
-            summary: Summary = Errand(config, options, say).run()
+            summary: RunSummary = RunSession(config, options, say).run()
         else:
             output = Path(given.output or config.output or ".").absolute()
-            place = Place(given.local, output, tuple(given.exclude), given.group)
-            summary = local.run(config, options, place, say)
+            place = LocalTarget(given.local, output, tuple(given.exclude), given.group)
+            summary = local.run_local(config, options, place, say)
     for problem in summary.problems:
         say(f"problem: {printable(problem)}")
     if given.json:
@@ -239,18 +239,18 @@ def _check_together(given: argparse.Namespace, config: Config) -> None:
 
 
 def _status(given: argparse.Namespace) -> int:
-    members = status.collect(configuration.load(given.config))
+    members = status.collect_status(configuration.load_config(given.config))
     if given.json:
         _print_json(members)
     else:
-        for line in status.text(members):
+        for line in status.format_status(members):
             say(line)
     return int(members["exit"])
 
 
 def _verify(given: argparse.Namespace) -> int:
-    config = configuration.load(given.config)
-    verdict = verify.verify(given.report, verify.known_keys(config, given.key))
+    config = configuration.load_config(given.config)
+    verdict = verify.verify_report(given.report, verify.load_known_keys(config, given.key))
     for word, texts in (("holds", verdict.held), ("OPEN", verdict.open), ("BROKEN", verdict.broken)):
         for text in texts:
             say(f"{word:<7} {printable(text)}")

@@ -36,7 +36,7 @@ class Config(NamedTuple):
     patience: float
 
 
-class Key(NamedTuple):
+class ConfigKey(NamedTuple):
     """One key of the file: how its text is read, what holds without it, and what it means."""
 
     name: str
@@ -49,7 +49,7 @@ def _text(text: str) -> Optional[str]:
     return text or None
 
 
-def address(text: str) -> Optional[str]:
+def parse_server_url(text: str) -> Optional[str]:
     """The address of a central server without its final `/`, None for an empty text; ValueError says what is wrong."""
     if not text:
         return None
@@ -121,22 +121,30 @@ def default_state() -> Path:
 
 
 KEYS = (
-    Key("server", address, "", "address of the central server; as enrolled when empty"),
-    Key("state", _path, "", "folder of key, enrolment, spool and state; only this user may enter it"),
-    Key("output", _path, "", "folder for the report files of run --local"),
-    Key("roots", _roots, "", "allowed roots, one a line: what lies outside is never read, whoever asks for it; "
-        "empty allows any"),
-    Key("ca", _path, "", "file with the certificates to trust instead of the system's, PEM"),
-    Key("workers", _number(int, 1, 1024), "", "processes that hash; the usable cores when empty"),
-    Key("max-rate", _number(float, 0.001, 1e6), "", "most to read, in MiB a second; unlimited when empty"),
-    Key("low-priority", _yes, "yes", "run with a low CPU and disk priority"),
-    Key("keep-days", _number(int, 0, 36500), "30", "days for which delivered reports are kept"),
-    Key("timeout", _number(float, 1, 3600), "60", "seconds without an answer after which a connection is given up"),
-    Key("patience", _number(float, 0, 86400), "600", "seconds for which a failed delivery is tried again in one run"),
-)  # fmt: skip
+    ConfigKey("server", parse_server_url, "", "address of the central server; as enrolled when empty"),
+    ConfigKey("state", _path, "", "folder of key, enrolment, spool and state; only this user may enter it"),
+    ConfigKey("output", _path, "", "folder for the report files of run --local"),
+    ConfigKey(
+        "roots",
+        _roots,
+        "",
+        "allowed roots, one a line: what lies outside is never read, whoever asks for it; empty allows any",
+    ),
+    ConfigKey("ca", _path, "", "file with the certificates to trust instead of the system's, PEM"),
+    ConfigKey("workers", _number(int, 1, 1024), "", "processes that hash; the usable cores when empty"),
+    ConfigKey("max-rate", _number(float, 0.001, 1e6), "", "most to read, in MiB a second; unlimited when empty"),
+    ConfigKey("low-priority", _yes, "yes", "run with a low CPU and disk priority"),
+    ConfigKey("keep-days", _number(int, 0, 36500), "30", "days for which delivered reports are kept"),
+    ConfigKey(
+        "timeout", _number(float, 1, 3600), "60", "seconds without an answer after which a connection is given up"
+    ),
+    ConfigKey(
+        "patience", _number(float, 0, 86400), "600", "seconds for which a failed delivery is tried again in one run"
+    ),
+)
 
 
-def load(path: Optional[Path]) -> Config:
+def load_config(path: Optional[Path]) -> Config:
     """The configuration in `path`, or in the default place, where a missing file means the defaults.
 
     ConfigError names the file and the key that is unknown or wrong.
@@ -187,7 +195,7 @@ def _reason(error: ValueError) -> str:
     return "is no number" if "invalid literal" in text or "could not convert" in text else text
 
 
-def example(state: Path, server: Optional[str] = None) -> str:
+def example_text(state: Path, server: Optional[str] = None) -> str:
     """A configuration file with every key explained; those that have no value are commented out."""
     lines = ["# Configuration of the backup-syncer collector.", f"[{SECTION}]", ""]
     for key in KEYS:
@@ -198,7 +206,7 @@ def example(state: Path, server: Optional[str] = None) -> str:
     return "\n".join(lines)
 
 
-def description() -> str:
+def describe_keys() -> str:
     """Every key with its meaning and default, one a line, for `--help`."""
     return "\n".join(
         f"  {key.name:<13} {key.help}" + (f" (default: {key.default})" if key.default else "") for key in KEYS

@@ -9,7 +9,7 @@ FILE, ERROR, LINK, SPECIAL = 1, 2, 3, 4
 """The types of an entry, as numbers: they order nothing and are stored as they are."""
 
 
-class Found(NamedTuple):
+class WalkedEntry(NamedTuple):
     """One path as the walk saw it by `lstat`; a path that could not be listed or looked at has type ERROR."""
 
     path: bytes
@@ -30,7 +30,7 @@ class Found(NamedTuple):
     """ERROR: where it failed, `list` or `stat`."""
 
 
-class Hashed(NamedTuple):
+class HashedFile(NamedTuple):
     """A file read whole while it stood still. The stat fields are those of the read that gave the digests."""
 
     path: bytes
@@ -46,7 +46,7 @@ class Hashed(NamedTuple):
     ino: int
 
 
-class Failed(NamedTuple):
+class FailedFile(NamedTuple):
     """A file that has no digests: `error` is an errno name, ECHANGED or ESHORT; `stage` is stat, open or read."""
 
     path: bytes
@@ -54,13 +54,13 @@ class Failed(NamedTuple):
     stage: str
 
 
-class Vanished(NamedTuple):
+class VanishedFile(NamedTuple):
     """A file that was gone between walk and read: absence, not an error."""
 
     path: bytes
 
 
-Result = Union[Hashed, Failed, Vanished]
+FileResult = Union[HashedFile, FailedFile, VanishedFile]
 
 
 def error_name(error: OSError) -> str:

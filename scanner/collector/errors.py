@@ -19,7 +19,7 @@ class TokenError(CollectorError):
     """The text is no enrolment token."""
 
 
-class Locked(CollectorError):
+class LockedError(CollectorError):
     """Another collector works in this state folder."""
 
 

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from scanner.collector.delivery.chain import Link
+from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.delivery.spool import Spool
-from scanner.collector.entries import FILE, Found, Hashed
-from scanner.collector.run import body, state
-from scanner.collector.run.statement import Clock, Job, Seen, build
-from scanner.collector.run.workspace import Work
+from scanner.collector.entries import FILE, HashedFile, WalkedEntry
+from scanner.collector.run import report_body, state
+from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
+from scanner.collector.run.workspace import Workspace
 from scanner.format.signing import SigningKey
 
 WRITE_LIMIT, MEMORY_LIMIT = 5.0, 250
@@ -32,20 +32,22 @@ UUID = "00000000-0000-4000-8000-000000000000"
 Value = TypeVar("Value")
 
 
-def found(count: int) -> Iterator[Found]:
+def found(count: int) -> Iterator[WalkedEntry]:
     """Entries as a walk gives them: directory by directory, names in no order, sizes of all kinds."""
     for number in range(count):
         here = number * 7919 % 1000
         path = b"photos/%04d/2019-%07d-%04d-some-name.jpg" % (number // 1000, number, here)
         size = number * 2654435761 % (1 << 22)
-        yield Found(path, FILE, size, 1_573_000_000_000_000_000 + number, number, 0o100644, 1000, 1000, 2049, number)
+        yield WalkedEntry(
+            path, FILE, size, 1_573_000_000_000_000_000 + number, number, 0o100644, 1000, 1000, 2049, number
+        )
 
 
-def hashed(one: Found) -> Hashed:
+def hashed(one: WalkedEntry) -> HashedFile:
     """A result that saw what the walk saw."""
     digest = hashlib.sha512(one.path).digest()
     rest = (one.size, one.mtime_ns, one.ctime_ns, one.mode, one.uid, one.gid, one.dev, one.ino)
-    return Hashed(one.path, digest[:32], digest[32:48], *rest)
+    return HashedFile(one.path, digest[:32], digest[32:48], *rest)
 
 
 def timed(name: str, act: Callable[[], Value], limit: float | None = None) -> Value:
@@ -69,43 +71,48 @@ def main() -> None:
 
 def measure(folder: Path, count: int) -> None:
     """All stages of one run in `folder`."""
-    spool, work = Spool(folder), Work(folder)
+    spool, work = Spool(folder), Workspace(folder)
     spool.prepare()
     limit = WRITE_LIMIT * count / 1_000_000
     timed("(the generator alone)", lambda: sum(1 for _ in found(count)))
-    timed("walk into the tables", lambda: collections.deque(map(work.add, found(count)), 0), limit)
-    timed("order, largest first; hard links", work.plan)
-    timed("hash pass: files out, results in", lambda: collections.deque(map(work.put, map(hashed, work.files())), 0))
-    timed("rounds of hard links", lambda: [list(files) for files in work.rounds()])
-    timed("the next state, sorted by path", work.finish, limit)
-    entries, notes = work.count()
+    timed("walk into the tables", lambda: collections.deque(map(work.add_entry, found(count)), 0), limit)
+    timed("order, largest first; hard links", work.plan_hash_pass)
+    timed(
+        "hash pass: files out, results in",
+        lambda: collections.deque(map(work.add_result, map(hashed, work.files_to_hash())), 0),
+    )
+    timed("rounds of hard links", lambda: [list(files) for files in work.hard_link_rounds()])
+    timed("the next state, sorted by path", work.merge_results, limit)
+    entries, notes = work.count_records()
     with (folder / "body").open("w+b") as lines:
-        tally = timed("report: lines and digests", lambda: body.write(work.records(), entries + notes, lines, folder))
+        tally = timed(
+            "report: lines and digests", lambda: report_body.write_body(work.records(), entries + notes, lines, folder)
+        )
         job = Job(UUID, UUID, UUID, "bench", b"/bench", "", "auto", False, None, folder)
         engine = {"name": "hashlib", "wanted": "auto", "why": "bench", "tools": []}
-        statement = build(job, UUID, Link(1, None), Clock(), Seen(None, engine, tally), ())
+        statement = build_statement(job, UUID, ChainPosition(1, None), RunClock(), ReadOutcome(None, engine, tally), ())
         key = SigningKey.create(folder / "key.pem")
         lines.seek(0)
-        report = timed("report: signed, compressed, flushed", lambda: spool.put(statement, lines, key))
+        report = timed("report: signed, compressed, flushed", lambda: spool.add_report(statement, lines, key))
     meta = {"run": UUID, "sequence": 1, "entries": entries, "file_system": None, "mounts": []}
     timed("state flushed and swapped", lambda: work.commit(meta))
-    assert state.read_last(folder) is not None
-    sizes = [path.stat().st_size / count for path in (folder / state.NAME, report.path)]
+    assert state.read_last_run(folder) is not None
+    sizes = [path.stat().st_size / count for path in (folder / state.FILE_NAME, report.path)]
     print(f"bytes an entry: state {sizes[0]:.0f}, report {sizes[1]:.0f}; memory limit {MEMORY_LIMIT} MiB")
 
 
 def look_back(folder: Path, count: int) -> None:
     """What the next run costs beyond that: one file of a thousand has another content under the old times."""
-    with Work(folder) as work:
-        collections.deque(map(work.add, found(count)), 0)
-        work.plan()
-        for one in work.files():
+    with Workspace(folder) as work:
+        collections.deque(map(work.add_entry, found(count)), 0)
+        work.plan_hash_pass()
+        for one in work.files_to_hash():
             result = hashed(one)
-            work.put(result if one.ino % 1000 else result._replace(md5=bytes(16)))
-        work.finish()
-        with work.hindsight() as hindsight:
-            suspects, _size = timed("suspects, beside the last state", lambda: hindsight.look_back(True))
-            told = sum(len(names) for chunk in hindsight.suspects() for names in chunk)
+            work.add_result(result if one.ino % 1000 else result._replace(md5=bytes(16)))
+        work.merge_results()
+        with work.previous_run() as previous_run:
+            suspects, _size = timed("suspects, beside the last state", lambda: previous_run.find_suspects(True))
+            told = sum(len(names) for chunk in previous_run.suspects() for names in chunk)
     assert told == suspects == len(range(0, count, 1000))
 
 

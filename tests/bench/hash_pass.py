@@ -25,7 +25,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from scanner.collector.engines.choice import choose
-from scanner.collector.entries import FILE, Found, Hashed
+from scanner.collector.entries import FILE, HashedFile, WalkedEntry
 from scanner.collector.run.hash_pass import HashPass
 from scanner.collector.run.walk import walk
 from scanner.collector.system import cores
@@ -116,12 +116,12 @@ def report(title: str, folder: Path, options: argparse.Namespace, most: float | 
         print(f"  {alone:.3f} by processor time (what counts when other work shares the machine)")
 
 
-def ours(folder: Path, files: list[Found], workers: int) -> dict[str, Callable[[], None]]:
+def ours(folder: Path, files: list[WalkedEntry], workers: int) -> dict[str, Callable[[], None]]:
     """The hash pass with each engine."""
 
     def run(engine: str) -> None:
         with HashPass(os.fsencode(folder), choose(engine), workers) as hash_pass:
-            count = sum(isinstance(result, Hashed) for result in hash_pass.run(iter(files)))
+            count = sum(isinstance(result, HashedFile) for result in hash_pass.run(iter(files)))
         assert count == len(files)
 
     return {f"hash pass, {engine}": partial(run, engine) for engine in ("hashlib", "native")}

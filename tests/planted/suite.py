@@ -17,7 +17,7 @@ from scanner.collector.delivery import identity
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.engines.choice import EngineChoice
 from scanner.collector.run.progress import Progress
-from scanner.collector.run.replica_run import Limits, Runner
+from scanner.collector.run.replica_run import ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
 from scanner.ingest import worker
 from scanner.models import Replica, Run, ServerKey
@@ -39,10 +39,10 @@ class Road:
 
     def __init__(self, folder: Path, root: Path, **replica: Any) -> None:
         self.replica: Replica = factories.make_replica(root=str(root), **replica)
-        own = identity.ensure(folder / "state")
+        own = identity.ensure_identity(folder / "state")
         key = identity.load_key(folder / "state", own.key)
         ServerKey.objects.create(server=self.replica.server, keyid=key.keyid, public=key.public)
-        self._runner = Runner(key, Limits(2, None), (), lambda _replica: None, print)
+        self._runner = ReplicaRunner(key, ResourceLimits(2, None), (), lambda _replica: None, print)
         self._runner._choices = ENGINES
         self._folder, self._root, self._begun = folder / "replica", root, False
         Spool(self._folder).prepare()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scanner.collector import verify
+from scanner.collector.commands import verify
 from scanner.format.records import Note, Record, encode
 from scanner.format.report import KEYS, RUN_TYPE, seal
 from scanner.models import Replica
@@ -48,7 +48,7 @@ def signer(replica: Replica) -> Signer:
 
 def ours(path: Path, signer: Signer) -> int:
     """The exit code of the collector's `verify`."""
-    return verify.verify(path, {signer.keyid: (signer.public, "the key")}).exit_code
+    return verify.verify_report(path, {signer.keyid: (signer.public, "the key")}).exit_code
 
 
 def both(tmp_path: Path, signer: Signer, data: bytes) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from scanner.collector.delivery.spool import Spool
 from scanner.collector.errors import ChainError
 
 
-class Link(NamedTuple):
+class ChainPosition(NamedTuple):
     """The place of the next report. `torn` says why the chain is torn there, None when it is not."""
 
     sequence: int
@@ -17,14 +17,14 @@ class Link(NamedTuple):
     torn: Optional[str] = None
 
 
-class Known(NamedTuple):
+class CentralChainEnd(NamedTuple):
     """The newest statement of the replica that the central server has; both None when it has none."""
 
     sequence: Optional[int]
     digest: Optional[str]
 
 
-def next_link(spool: Spool, known: Optional[Known], begun: bool) -> Link:
+def next_position(spool: Spool, known: Optional[CentralChainEnd], begun: bool) -> ChainPosition:
     """The place of the next report of this spool.
 
     `known` is what the central server said just now, None when it could not be asked; `begun` is whether this collector
@@ -35,17 +35,17 @@ def next_link(spool: Spool, known: Optional[Known], begun: bool) -> Link:
     if known is None:
         if (newest is None and begun) or spool.end_is_lost():
             raise ChainError("the spool is empty or damaged: the central server must tell where the chain stands")
-        return Link(1, None) if newest is None else Link(newest[0] + 1, newest[1])
+        return ChainPosition(1, None) if newest is None else ChainPosition(newest[0] + 1, newest[1])
     if known.sequence is None:
-        return Link(1, None) if newest is None else Link(newest[0] + 1, newest[1])
+        return ChainPosition(1, None) if newest is None else ChainPosition(newest[0] + 1, newest[1])
     if newest is None or known.sequence > newest[0]:
         why = f"report {known.sequence}, which the central server has, is unknown to the spool"
-        return Link(known.sequence + 1, known.digest, why)
-    check_same(spool, known)
-    return Link(newest[0] + 1, newest[1])
+        return ChainPosition(known.sequence + 1, known.digest, why)
+    check_agreement(spool, known)
+    return ChainPosition(newest[0] + 1, newest[1])
 
 
-def check_same(spool: Spool, known: Known) -> None:
+def check_agreement(spool: Spool, known: CentralChainEnd) -> None:
     """ChainError when the spool holds another statement than the central server where the server's newest stands."""
     if known.sequence is None:
         return

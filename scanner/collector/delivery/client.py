@@ -26,16 +26,16 @@ _AGENT = f"backup-syncer-collector/{VERSION}"
 Body = Union[bytes, BinaryIO, None]
 
 
-class Unreachable(CollectorError):
+class UnreachableError(CollectorError):
     """The central server cannot be reached, or the connection broke: worth another try."""
 
 
-class Untrusted(CollectorError):
+class UntrustedReplyError(CollectorError):
     """The reply is not signed by the central server's key, or does not answer this request: nothing of it is
     believed."""
 
 
-class Refusal(CollectorError):
+class RefusalError(CollectorError):
     """The central server says no, and why."""
 
     def __init__(self, status: int, members: Mapping[str, Any], retry_after: Optional[float]) -> None:
@@ -52,7 +52,7 @@ class Refusal(CollectorError):
         return self.status in (408, 429) or self.status >= 500
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """What came back: the status, the headers in lower case, and the body."""
 
     status: int
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Reply(NamedTuple):
+class SignedReply(NamedTuple):
     """A reply whose signature holds: its members, and its line as evidence."""
 
     members: Dict[str, Any]
@@ -77,7 +77,7 @@ class Client:
             raise ConfigError(f"{url}: plain http is refused beyond this machine; the central server needs https")
         self._context = _context(config) if self._url.scheme == "https" else None
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+    def request(self, method: str, path: str, headers: Mapping[str, str], body: Body = None) -> HttpResponse:
         """Send one request and read its answer, whatever its status. Unreachable when none comes."""
         connection = self._connection()
         try:
@@ -87,11 +87,11 @@ class Client:
                 connection.putheader(name, value)
             return self._exchange(connection, body)
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"cannot reach {self._url.hostname}: {_reason(error)}") from error
+            raise UnreachableError(f"cannot reach {self._url.hostname}: {_reason(error)}") from error
         finally:
             connection.close()
 
-    def _exchange(self, connection: http.client.HTTPConnection, body: Body) -> Answer:
+    def _exchange(self, connection: http.client.HTTPConnection, body: Body) -> HttpResponse:
         connection.endheaders()
         broken: Optional[OSError] = None
         try:
@@ -107,9 +107,9 @@ class Client:
                 raise http.client.HTTPException("the answer was cut short, or is longer than any answer")
         except (OSError, http.client.HTTPException) as error:
             raise broken or error from error
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+        return HttpResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
-    def call(self, method: str, path: str, purpose: str, central: str, server: str, **more: Any) -> Reply:
+    def call(self, method: str, path: str, purpose: str, central: str, server: str, **more: Any) -> SignedReply:
         """The members of a reply `for` this purpose, signed by the key `central` (hex) for this server.
 
         `more` goes to `request`. Raises Refusal, Unreachable or Untrusted.
@@ -117,7 +117,7 @@ class Client:
         more.setdefault("headers", {})
         answer = self.request(method, path, **more)
         if answer.status not in (200, 201):
-            raise refusal(answer)
+            raise read_refusal(answer)
         return open_reply(answer.body, purpose, central, server)
 
     def post_json(self, path: str, members: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ class Client:
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         answer = self.request("POST", path, headers, body)
         if answer.status not in (200, 204):
-            raise refusal(answer)
+            raise read_refusal(answer)
 
     def _connection(self) -> http.client.HTTPConnection:
         host, secure = self._url.hostname or "", self._context is not None
@@ -144,21 +144,21 @@ class Client:
         return connection
 
 
-def open_reply(line: bytes, purpose: str, central: str, server: str) -> Reply:
+def open_reply(line: bytes, purpose: str, central: str, server: str) -> SignedReply:
     """The reply in an envelope line; Untrusted unless the key `central` signed it for this purpose and server."""
     try:
         envelope = open_envelope(line, REPLY_TYPE, REPLY_LIMIT)
         if not envelope.verify(bytes.fromhex(central)):
-            raise Untrusted("the reply is not signed by the central server that this collector knows")
+            raise UntrustedReplyError("the reply is not signed by the central server that this collector knows")
         members = decode_json(envelope.payload)
     except (ReportError, RecordError) as error:
-        raise Untrusted(f"the reply is no signed reply: {error}") from error
+        raise UntrustedReplyError(f"the reply is no signed reply: {error}") from error
     if not isinstance(members, dict) or members.get("for") != purpose or members.get("server") != server:
-        raise Untrusted("the reply answers another question, or another server")
-    return Reply(members, line)
+        raise UntrustedReplyError("the reply answers another question, or another server")
+    return SignedReply(members, line)
 
 
-def refusal(answer: Answer) -> Refusal:
+def read_refusal(answer: HttpResponse) -> RefusalError:
     """The refusal in an answer; one that is not of the API's shape (a proxy's page, say) is known by its status."""
     try:
         members = json.loads(answer.body[:_REFUSAL_LIMIT].decode())
@@ -166,7 +166,7 @@ def refusal(answer: Answer) -> Refusal:
         members = None
     after = answer.headers.get("retry-after", "")
     seconds = float(after) if after.isdigit() and len(after) < 8 else None
-    return Refusal(answer.status, members if isinstance(members, dict) else {}, seconds)
+    return RefusalError(answer.status, members if isinstance(members, dict) else {}, seconds)
 
 
 def digest_header(sha256: bytes) -> str:

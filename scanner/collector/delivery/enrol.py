@@ -9,7 +9,15 @@ from typing import Any, Optional
 
 from scanner.collector.config import Config
 from scanner.collector.delivery import enrolment_token, identity
-from scanner.collector.delivery.client import ENVELOPE_TYPE, Client, Refusal, Reply, Untrusted, open_reply, refusal
+from scanner.collector.delivery.client import (
+    ENVELOPE_TYPE,
+    Client,
+    RefusalError,
+    SignedReply,
+    UntrustedReplyError,
+    open_reply,
+    read_refusal,
+)
 from scanner.collector.delivery.identity import Identity
 from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
@@ -26,26 +34,26 @@ def enrol(config: Config, text: str, url: Optional[str], rotate: bool) -> Identi
     With `rotate` an enrolled server gets a new key, and the old one is destroyed. An answer that was lost on the way
     is asked for again with the same token and key. Raises a CollectorError of any kind.
     """
-    wanted = enrolment_token.parse(text)
+    wanted = enrolment_token.parse_token(text)
     address = url or config.server
-    before = identity.ensure(config.state)
+    before = identity.ensure_identity(config.state)
     _check(before, wanted, address, rotate)
     key = _key(config, before, rotate)
     try:
         reply = _redeem(Client(address or before.url or "", config), wanted, key)
-    except Refusal as error:
+    except RefusalError as error:
         if error.status == 422 and rotate:  # this key will never do; the next try makes another
             durable.remove(key.path)
         raise
     after = _adopt(config, before, key, reply)._replace(url=address or before.url)
-    identity.write(config.state, after)
+    identity.write_identity(config.state, after)
     if before.key != after.key:
         durable.remove(config.state / before.key)
     durable.remove(config.state / _NEW_KEY)
     return after
 
 
-def _check(before: Identity, wanted: enrolment_token.Token, address: Optional[str], rotate: bool) -> None:
+def _check(before: Identity, wanted: enrolment_token.EnrolmentToken, address: Optional[str], rotate: bool) -> None:
     if before.enrolled and before.server != wanted.server:
         raise IdentityError("this state folder is enrolled as another server; give another one in the configuration")
     if before.enrolled and not rotate:
@@ -65,7 +73,7 @@ def _key(config: Config, before: Identity, rotate: bool) -> signing.SigningKey:
     return identity.make_key(config.state, _NEW_KEY)
 
 
-def _redeem(client: Client, wanted: enrolment_token.Token, key: signing.SigningKey) -> Reply:
+def _redeem(client: Client, wanted: enrolment_token.EnrolmentToken, key: signing.SigningKey) -> SignedReply:
     members = {
         "server": wanted.server,
         "secret": wanted.secret,
@@ -78,11 +86,11 @@ def _redeem(client: Client, wanted: enrolment_token.Token, key: signing.SigningK
     headers = {"Content-Type": ENVELOPE_TYPE, "Content-Length": str(len(line))}
     answer = client.request("POST", "/enrolment", headers, line)
     if answer.status not in (200, 201):
-        raise refusal(answer)
+        raise read_refusal(answer)
     central = _central_key(answer.body, wanted.central)
     reply = open_reply(answer.body, "enrolment", central.hex(), wanted.server)
     if reply.members.get("keyid") != key.keyid or not isinstance(reply.members.get("token"), str):
-        raise Untrusted("the reply to the enrolment names another key, or gives no token")
+        raise UntrustedReplyError("the reply to the enrolment names another key, or gives no token")
     return reply
 
 
@@ -93,13 +101,13 @@ def _central_key(line: bytes, fingerprint: str) -> bytes:
         public = bytes.fromhex(members["central"])
         signing.check_public_key(public)
     except (ReportError, RecordError, signing.SigningError, KeyError, TypeError, ValueError) as error:
-        raise Untrusted(f"the reply to the enrolment is none: {error}") from error
+        raise UntrustedReplyError(f"the reply to the enrolment is none: {error}") from error
     if signing.keyid(public) != fingerprint:
-        raise Untrusted("the server that answers is not the central server that the token names")
+        raise UntrustedReplyError("the server that answers is not the central server that the token names")
     return public
 
 
-def _adopt(config: Config, before: Identity, key: signing.SigningKey, reply: Reply) -> Identity:
+def _adopt(config: Config, before: Identity, key: signing.SigningKey, reply: SignedReply) -> Identity:
     """The identity with its new enrolment; its key takes a name of its own first, so that one rename switches all."""
     name = before.key
     if key.path.name == _NEW_KEY:

@@ -14,7 +14,7 @@ _FORM = re.compile(
 )
 
 
-class Token(NamedTuple):
+class EnrolmentToken(NamedTuple):
     """A token taken apart: the server's uuid, the secret, and the keyid of the central server's key."""
 
     server: str
@@ -22,11 +22,11 @@ class Token(NamedTuple):
     central: str
 
 
-def parse(text: str) -> Token:
+def parse_token(text: str) -> EnrolmentToken:
     """The token in `text`; TokenError when it is none, or when a character was lost on the way."""
     match = _FORM.match(text.strip())
     if not match:
         raise TokenError("this is no enrolment token: it reads bse1.SERVER.SECRET.FINGERPRINT.CHECKSUM")
     if f"{zlib.crc32(match['body'].encode()):08x}" != match["crc"]:
         raise TokenError("the enrolment token is damaged: copy it again, whole")
-    return Token(match["server"], match["secret"], match["central"])
+    return EnrolmentToken(match["server"], match["secret"], match["central"])

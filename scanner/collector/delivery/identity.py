@@ -15,7 +15,7 @@ from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
 from scanner.format.signing import SigningError, SigningKey
 
-NAME = "identity.json"
+FILE_NAME = "identity.json"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
@@ -39,9 +39,9 @@ class Identity(NamedTuple):
         return self.central is not None and self.token is not None
 
 
-def read(state: Path) -> Optional[Identity]:
+def read_identity(state: Path) -> Optional[Identity]:
     """The identity in the state folder, None when there is none yet; IdentityError when it cannot be read."""
-    path = state / NAME
+    path = state / FILE_NAME
     try:
         members = json.loads(path.read_text(encoding="utf-8"))
         identity = Identity(**members)
@@ -60,9 +60,9 @@ def _check(path: Path, identity: Identity) -> None:
         raise IdentityError(f"{path} does not hold an identity; enrol anew in another state folder")
 
 
-def write(state: Path, identity: Identity) -> None:
+def write_identity(state: Path, identity: Identity) -> None:
     """Make `identity` the one of the state folder."""
-    durable.write(state / NAME, json.dumps(identity._asdict(), indent=1).encode() + b"\n")
+    durable.write(state / FILE_NAME, json.dumps(identity._asdict(), indent=1).encode() + b"\n")
 
 
 def load_key(state: Path, name: str) -> SigningKey:
@@ -88,21 +88,21 @@ def make_key(state: Path, name: str) -> SigningKey:
     return load_key(state, name)
 
 
-def ensure(state: Path) -> Identity:
+def ensure_identity(state: Path) -> Identity:
     """The identity of the state folder, made with its key where there is none."""
     durable.folder(state)
-    known = read(state)
+    known = read_identity(state)
     if known is not None:
         return known
     identity = Identity(server=str(uuid.uuid4()), key="key.pem")
     make_key(state, identity.key)
-    write(state, identity)
+    write_identity(state, identity)
     return identity
 
 
-def load(state: Path) -> Identity:
+def load_enrolled_identity(state: Path) -> Identity:
     """The identity of an enrolled state folder; IdentityError with what to do when it is not enrolled."""
-    known = read(state)
+    known = read_identity(state)
     if known is None or not known.enrolled:
         raise IdentityError(f"the state folder {state} is not enrolled: run `enroll TOKEN` first")
     return known

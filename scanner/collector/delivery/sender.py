@@ -9,10 +9,17 @@ import uuid
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
-from scanner.collector.delivery.chain import Known, check_same
-from scanner.collector.delivery.client import Client, Refusal, Reply, Unreachable, Untrusted, digest_header
+from scanner.collector.delivery.chain import CentralChainEnd, check_agreement
+from scanner.collector.delivery.client import (
+    Client,
+    RefusalError,
+    SignedReply,
+    UnreachableError,
+    UntrustedReplyError,
+    digest_header,
+)
 from scanner.collector.delivery.identity import Identity
-from scanner.collector.delivery.spool import Report, Spool
+from scanner.collector.delivery.spool import Spool, SpooledReport
 from scanner.collector.errors import ChainError, CollectorError
 from scanner.collector.system.failpoint import reach
 from scanner.format.report import read_statement
@@ -24,10 +31,10 @@ _GAPS = 3
 """How many gaps in a row are tried to be closed before a replica waits for the next run."""
 
 
-class Carrier:
+class QueueSender:
     """Delivers the queue of one replica. `problem` says why it stopped; `retry` is whether time may help."""
 
-    def __init__(self, replica: str, spool: Spool, known: Optional[Known] = None) -> None:
+    def __init__(self, replica: str, spool: Spool, known: Optional[CentralChainEnd] = None) -> None:
         self.replica, self.spool, self.known = replica, spool, known
         self.problem: Optional[CollectorError] = None
         self.retry = False
@@ -48,37 +55,37 @@ class Carrier:
         self.problem, self.retry, self.retry_after, self._gaps = None, False, None, 0
         try:
             if self.known is not None:
-                check_same(self.spool, self.known)
+                check_agreement(self.spool, self.known)
             while True:
                 queued = self.spool.queued()
                 if not queued:
                     return
                 self._send(client, identity, key, queued[0])
-        except Unreachable as error:
+        except UnreachableError as error:
             self.problem, self.retry = error, True
-        except Refusal as error:
+        except RefusalError as error:
             self.problem, self.retry, self.retry_after = error, error.retryable, error.retry_after
         except CollectorError as error:
             self.problem = error
 
-    def _send(self, client: Client, identity: Identity, key: SigningKey, report: Report) -> None:
+    def _send(self, client: Client, identity: Identity, key: SigningKey, report: SpooledReport) -> None:
         envelope = self.spool.envelope(report)
         if envelope is None:
             return
         try:
-            reply = post(client, identity, report.path)
-        except Refusal as error:
+            reply = upload_report(client, identity, report.path)
+        except RefusalError as error:
             self._refused(error, report, key)
             return
         if (reply.members.get("sequence"), reply.members.get("statement")) != (report.sequence, envelope.digest):
-            raise Untrusted(f"the receipt is for another report than {report.sequence}")
+            raise UntrustedReplyError(f"the receipt is for another report than {report.sequence}")
         reach("send:receipt")
         self.spool.mark_sent(report, reply.line)
-        self.known = Known(report.sequence, envelope.digest)
+        self.known = CentralChainEnd(report.sequence, envelope.digest)
         self.delivered.append(report.run)
         self._gaps = 0
 
-    def _refused(self, error: Refusal, report: Report, key: SigningKey) -> None:
+    def _refused(self, error: RefusalError, report: SpooledReport, key: SigningKey) -> None:
         if error.code == "refused" or error.status == 422:
             self.spool.mark_refused(report, error.members.get("recorded") is True)
             self.refused[report.run] = str(error)
@@ -89,14 +96,14 @@ class Carrier:
         else:
             raise error
 
-    def _close_gap(self, error: Refusal, key: SigningKey) -> None:
+    def _close_gap(self, error: RefusalError, key: SigningKey) -> None:
         """Bring the queue to where the central server expects it to go on."""
         self._gaps += 1
         sequence, previous = _expected(error)
         if self._gaps > _GAPS or sequence is None:
             raise error
-        known = Known(sequence - 1, previous) if sequence > 1 else Known(None, None)
-        check_same(self.spool, known)
+        known = CentralChainEnd(sequence - 1, previous) if sequence > 1 else CentralChainEnd(None, None)
+        check_agreement(self.spool, known)
         if previous is not None and self.spool.digest(sequence - 1) == previous:
             for report in self.spool.queued():
                 if report.sequence < sequence:  # it was taken, and its receipt was lost
@@ -110,7 +117,7 @@ class Carrier:
         self.known = None
 
 
-def _expected(error: Refusal) -> tuple[Optional[int], Optional[str]]:
+def _expected(error: RefusalError) -> tuple[Optional[int], Optional[str]]:
     expected = error.members.get("expected")
     members: Dict[str, Any] = expected if isinstance(expected, dict) else {}
     sequence, previous = members.get("sequence"), members.get("previous")
@@ -134,7 +141,7 @@ def _continues(spool: Spool, sequence: int, previous: Optional[str]) -> bool:
     return True
 
 
-def post(client: Client, identity: Identity, path: Path) -> Reply:
+def upload_report(client: Client, identity: Identity, path: Path) -> SignedReply:
     """Upload one report file; the receipt. Raises Refusal, Unreachable or Untrusted."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -153,8 +160,8 @@ def post(client: Client, identity: Identity, path: Path) -> Reply:
 
 
 def deliver_all(
-    carriers: List[Carrier],
-    attempt: Callable[[Carrier], None],
+    carriers: List[QueueSender],
+    attempt: Callable[[QueueSender], None],
     patience: float,
     tell: Callable[[str], None],
 ) -> None:

@@ -27,12 +27,12 @@ from scanner.format.report import (
 )
 from scanner.format.signing import SigningKey
 
-SUFFIX = ".jsonl.gz"
-RECEIPT = ".receipt.jsonl"
-UNRECORDED = ".unrecorded"
+REPORT_SUFFIX = ".jsonl.gz"
+RECEIPT_SUFFIX = ".receipt.jsonl"
+UNRECORDED_SUFFIX = ".unrecorded"
 """In the name of a refused report that has no place in the chain."""
-DAMAGED = ".damaged"
-SUPERSEDED = ".superseded"
+DAMAGED_SUFFIX = ".damaged"
+SUPERSEDED_SUFFIX = ".superseded"
 """In the name of a report that the central server lost and whose place another one has now."""
 _NAME = re.compile(r"(\d{10})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl\.gz\Z")
 _COMPRESSION = 1
@@ -40,7 +40,7 @@ _CHUNK = 1 << 20
 _DAY = 86400.0
 
 
-class Report(NamedTuple):
+class SpooledReport(NamedTuple):
     """A report in the spool, known by its file's name."""
 
     path: Path
@@ -68,15 +68,15 @@ class Spool:
             for partial in place.glob(f"*{durable.TEMPORARY}"):
                 durable.remove(partial)
 
-    def queued(self) -> List[Report]:
+    def queued(self) -> List[SpooledReport]:
         """What waits, in the order in which it goes out."""
         return _reports(self.queue)
 
-    def delivered(self) -> List[Report]:
+    def delivered(self) -> List[SpooledReport]:
         """What the central server has and is still kept here, oldest first."""
         return _reports(self.sent)
 
-    def chain(self) -> List[Report]:
+    def chain(self) -> List[SpooledReport]:
         """All that has its place in the chain and is still here, oldest first."""
         return sorted(self.queued() + self.delivered() + _reports(self.refused), key=lambda report: report.sequence)
 
@@ -95,7 +95,7 @@ class Spool:
         """Whether a report that was set aside as damaged is newer than all that can be read: it may have been
         delivered."""
         newest = self.newest()
-        damaged = [int(path.name[:10]) for path in self.refused.glob(f"*{SUFFIX}{DAMAGED}")]
+        damaged = [int(path.name[:10]) for path in self.refused.glob(f"*{REPORT_SUFFIX}{DAMAGED_SUFFIX}")]
         return bool(damaged) and max(damaged) > (newest[0] if newest else 0)
 
     def digest(self, sequence: int) -> Optional[str]:
@@ -106,17 +106,19 @@ class Spool:
                 return None if envelope is None else envelope.digest
         return None
 
-    def envelope(self, report: Report) -> Optional[Envelope]:
+    def envelope(self, report: SpooledReport) -> Optional[Envelope]:
         """The envelope of a report; None when the file is damaged, which sets it aside."""
         try:
             return read_envelope(report.path)
         except ReportError:
-            durable.rename(report.path, self.refused / (report.path.name + DAMAGED))
+            durable.rename(report.path, self.refused / (report.path.name + DAMAGED_SUFFIX))
             return None
 
-    def put(self, statement: Statement, body: BinaryIO, key: SigningKey, folder: Optional[Path] = None) -> Report:
+    def add_report(
+        self, statement: Statement, body: BinaryIO, key: SigningKey, folder: Optional[Path] = None
+    ) -> SpooledReport:
         """Sign `statement`, and queue the report of it and of the lines in `body`. On disk when this returns."""
-        name = f"{statement.sequence:010d}-{statement.run}{SUFFIX}"
+        name = f"{statement.sequence:010d}-{statement.run}{REPORT_SUFFIX}"
         path = (folder or self.queue) / name
         payload = statement.payload()
         read_statement(payload)  # what would be refused elsewhere is not signed here
@@ -126,24 +128,24 @@ class Spool:
                 packed.write(line)
                 for chunk in iter(lambda: body.read(_CHUNK), b""):
                     packed.write(chunk)
-        return Report(path, statement.sequence, statement.run)
+        return SpooledReport(path, statement.sequence, statement.run)
 
-    def mark_sent(self, report: Report, receipt: Optional[bytes]) -> None:
+    def mark_sent(self, report: SpooledReport, receipt: Optional[bytes]) -> None:
         """Keep a delivered report beside its receipt, the signed answer; without one when it was delivered before."""
         if receipt is not None:
-            durable.write(self.sent / report.path.name.replace(SUFFIX, RECEIPT), receipt)
+            durable.write(self.sent / report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX), receipt)
         durable.rename(report.path, self.sent / report.path.name)
 
-    def keep_envelope(self, report: Report) -> None:
+    def keep_envelope(self, report: SpooledReport) -> None:
         """Keep of a report that was copied elsewhere what the chain goes on from."""
         with open_report(report.path) as file:
             line = file.readline(ENVELOPE_LIMIT + 1)
         durable.write(self.sent / report.path.name, gzip.compress(line, mtime=0))
         durable.remove(report.path)
 
-    def mark_refused(self, report: Report, recorded: bool) -> None:
+    def mark_refused(self, report: SpooledReport, recorded: bool) -> None:
         """Keep a report that the central server will never take; `recorded` when it has a place in the chain."""
-        name = report.path.name if recorded else report.path.name + UNRECORDED
+        name = report.path.name if recorded else report.path.name + UNRECORDED_SUFFIX
         durable.rename(report.path, self.refused / name)
 
     def take_back(self, sequence: int) -> None:
@@ -157,7 +159,7 @@ class Spool:
         it."""
         newest = self.chain()[-1:]
         for report in self.delivered():
-            receipt = report.path.with_name(report.path.name.replace(SUFFIX, RECEIPT))
+            receipt = report.path.with_name(report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
             since = receipt if receipt.exists() else report.path
             if report not in newest and since.stat().st_mtime < time.time() - keep_days * _DAY:
                 durable.remove(report.path)
@@ -182,11 +184,11 @@ class Spool:
                 run=run(), sequence=sequence, previous=previous, break_=reason or statement.break_
             )
             with open_body(report.path) as body:
-                made = self.put(renewed, body, key, target)
+                made = self.add_report(renewed, body, key, target)
             sequence, previous, reason = sequence + 1, read_envelope(made.path).digest, None
         for report in self.delivered():
             if report.sequence >= place:
-                durable.rename(report.path, self.refused / (report.path.name + SUPERSEDED))
+                durable.rename(report.path, self.refused / (report.path.name + SUPERSEDED_SUFFIX))
         durable.rename(self.queue, self.folder / "queue.replaced")
         durable.rename(target, self.queue)
         _remove_folder(self.folder / "queue.replaced")
@@ -215,11 +217,11 @@ def open_body(path: Path) -> BinaryIO:
     return file
 
 
-def _reports(folder: Path) -> List[Report]:
+def _reports(folder: Path) -> List[SpooledReport]:
     return sorted(_named(folder), key=lambda report: (report.sequence, report.path.name))
 
 
-def _named(folder: Path) -> Iterator[Report]:
+def _named(folder: Path) -> Iterator[SpooledReport]:
     try:
         names = [path.name for path in folder.iterdir()] if folder.exists() else []
     except OSError as error:
@@ -227,7 +229,7 @@ def _named(folder: Path) -> Iterator[Report]:
     for name in names:
         match = _NAME.match(name)
         if match:
-            yield Report(folder / name, int(match[1]), match[2])
+            yield SpooledReport(folder / name, int(match[1]), match[2])
 
 
 def _remove_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
-from scanner.collector.entries import Found, Result
+from scanner.collector.entries import FileResult, WalkedEntry
 
 ALGORITHMS = ("sha256", "md5")
 EMPTY = {
@@ -29,7 +29,7 @@ class Digests(NamedTuple):
     md5: bytes
 
 
-Answer = Union[Digests, Result]
+Answer = Union[Digests, FileResult]
 Tool = Dict[str, Union[str, int]]
 
 
@@ -79,7 +79,7 @@ class Engine(abc.ABC):
     batch_files = 256
 
     @abc.abstractmethod
-    def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[Tuple[int, Answer]]:
+    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
         """The answer for each file, with its index in `files`; each exactly once, in any order."""
 
     @abc.abstractmethod

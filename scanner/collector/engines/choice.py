@@ -15,7 +15,7 @@ from scanner.collector.engines.inprocess import HashlibEngine
 from scanner.collector.engines.native import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue
 from scanner.collector.engines.tool import Tool, run_batch
-from scanner.collector.entries import FILE, Found
+from scanner.collector.entries import FILE, WalkedEntry
 
 Statement = Dict[str, Union[str, List[ToolStatement]]]
 WANTED = ("auto", "native", "hashlib")
@@ -108,7 +108,7 @@ class _Trial:
 
     def __init__(self, folder: bytes) -> None:
         self._folder = folder
-        self._files: List[Found] = []
+        self._files: List[WalkedEntry] = []
         for number, size in enumerate(_TRIAL_SIZES):
             path = os.path.join(folder, b"%d" % number)
             with open(path, "wb") as file:
@@ -166,9 +166,9 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _found(path: bytes) -> Found:
+def _found(path: bytes) -> WalkedEntry:
     status = os.lstat(path)
-    return Found(
+    return WalkedEntry(
         os.path.basename(path),
         FILE,
         status.st_size,

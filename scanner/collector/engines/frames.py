@@ -11,7 +11,7 @@ import struct
 from typing import Any, Iterator, List, Tuple
 
 from scanner.collector.engines.base import Answer, Digests
-from scanner.collector.entries import Failed, Found, Hashed, Result, Vanished
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 
 HELLO, RESULTS, PROGRESS, BROKEN = range(4)
 """What a worker says: it is ready; (index, answer)s of its batch; the bytes of its present file; a traceback."""
@@ -40,34 +40,34 @@ def messages(buffer: bytearray) -> Iterator[Tuple[Any, ...]]:
     del buffer[:start]
 
 
-def pack_files(files: List[Found]) -> List[Tuple[Any, ...]]:
+def pack_files(files: List[WalkedEntry]) -> List[Tuple[Any, ...]]:
     """Files as plain tuples."""
     return [tuple(found) for found in files]
 
 
-def unpack_files(packed: List[Tuple[Any, ...]]) -> List[Found]:
+def unpack_files(packed: List[Tuple[Any, ...]]) -> List[WalkedEntry]:
     """The files of plain tuples."""
-    return [Found._make(fields) for fields in packed]
+    return [WalkedEntry._make(fields) for fields in packed]
 
 
 def pack(index: int, answer: Answer) -> Packed:
     """An answer as a plain tuple, without what the parent knows already."""
     if type(answer) is Digests:
         return (index, _AS_WALKED, answer.sha256, answer.md5)
-    if type(answer) is Hashed:
+    if type(answer) is HashedFile:
         return (index, _HASHED, *answer[1:])
-    if type(answer) is Failed:
+    if type(answer) is FailedFile:
         return (index, _FAILED, answer.error, answer.stage)
     return (index, _VANISHED)
 
 
-def unpack(found: Found, packed: Packed) -> Result:
+def unpack(found: WalkedEntry, packed: Packed) -> FileResult:
     """The result that a packed answer says of a file."""
     kind = packed[1]
     if kind == _AS_WALKED:
-        return Hashed._make((found[0], packed[2], packed[3], *found[2:10]))  # size … ino stand in the same order
+        return HashedFile._make((found[0], packed[2], packed[3], *found[2:10]))  # size … ino stand in the same order
     if kind == _HASHED:
-        return Hashed(found.path, *packed[2:])
+        return HashedFile(found.path, *packed[2:])
     if kind == _FAILED:
-        return Failed(found.path, packed[2], packed[3])
-    return Vanished(found.path)
+        return FailedFile(found.path, packed[2], packed[3])
+    return VanishedFile(found.path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
 
 from scanner.collector.engines.base import ALGORITHMS, Answer, Digests, Engine, Meter, Root, Tool
 from scanner.collector.engines.reading import Opened, Reading, open_flags, read_carefully
-from scanner.collector.entries import Found
+from scanner.collector.entries import WalkedEntry
 from scanner.collector.system.impact import CARE, PageCache
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class HashlibEngine(Engine):
         """`version` is that of the library behind hashlib, for the statement."""
         self._version = version
 
-    def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[Tuple[int, Answer]]:
+    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
         """The answer for each file, in the order of `files`."""
         paced = meter.paced()
         for index, found in enumerate(files):
@@ -56,7 +56,7 @@ class HashlibEngine(Engine):
         ]
 
 
-def _read_small(root: int, found: Found) -> Optional[Digests]:
+def _read_small(root: int, found: WalkedEntry) -> Optional[Digests]:
     """The digests of a file that is read in one go; None when it is not, to the nanosecond, what the walk saw.
 
     One look after the reading is enough: what is as the walk saw it has stood still since. Nothing that was swapped in

@@ -28,7 +28,7 @@ from scanner.collector.engines.reading import (
     read_carefully,
 )
 from scanner.collector.engines.tool import Records, Stray, Tool
-from scanner.collector.entries import Found
+from scanner.collector.entries import WalkedEntry
 from scanner.collector.system.impact import CARE, PageCache
 
 _SLOWEST = 1 << 20
@@ -48,7 +48,7 @@ class NativeEngine(Engine):
         """`tools` give each algorithm exactly once, all together."""
         self._tools = list(tools)
 
-    def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[Tuple[int, Answer]]:
+    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
         """The answer for each file; those that can share a call first."""
         operands = [_Operand(index, found, os.path.join(root.path, found.path)) for index, found in enumerate(files)]
         clean = [operand for operand in operands if self._shares(operand) and _stands(root, operand.found)]
@@ -122,7 +122,7 @@ class NativeEngine(Engine):
 
 class _Operand(NamedTuple):
     number: int
-    found: Found
+    found: WalkedEntry
     path: bytes
     """Absolute: no tool takes it for an option or for standard input."""
 
@@ -145,7 +145,7 @@ def _ask(tool: Tool, paths: List[bytes], seconds: float, meter: Meter) -> Record
         return {algorithm: {} for algorithm in tool.profile.algorithms}
 
 
-def _cache(stack: contextlib.ExitStack, root: Root, found: Found) -> Iterator[PageCache]:
+def _cache(stack: contextlib.ExitStack, root: Root, found: WalkedEntry) -> Iterator[PageCache]:
     """The page cache of a file, if it is one that the cache must be relieved of; open as long as `stack`."""
     if found.size <= CARE:
         return
@@ -157,13 +157,13 @@ def _cache(stack: contextlib.ExitStack, root: Root, found: Found) -> Iterator[Pa
     yield PageCache(descriptor, found.size)
 
 
-def _plausible(found: Found, sha256: bytes, md5: bytes) -> bool:
+def _plausible(found: WalkedEntry, sha256: bytes, md5: bytes) -> bool:
     """Whether the digests of nothing are those of an empty file: some tools give them for what they cannot read."""
     empty = found.size == 0
     return (sha256 == EMPTY["sha256"]) is empty and (md5 == EMPTY["md5"]) is empty
 
 
-def _stands(root: Root, found: Found) -> bool:
+def _stands(root: Root, found: WalkedEntry) -> bool:
     try:
         return as_walked(found, os.lstat(found.path, dir_fd=root.descriptor))
     except OSError:

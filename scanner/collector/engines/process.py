@@ -13,7 +13,7 @@ from typing import Any, Deque, Dict, Iterable, List, Optional, Tuple
 import scanner
 from scanner.collector.engines import frames
 from scanner.collector.engines.worker import Setup
-from scanner.collector.entries import Found
+from scanner.collector.entries import WalkedEntry
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(scanner.__file__)))
 """Where the package lies: a directory, or the archive that the collector runs from."""
@@ -24,9 +24,11 @@ _READ = 1 << 20
 class Batch:
     """Files that go to a worker together, less those that are answered."""
 
-    def __init__(self, files: Iterable[Found], attempts: int = 0, *, large: bool = False, wide: bool = False) -> None:
-        self.files: List[Found] = list(files)
-        self.waiting: Dict[int, Found] = dict(enumerate(self.files))
+    def __init__(
+        self, files: Iterable[WalkedEntry], attempts: int = 0, *, large: bool = False, wide: bool = False
+    ) -> None:
+        self.files: List[WalkedEntry] = list(files)
+        self.waiting: Dict[int, WalkedEntry] = dict(enumerate(self.files))
         self.large = large
         """Whether it is one large file, behind which nothing queues."""
         self.attempts = attempts

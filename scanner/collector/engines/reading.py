@@ -9,7 +9,7 @@ import time
 from typing import Callable, NamedTuple
 
 from scanner.collector.engines.base import Meter, Root
-from scanner.collector.entries import Failed, Found, Hashed, Result, Vanished, error_name
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry, error_name
 from scanner.collector.system.folders import open_directory
 
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -80,13 +80,13 @@ def moved(before: os.stat_result, after: os.stat_result) -> bool:
     )
 
 
-def read_carefully(root: Root, found: Found, reader: Reader, meter: Meter, tries: int = TRIES) -> Result:
+def read_carefully(root: Root, found: WalkedEntry, reader: Reader, meter: Meter, tries: int = TRIES) -> FileResult:
     """The digests of a file that stood still while it was read, or why there are none.
 
     What has the path's name by now is read, as long as it is a regular file on the device that the walk saw.
     """
     errors = 0
-    result: Result = Vanished(found.path)
+    result: FileResult = VanishedFile(found.path)
     for attempt in range(tries):
         if attempt:
             time.sleep(_PAUSE * attempt)
@@ -94,16 +94,16 @@ def read_carefully(root: Root, found: Found, reader: Reader, meter: Meter, tries
         try:
             return _attempt(root, found, reader, meter)
         except FileNotFoundError:
-            return Vanished(found.path)
+            return VanishedFile(found.path)
         except Unsteady as unsteady:
-            result = Failed(found.path, unsteady.error, unsteady.stage)
+            result = FailedFile(found.path, unsteady.error, unsteady.stage)
         except _ReadError as failure:
             errors += 1
-            result = Failed(found.path, error_name(failure.error), "read")
+            result = FailedFile(found.path, error_name(failure.error), "read")
             if errors == _ERROR_TRIES:
                 return result
         except OSError as error:
-            result = Failed(found.path, error_name(error), "open")
+            result = FailedFile(found.path, error_name(error), "open")
             if error.errno not in _BUSY:
                 return result
     return result
@@ -117,7 +117,7 @@ class _ReadError(Exception):
         self.error = error
 
 
-def _attempt(root: Root, found: Found, reader: Reader, meter: Meter) -> Hashed:
+def _attempt(root: Root, found: WalkedEntry, reader: Reader, meter: Meter) -> HashedFile:
     above, _, name = found.path.rpartition(b"/")
     parent = _open_parent(root, above)
     try:
@@ -174,9 +174,9 @@ def _check(reading: Reading, before: os.stat_result, after: os.stat_result, name
         raise Unsteady("ESHORT", "read")
 
 
-def hashed(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> Hashed:
+def hashed(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> HashedFile:
     """The result for a file that stood still with this status."""
-    return Hashed(
+    return HashedFile(
         path,
         sha256,
         md5,
@@ -191,7 +191,7 @@ def hashed(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> Ha
     )
 
 
-def as_walked(found: Found, status: os.stat_result) -> bool:
+def as_walked(found: WalkedEntry, status: os.stat_result) -> bool:
     """Whether a status is, to the nanosecond, what the walk saw of a regular file."""
     seen = (status.st_mode, status.st_ino, status.st_dev, status.st_uid, status.st_gid, status.st_size)
     times = (status.st_mtime_ns, status.st_ctime_ns)

@@ -16,7 +16,7 @@ SETTLED_NS = 60 * 10**9
 without a new stamp, until the system has put it on the disk: Linux does so within 35 s, by its defaults of 30 s for the
 age of a page (vm.dirty_expire_centisecs) and 5 s between rounds. It covers the ticks of all clocks, too."""
 
-STAMPING = frozenset(
+TRUSTED_TYPES = frozenset(
     {
         *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "nilfs2", "reiserfs", "bcachefs"),
         *("ufs", "ffs"),
@@ -29,10 +29,10 @@ system (fuse, 9p, virtiofs, overlay, nullfs) shows the stamps of one that is not
 SMB, WebDAV) come from another machine's clock."""
 
 
-def tell(root: bytes, file_system: Optional[FileSystem], cross_mounts: bool) -> bool:
+def ctimes_are_trusted(root: bytes, file_system: Optional[FileSystem], cross_mounts: bool) -> bool:
     """Whether the ctimes below `root` can prove anything: on `file_system`, which holds it, and with `cross_mounts` on
     all that is mounted below it, too."""
     types = {file_system.type if file_system else ""}
     if cross_mounts:
         types.update(mount.type for mount in filesystem.mounts_below(root))
-    return types <= STAMPING
+    return types <= TRUSTED_TYPES

@@ -8,7 +8,7 @@ from typing import FrozenSet, NamedTuple, Optional, Sequence, Tuple
 
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.run import state
-from scanner.collector.run.state import Last
+from scanner.collector.run.state import LastRun
 from scanner.collector.run.statement import Job
 from scanner.collector.system import filesystem
 from scanner.collector.system.filesystem import FileSystem, RootError
@@ -27,7 +27,7 @@ class RunFailed(Exception):
         self.reason = reason
 
 
-class Mounts(NamedTuple):
+class MountCheck(NamedTuple):
     """Mount points below a root that is read across them, relative to it."""
 
     missing: FrozenSet[bytes]
@@ -35,9 +35,9 @@ class Mounts(NamedTuple):
     """For the next run: those present, and those still missing."""
 
 
-def last_seen(folder: Path, spool: Spool) -> Optional[Last]:
+def last_complete_run(folder: Path, spool: Spool) -> Optional[LastRun]:
     """What the last complete run saw, by the state, or by the newest complete report where the state is lost."""
-    last = state.read_last(folder)
+    last = state.read_last_run(folder)
     if last is not None:
         return last
     for report in reversed(spool.chain()):
@@ -46,7 +46,9 @@ def last_seen(folder: Path, spool: Spool) -> Optional[Last]:
             continue
         statement = read_statement(envelope.payload)
         if statement.outcome == "complete":
-            return Last(statement.sequence, statement.records.total, state.from_json(statement.host["filesystem"]))
+            return LastRun(
+                statement.sequence, statement.records.total, state.file_system_from_json(statement.host["filesystem"])
+            )
     return None
 
 
@@ -75,26 +77,26 @@ def identify(root: bytes) -> Optional[FileSystem]:
     return found if found.type and found.mount_point else None
 
 
-def check_file_system(now: Optional[FileSystem], last: Optional[Last], accepted: bool) -> None:
+def check_file_system(now: Optional[FileSystem], last: Optional[LastRun], accepted: bool) -> None:
     """RunFailed when the root lies on another file system than last time and nobody released it."""
     if accepted or last is None or last.file_system is None or now is None or now == last.file_system:
         return
     raise RunFailed(f"root on another file system: {_words(now)}, last time {_words(last.file_system)}")
 
 
-def check_not_empty(entries: int, last: Optional[Last], accepted: bool) -> None:
+def check_not_empty(entries: int, last: Optional[LastRun], accepted: bool) -> None:
     """RunFailed when nothing is below a root in which something was last time and nobody released it."""
     if not entries and last is not None and last.entries and not accepted:
         raise RunFailed("root empty, last time it was not")
 
 
-def check_mounts(job: Job, last: Optional[Last]) -> Mounts:
+def check_mounts(job: Job, last: Optional[LastRun]) -> MountCheck:
     """Which mounts below the root are missing: entered last time, none now, and not released."""
     if not job.cross_mounts:
-        return Mounts(frozenset(), ())
+        return MountCheck(frozenset(), ())
     present = filesystem.mount_points_below(job.root)
     missing = frozenset() if last is None or job.accepted is not None else last.mounts - set(present)
-    return Mounts(missing, tuple(sorted({*present, *missing}))[:_MOUNTS])
+    return MountCheck(missing, tuple(sorted({*present, *missing}))[:_MOUNTS])
 
 
 def check_still(root: bytes, before: Optional[FileSystem]) -> None:

@@ -17,7 +17,7 @@ from scanner.collector.engines.base import Engine
 from scanner.collector.engines.choice import EngineChoice
 from scanner.collector.engines.process import Batch, WorkerProcess
 from scanner.collector.engines.worker import Setup
-from scanner.collector.entries import Failed, Found, Result
+from scanner.collector.entries import FailedFile, FileResult, WalkedEntry
 from scanner.collector.system.impact import RateLimit
 
 NO_PROGRESS = 600.0
@@ -90,7 +90,7 @@ class HashPass:
         if self._limit is not None:
             self._limit.close()
 
-    def run(self, files: Iterable[Found], total_bytes: Optional[int] = None) -> Iterator[Result]:
+    def run(self, files: Iterable[WalkedEntry], total_bytes: Optional[int] = None) -> Iterator[FileResult]:
         """One result for each file, in any order; `files` come largest first and are taken as they are needed.
 
         `total_bytes`, if known, lets a file that is larger than all the others together have two threads from its
@@ -106,10 +106,10 @@ class HashPass:
         finally:
             self.close()
 
-    def _batches(self, files: Iterable[Found], total_bytes: Optional[int]) -> Iterator[Batch]:
+    def _batches(self, files: Iterable[WalkedEntry], total_bytes: Optional[int]) -> Iterator[Batch]:
         """The files as batches; those that are large, alone."""
         left = total_bytes
-        waiting: List[Found] = []
+        waiting: List[WalkedEntry] = []
         size = 0
         for found in files:
             if left is not None:
@@ -181,7 +181,7 @@ class HashPass:
             worker.quiet = 0.0 if worker in speaking or not worker.batches else worker.quiet + min(waited, 2 * _POLL)
         return speaking
 
-    def _hear(self, worker: WorkerProcess) -> Iterator[Result]:
+    def _hear(self, worker: WorkerProcess) -> Iterator[FileResult]:
         """The results that a worker tells."""
         messages = worker.read()
         if messages is None:
@@ -199,7 +199,7 @@ class HashPass:
                 raise HashPassError(content[0])
         self._count()
 
-    def _answered(self, worker: WorkerProcess, answers: List[frames.Packed]) -> Iterator[Result]:
+    def _answered(self, worker: WorkerProcess, answers: List[frames.Packed]) -> Iterator[FileResult]:
         """The results that a worker tells of its present batch."""
         worker.partial = 0
         waiting = worker.batches[0].waiting
@@ -211,7 +211,7 @@ class HashPass:
             worker.batches.popleft()
             worker.widened = False
 
-    def _bury(self, worker: WorkerProcess) -> Iterator[Result]:
+    def _bury(self, worker: WorkerProcess) -> Iterator[FileResult]:
         """Give the work of a dead worker to others; a file over which three have died has failed."""
         code = worker.kill()
         if not worker.ready:
@@ -220,14 +220,14 @@ class HashPass:
                 raise HashPassError(f"the workers do not start: the last one ended with {code}")
         yield from self._bereave(worker, DIED if worker.ready else "")
 
-    def _give_up(self, worker: WorkerProcess) -> Iterator[Result]:
+    def _give_up(self, worker: WorkerProcess) -> Iterator[FileResult]:
         """End a worker that makes no progress; what hangs when it is alone has failed."""
         worker.kill(patience=_POLL)
         if not worker.ready:
             raise HashPassError("the workers do not start: one hangs")
         yield from self._bereave(worker, "ETIMEDOUT")
 
-    def _bereave(self, worker: WorkerProcess, error: str) -> Iterator[Result]:
+    def _bereave(self, worker: WorkerProcess, error: str) -> Iterator[FileResult]:
         self._workers.remove(worker)
         if not worker.batches:
             return
@@ -240,7 +240,7 @@ class HashPass:
         if attempts == _DEATHS or (error != DIED and len(present.files) == 1):
             for found in present.waiting.values():
                 self._finished += found.size
-                yield Failed(found.path, error, "read")
+                yield FailedFile(found.path, error, "read")
         else:
             self._again.extendleft(present.alone(attempts))
         self._count()

@@ -18,13 +18,13 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from scanner.collector.config import Config
 from scanner.collector.delivery import identity
-from scanner.collector.delivery.spool import SUFFIX, Report, Spool, read_envelope
+from scanner.collector.delivery.spool import REPORT_SUFFIX, Spool, SpooledReport, read_envelope
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
-from scanner.collector.run.progress import Display, Progress
-from scanner.collector.run.replica_run import Made, Runner
-from scanner.collector.run.session import Options, Tell, limits
+from scanner.collector.run.progress import Progress, ProgressDisplay
+from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner
+from scanner.collector.run.session import PrintLine, RunOptions, resource_limits
 from scanner.collector.run.statement import Job
-from scanner.collector.run.summary import Line, Summary
+from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import durable
 from scanner.collector.terminal import printable
 from scanner.format import excludes, paths
@@ -35,7 +35,7 @@ _UNFIT = re.compile(r"[/\0-\x1f\x7f]|\A\.")
 """What has no place in the name of a report file."""
 
 
-class Place(NamedTuple):
+class LocalTarget(NamedTuple):
     """What is hashed and where the report goes."""
 
     root: bytes
@@ -44,21 +44,25 @@ class Place(NamedTuple):
     group: Optional[str] = None
 
 
-def run(config: Config, options: Options, place: Place, tell: Tell) -> Summary:
+def run_local(config: Config, options: RunOptions, place: LocalTarget, tell: PrintLine) -> RunSummary:
     """Hash the root and put the report into the output folder. Call under the lock of the state folder."""
     if not place.root:
         raise ConfigError("--local needs a directory: its name is empty")
     _check_excludes(place.excludes)
-    own = identity.ensure(config.state)
+    own = identity.ensure_identity(config.state)
     key = identity.load_key(config.state, own.key)
     job = _job(config.state, own.server, place, options)
-    spool, summary = Spool(job.folder), Summary()
+    spool, summary = Spool(job.folder), RunSummary()
     made, problem = None, None
     try:
         spool.prepare()
         _place_all(spool, place.output, job.group_name)
-        runner = Runner(
-            key, limits(config, options), config.roots, lambda replica: _mark_begun(config.state, replica), tell
+        runner = ReplicaRunner(
+            key,
+            resource_limits(config, options),
+            config.roots,
+            lambda replica: _mark_begun(config.state, replica),
+            tell,
         )
         made = _watched(runner, job)
         _place_all(spool, place.output, job.group_name)
@@ -67,15 +71,15 @@ def run(config: Config, options: Options, place: Place, tell: Tell) -> Summary:
         problem = str(error)
         summary.problems.append(problem)
     summary.queued = len(spool.queued())
-    line = Line(job, made, delivered=made is not None and not summary.queued, problem=problem)
+    line = ReplicaSummary(job, made, delivered=made is not None and not summary.queued, problem=problem)
     summary.lines.append(line)
     tell(line.text())
     return summary
 
 
-def _watched(runner: Runner, job: Job) -> Made:
+def _watched(runner: ReplicaRunner, job: Job) -> FinishedRun:
     progress = Progress()
-    with Display(progress, sys.stderr, printable(job.group_name)):
+    with ProgressDisplay(progress, sys.stderr, printable(job.group_name)):
         return runner.run(job, str(uuid.uuid4()), None, begun=False, progress=progress)
 
 
@@ -90,7 +94,7 @@ def _check_excludes(patterns: Tuple[str, ...]) -> None:
         )
 
 
-def _job(state: Path, server: str, place: Place, options: Options) -> Job:
+def _job(state: Path, server: str, place: LocalTarget, options: RunOptions) -> Job:
     root = os.path.abspath(place.root)
     name = paths.encode(os.fsencode(place.group) if place.group else os.path.basename(root)) or "root"
     entry = _entry(state, {"server": server, "root": paths.encode(root), "name": name})
@@ -149,12 +153,12 @@ def _place_all(spool: Spool, output: Path, name: str) -> None:
         spool.keep_envelope(report)
 
 
-def _copy(report: Report, output: Path, name: str) -> None:
+def _copy(report: SpooledReport, output: Path, name: str) -> None:
     statement = read_statement(read_envelope(report.path).payload)
     started = re.sub(r"[-:]|\.\d+", "", statement.started_at)
     stem, number = f"{_UNFIT.sub('_', name)}-{started}", 1
     while True:
-        target = output / (f"{stem}{SUFFIX}" if number == 1 else f"{stem}-{number}{SUFFIX}")
+        target = output / (f"{stem}{REPORT_SUFFIX}" if number == 1 else f"{stem}-{number}{REPORT_SUFFIX}")
         with durable.storage_errors(target):
             if not target.exists():
                 with durable.create(target) as copy, report.path.open("rb") as source:

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Iterator, List, Optional, Tuple, Type
 
-from scanner.collector.entries import FILE, Failed, Found, Hashed, Result
+from scanner.collector.entries import FILE, FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.errors import StorageError
-from scanner.collector.run import ctime_trust, state, tables
-from scanner.collector.run.confirm import FUTURE_NS, Suspect, Verdict
+from scanner.collector.run import ctime_trust, queries, state
+from scanner.collector.run.confirm import FUTURE_NS, Confirmation, Suspect
 from scanner.collector.system import durable, interrupt
 from scanner.collector.system.failpoint import reach
 from scanner.format import paths
@@ -25,18 +25,18 @@ CHUNK, CHUNK_BYTES = 5000, 1 << 30
 some back by the time that they are read."""
 
 
-class Hindsight:
+class PreviousRun:
     """A context in which the tables of the last run, when there are any, are attached to those of the present one."""
 
     def __init__(self, database: sqlite3.Connection, folder: Path) -> None:
         self._db, self._folder = database, folder
-        self._known = (folder / state.NAME).exists()
+        self._known = (folder / state.FILE_NAME).exists()
         self._since, self._settled = 0, False
 
-    def __enter__(self) -> Hindsight:
+    def __enter__(self) -> PreviousRun:
         if self._known:
             with storage(self._folder):
-                self._db.execute(tables.ATTACH_LAST, (str(self._folder / state.NAME),))
+                self._db.execute(queries.ATTACH_LAST, (str(self._folder / state.FILE_NAME),))
         return self
 
     def __exit__(
@@ -48,9 +48,9 @@ class Hindsight:
         if self._known:
             self._known = False
             with storage(self._folder):
-                self._db.execute(tables.DETACH_LAST)
+                self._db.execute(queries.DETACH_LAST)
 
-    def look_back(self, ctimes_tell: bool) -> Tuple[int, int]:
+    def find_suspects(self, ctimes_tell: bool) -> Tuple[int, int]:
         """Note odd clocks, and find files whose content changed though their times do not say so; how many names, and
         the bytes of what they name. A damaged file of the last run is set aside: then nothing is known of what was.
 
@@ -64,18 +64,18 @@ class Hindsight:
             raise StorageError(f"cannot keep the state of a run in {self._folder}: {error}") from error
         except sqlite3.DatabaseError:
             self._let_go()
-            durable.rename(self._folder / state.NAME, self._folder / f"{state.NAME}.damaged")
+            durable.rename(self._folder / state.FILE_NAME, self._folder / f"{state.FILE_NAME}.damaged")
             return 0, 0
 
     def _find(self, future: int, ctimes_tell: bool) -> Tuple[int, int]:
-        self._db.execute(tables.FIND_CLOCKS if self._known else tables.FIND_FIRST_CLOCKS, (future,))
+        self._db.execute(queries.FIND_CLOCKS if self._known else queries.FIND_FIRST_CLOCKS, (future,))
         if self._known:
-            self._db.execute(tables.FIND_SUSPECTS, (ctimes_tell, ctime_trust.SETTLED_NS, future))
-            self._db.execute(tables.WITH_LINKS)
-        self._db.execute(tables.SAY_CLOCKS, (future,))
+            self._db.execute(queries.FIND_SUSPECTS, (ctimes_tell, ctime_trust.SETTLED_NS, future))
+            self._db.execute(queries.WITH_LINKS)
+        self._db.execute(queries.SAY_CLOCKS, (future,))
         if not self._known:
             return 0, 0
-        count, size = self._db.execute(tables.SUSPECTED).fetchone()
+        count, size = self._db.execute(queries.SUSPECTED).fetchone()
         return int(count), int(size)
 
     def suspects(self) -> Iterator[List[List[Suspect]]]:
@@ -83,7 +83,7 @@ class Hindsight:
         last = 0
         while True:
             with storage(self._folder):
-                rows = self._db.execute(tables.SUSPECTS, (last, CHUNK)).fetchall()
+                rows = self._db.execute(queries.SUSPECTS, (last, CHUNK)).fetchall()
             if not rows:
                 return
             reach("confirm:chunk")
@@ -92,7 +92,7 @@ class Hindsight:
             self._since = time.time_ns()
             yield chunk
 
-    def settle(self, suspect: Suspect, verdict: Verdict) -> None:
+    def settle(self, suspect: Suspect, verdict: Confirmation) -> None:
         """Keep what became of a suspect: its entry, and its notes.
 
         The notes stand at each name of an inode that is suspect, though one read speaks for all: whoever asks about a
@@ -104,25 +104,25 @@ class Hindsight:
             for note, members in verdict.notes.items():
                 self._say(path, note, canonical(members))
 
-    def _settle(self, path: str, result: Optional[Result]) -> None:
-        if isinstance(result, Hashed):
+    def _settle(self, path: str, result: Optional[FileResult]) -> None:
+        if isinstance(result, HashedFile):
             status = fit(result[3:])
-            self._db.execute(tables.SETTLE, (result.sha256 + result.md5, self._since, *status, path))
-        elif isinstance(result, Failed):
-            self._db.execute(tables.SETTLE_ERROR, (result.error, result.stage, path))
+            self._db.execute(queries.SETTLE, (result.sha256 + result.md5, self._since, *status, path))
+        elif isinstance(result, FailedFile):
+            self._db.execute(queries.SETTLE_ERROR, (result.error, result.stage, path))
         elif result is not None:
-            self._db.execute(tables.SETTLE_GONE, (path,))
+            self._db.execute(queries.SETTLE_GONE, (path,))
             self._say(path, "vanished", "")
         self._settled = self._settled or result is not None
 
     def _say(self, path: str, note: str, members: str) -> None:
-        self._db.execute(tables.SAY, (path, note, members))
+        self._db.execute(queries.SAY, (path, note, members))
 
-    def finish(self) -> None:
+    def relink(self) -> None:
         """Let hard links name a first path that is there, after all was settled."""
         if self._settled:
             with storage(self._folder):
-                self._db.executescript(tables.LEAD_ANEW)
+                self._db.executescript(queries.LEAD_ANEW)
 
 
 def _chunk(rows: List[Tuple[Any, ...]]) -> Tuple[List[List[Suspect]], int]:
@@ -144,7 +144,7 @@ def _chunk(rows: List[Tuple[Any, ...]]) -> Tuple[List[List[Suspect]], int]:
 def _suspect(row: Tuple[Any, ...]) -> Suspect:
     _number, _lead, path, *status, digest, was, ctime_same = row
     size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-    found = Found(paths.decode(path), FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
+    found = WalkedEntry(paths.decode(path), FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
     return Suspect(found, digest, was, bool(ctime_same))
 
 

@@ -99,7 +99,7 @@ class _Ticker(ABC):
         """What is to be done once after the last tick."""
 
 
-class Display(_Ticker):
+class ProgressDisplay(_Ticker):
     """A bar on a terminal; a line a minute in a log."""
 
     def __init__(self, progress: Progress, out: TextIO, label: str) -> None:
@@ -133,7 +133,7 @@ class Display(_Ticker):
             self._stop.set()  # nobody reads any more
 
 
-class Beacon(_Ticker):
+class ProgressReporter(_Ticker):
     """Tells the central server every few seconds, more seldom while that fails. `failures` counts what was not told."""
 
     def __init__(self, progress: Progress, client: Client, about: Dict[str, Any]) -> None:

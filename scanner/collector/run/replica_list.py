@@ -8,21 +8,28 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from scanner.collector.delivery.chain import Known
-from scanner.collector.delivery.client import Client, Refusal, Reply, Unreachable, Untrusted, open_reply
+from scanner.collector.delivery.chain import CentralChainEnd
+from scanner.collector.delivery.client import (
+    Client,
+    RefusalError,
+    SignedReply,
+    UnreachableError,
+    UntrustedReplyError,
+    open_reply,
+)
 from scanner.collector.delivery.identity import Identity
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.run.statement import Job
 from scanner.collector.system import durable
 from scanner.format import paths
 
-NAME = "replicas.jsonl"
+FILE_NAME = "replicas.jsonl"
 _TRIES = 3
 _TEXTS = ("replica", "group", "group_name", "root", "excludes", "engine")
 _TRUTHS = ("enabled", "cross_mounts", "accept_root")
 
 
-class Entry(NamedTuple):
+class AssignedReplica(NamedTuple):
     """One replica of this server."""
 
     replica: str
@@ -34,7 +41,7 @@ class Entry(NamedTuple):
     enabled: bool
     cross_mounts: bool
     accept_root: bool
-    known: Known
+    known: CentralChainEnd
 
     def is_named(self, name: str) -> bool:
         """Whether a person means this replica, or its group, by `name`."""
@@ -61,68 +68,68 @@ class Entry(NamedTuple):
         )
 
 
-class Directory(NamedTuple):
+class ReplicaList(NamedTuple):
     """The replicas, and whether the central server said so just now; if not, `problem` says why."""
 
-    entries: List[Entry]
+    entries: List[AssignedReplica]
     fresh: bool
     problem: Optional[CollectorError] = None
 
 
-def ask(client: Client, identity: Identity, state: Path) -> Directory:
+def fetch_replicas(client: Client, identity: Identity, state: Path) -> ReplicaList:
     """The replicas as the central server tells them, else as it told them last.
 
     Raises what was in the way when there is no earlier answer either.
     """
     try:
         reply = _fetch(client, identity)
-        entries = parse(reply)
-        durable.write(state / NAME, reply.line)
-        return Directory(entries, fresh=True)
+        entries = parse_replicas(reply)
+        durable.write(state / FILE_NAME, reply.line)
+        return ReplicaList(entries, fresh=True)
     except CollectorError as error:
-        entries_before = last_answer(identity, state)
+        entries_before = read_cached_replicas(identity, state)
         if entries_before is None:
             raise
-        return Directory(entries_before, fresh=False, problem=error)
+        return ReplicaList(entries_before, fresh=False, problem=error)
 
 
-def _fetch(client: Client, identity: Identity) -> Reply:
+def _fetch(client: Client, identity: Identity) -> SignedReply:
     assert identity.central is not None
     for number in range(_TRIES):
         try:
             return client.call("GET", "/replicas", "replicas", identity.central, identity.server)
-        except (Unreachable, Refusal) as error:
-            passing = not isinstance(error, Refusal) or error.retryable
+        except (UnreachableError, RefusalError) as error:
+            passing = not isinstance(error, RefusalError) or error.retryable
             if number == _TRIES - 1 or not passing:
                 raise
         time.sleep(random.uniform(0, 2.0**number))
     raise AssertionError("the loop returns or raises")
 
 
-def last_answer(identity: Identity, state: Path) -> Optional[List[Entry]]:
+def read_cached_replicas(identity: Identity, state: Path) -> Optional[List[AssignedReplica]]:
     """The replicas in the kept answer, whose signature is checked anew; None when there is none that holds."""
     try:
-        line = (state / NAME).read_bytes()
-        return parse(open_reply(line, "replicas", identity.central or "", identity.server))
-    except (OSError, Untrusted):
+        line = (state / FILE_NAME).read_bytes()
+        return parse_replicas(open_reply(line, "replicas", identity.central or "", identity.server))
+    except (OSError, UntrustedReplyError):
         return None
 
 
-def parse(reply: Reply) -> List[Entry]:
+def parse_replicas(reply: SignedReply) -> List[AssignedReplica]:
     """The replicas in a reply; Untrusted when a member is missing or of another type."""
     items = reply.members.get("replicas")
     if not isinstance(items, list):
-        raise Untrusted("the central server's answer holds no replicas")
+        raise UntrustedReplyError("the central server's answer holds no replicas")
     return [_entry(item) for item in items]
 
 
-def _entry(item: Any) -> Entry:
+def _entry(item: Any) -> AssignedReplica:
     if not isinstance(item, dict) or not _has(item, _TEXTS, str) or not _has(item, _TRUTHS, bool):
-        raise Untrusted("the central server's answer describes a replica in an unknown way")
+        raise UntrustedReplyError("the central server's answer describes a replica in an unknown way")
     if not _is_name(item["replica"]):
-        raise Untrusted("the central server's answer names a replica that has no uuid")
+        raise UntrustedReplyError("the central server's answer names a replica that has no uuid")
     members = {name: item[name] for name in _TEXTS + _TRUTHS}
-    return Entry(**members, known=_known(item.get("last")))
+    return AssignedReplica(**members, known=_known(item.get("last")))
 
 
 def _has(item: Dict[str, Any], names: Sequence[str], kind: type) -> bool:
@@ -134,13 +141,13 @@ def _is_name(text: str) -> bool:
     return bool(text) and all(character in "0123456789abcdef-" for character in text) and len(text) == 36
 
 
-def _known(last: Any) -> Known:
+def _known(last: Any) -> CentralChainEnd:
     if last is None:
-        return Known(None, None)
+        return CentralChainEnd(None, None)
     if (
         not isinstance(last, dict)
         or type(last.get("sequence")) is not int
         or not isinstance(last.get("statement"), str)
     ):
-        raise Untrusted("the central server's answer describes the last report in an unknown way")
-    return Known(last["sequence"], last["statement"])
+        raise UntrustedReplyError("the central server's answer describes the last report in an unknown way")
+    return CentralChainEnd(last["sequence"], last["statement"])

@@ -9,20 +9,20 @@ from functools import partial
 from typing import Any, BinaryIO, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from scanner.collector.delivery import chain
-from scanner.collector.delivery.chain import Known
-from scanner.collector.delivery.spool import Report, Spool
+from scanner.collector.delivery.chain import CentralChainEnd
+from scanner.collector.delivery.spool import Spool, SpooledReport
 from scanner.collector.engines.choice import EngineChoice, choose
-from scanner.collector.entries import Found
+from scanner.collector.entries import WalkedEntry
 from scanner.collector.errors import IdentityError, StorageError
-from scanner.collector.run import body, ctime_trust, guards, state
-from scanner.collector.run.confirm import Rereading
+from scanner.collector.run import ctime_trust, guards, report_body, state
+from scanner.collector.run.confirm import Rereader
 from scanner.collector.run.guards import RunFailed
 from scanner.collector.run.hash_pass import HashPass, HashPassError
 from scanner.collector.run.progress import Progress
-from scanner.collector.run.state import Last
-from scanner.collector.run.statement import Clock, Job, Seen, build
+from scanner.collector.run.state import LastRun
+from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
 from scanner.collector.run.walk import walk
-from scanner.collector.run.workspace import Totals, Work
+from scanner.collector.run.workspace import PlannedTotals, Workspace
 from scanner.collector.system import durable
 from scanner.collector.system.failpoint import reach
 from scanner.collector.system.filesystem import RootError
@@ -35,18 +35,18 @@ from scanner.format.signing import SigningError, SigningKey
 _NO_ENGINE: Dict[str, Any] = {"name": "", "wanted": "", "why": "nothing was read", "tools": []}
 
 
-class Limits(NamedTuple):
+class ResourceLimits(NamedTuple):
     """What a run may use: worker processes, and bytes a second for all of them together."""
 
     workers: int
     max_rate: Optional[float]
 
 
-class Made(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run that has its report in the spool."""
 
     statement: Statement
-    report: Report
+    report: SpooledReport
     skipped: int
     vanished: int
     confirmed: int = 0
@@ -64,13 +64,13 @@ class Made(NamedTuple):
         return 1 if self.statement.errors or self.skipped else 0
 
 
-class Runner:
+class ReplicaRunner:
     """Runs replicas with one key, one set of limits, and engines that are chosen once."""
 
     def __init__(
         self,
         key: SigningKey,
-        limits: Limits,
+        limits: ResourceLimits,
         allowed: Tuple[bytes, ...],
         mark_begun: Callable[[str], None],
         tell: Callable[[str], None],
@@ -81,80 +81,84 @@ class Runner:
         self._mark_begun, self._tell = mark_begun, tell
         self._choices: Dict[str, EngineChoice] = {}
 
-    def run(self, job: Job, run: str, known: Optional[Known], begun: bool, progress: Progress) -> Made:
+    def run(self, job: Job, run: str, known: Optional[CentralChainEnd], begun: bool, progress: Progress) -> FinishedRun:
         """Read the root of `job` and queue the signed report, also that of a failed run.
 
         `known` and `begun` are as in `chain.next_link`. Raises ChainError when the report can have no place,
         StorageError when not even the report of a failure can be written.
         """
-        spool, clock = Spool(job.folder), Clock()
-        chain.next_link(spool, known, begun)  # better no place now than after hours of reading
+        spool, clock = Spool(job.folder), RunClock()
+        chain.next_position(spool, known, begun)  # better no place now than after hours of reading
         with ExitStack() as stack:
             with durable.storage_errors(job.folder):
                 lines = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
             patterns, work = excludes.Excludes(()), None
             try:
                 patterns = excludes.parse(job.excludes)
-                work = stack.enter_context(Work(job.folder))
+                work = stack.enter_context(Workspace(job.folder))
                 seen = self._read(job, patterns, spool, work, progress, lines)
             except (RunFailed, RootError, ExcludeError, StorageError, HashPassError) as error:
-                seen = Seen(None, {**_NO_ENGINE, "wanted": job.engine}, Tally(0), _reason(error))
+                seen = ReadOutcome(None, {**_NO_ENGINE, "wanted": job.engine}, Tally(0), _reason(error))
                 _undo(work, lines)
                 work = None
-            link = chain.next_link(spool, known, begun)
-            statement = build(job, run, link, clock, seen, patterns.patterns)
+            link = chain.next_position(spool, known, begun)
+            statement = build_statement(job, run, link, clock, seen, patterns.patterns)
             self._mark_begun(job.replica)
             reach("run:read")
             lines.seek(0)
             try:
-                report = spool.put(statement, lines, self._key)
+                report = spool.add_report(statement, lines, self._key)
             except SigningError as error:
                 raise IdentityError(str(error)) from error
             reach("run:queued")
             if work is None:
-                return Made(statement, report, 0, 0)
+                return FinishedRun(statement, report, 0, 0)
             self._remember(work, statement, seen)
             odd = work.confirmed, work.misread, work.unstable
-            return Made(statement, report, work.skipped, work.vanished, *odd)
+            return FinishedRun(statement, report, work.skipped, work.vanished, *odd)
 
     def _read(
-        self, job: Job, patterns: Excludes, spool: Spool, work: Work, progress: Progress, lines: BinaryIO
-    ) -> Seen:
-        last = guards.last_seen(job.folder, spool)
+        self, job: Job, patterns: Excludes, spool: Spool, work: Workspace, progress: Progress, lines: BinaryIO
+    ) -> ReadOutcome:
+        last = guards.last_complete_run(job.folder, spool)
         guards.check_allowed(job.root, self._allowed)
         file_system = guards.identify(job.root)
         guards.check_file_system(file_system, last, accepted=job.accepted is not None)
         mounts = guards.check_mounts(job, last)
         for found in walk(job.root, patterns, job.cross_mounts, mounts.missing):
-            work.add(found)
+            work.add_entry(found)
             progress.files_done += 1
-        totals = work.plan()
+        totals = work.plan_hash_pass()
         guards.check_not_empty(totals.entries + work.skipped, last, accepted=job.accepted is not None)
         choice = self._choose(job.engine)
         self._hash(job.root, choice, work, totals, progress)
-        work.finish()
-        self._confirm(job.root, work, last, progress, ctime_trust.tell(job.root, file_system, job.cross_mounts))
+        work.merge_results()
+        self._confirm(
+            job.root, work, last, progress, ctime_trust.ctimes_are_trusted(job.root, file_system, job.cross_mounts)
+        )
         guards.check_still(job.root, file_system)
         progress.enter("write")
-        tally = body.write(work.records(), sum(work.count()), lines, job.folder)
-        return Seen(file_system, choice.statement(), tally, mounts=mounts.remembered)
+        tally = report_body.write_body(work.records(), sum(work.count_records()), lines, job.folder)
+        return ReadOutcome(file_system, choice.statement(), tally, mounts=mounts.remembered)
 
-    def _confirm(self, root: bytes, work: Work, last: Optional[Last], progress: Progress, ctimes_tell: bool) -> None:
+    def _confirm(
+        self, root: bytes, work: Workspace, last: Optional[LastRun], progress: Progress, ctimes_tell: bool
+    ) -> None:
         """Read again what changed without a trace, before the report says so."""
-        with work.hindsight() as hindsight:
-            progress.files_total, progress.bytes_total = hindsight.look_back(ctimes_tell)
+        with work.previous_run() as previous_run:
+            progress.files_total, progress.bytes_total = previous_run.find_suspects(ctimes_tell)
             if not progress.files_total:
                 return
             progress.enter("confirm")
             engines = self._choose("hashlib"), self._choose("native")
             against = last.run if last else None
-            reading = Rereading(root, engines, self._limits.workers, self._limits.max_rate, against or "")
+            reading = Rereader(root, engines, self._limits.workers, self._limits.max_rate, against or "")
             progress.files_done, progress.bytes_read = 0, lambda: reading.bytes_done // 2
-            for chunk in hindsight.suspects():
+            for chunk in previous_run.suspects():
                 for suspect, verdict in reading.verdicts(chunk):
-                    hindsight.settle(suspect, verdict)
+                    previous_run.settle(suspect, verdict)
                     progress.files_done += 1
-            hindsight.finish()
+            previous_run.relink()
 
     def _choose(self, wanted: str) -> EngineChoice:
         if wanted not in self._choices:
@@ -164,20 +168,22 @@ class Runner:
                 raise RunFailed(f"no engine: {error}") from error
         return self._choices[wanted]
 
-    def _hash(self, root: bytes, choice: EngineChoice, work: Work, totals: Totals, progress: Progress) -> None:
+    def _hash(
+        self, root: bytes, choice: EngineChoice, work: Workspace, totals: PlannedTotals, progress: Progress
+    ) -> None:
         progress.files_done, progress.files_total, progress.bytes_total = 0, totals.files, totals.bytes
         progress.enter("hash")
-        for files in itertools.chain([work.files()], work.rounds()):
+        for files in itertools.chain([work.files_to_hash()], work.hard_link_rounds()):
             before = progress.bytes_done
             with HashPass(root, choice, self._limits.workers, self._limits.max_rate) as hash_pass:
                 progress.bytes_read = partial(_sum, before, hash_pass)
                 for result in hash_pass.run(_watched(files, progress), totals.bytes - before):
-                    work.put(result)
+                    work.add_result(result)
                     progress.files_done += 1
 
-    def _remember(self, work: Work, statement: Statement, seen: Seen) -> None:
+    def _remember(self, work: Workspace, statement: Statement, seen: ReadOutcome) -> None:
         """Keep what was seen. The report is in the spool already: a state that cannot be written costs time only."""
-        described = None if seen.file_system is None else state.to_json(seen.file_system)
+        described = None if seen.file_system is None else state.file_system_to_json(seen.file_system)
         meta = {
             "run": statement.run,
             "sequence": statement.sequence,
@@ -192,7 +198,7 @@ class Runner:
             self._tell(f"warning: {error}")
 
 
-def _watched(files: Iterator[Found], progress: Progress) -> Iterator[Found]:
+def _watched(files: Iterator[WalkedEntry], progress: Progress) -> Iterator[WalkedEntry]:
     for found in files:
         progress.current = found.path
         yield found
@@ -202,7 +208,7 @@ def _sum(before: int, hash_pass: HashPass) -> int:
     return before + hash_pass.bytes_done
 
 
-def _undo(work: Optional[Work], lines: BinaryIO) -> None:
+def _undo(work: Optional[Workspace], lines: BinaryIO) -> None:
     """Give back the space of a run that failed: the report of the failure may need it."""
     if work is not None:
         work.close()

@@ -9,17 +9,17 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from scanner.collector.config import Config
 from scanner.collector.delivery import identity, sender
-from scanner.collector.delivery.chain import Known
+from scanner.collector.delivery.chain import CentralChainEnd
 from scanner.collector.delivery.client import Client
-from scanner.collector.delivery.sender import Carrier
+from scanner.collector.delivery.sender import QueueSender
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.run import replica_list
-from scanner.collector.run.progress import Beacon, Display, Progress
-from scanner.collector.run.replica_list import Directory, Entry
-from scanner.collector.run.replica_run import Limits, Made, Runner
+from scanner.collector.run.progress import Progress, ProgressDisplay, ProgressReporter
+from scanner.collector.run.replica_list import AssignedReplica, ReplicaList
+from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
-from scanner.collector.run.summary import Line, Summary
+from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import cores, durable
 from scanner.collector.terminal import printable
 from scanner.format.report import timestamp
@@ -27,10 +27,10 @@ from scanner.format.report import timestamp
 _TOKEN_SECONDS = 30 * 86400.0
 """A bearer token older than this is exchanged for a new one."""
 
-Tell = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
-class Options(NamedTuple):
+class RunOptions(NamedTuple):
     """What the command line asks of one `run`."""
 
     names: Tuple[str, ...] = ()
@@ -42,25 +42,25 @@ class Options(NamedTuple):
     send: bool = True
 
 
-def limits(config: Config, options: Options) -> Limits:
+def resource_limits(config: Config, options: RunOptions) -> ResourceLimits:
     """What a run may use: the command line's word, else the configuration's, else all usable cores."""
-    return Limits(options.workers or config.workers or cores.workers(), options.max_rate or config.max_rate)
+    return ResourceLimits(options.workers or config.workers or cores.workers(), options.max_rate or config.max_rate)
 
 
-class Errand:
+class RunSession:
     """One `run`, under the lock of the state folder. `tell` gets lines for a person."""
 
-    def __init__(self, config: Config, options: Options, tell: Tell) -> None:
+    def __init__(self, config: Config, options: RunOptions, tell: PrintLine) -> None:
         self._config, self._options, self._tell = config, options, tell
-        self._identity = identity.load(config.state)
+        self._identity = identity.load_enrolled_identity(config.state)
         self._key = identity.load_key(config.state, self._identity.key)
         self._client = Client(config.server or self._identity.url or "", config, self._identity.token)
         self._begun = durable.folder(config.state / "begun")
-        self._runner = Runner(self._key, limits(config, options), config.roots, self._mark_begun, tell)
-        self._carriers: Dict[str, Carrier] = {}
-        self.summary = Summary()
+        self._runner = ReplicaRunner(self._key, resource_limits(config, options), config.roots, self._mark_begun, tell)
+        self._carriers: Dict[str, QueueSender] = {}
+        self.summary = RunSummary()
 
-    def run(self) -> Summary:
+    def run(self) -> RunSummary:
         """Do the whole of it."""
         known = self._ask()
         selected = self._select(known)
@@ -76,15 +76,15 @@ class Errand:
         self._conclude(done)
         return self.summary
 
-    def _ask(self) -> Directory:
-        known = replica_list.ask(self._client, self._identity, self._config.state)
+    def _ask(self) -> ReplicaList:
+        known = replica_list.fetch_replicas(self._client, self._identity, self._config.state)
         if known.problem is not None:
             self._tell(f"{known.problem}; going on with what the central server said last")
             if self._options.send:
                 self.summary.problems.append(str(known.problem))
         return known
 
-    def _select(self, known: Directory) -> List[Entry]:
+    def _select(self, known: ReplicaList) -> List[AssignedReplica]:
         names = self._options.names
         for name in names:
             meant = [entry for entry in known.entries if entry.is_named(name)]
@@ -105,17 +105,17 @@ class Errand:
             self._tell("every replica of this server is disabled on the central server")
         return selected
 
-    def _gather(self, known: Directory) -> None:
+    def _gather(self, known: ReplicaList) -> None:
         """A carrier for each replica, also for those that are gone from the list and still have something queued."""
         replicas = durable.folder(self._config.state / "replicas")
         told = {entry.replica: entry.known for entry in known.entries}
         for name in sorted({*told, *(path.name for path in replicas.iterdir() if path.is_dir())}):
             spool = Spool(replicas / name)
             spool.prepare()
-            self._carriers[name] = Carrier(name, spool, told.get(name) if known.fresh else None)
+            self._carriers[name] = QueueSender(name, spool, told.get(name) if known.fresh else None)
 
     def _refresh_token(self) -> None:
-        path = self._config.state / identity.NAME
+        path = self._config.state / identity.FILE_NAME
         if time.time() - path.stat().st_mtime < _TOKEN_SECONDS:
             return
         try:
@@ -125,10 +125,10 @@ class Errand:
             self._tell(f"the bearer token is old and could not be exchanged: {error}")
             return
         self._identity = self._identity._replace(token=str(reply.members["token"]))
-        identity.write(self._config.state, self._identity)
+        identity.write_identity(self._config.state, self._identity)
         self._client.token = self._identity.token
 
-    def _attempt(self, carrier: Carrier) -> None:
+    def _attempt(self, carrier: QueueSender) -> None:
         if self._options.send:
             carrier.attempt(self._client, self._identity, self._key)
 
@@ -136,13 +136,13 @@ class Errand:
         if not (self._begun / replica).exists():
             durable.write(self._begun / replica, b"")
 
-    def _one(self, entry: Entry, fresh: bool) -> Tuple[Job, Optional[Made], Optional[str]]:
+    def _one(self, entry: AssignedReplica, fresh: bool) -> Tuple[Job, Optional[FinishedRun], Optional[str]]:
         carrier = self._carriers[entry.replica]
         if not fresh:
             entry = entry._replace(accept_root=False)  # a release is for one run, and it may have been used since
         job = entry.job(self._identity, carrier.spool.folder, self._options.engine, self._options.accept_root)
         begun = (self._begun / entry.replica).exists()
-        known: Optional[Known] = carrier.known
+        known: Optional[CentralChainEnd] = carrier.known
         if not fresh and not begun:
             known = entry.known  # nothing was ever queued here, so what was said last still holds
         try:
@@ -150,24 +150,24 @@ class Errand:
         except CollectorError as error:
             return job, None, str(error)
 
-    def _watched(self, job: Job, known: Optional[Known], begun: bool, carrier: Carrier) -> Made:
+    def _watched(self, job: Job, known: Optional[CentralChainEnd], begun: bool, carrier: QueueSender) -> FinishedRun:
         run, progress = str(uuid.uuid4()), Progress()
         about = {"run": run, "replica": job.replica, "started_at": timestamp(time.time())}
-        with Display(progress, sys.stderr, printable(job.group_name)):
+        with ProgressDisplay(progress, sys.stderr, printable(job.group_name)):
             if not self._options.send:
                 return self._runner.run(job, run, known, begun, progress)
-            with Beacon(progress, self._client, about):
+            with ProgressReporter(progress, self._client, about):
                 made = self._runner.run(job, run, known, begun, progress)
                 progress.enter("send")
                 self._attempt(carrier)
                 return made
 
-    def _conclude(self, done: List[Tuple[Entry, Job, Optional[Made], Optional[str]]]) -> None:
+    def _conclude(self, done: List[Tuple[AssignedReplica, Job, Optional[FinishedRun], Optional[str]]]) -> None:
         for entry, job, made, problem in done:
             carrier = self._carriers[entry.replica]
             run = "" if made is None else made.statement.run
             why = problem or carrier.refused.get(run) or (str(carrier.problem) if carrier.problem else None)
-            line = Line(job, made, run in carrier.delivered, why)
+            line = ReplicaSummary(job, made, run in carrier.delivered, why)
             self.summary.lines.append(line)
             self._tell(line.text())
         for name, carrier in self._carriers.items():

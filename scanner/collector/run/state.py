@@ -16,9 +16,9 @@ from scanner.collector.system import durable
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
 
-NAME = "state.db"
-APPLICATION = 0x42535943
-VERSION = 2
+FILE_NAME = "state.db"
+APPLICATION_ID = 0x42535943
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE main.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE main.seen (
@@ -30,7 +30,7 @@ CREATE TABLE main.seen (
 1970: what was written by then, and not in the same tick of the clock, is what was read."""
 
 
-class Last(NamedTuple):
+class LastRun(NamedTuple):
     """What the guards of a root compare with."""
 
     sequence: int
@@ -42,41 +42,41 @@ class Last(NamedTuple):
     """Mount points below the root that were entered, relative to it."""
 
 
-def read_last(folder: Path) -> Optional[Last]:
+def read_last_run(folder: Path) -> Optional[LastRun]:
     """The last complete run of the replica in `folder`; None when there is none or its file is damaged and set
     aside."""
-    path = folder / NAME
+    path = folder / FILE_NAME
     if not path.exists():
         return None
     try:
         return _read(path)
     except (sqlite3.Error, ValueError, KeyError, TypeError):
-        durable.rename(path, folder / f"{NAME}.damaged")
+        durable.rename(path, folder / f"{FILE_NAME}.damaged")
         return None
 
 
-def _read(path: Path) -> Last:
+def _read(path: Path) -> LastRun:
     connection = sqlite3.connect(f"file:{quote(str(path).encode('utf-8', 'surrogateescape'))}?mode=ro", uri=True)
     try:
         marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if marks != [APPLICATION, VERSION]:
+        if marks != [APPLICATION_ID, SCHEMA_VERSION]:
             raise ValueError("the file is of another make")
         meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     finally:
         connection.close()
     mounts = frozenset(paths.decode(path) for path in meta["mounts"])
-    file_system = from_json(meta["file_system"])
-    return Last(int(meta["sequence"]), int(meta["entries"]), file_system, str(meta["run"]), mounts)
+    file_system = file_system_from_json(meta["file_system"])
+    return LastRun(int(meta["sequence"]), int(meta["entries"]), file_system, str(meta["run"]), mounts)
 
 
-def from_json(value: Any) -> Optional[FileSystem]:
+def file_system_from_json(value: Any) -> Optional[FileSystem]:
     """The file system of a statement's `host` or of `meta`; None when it says that none is known."""
     if value is None or value["mount_point"] is None:
         return None
     return FileSystem(str(value["type"]), str(value["id"]), paths.decode(value["mount_point"]))
 
 
-def to_json(file_system: Optional[FileSystem]) -> dict[str, Any]:
+def file_system_to_json(file_system: Optional[FileSystem]) -> dict[str, Any]:
     """`type`, `id` and `mount_point` (coded) of a file system, null when they are not known."""
     if file_system is None:
         return {"type": None, "id": None, "mount_point": None}

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple
 
-from scanner.collector.delivery.chain import Link
+from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.run import state
 from scanner.collector.system.filesystem import FileSystem
 from scanner.collector.version import VERSION
@@ -23,7 +23,7 @@ _EARLIEST = 946684800.0
 """2000-01-01: a clock that says less was never set, and the format knows no such times."""
 
 
-class Clock:
+class RunClock:
     """When a run began, by the wall clock, and how long it takes, by one that is never set back."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Job(NamedTuple):
     """Where state and spool of the replica are."""
 
 
-class Seen(NamedTuple):
+class ReadOutcome(NamedTuple):
     """What reading a root came to; of a failed run, what was known until then."""
 
     file_system: Optional[FileSystem]
@@ -72,7 +72,9 @@ class Seen(NamedTuple):
     """Mount points below the root that were entered, or should have been."""
 
 
-def build(job: Job, run: str, link: Link, clock: Clock, seen: Seen, patterns: Iterable[str]) -> Statement:
+def build_statement(
+    job: Job, run: str, link: ChainPosition, clock: RunClock, seen: ReadOutcome, patterns: Iterable[str]
+) -> Statement:
     """The statement of a run; a failed one has a reason and no records."""
     tally = seen.tally
     return Statement(
@@ -105,9 +107,9 @@ def build(job: Job, run: str, link: Link, clock: Clock, seen: Seen, patterns: It
 
 
 def _host(file_system: Optional[FileSystem], accepted: Optional[str]) -> Dict[str, Any]:
-    described = state.to_json(file_system)
+    described = state.file_system_to_json(file_system)
     if any(len(text or "") > _TEXT for text in described.values()):
-        described = state.to_json(None)
+        described = state.file_system_to_json(None)
     return {
         "system": platform.system()[:100],
         "release": platform.release()[:100],

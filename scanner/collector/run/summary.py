@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from scanner.collector.run.replica_run import Made
+from scanner.collector.run.replica_run import FinishedRun
 from scanner.collector.run.statement import Job
 from scanner.collector.terminal import duration, printable, size
 from scanner.collector.version import VERSION
 from scanner.format import paths
 
 
-class Line(NamedTuple):
+class ReplicaSummary(NamedTuple):
     """What became of one replica. Without `made` the run could not be done: `problem` says why."""
 
     job: Job
-    made: Optional[Made]
+    made: Optional[FinishedRun]
     delivered: bool
     problem: Optional[str] = None
 
@@ -76,11 +76,11 @@ class Line(NamedTuple):
         )
 
 
-class Summary:
+class RunSummary:
     """The lines of all replicas of one `run`, and what was in the way of all of them."""
 
     def __init__(self) -> None:
-        self.lines: List[Line] = []
+        self.lines: List[ReplicaSummary] = []
         self.problems: List[str] = []
         self.queued = 0
         self._since = time.monotonic()

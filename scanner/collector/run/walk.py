@@ -13,7 +13,7 @@ import os
 import stat
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional
 
-from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, Found, error_name
+from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, WalkedEntry, error_name
 from scanner.collector.system.filesystem import mount_points_below
 from scanner.collector.system.folders import DIRECTORY, RootError, open_directory, open_root
 from scanner.format.excludes import Excludes
@@ -43,7 +43,7 @@ class _Scope(NamedTuple):
 
 def walk(
     root: bytes, excludes: Excludes, cross_mounts: bool = False, unmounted: FrozenSet[bytes] = frozenset()
-) -> Iterator[Found]:
+) -> Iterator[WalkedEntry]:
     """Each path below `root` that is not excluded and not a directory, in no order. Raises RootError, at once or later.
 
     A directory that cannot be listed is an ERROR with the stage `list`, besides what of it could be listed. What is
@@ -55,16 +55,16 @@ def walk(
     return itertools.chain(_missing(scope), _walk(root, descriptor, scope))
 
 
-def _missing(scope: _Scope) -> Iterator[Found]:
+def _missing(scope: _Scope) -> Iterator[WalkedEntry]:
     """What was mounted and is not: the uppermost of each branch speaks for what lies below."""
     for path in sorted(scope.unmounted):
         above = path.split(b"/")
         under = any(b"/".join(above[:depth]) in scope.unmounted for depth in range(1, len(above)))
         if not under and not scope.excludes.matches(path, True):
-            yield Found(path, ERROR, detail=UNMOUNTED.encode(), stage="list")
+            yield WalkedEntry(path, ERROR, detail=UNMOUNTED.encode(), stage="list")
 
 
-def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[Found]:
+def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[WalkedEntry]:
     try:
         top = os.fstat(descriptor)
         waiting = [_Directory(b"", top.st_dev, top.st_ino)]
@@ -80,7 +80,7 @@ def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[Found]:
         os.close(descriptor)
 
 
-def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Directory]) -> Iterator[Found]:
+def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Directory]) -> Iterator[WalkedEntry]:
     descriptor = _open(root, directory)
     try:
         prefix = directory.path + b"/" if directory.path else b""
@@ -105,7 +105,7 @@ def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Direct
         os.close(descriptor)
 
 
-def _unlisted(root: int, path: bytes, error: OSError, scope: _Scope) -> Iterator[Found]:
+def _unlisted(root: int, path: bytes, error: OSError, scope: _Scope) -> Iterator[WalkedEntry]:
     """What to say of a directory that could not be opened or listed: it may have become something else, or be gone."""
     if error.errno in (errno.ENOENT, errno.ESTALE):
         return
@@ -128,7 +128,7 @@ def _unlisted(root: int, path: bytes, error: OSError, scope: _Scope) -> Iterator
 
 def _look(
     descriptor: int, path: bytes, status: os.stat_result, scope: _Scope, waiting: List[_Directory]
-) -> Optional[Found]:
+) -> Optional[WalkedEntry]:
     """What an entry is; None for a directory, which is put where directories wait, and for what is gone."""
     kind = stat.S_IFMT(status.st_mode)
     if path in scope.mounts or (scope.device is not None and status.st_dev != scope.device):
@@ -147,7 +147,7 @@ _SPECIAL = {stat.S_IFIFO: b"fifo", stat.S_IFBLK: b"block", stat.S_IFCHR: b"char"
 """Everything else that a name can stand for is an end point of communication: sockets, and doors and ports on SunOS."""
 
 
-def _link(descriptor: int, path: bytes, status: os.stat_result) -> Optional[Found]:
+def _link(descriptor: int, path: bytes, status: os.stat_result) -> Optional[WalkedEntry]:
     try:
         return _found(path, LINK, status, os.readlink(os.path.basename(path), dir_fd=descriptor))
     except FileNotFoundError:
@@ -156,12 +156,12 @@ def _link(descriptor: int, path: bytes, status: os.stat_result) -> Optional[Foun
         return _error(path, error, "stat")
 
 
-def _error(path: bytes, error: OSError, stage: str) -> Found:
-    return Found(path, ERROR, detail=error_name(error).encode(), stage=stage)
+def _error(path: bytes, error: OSError, stage: str) -> WalkedEntry:
+    return WalkedEntry(path, ERROR, detail=error_name(error).encode(), stage=stage)
 
 
-def _found(path: bytes, kind: int, status: os.stat_result, detail: Optional[bytes] = None) -> Found:
-    return Found(
+def _found(path: bytes, kind: int, status: os.stat_result, detail: Optional[bytes] = None) -> WalkedEntry:
+    return WalkedEntry(
         path,
         kind,
         status.st_size,

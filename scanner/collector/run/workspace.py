@@ -15,10 +15,10 @@ from json.encoder import encode_basestring as quote
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
-from scanner.collector.entries import ERROR, FILE, Failed, Found, Hashed, Result
-from scanner.collector.run import state, tables
+from scanner.collector.entries import ERROR, FILE, FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.run import queries, state
 from scanner.collector.run.confirm import UNSTABLE
-from scanner.collector.run.previous_run import Hindsight, fit, storage
+from scanner.collector.run.previous_run import PreviousRun, fit, storage
 from scanner.collector.system import durable, interrupt
 from scanner.collector.system.failpoint import reach
 from scanner.format import paths
@@ -37,7 +37,7 @@ _ROUNDS = 8
 """How often hard links whose first path is gone are led by the next one, before each is read by itself."""
 
 
-class Totals(NamedTuple):
+class PlannedTotals(NamedTuple):
     """What the hash pass is to read: entries of all kinds, files (one of each inode) and their bytes."""
 
     entries: int
@@ -45,7 +45,7 @@ class Totals(NamedTuple):
     bytes: int
 
 
-class Work:
+class Workspace:
     """The tables of one run in the folder of its replica; StorageError when they cannot be written."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,10 +70,10 @@ class Work:
         for schema in ("main", "work"):
             for pragma in _PRAGMAS:
                 self._db.execute(f"PRAGMA {schema}.{pragma}").fetchall()
-        self._db.executescript(state.SCHEMA + tables.SCHEMA)
+        self._db.executescript(state.SCHEMA + queries.SCHEMA)
         self._db.execute("BEGIN")
 
-    def add(self, found: Found) -> None:
+    def add_entry(self, found: WalkedEntry) -> None:
         """Take in what the walk found. A path too long for a line is noted and otherwise left out."""
         path = paths.encode(found.path)
         if len(path) > _CHARACTERS and not fits(path):
@@ -88,43 +88,43 @@ class Work:
         while not fits(path):
             path = path.rpartition("/")[0]
         with storage(self._folder):
-            self._db.execute(tables.ADD_NOTE, (path, "skipped"))
+            self._db.execute(queries.ADD_NOTE, (path, "skipped"))
 
     def _flush_found(self) -> None:
         with storage(self._folder):
             reach("walk:batch", disk=True)
-            self._db.executemany(tables.ADD_FOUND, self._found)
+            self._db.executemany(queries.ADD_FOUND, self._found)
         self._found.clear()
 
-    def plan(self) -> Totals:
+    def plan_hash_pass(self) -> PlannedTotals:
         """Close the walk: put files in order, the largest first, and find those that are one inode."""
         self._flush_found()
         with storage(self._folder):
-            self._db.execute(tables.ORDER)
-            self._db.execute(tables.LINK)
-            return Totals(*self._db.execute(tables.TOTALS).fetchone())
+            self._db.execute(queries.ORDER)
+            self._db.execute(queries.LINK)
+            return PlannedTotals(*self._db.execute(queries.TOTALS).fetchone())
 
-    def files(self) -> Iterator[Found]:
+    def files_to_hash(self) -> Iterator[WalkedEntry]:
         """What is to be hashed, largest first, one path of each inode."""
-        return self._files(tables.FILES)
+        return self._files(queries.FILES)
 
-    def rounds(self) -> Iterator[Iterator[Found]]:
+    def hard_link_rounds(self) -> Iterator[Iterator[WalkedEntry]]:
         """After the first pass: further files to be hashed, since the path that stood for them is gone or another
         now."""
         for number in range(_ROUNDS):
             self._flush_digests()
             with storage(self._folder):
                 self._db.execute("COMMIT")
-                self._db.executescript(tables.PART)
+                self._db.executescript(queries.PART)
                 if number == _ROUNDS - 1:
-                    self._db.executescript(tables.DISSOLVE)
+                    self._db.executescript(queries.DISSOLVE)
                 self._db.execute("BEGIN")
                 waiting = self._db.execute("SELECT count(*) FROM work.again").fetchone()[0]
             if not waiting:
                 return
-            yield self._files(tables.FILES_AGAIN)
+            yield self._files(queries.FILES_AGAIN)
 
-    def _files(self, query: str) -> Iterator[Found]:
+    def _files(self, query: str) -> Iterator[WalkedEntry]:
         last = 0
         while True:
             with storage(self._folder):
@@ -134,20 +134,20 @@ class Work:
             for path, *values, last in rows:  # the last id is where the next batch begins
                 name = paths.decode(path)
                 self._flying[name] = (last, tuple(values[1:9]), time.time_ns())
-                yield Found(name, *values)
+                yield WalkedEntry(name, *values)
 
-    def put(self, result: Result) -> None:
-        """Take in what became of a file that `files` gave out."""
+    def add_result(self, result: FileResult) -> None:
+        """Take in what became of a file that `files_to_hash` gave out."""
         number, before, since = self._flying.pop(result.path)
-        if isinstance(result, Hashed):
+        if isinstance(result, HashedFile):
             self._digests.append((number, result.sha256 + result.md5, since))
             if result[3:] != before and fit(result[3:]) != before:
-                self._run(tables.ADD_RESTAT, (number, *fit(result[3:])))
-        elif isinstance(result, Failed):
-            self._run(tables.ADD_PROBLEM, (number, result.error, result.stage))
+                self._run(queries.ADD_RESTAT, (number, *fit(result[3:])))
+        elif isinstance(result, FailedFile):
+            self._run(queries.ADD_PROBLEM, (number, result.error, result.stage))
         else:
             self.vanished += 1
-            self._run(tables.ADD_PROBLEM, (number, "", ""))
+            self._run(queries.ADD_PROBLEM, (number, "", ""))
         if len(self._digests) >= BATCH:
             self._flush_digests()
 
@@ -158,44 +158,44 @@ class Work:
     def _flush_digests(self) -> None:
         with storage(self._folder):
             reach("hash:batch", disk=True)
-            self._db.executemany(tables.ADD_DIGEST, self._digests)
+            self._db.executemany(queries.ADD_DIGEST, self._digests)
         self._digests.clear()
 
-    def finish(self) -> None:
+    def merge_results(self) -> None:
         """Bring all together, sorted by path."""
         self._flush_digests()
         with storage(self._folder):
-            missing = self._db.execute(tables.UNANSWERED).fetchone()[0]
+            missing = self._db.execute(queries.UNANSWERED).fetchone()[0]
             if missing:
                 raise RuntimeError(f"the hash pass gave no answer for {missing} files")
-            self._db.execute(tables.NOTE_VANISHED)
-            self._db.execute(tables.SEE)
+            self._db.execute(queries.NOTE_VANISHED)
+            self._db.execute(queries.SEE)
             self._db.execute("COMMIT")
 
-    def hindsight(self) -> Hindsight:
-        """What the last complete run saw, beside what this one does. Call after `finish`."""
-        return Hindsight(self._db, self._folder)
+    def previous_run(self) -> PreviousRun:
+        """What the last complete run saw, beside what this one does. Call after `merge_results`."""
+        return PreviousRun(self._db, self._folder)
 
-    def count(self) -> Tuple[int, int]:
+    def count_records(self) -> Tuple[int, int]:
         """The number of entries and of notes of the report. Call when nothing changes any more."""
         with storage(self._folder):
-            entries, notes = self._db.execute(tables.COUNT).fetchone()
+            entries, notes = self._db.execute(queries.COUNT).fetchone()
             self.confirmed, self.misread = (
-                self._db.execute(tables.NOTED, (name,)).fetchone()[0] for name in ("confirmed", "misread")
+                self._db.execute(queries.NOTED, (name,)).fetchone()[0] for name in ("confirmed", "misread")
             )
-            self.unstable = self._db.execute(tables.UNSTABLE, (UNSTABLE,)).fetchone()[0]
+            self.unstable = self._db.execute(queries.UNSTABLE, (UNSTABLE,)).fetchone()[0]
         self.entries = entries
         return entries, notes
 
     def records(self) -> Iterator[Record]:
-        """The records of the report, entries then notes, in their order. Call after `count`."""
+        """The records of the report, entries then notes, in their order. Call after `count_records`."""
         with storage(self._folder):
-            for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in self._db.execute(tables.ROWS):
+            for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in self._db.execute(queries.ROWS):
                 if kind == FILE:
                     yield Row(path, FILE, size, mtime_ns, mode, uid, gid, digest[:32], digest[32:], detail or None)
                 else:
                     yield Row(path, kind, detail=detail, stage=stage if kind == ERROR else None)
-            for path, note, count, detail in self._db.execute(tables.NOTES):
+            for path, note, count, detail in self._db.execute(queries.NOTES):
                 skipped = canonical({"reason": "ENAMETOOLONG", "count": count}) if note == "skipped" else ""
                 yield Note(path, note, detail or skipped)
 
@@ -204,17 +204,17 @@ class Work:
         with storage(self._folder):
             rows = [(key, json.dumps(value)) for key, value in meta.items()]
             self._db.executemany("INSERT INTO main.meta VALUES (?, ?)", rows)
-            self._db.execute(f"PRAGMA main.application_id={state.APPLICATION}")
-            self._db.execute(f"PRAGMA main.user_version={state.VERSION}")
+            self._db.execute(f"PRAGMA main.application_id={state.APPLICATION_ID}")
+            self._db.execute(f"PRAGMA main.user_version={state.SCHEMA_VERSION}")
             self._db.close()
         with durable.storage_errors(self._next):
             reach("state:written", disk=True)
             with self._next.open("rb") as file:
                 os.fsync(file.fileno())
-        durable.rename(self._next, self._folder / state.NAME)
+        durable.rename(self._next, self._folder / state.FILE_NAME)
         discard(self._folder)
 
-    def __enter__(self) -> Work:
+    def __enter__(self) -> Workspace:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -237,7 +237,7 @@ def discard(folder: Path) -> None:
         durable.remove(folder / name)
 
 
-def _told(found: Found) -> Tuple[object, ...]:
+def _told(found: WalkedEntry) -> Tuple[object, ...]:
     """What the walk told of a path, as it is kept. None becomes empty: SQLite's binding is slow with None."""
     kind, stage = found.type, found.stage or ""
     detail = "" if found.detail is None else paths.encode(found.detail)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from scanner.collector.errors import Locked
+from scanner.collector.errors import LockedError
 from scanner.collector.system import durable
 
 
@@ -32,4 +32,4 @@ def _take(descriptor: int, state: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
-        raise Locked(f"another collector (process {holder}) works in {state}; only one at a time may") from error
+        raise LockedError(f"another collector (process {holder}) works in {state}; only one at a time may") from error

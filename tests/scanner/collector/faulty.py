@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scanner.collector.engines.base import Answer, Digests, Meter, Root, Tool
 from scanner.collector.engines.inprocess import HashlibEngine
-from scanner.collector.entries import Found, Hashed
+from scanner.collector.entries import HashedFile, WalkedEntry
 
 
 class Misreading(HashlibEngine):
@@ -17,10 +17,10 @@ class Misreading(HashlibEngine):
         super().__init__()
         self._marks, self.name = marks, name
 
-    def hash(self, root: Root, files: Sequence[Found], meter: Meter) -> Iterator[tuple[int, Answer]]:
+    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[tuple[int, Answer]]:
         for index, answer in super().hash(root, files, meter):
             mark = self._marks / files[index].path.decode()
-            if mark.exists() and isinstance(answer, (Digests, Hashed)):
+            if mark.exists() and isinstance(answer, (Digests, HashedFile)):
                 times = int(mark.read_text())
                 mark.write_text(str(times - 1)) if times > 1 else mark.unlink()
                 wrong = bytes([answer.sha256[0] ^ times, *answer.sha256[1:]])

@@ -14,8 +14,8 @@ from scanner.collector import config as configuration
 from scanner.collector.config import Config
 from scanner.collector.delivery import enrol
 from scanner.collector.delivery.spool import Spool
-from scanner.collector.run.session import Errand, Options
-from scanner.collector.run.summary import Summary
+from scanner.collector.run.session import RunOptions, RunSession
+from scanner.collector.run.summary import RunSummary
 from tests.scanner.collector.fake_central import FakeCentral, Replica
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,16 +50,18 @@ class Stage:
         told = {"state": self.state, "low-priority": "no", "patience": PATIENCE, "timeout": 5}
         told |= {name.replace("_", "-"): value for name, value in keys.items()}
         self.conf.write_text("[collector]\n" + "".join(f"{name} = {value}\n" for name, value in told.items()))
-        return configuration.load(self.conf)
+        return configuration.load_config(self.conf)
 
     def enrol(self, central: FakeCentral) -> Replica:
         """Register with `central`, which gets the tree as a replica."""
         enrol.enrol(self.configure(server=central.url), central.token(), None, rotate=False)
         return central.add(self.tree)
 
-    def run(self, *names: str, **options: Any) -> Summary:
+    def run(self, *names: str, **options: Any) -> RunSummary:
         """One `run` in this process."""
-        return Errand(configuration.load(self.conf), Options(names=names, workers=1, **options), print).run()
+        return RunSession(
+            configuration.load_config(self.conf), RunOptions(names=names, workers=1, **options), print
+        ).run()
 
     def call(self, *arguments: str, python: str = sys.executable, **environment: str) -> Done:
         """The program in a process of its own."""

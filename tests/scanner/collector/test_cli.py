@@ -132,17 +132,19 @@ def test_init_writes_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     path = tmp_path / "etc" / "collector.conf"
     monkeypatch.setattr(configuration, "default_path", lambda: tmp_path / "none")
     monkeypatch.setattr(configuration, "default_state", lambda: tmp_path / "state")
-    assert cli.run(["--config", str(path), "init"]) == 0
+    assert cli.run_command_line(["--config", str(path), "init"]) == 0
     text = path.read_text()
     assert f"state = {tmp_path}/state\n" in text and "# keep-days = 30" in text
     assert (tmp_path / "state" / "key.pem").exists()
     path.write_text(text.replace("# keep-days = 30", "keep-days = 3"))
-    assert cli.run(["--config", str(path), "init"]) == 0 and "keep-days = 3" in path.read_text()
+    assert cli.run_command_line(["--config", str(path), "init"]) == 0 and "keep-days = 3" in path.read_text()
 
 
 def test_fault_of_the_program(tmp_path: Path) -> None:
     """A fault of the program itself is "not done", 2: 1 would say that all but some files were read."""
-    code = "import scanner.collector.cli as c; c.parser = None; from scanner.collector.__main__ import main; main()"
+    code = (
+        "import scanner.collector.cli as c; c.build_parser = None; from scanner.collector.__main__ import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True, check=False
     )
@@ -158,10 +160,10 @@ def test_names_cannot_command_the_terminal(stage: Stage, central: FakeCentral) -
 
 def test_parser_in_process(capsys: pytest.CaptureFixture[str], stage: Stage) -> None:
     """The same as a function: what is said goes to stderr, JSON to stdout."""
-    assert cli.run(["--config", str(stage.conf), "status", "--json"]) == 2
+    assert cli.run_command_line(["--config", str(stage.conf), "status", "--json"]) == 2
     captured = capsys.readouterr()
     assert json.loads(captured.out)["exit"] == 2 and captured.err == ""
-    assert cli.run(["--config", str(stage.conf), "status"]) == 2
+    assert cli.run_command_line(["--config", str(stage.conf), "status"]) == 2
     assert "no identity yet" in capsys.readouterr().err
 
 

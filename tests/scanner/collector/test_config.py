@@ -16,13 +16,13 @@ def load(folder: Path, text: str) -> config.Config:
     """The configuration in `text`."""
     path = folder / "collector.conf"
     path.write_text(text)
-    return config.load(path)
+    return config.load_config(path)
 
 
 def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file in the default place the defaults hold."""
     monkeypatch.setattr(config, "default_path", lambda: tmp_path / "none")
-    found = config.load(None)
+    found = config.load_config(None)
     assert (found.server, found.roots, found.max_rate, found.workers) == (None, (), None, None)
     assert (found.keep_days, found.timeout, found.patience, found.low_priority) == (30, 60, 600, True)
     assert found.state == config.default_state()
@@ -70,19 +70,19 @@ def test_wrong_values(tmp_path: Path, line: str, words: str) -> None:
 def test_wrong_files(tmp_path: Path) -> None:
     """A file that is named must be there and be text of one section."""
     with pytest.raises(ConfigError, match="there is no configuration"):
-        config.load(tmp_path / "none")
+        config.load_config(tmp_path / "none")
     with pytest.raises(ConfigError, match="no such section"):
         load(tmp_path, "[central]\n")
     with pytest.raises(ConfigError, match="cannot read"):
-        config.load(tmp_path)
+        config.load_config(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot read"):
-        config.load(tmp_path / "binary")
+        config.load_config(tmp_path / "binary")
 
 
 def test_example_is_a_configuration(tmp_path: Path) -> None:
     """The commented example names every key, and reads as it stands and with every key uncommented."""
-    text = config.example(tmp_path / "state", "https://b.example.org")
+    text = config.example_text(tmp_path / "state", "https://b.example.org")
     assert load(tmp_path, text).state == tmp_path / "state"
     assert load(tmp_path, text).server == "https://b.example.org"
     for key in config.KEYS:
@@ -93,7 +93,7 @@ def test_example_is_a_configuration(tmp_path: Path) -> None:
 
 def test_help_names_every_key() -> None:
     """`--help` explains every key."""
-    words = cli.parser().format_help()
+    words = cli.build_parser().format_help()
     assert all(key.name in words and key.help.split(":")[0] in words for key in config.KEYS)
 
 

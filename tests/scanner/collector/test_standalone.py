@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector import config, verify
+from scanner.collector import config
+from scanner.collector.commands import verify
 from tests.privileges import lowered
 from tests.scanner.collector.run.test_local import run
 from tests.scanner.collector.stage import Stage
@@ -28,7 +29,7 @@ def tree(stage: Stage) -> Path:
 
 def check(stage: Stage, directory: Path | None = None) -> tuple[int, list[str]]:
     """Exit code, and what does not hold or could not be looked at."""
-    ((public, _),) = verify.known_keys(config.load(stage.conf), None).values()
+    ((public, _),) = verify.load_known_keys(config.load_config(stage.conf), None).values()
     more: list[str | Path] = [] if directory is None else ["--directory", directory]
     code, said = call("--key", public.hex(), *more, stage.folder / "out")
     return code, [line for line in said.splitlines() if line.startswith(("WRONG", "NOT"))]
@@ -37,8 +38,8 @@ def check(stage: Stage, directory: Path | None = None) -> tuple[int, list[str]]:
 def test_both_verifiers_agree(stage: Stage, tree: Path) -> None:
     """What the collector wrote holds for both, each file and the chain, and so does the directory as it is."""
     assert check(stage) == check(stage, tree) == (0, [])
-    keys = verify.known_keys(config.load(stage.conf), None)
-    assert all(verify.verify(path, keys).exit_code == 0 for path in (stage.folder / "out").iterdir())
+    keys = verify.load_known_keys(config.load_config(stage.conf), None)
+    assert all(verify.verify_report(path, keys).exit_code == 0 for path in (stage.folder / "out").iterdir())
 
 
 def test_what_changed_is_named(stage: Stage, tree: Path) -> None:

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from scanner.collector.engines.base import Meter
-from scanner.collector.entries import FILE, Found, Hashed
+from scanner.collector.entries import FILE, HashedFile, WalkedEntry
 from scanner.collector.run.walk import walk
 from scanner.format.excludes import Excludes
 
@@ -80,17 +80,17 @@ def specials(root: Path) -> dict[bytes, bytes]:
     return {b"fifo": b"fifo", b"socket": b"socket"}
 
 
-def files(root: Path, *patterns: str) -> list[Found]:
+def files(root: Path, *patterns: str) -> list[WalkedEntry]:
     """The files below `root`, largest first."""
     found = [each for each in walk(os.fsencode(root), Excludes(patterns)) if each.type == FILE]
     return sorted(found, key=lambda each: (-each.size, each.path))
 
 
-def expected(found: Found, content: bytes) -> Hashed:
+def expected(found: WalkedEntry, content: bytes) -> HashedFile:
     """What a hash pass must say of a file that stands still."""
     sha256, md5 = hashlib.sha256(content).digest(), hashlib.md5(content).digest()
     fields = found.size, found.mtime_ns, found.ctime_ns, found.mode, found.uid, found.gid, found.dev, found.ino
-    return Hashed(found.path, sha256, md5, *fields)
+    return HashedFile(found.path, sha256, md5, *fields)
 
 
 class FreeMeter(Meter):

@@ -9,7 +9,7 @@ import pytest
 
 from scanner.collector import config
 from scanner.collector.delivery import chain, identity, sender
-from scanner.collector.delivery.chain import Known, Link
+from scanner.collector.delivery.chain import CentralChainEnd, ChainPosition
 from scanner.collector.delivery.client import Client
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.errors import ChainError
@@ -38,16 +38,16 @@ def whole(replica: Replica) -> bool:
 def test_empty_spool_takes_the_next_place(tmp_path: Path) -> None:
     """With nothing here and nothing there a chain begins; with nothing here it goes on behind what is there, torn."""
     spool = Spool(tmp_path)
-    assert chain.next_link(spool, Known(None, None), begun=False) == Link(1, None)
-    assert chain.next_link(spool, None, begun=False) == Link(1, None)
-    link = chain.next_link(spool, Known(7, "ab"), begun=False)
+    assert chain.next_position(spool, CentralChainEnd(None, None), begun=False) == ChainPosition(1, None)
+    assert chain.next_position(spool, None, begun=False) == ChainPosition(1, None)
+    link = chain.next_position(spool, CentralChainEnd(7, "ab"), begun=False)
     assert (link.sequence, link.previous) == (8, "ab") and "unknown to the spool" in (link.torn or "")
 
 
 def test_unknown_place_is_not_guessed(tmp_path: Path) -> None:
     """A spool that was lost while the central server cannot be asked gives no number: two reports would share it."""
     with pytest.raises(ChainError, match="must tell where"):
-        chain.next_link(Spool(tmp_path), None, begun=True)
+        chain.next_position(Spool(tmp_path), None, begun=True)
 
 
 def test_central_server_lost_its_newest(stage: Stage, replica: Replica) -> None:
@@ -145,18 +145,18 @@ def test_clone_is_found_by_the_central_server(stage: Stage, replica: Replica, ce
     stage.run()
     stage.run()
     spool = Spool(clone / "replicas" / replica.replica)
-    carrier = sender.Carrier(replica.replica, spool)
+    carrier = sender.QueueSender(replica.replica, spool)
     stage.configure(server=central.url, state=clone)
     deliver(stage, carrier)
     assert isinstance(carrier.problem, ChainError) and central.held and queued.exists()
     assert sequences(replica) == [1, 2, 3]
 
 
-def deliver(stage: Stage, carrier: sender.Carrier) -> None:
+def deliver(stage: Stage, carrier: sender.QueueSender) -> None:
     """One attempt of a carrier with the stage's configuration, without asking how far the central server is."""
 
-    loaded = config.load(stage.conf)
-    own = identity.load(loaded.state)
+    loaded = config.load_config(stage.conf)
+    own = identity.load_enrolled_identity(loaded.state)
     key = identity.load_key(loaded.state, own.key)
     carrier.attempt(Client(own.url or "", loaded, own.token), own, key)
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from scanner.collector import config
 from scanner.collector.delivery import client, enrol, identity, sender
-from scanner.collector.delivery.client import Answer, Client, Refusal, Unreachable, Untrusted
+from scanner.collector.delivery.client import Client, HttpResponse, RefusalError, UnreachableError, UntrustedReplyError
 from scanner.collector.errors import ConfigError
 from scanner.collector.run import replica_list
 from tests.scanner.collector.fake_central import FakeCentral
@@ -64,7 +64,7 @@ def test_tls_with_its_own_ca(stage: Stage, tmp_path: Path) -> None:
     path = certificate(tmp_path)
     with FakeCentral(tmp_path, tls(path)) as central:
         stage.configure(server=central.url, ca=path)
-        enrol.enrol(config.load(stage.conf), central.token(), None, rotate=False)
+        enrol.enrol(config.load_config(stage.conf), central.token(), None, rotate=False)
         replica = central.add(stage.tree)
         assert stage.run().exit_code == 0
         assert len(replica.chain) == 1
@@ -84,7 +84,7 @@ def test_tls_refused(stage: Stage, tmp_path: Path, name: str, days: int, trusted
     path = certificate(tmp_path, name, days)
     with FakeCentral(tmp_path, tls(path)) as central:
         loaded = stage.configure(server=central.url, **({"ca": path} if trusted else {}))
-        with pytest.raises(Unreachable, match=words):
+        with pytest.raises(UnreachableError, match=words):
             Client(central.url, loaded).request("GET", "/replicas", {})
         assert central.requests == []
 
@@ -127,18 +127,18 @@ def answering(raw: bytes) -> Iterator[str]:
 )
 def test_broken_answers(stage: Stage, raw: bytes) -> None:
     """An answer that is cut, or no HTTP: worth another try, never a crash."""
-    with answering(raw) as url, pytest.raises(Unreachable):
-        Client(url, config.load(stage.conf)).request("GET", "/replicas", {})
+    with answering(raw) as url, pytest.raises(UnreachableError):
+        Client(url, config.load_config(stage.conf)).request("GET", "/replicas", {})
 
 
 def test_answer_of_a_proxy(stage: Stage) -> None:
     """A proxy's HTML page is a refusal by its status; one with 200 is no signed reply."""
     page = b"<html>Bad gateway</html>"
-    for status, kind in ((502, Refusal), (200, Untrusted)):
+    for status, kind in ((502, RefusalError), (200, UntrustedReplyError)):
         head = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n" % (status, len(page))
         with answering(head + page) as url, pytest.raises(kind) as raised:
-            Client(url, config.load(stage.conf)).call("GET", "/replicas", "replicas", "00" * 32, "x")
-        if isinstance(raised.value, Refusal):
+            Client(url, config.load_config(stage.conf)).call("GET", "/replicas", "replicas", "00" * 32, "x")
+        if isinstance(raised.value, RefusalError):
             assert raised.value.retryable and raised.value.code == ""
 
 
@@ -151,7 +151,7 @@ def test_nobody_there(stage: Stage) -> None:
             "http://127.0.0.1:9",
             f"http://127.0.0.1:{silent.getsockname()[1]}",
         ):
-            with pytest.raises(Unreachable, match="cannot reach"):
+            with pytest.raises(UnreachableError, match="cannot reach"):
                 Client(url, loaded).request("GET", "/replicas", {})
 
 
@@ -170,7 +170,7 @@ def test_nobody_there(stage: Stage) -> None:
 )
 def test_refusals(status: int, headers: dict[str, str], body: bytes, retry: bool, after: float | None) -> None:
     """What may be tried again, and when, by status and header; a body of any kind is survived."""
-    refused = client.refusal(Answer(status, headers, body))
+    refused = client.read_refusal(HttpResponse(status, headers, body))
     assert (refused.retryable, refused.retry_after) == (retry, after)
 
 
@@ -180,9 +180,9 @@ def test_answer_for_somebody_else(central: FakeCentral) -> None:
     own = central.key.public.hex()
     assert client.open_reply(line, "replicas", own, central.server).members["replicas"] == []
     for purpose, server in (("token", central.server), ("replicas", "another")):
-        with pytest.raises(Untrusted, match="another"):
+        with pytest.raises(UntrustedReplyError, match="another"):
             client.open_reply(line, purpose, own, server)
-    with pytest.raises(Untrusted, match="not signed"):
+    with pytest.raises(UntrustedReplyError, match="not signed"):
         client.open_reply(
             line, "replicas", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", central.server
         )
@@ -204,8 +204,8 @@ def test_replicas_of_an_unknown_form(stage: Stage, central: FakeCentral, change:
     described = {**central.add(stage.tree).described(), **change}
     line = central.reply("replicas", replicas=[described])
     reply = client.open_reply(line, "replicas", central.key.public.hex(), central.server)
-    with pytest.raises(Untrusted):
-        replica_list.parse(reply)
+    with pytest.raises(UntrustedReplyError):
+        replica_list.parse_replicas(reply)
 
 
 def test_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,8 +224,8 @@ def test_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch)
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         monkeypatch.setenv("https_proxy", f"http://user:p%40ss@127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(Unreachable):
-            Client("https://backup.example.org", config.load(stage.conf)).request("GET", "/replicas", {})
+        with pytest.raises(UnreachableError):
+            Client("https://backup.example.org", config.load_config(stage.conf)).request("GET", "/replicas", {})
         thread.join(5)
     assert seen[0].startswith(b"CONNECT backup.example.org:443 ")
     assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in seen[0]
@@ -238,8 +238,8 @@ def test_upload_is_streamed_and_digested(stage: Stage, central: FakeCentral) -> 
     replica = stage.enrol(central)
     stage.run(send=False)
     (report,) = stage.spool(replica).queued()
-    own = identity.load(stage.state)
-    reply = sender.post(Client(central.url, config.load(stage.conf), own.token), own, report.path)
+    own = identity.load_enrolled_identity(stage.state)
+    reply = sender.upload_report(Client(central.url, config.load_config(stage.conf), own.token), own, report.path)
     assert reply.members["sequence"] == 1
     with gzip.open(report.path) as file:
         assert file.readlines()[1:] == replica.chain[0].lines

@@ -10,7 +10,7 @@ import pytest
 
 from scanner.collector import config
 from scanner.collector.delivery import client, enrol, enrolment_token, identity
-from scanner.collector.delivery.client import Refusal, Unreachable, Untrusted
+from scanner.collector.delivery.client import RefusalError, UnreachableError, UntrustedReplyError
 from scanner.collector.errors import ConfigError, IdentityError, TokenError
 from tests.scanner.collector.fake_central import FakeCentral
 from tests.scanner.collector.stage import Stage
@@ -18,8 +18,8 @@ from tests.scanner.collector.stage import Stage
 
 def test_made_once(tmp_path: Path) -> None:
     """The first call makes key and uuid, further ones find them; nobody else may read them."""
-    first = identity.ensure(tmp_path / "state")
-    assert identity.ensure(tmp_path / "state") == first and not first.enrolled
+    first = identity.ensure_identity(tmp_path / "state")
+    assert identity.ensure_identity(tmp_path / "state") == first and not first.enrolled
     assert {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()} == {
         "identity.json": 0o600,
         "key.pem": 0o600,
@@ -31,12 +31,12 @@ def test_damaged_identity(tmp_path: Path, text: str) -> None:
     """An identity that cannot be read is an error, never a new identity: the chain would be torn."""
     (tmp_path / "identity.json").write_text(text)
     with pytest.raises(IdentityError):
-        identity.ensure(tmp_path)
+        identity.ensure_identity(tmp_path)
 
 
 def test_key_of_others(tmp_path: Path) -> None:
     """A key that is missing or open to others stops the collector."""
-    own = identity.ensure(tmp_path)
+    own = identity.ensure_identity(tmp_path)
     (tmp_path / own.key).chmod(0o644)
     with pytest.raises(IdentityError, match="0600"):
         identity.load_key(tmp_path, own.key)
@@ -48,29 +48,31 @@ def test_key_of_others(tmp_path: Path) -> None:
 def test_interrupted_make_is_made_again(tmp_path: Path) -> None:
     """What a killed `init` left is used where it is whole and replaced where it is not."""
     (tmp_path / "key.pem.part").write_text("half")
-    own = identity.ensure(tmp_path)
+    own = identity.ensure_identity(tmp_path)
     key = identity.load_key(tmp_path, own.key)
     (tmp_path / "identity.json").unlink()
-    assert identity.load_key(tmp_path, identity.ensure(tmp_path).key).keyid == key.keyid
+    assert identity.load_key(tmp_path, identity.ensure_identity(tmp_path).key).keyid == key.keyid
 
 
 def test_token(central: FakeCentral) -> None:
     """A token tells server, secret and fingerprint; one that lost or changed a character is none."""
     text = central.token()
-    assert enrolment_token.parse(f" {text}\n") == enrolment_token.Token(central.server, "A" * 43, central.key.keyid)
+    assert enrolment_token.parse_token(f" {text}\n") == enrolment_token.EnrolmentToken(
+        central.server, "A" * 43, central.key.keyid
+    )
     for at in range(len(text)):
         changed = "b" if text[at] != "b" else "c"
         with pytest.raises(TokenError):
-            enrolment_token.parse(text[:at] + changed + text[at + 1 :])
+            enrolment_token.parse_token(text[:at] + changed + text[at + 1 :])
         with pytest.raises(TokenError):
-            enrolment_token.parse(text[:at] + text[at + 1 :])
+            enrolment_token.parse_token(text[:at] + text[at + 1 :])
 
 
 def test_enrolment(stage: Stage, central: FakeCentral) -> None:
     """The first enrolment registers the key that `init` made, under the token's server, and keeps what is needed."""
-    before = identity.ensure(stage.state)
+    before = identity.ensure_identity(stage.state)
     stage.enrol(central)
-    own = identity.load(stage.state)
+    own = identity.load_enrolled_identity(stage.state)
     assert (own.server, own.name, own.url, own.token) == (central.server, "alpha", central.url, "first")
     assert own.central == central.key.public.hex() and own.key == before.key
     assert central.public == identity.load_key(stage.state, own.key).public
@@ -79,7 +81,7 @@ def test_enrolment(stage: Stage, central: FakeCentral) -> None:
 def test_answer_lost(stage: Stage, central: FakeCentral) -> None:
     """An enrolment whose answer was lost is asked for again, with the same token and the same key."""
     central.faults = ["enrolment"]
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         stage.enrol(central)
     first = central.public
     stage.enrol(central)
@@ -89,8 +91,8 @@ def test_answer_lost(stage: Stage, central: FakeCentral) -> None:
 def test_rotation(stage: Stage, central: FakeCentral) -> None:
     """`--rotate` makes a new key and destroys the old one; without it an enrolled server is left alone."""
     stage.enrol(central)
-    old, first = identity.load(stage.state), central.public
-    loaded = config.load(stage.conf)
+    old, first = identity.load_enrolled_identity(stage.state), central.public
+    loaded = config.load_config(stage.conf)
     with pytest.raises(IdentityError, match="--rotate"):
         enrol.enrol(loaded, central.token(), None, rotate=False)
     new = enrol.enrol(loaded, central.token(), None, rotate=True)
@@ -102,12 +104,12 @@ def test_rotation(stage: Stage, central: FakeCentral) -> None:
 def test_interrupted_rotation_goes_on(stage: Stage, central: FakeCentral) -> None:
     """A rotation whose answer was lost goes on with the key that it has registered; the old key works until then."""
     stage.enrol(central)
-    loaded = config.load(stage.conf)
+    loaded = config.load_config(stage.conf)
     central.faults = ["enrolment"]
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         enrol.enrol(loaded, central.token(), None, rotate=True)
     registered = central.public
-    identity.load_key(stage.state, identity.load(stage.state).key)
+    identity.load_key(stage.state, identity.load_enrolled_identity(stage.state).key)
     new = enrol.enrol(loaded, central.token(), None, rotate=True)
     assert identity.load_key(stage.state, new.key).public == registered
 
@@ -115,7 +117,7 @@ def test_interrupted_rotation_goes_on(stage: Stage, central: FakeCentral) -> Non
 def test_leftover_of_a_finished_rotation(stage: Stage, central: FakeCentral) -> None:
     """A new key that was adopted already is not offered a second time."""
     stage.enrol(central)
-    loaded = config.load(stage.conf)
+    loaded = config.load_config(stage.conf)
     new = enrol.enrol(loaded, central.token(), None, rotate=True)
     os.link(stage.state / new.key, stage.state / "key.new.pem")
     newer = enrol.enrol(loaded, central.token(), None, rotate=True)
@@ -127,7 +129,7 @@ def test_another_server(stage: Stage, central: FakeCentral) -> None:
     stage.enrol(central)
     central.server = "00000000-0000-4000-8000-000000000000"
     with pytest.raises(IdentityError, match="another server"):
-        enrol.enrol(config.load(stage.conf), central.token(), None, rotate=True)
+        enrol.enrol(config.load_config(stage.conf), central.token(), None, rotate=True)
 
 
 def test_stranger(stage: Stage, central: FakeCentral, tmp_path: Path) -> None:
@@ -135,12 +137,12 @@ def test_stranger(stage: Stage, central: FakeCentral, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with FakeCentral(tmp_path / "other") as stranger:
         stranger.server = central.server
-        with pytest.raises(Refusal):  # its own check of the fingerprint
+        with pytest.raises(RefusalError):  # its own check of the fingerprint
             enrol.enrol(stage.configure(server=stranger.url), central.token(), None, rotate=False)
         stranger.key.keyid = central.key.keyid
-        with pytest.raises(Untrusted, match="not the central server"):
+        with pytest.raises(UntrustedReplyError, match="not the central server"):
             enrol.enrol(stage.configure(server=stranger.url), central.token(), None, rotate=False)
-    read = identity.read(stage.state)
+    read = identity.read_identity(stage.state)
     assert read is not None and not read.enrolled
 
 
@@ -149,14 +151,14 @@ def test_wrong_secret(stage: Stage, central: FakeCentral) -> None:
     stage.configure(server=central.url)
     text = central.token()
     central.server = "00000000-0000-4000-8000-000000000000"
-    with pytest.raises(Refusal, match="401"):
-        enrol.enrol(config.load(stage.conf), text, None, rotate=False)
+    with pytest.raises(RefusalError, match="401"):
+        enrol.enrol(config.load_config(stage.conf), text, None, rotate=False)
 
 
 def test_no_address(stage: Stage, central: FakeCentral) -> None:
     """Without an address on the command line or in the configuration there is a clear error."""
     with pytest.raises(IdentityError, match="--server URL"):
-        enrol.enrol(config.load(stage.conf), central.token(), None, rotate=False)
+        enrol.enrol(config.load_config(stage.conf), central.token(), None, rotate=False)
 
 
 @pytest.mark.parametrize(
@@ -165,13 +167,13 @@ def test_no_address(stage: Stage, central: FakeCentral) -> None:
 def test_plain_http_is_refused(stage: Stage, url: str) -> None:
     """Beyond this machine there is only TLS; the name decides, no lookup."""
     with pytest.raises(ConfigError, match="plain http is refused"):
-        client.Client(url, config.load(stage.conf))
+        client.Client(url, config.load_config(stage.conf))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.9.8.7", "http://[::1]:80", "http://localhost:8000"])
 def test_plain_http_on_loopback(stage: Stage, url: str) -> None:
     """On this machine plain http may be."""
-    client.Client(url, config.load(stage.conf))
+    client.Client(url, config.load_config(stage.conf))
 
 
 def test_identity_is_one_json_object(stage: Stage, central: FakeCentral) -> None:

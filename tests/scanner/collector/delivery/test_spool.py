@@ -37,7 +37,7 @@ def put(spool: Spool, key: SigningKey, *sequences: int) -> None:
     for sequence in sequences:
         previous = None if sequence == 1 else "0" * 128
         made = statement(run=UUID.format(sequence), sequence=sequence, previous=previous)
-        spool.put(made, BytesIO(b"lines\n"), key)
+        spool.add_report(made, BytesIO(b"lines\n"), key)
 
 
 def test_report_is_one_gzip_member(spool: Spool, key: SigningKey) -> None:
@@ -59,7 +59,7 @@ def test_report_is_one_gzip_member(spool: Spool, key: SigningKey) -> None:
 def test_only_what_the_format_allows_is_signed(spool: Spool, key: SigningKey) -> None:
     """A statement that the other side would refuse is not signed."""
     with pytest.raises(ReportError):
-        spool.put(statement(sequence=0), BytesIO(), key)
+        spool.add_report(statement(sequence=0), BytesIO(), key)
     assert spool.queued() == []
 
 

@@ -18,7 +18,7 @@ from scanner.collector.engines.choice import choose
 from scanner.collector.engines.inprocess import HashlibEngine
 from scanner.collector.engines.native import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue, gnu_z
-from scanner.collector.entries import Failed, Found, Hashed, Result, Vanished
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from tests.fakes.install import install
 from tests.scanner.collector import trees
 from tests.scanner.collector.trees import FreeMeter
@@ -35,7 +35,9 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return chosen.engine
 
 
-def hashed(engine: Engine, root: Path, files: list[Found], meter: FreeMeter | None = None) -> dict[bytes, Result]:
+def hashed(
+    engine: Engine, root: Path, files: list[WalkedEntry], meter: FreeMeter | None = None
+) -> dict[bytes, FileResult]:
     """What an engine says of files, each exactly once; digests alone stand for a file that is as it was."""
     descriptor = os.open(root, os.O_RDONLY)
     answers: dict[int, Answer] = {}
@@ -49,14 +51,14 @@ def hashed(engine: Engine, root: Path, files: list[Found], meter: FreeMeter | No
     return {files[index].path: whole(files[index], answer) for index, answer in answers.items()}
 
 
-def whole(found: Found, answer: Answer) -> Result:
+def whole(found: WalkedEntry, answer: Answer) -> FileResult:
     if not isinstance(answer, Digests):
         return answer
     fields = found.size, found.mtime_ns, found.ctime_ns, found.mode, found.uid, found.gid, found.dev, found.ino
-    return Hashed(found.path, answer.sha256, answer.md5, *fields)
+    return HashedFile(found.path, answer.sha256, answer.md5, *fields)
 
 
-def only(engine: Engine, root: Path, name: str, change: Callable[[], object]) -> Result:
+def only(engine: Engine, root: Path, name: str, change: Callable[[], object]) -> FileResult:
     """What an engine says of one file that changes after the walk."""
     files = [each for each in trees.files(root) if each.path == name.encode()]
     change()
@@ -116,9 +118,9 @@ def test_vanished(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "dir8/file").unlink()
     (tmp_path / "dir8").rmdir()
     found = hashed(engine, tmp_path, files)
-    gone = [path for path, result in found.items() if isinstance(result, Vanished)]
+    gone = [path for path, result in found.items() if isinstance(result, VanishedFile)]
     assert gone == [b"dir0/file", b"dir4/file", b"dir8/file"]
-    assert sum(isinstance(result, Hashed) for result in found.values()) == 6
+    assert sum(isinstance(result, HashedFile) for result in found.values()) == 6
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_swapped_for_something_else(engine: Engine, tmp_path: Path, make: Callab
         path.unlink()
         make(path)
 
-    assert only(engine, tmp_path, "file", swap) == Failed(b"file", error, "open")
+    assert only(engine, tmp_path, "file", swap) == FailedFile(b"file", error, "open")
 
 
 def test_directory_swapped_for_a_link(engine: Engine, tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_directory_swapped_for_a_link(engine: Engine, tmp_path: Path) -> None:
     files = trees.files(tmp_path / "root")
     (tmp_path / "root/dir").rename(tmp_path / "away")
     (tmp_path / "root/dir").symlink_to(tmp_path / "outside")
-    assert hashed(engine, tmp_path / "root", files) == {b"dir/file": Vanished(b"dir/file")}
+    assert hashed(engine, tmp_path / "root", files) == {b"dir/file": VanishedFile(b"dir/file")}
 
 
 def test_replaced_since_the_walk(engine: Engine, tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ def test_replaced_since_the_walk(engine: Engine, tmp_path: Path) -> None:
         (tmp_path / "new").rename(path)
 
     result = only(engine, tmp_path, "file", replace)
-    assert isinstance(result, Hashed)
+    assert isinstance(result, HashedFile)
     assert (result.sha256, result.ino) == (hashlib.sha256(b"new").digest(), path.stat().st_ino)
 
 
@@ -180,7 +182,7 @@ def test_rewritten_with_its_old_time(engine: Engine, tmp_path: Path) -> None:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     result = only(engine, tmp_path, "file", rewrite)
-    assert isinstance(result, Hashed)
+    assert isinstance(result, HashedFile)
     assert result.mtime_ns == before.st_mtime_ns
     assert result.ctime_ns > before.st_ctime_ns
     assert result.sha256 == hashlib.sha256(b"new").digest()
@@ -217,7 +219,7 @@ def test_always_growing(engine: Engine, tmp_path: Path, writer: Callable[[Callab
             log.write(b"line\n")
 
     writer(write)
-    assert hashed(engine, tmp_path, files) == {b"log": Failed(b"log", "ECHANGED", "read")}
+    assert hashed(engine, tmp_path, files) == {b"log": FailedFile(b"log", "ECHANGED", "read")}
 
 
 def test_rewritten_in_place_while_read(
@@ -235,14 +237,14 @@ def test_rewritten_in_place_while_read(
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     writer(write)
-    assert hashed(engine, tmp_path, files) == {b"database": Failed(b"database", "ECHANGED", "read")}
+    assert hashed(engine, tmp_path, files) == {b"database": FailedFile(b"database", "ECHANGED", "read")}
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux")
 def test_read_error(engine: Engine) -> None:
     """A file that opens and cannot be read has the error's name, never the digest of nothing."""
     files = [each for each in proc_files() if each.path == b"mem"]
-    assert hashed(engine, Path("/proc/self"), files) == {b"mem": Failed(b"mem", "EIO", "read")}
+    assert hashed(engine, Path("/proc/self"), files) == {b"mem": FailedFile(b"mem", "EIO", "read")}
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
@@ -250,15 +252,15 @@ def test_lying_size(engine: Engine) -> None:
     """A file that holds more than it says is not read to its end, and has no digest."""
     files = [each for each in proc_files() if each.path == b"status"]
     assert files[0].size == 0
-    assert hashed(engine, Path("/proc/self"), files) == {b"status": Failed(b"status", "ECHANGED", "read")}
+    assert hashed(engine, Path("/proc/self"), files) == {b"status": FailedFile(b"status", "ECHANGED", "read")}
 
 
-def proc_files() -> list[Found]:
+def proc_files() -> list[WalkedEntry]:
     fields = []
     for name in (b"mem", b"status"):
         seen = os.lstat(b"/proc/self/" + name)
         ids = seen.st_mode, seen.st_uid, seen.st_gid, seen.st_dev, seen.st_ino
-        fields.append(Found(name, 1, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, *ids))
+        fields.append(WalkedEntry(name, 1, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, *ids))
     return fields
 
 

@@ -18,7 +18,7 @@ from scanner.collector.engines import tool as running
 from scanner.collector.engines.native import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Profile
 from scanner.collector.engines.tool import Records, Stray, Tool
-from scanner.collector.entries import Failed, Found, Hashed
+from scanner.collector.entries import FailedFile, HashedFile, WalkedEntry
 from tests.fakes.install import install
 from tests.scanner.collector import trees
 from tests.scanner.collector.engines.test_engines import hashed
@@ -133,8 +133,8 @@ def test_every_tool_on_a_read_error(kind: tuple[Kind, list[Tool]]) -> None:
     """A file whose reading fails has the error's name with every kind of tool."""
     seen = os.lstat(b"/proc/self/mem")
     ids = seen.st_mode, seen.st_uid, seen.st_gid, seen.st_dev, seen.st_ino
-    memory = Found(b"mem", 1, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, *ids)
-    assert hashed(NativeEngine(kind[1]), Path("/proc/self"), [memory]) == {b"mem": Failed(b"mem", "EIO", "read")}
+    memory = WalkedEntry(b"mem", 1, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, *ids)
+    assert hashed(NativeEngine(kind[1]), Path("/proc/self"), [memory]) == {b"mem": FailedFile(b"mem", "EIO", "read")}
 
 
 @pytest.mark.parametrize("fault", ["wrong", "upper", "partial"])
@@ -167,7 +167,7 @@ def test_hung_tool(tmp_path: Path) -> None:
     started = time.monotonic()
     found = hashed(NativeEngine(tools), root, trees.files(root), meter)
     assert time.monotonic() - started < 20
-    assert all(isinstance(result, Hashed) for result in found.values())
+    assert all(isinstance(result, HashedFile) for result in found.values())
 
 
 def test_tool_that_dies_on_standard_input(tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_short_read_is_noticed(tmp_path: Path) -> None:
     (root / "odd\nname").write_bytes(bytes(300_000))
     (root / "large").write_bytes(bytes(33 << 20))
     found = hashed(NativeEngine(tools), root, trees.files(root))
-    assert found[b"large"] == Failed(b"large", "ESHORT", "read")
-    assert isinstance(found[b"odd\nname"], Hashed)
+    assert found[b"large"] == FailedFile(b"large", "ESHORT", "read")
+    assert isinstance(found[b"odd\nname"], HashedFile)
 
 
 def test_rate_limit_holds_tools(tmp_path: Path) -> None:
@@ -316,5 +316,5 @@ def test_batch_is_not_believed_when_a_file_moves(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(native, "_ask", asked)
     result = hashed(NativeEngine(tools), root, files)[b"file"]
-    assert isinstance(result, Hashed)
+    assert isinstance(result, HashedFile)
     assert result == trees.expected(trees.files(root)[0], b"after!")

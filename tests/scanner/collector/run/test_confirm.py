@@ -21,13 +21,13 @@ from scanner.collector.delivery import identity
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.engines.profiles import Catalogue
-from scanner.collector.entries import FILE, Failed, Found, Hashed, Result, Vanished
-from scanner.collector.run.confirm import Reads, Suspect, weigh
+from scanner.collector.entries import FILE, FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
+from scanner.collector.run.confirm import Rereads, Suspect, judge
 from scanner.collector.run.ctime_trust import SETTLED_NS
 from scanner.collector.run.progress import Progress
-from scanner.collector.run.replica_run import Limits, Made, Runner
+from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
-from scanner.collector.run.summary import Line
+from scanner.collector.run.summary import ReplicaSummary
 from tests import images
 from tests.scanner.collector.faulty import Misreading
 
@@ -44,10 +44,10 @@ class Bench:
         self.marks = folder / "marks"
         self.marks.mkdir()
         state = folder / "state"
-        own = identity.ensure(state)
+        own = identity.ensure_identity(state)
         key = identity.load_key(state, own.key)
         self.told: list[str] = []
-        self.runner = Runner(key, Limits(1, None), (), lambda _replica: None, self.told.append)
+        self.runner = ReplicaRunner(key, ResourceLimits(1, None), (), lambda _replica: None, self.told.append)
         self.job = Job(UUID, UUID, UUID, "g", bytes(self.root), "", "hashlib", cross, None, folder / "replica")
         Spool(self.job.folder).prepare()
         self.number = 0
@@ -64,9 +64,9 @@ class Bench:
         """The records of the next run by (note and) path."""
         self.number += 1
         begun = self.number > 1
-        made: Made = self.runner.run(self.job, f"{UUID[:-1]}{self.number}", None, begun, Progress())
+        made: FinishedRun = self.runner.run(self.job, f"{UUID[:-1]}{self.number}", None, begun, Progress())
         assert made.statement.outcome == "complete", made.statement.reason
-        self.line = Line(self.job, made, delivered=True).text()
+        self.line = ReplicaSummary(self.job, made, delivered=True).text()
         _envelope, *lines = gzip.decompress(made.report.path.read_bytes()).splitlines()
         found = [json.loads(line) for line in lines]
         return {f"{one['note']}:{one['path']}" if "note" in one else one["path"]: one for one in found}
@@ -270,15 +270,15 @@ def test_without_native_tools(bench: Bench) -> None:
 
 
 FIRST, SECOND, OTHER = (bytes([number]) * 48 for number in (1, 2, 3))
-FOUND = Found(b"p", FILE, 5, 10, 11, 0o100644, 0, 0, 1, 7)
+FOUND = WalkedEntry(b"p", FILE, 5, 10, 11, 0o100644, 0, 0, 1, 7)
 
 
-def steady(digest: bytes, mtime_ns: int = 10, ctime_ns: int = 11, ino: int = 7) -> Hashed:
+def steady(digest: bytes, mtime_ns: int = 10, ctime_ns: int = 11, ino: int = 7) -> HashedFile:
     """A read that saw what the walk saw, when nothing else is said."""
-    return Hashed(b"p", digest[:32], digest[32:], 5, mtime_ns, ctime_ns, 0o100644, 0, 0, 1, ino)
+    return HashedFile(b"p", digest[:32], digest[32:], 5, mtime_ns, ctime_ns, 0o100644, 0, 0, 1, ino)
 
 
-EIO, BUSY, GONE = Failed(b"p", "EIO", "read"), Failed(b"p", "ECHANGED", "read"), Vanished(b"p")
+EIO, BUSY, GONE = FailedFile(b"p", "EIO", "read"), FailedFile(b"p", "ECHANGED", "read"), VanishedFile(b"p")
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ EIO, BUSY, GONE = Failed(b"p", "EIO", "read"), Failed(b"p", "ECHANGED", "read"),
         (steady(FIRST), steady(FIRST), None, {"confirmed"}),
         (steady(OTHER), steady(OTHER), steady(OTHER), {"misread"}),
         (steady(SECOND), steady(SECOND), steady(SECOND), {"misread", "confirmed"}),
-        (steady(FIRST), steady(OTHER), Failed(b"p", "EUNSTABLE", "read"), set()),
-        (steady(OTHER), steady(FIRST), Failed(b"p", "EUNSTABLE", "read"), set()),
+        (steady(FIRST), steady(OTHER), FailedFile(b"p", "EUNSTABLE", "read"), set()),
+        (steady(OTHER), steady(FIRST), FailedFile(b"p", "EUNSTABLE", "read"), set()),
         (steady(FIRST), EIO, EIO, set()),
         (EIO, steady(FIRST), EIO, set()),
         (steady(FIRST), GONE, GONE, set()),
@@ -301,9 +301,9 @@ EIO, BUSY, GONE = Failed(b"p", "EIO", "read"), Failed(b"p", "ECHANGED", "read"),
         (steady(FIRST, ino=8), steady(FIRST, ino=8), steady(FIRST, ino=8), set()),
     ],
 )
-def test_verdicts(second: Result, third: Result, result: Result | None, notes: set[str]) -> None:
+def test_verdicts(second: FileResult, third: FileResult, result: FileResult | None, notes: set[str]) -> None:
     """A claim is made only where two steady reads of the very file agree; else it is the last read, or an error."""
-    verdict = weigh(Suspect(FOUND, FIRST, OTHER, ctime_same=True), Reads(second, third, True, ["x", "y"], UUID))
+    verdict = judge(Suspect(FOUND, FIRST, OTHER, ctime_same=True), Rereads(second, third, True, ["x", "y"], UUID))
     assert (verdict.result, set(verdict.notes)) == (result, notes)
 
 

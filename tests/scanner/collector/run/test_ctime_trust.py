@@ -41,9 +41,9 @@ def on(kind: str) -> FileSystem:
 
 def test_by_type() -> None:
     """Only file systems that stamp each write themselves prove anything; what nobody knows does not."""
-    assert all(ctime_trust.tell(b"/srv", on(kind), cross_mounts=False) for kind in OWN)
-    assert not [kind for kind in NOT_OWN if ctime_trust.tell(b"/srv", on(kind), cross_mounts=False)]
-    assert not ctime_trust.tell(b"/srv", None, cross_mounts=False)
+    assert all(ctime_trust.ctimes_are_trusted(b"/srv", on(kind), cross_mounts=False) for kind in OWN)
+    assert not [kind for kind in NOT_OWN if ctime_trust.ctimes_are_trusted(b"/srv", on(kind), cross_mounts=False)]
+    assert not ctime_trust.ctimes_are_trusted(b"/srv", None, cross_mounts=False)
 
 
 @pytest.mark.parametrize(("below", "proves"), [("xfs", True), ("tmpfs", False)])
@@ -52,6 +52,6 @@ def test_mounts_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: st
     root = os.fsencode(tmp_path.resolve())
     table = [Mount(root, "ext4", b"a"), Mount(root + b"/x", below, b"b"), Mount(root + b"more", "tmpfs", b"c")]
     monkeypatch.setattr(filesystem, "mounts", lambda: table)
-    assert ctime_trust.tell(root, on("ext4"), cross_mounts=True) is proves
-    assert ctime_trust.tell(root, on("ext4"), cross_mounts=False)
-    assert not ctime_trust.tell(root, on("tmpfs"), cross_mounts=True)
+    assert ctime_trust.ctimes_are_trusted(root, on("ext4"), cross_mounts=True) is proves
+    assert ctime_trust.ctimes_are_trusted(root, on("ext4"), cross_mounts=False)
+    assert not ctime_trust.ctimes_are_trusted(root, on("tmpfs"), cross_mounts=True)

@@ -13,7 +13,7 @@ import pytest
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.run import guards, replica_run
 from scanner.collector.run.guards import RunFailed
-from scanner.collector.run.state import Last
+from scanner.collector.run.state import LastRun
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
 from tests.scanner.collector.fake_central import FakeCentral, Replica
@@ -87,15 +87,15 @@ def test_release_is_for_one_run(stage: Stage, replica: Replica, central: FakeCen
     ("now", "last", "fails"),
     [
         (DISK, None, False),
-        (DISK, Last(1, 1, None), False),
-        (DISK, Last(1, 1, DISK), False),
-        (None, Last(1, 1, DISK), False),
-        (DISK._replace(type="xfs"), Last(1, 1, DISK), True),
-        (DISK._replace(id="uuid:2"), Last(1, 1, DISK), True),
-        (DISK._replace(mount_point=b"/"), Last(1, 1, DISK), True),
+        (DISK, LastRun(1, 1, None), False),
+        (DISK, LastRun(1, 1, DISK), False),
+        (None, LastRun(1, 1, DISK), False),
+        (DISK._replace(type="xfs"), LastRun(1, 1, DISK), True),
+        (DISK._replace(id="uuid:2"), LastRun(1, 1, DISK), True),
+        (DISK._replace(mount_point=b"/"), LastRun(1, 1, DISK), True),
     ],
 )
-def test_what_is_another_file_system(now: FileSystem | None, last: Last | None, fails: bool) -> None:
+def test_what_is_another_file_system(now: FileSystem | None, last: LastRun | None, fails: bool) -> None:
     """Type, id and mount point tell file systems apart; what is not known is not held against a root."""
     guards.check_file_system(now, last, accepted=True)
     if fails:

@@ -17,12 +17,11 @@ import pytest
 
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.engines.process import WorkerProcess
-from scanner.collector.entries import Failed, Found, Hashed, Result
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.run.hash_pass import DIED, HashPass, HashPassError
 from tests import pythons
 from tests.scanner.collector import trees
-
-ROOT = Path(__file__).parents[3]
+from tests.scanner.collector.stage import ROOT
 
 
 @pytest.fixture(scope="module", params=["hashlib", "native"])
@@ -34,7 +33,7 @@ def choice(request: pytest.FixtureRequest) -> EngineChoice:
     return chosen
 
 
-def run(root: Path, choice: EngineChoice, files: list[Found], workers: int = 2) -> dict[bytes, Result]:
+def run(root: Path, choice: EngineChoice, files: list[WalkedEntry], workers: int = 2) -> dict[bytes, FileResult]:
     with HashPass(os.fsencode(root), choice, workers) as hash_pass:
         results = list(hash_pass.run(iter(files)))
         assert hash_pass.bytes_done == sum(each.size for each in files)
@@ -75,8 +74,8 @@ def test_bad_files_are_data(choice: EngineChoice, tmp_path: Path) -> None:
     (tmp_path / "200").mkdir()
     found = run(tmp_path, choice, files)
     assert found[b"100"] == (b"100",)
-    assert found[b"200"] == Failed(b"200", "ECHANGED", "open")
-    assert sum(isinstance(each, Hashed) for each in found.values()) == 598
+    assert found[b"200"] == FailedFile(b"200", "ECHANGED", "open")
+    assert sum(isinstance(each, HashedFile) for each in found.values()) == 598
 
 
 def test_files_are_taken_as_needed(tmp_path: Path) -> None:
@@ -85,7 +84,7 @@ def test_files_are_taken_as_needed(tmp_path: Path) -> None:
     one = trees.files(tmp_path)[0]
     taken = 0
 
-    def many() -> Iterator[Found]:
+    def many() -> Iterator[WalkedEntry]:
         nonlocal taken
         for _ in range(100_000):
             taken += 1
@@ -153,7 +152,7 @@ def test_killed_workers_lose_nothing(choice: EngineChoice, tmp_path: Path) -> No
         (tmp_path / f"{number:04}").write_bytes(b"%d" % number * 500)
     files = trees.files(tmp_path)
     with HashPass(os.fsencode(tmp_path), choice, 2) as hash_pass:
-        results: dict[bytes, Result] = {}
+        results: dict[bytes, FileResult] = {}
         for count, result in enumerate(hash_pass.run(iter(files)), 1):
             results[result.path] = result
             if count in (1, 900, 1800):
@@ -161,7 +160,7 @@ def test_killed_workers_lose_nothing(choice: EngineChoice, tmp_path: Path) -> No
     assert results == {each.path: trees.expected(each, read(tmp_path, each)) for each in files}
 
 
-def read(root: Path, found: Found) -> bytes:
+def read(root: Path, found: WalkedEntry) -> bytes:
     return (root / os.fsdecode(found.path)).read_bytes()
 
 
@@ -169,15 +168,15 @@ def test_a_file_that_kills_has_failed(choice: EngineChoice, huge: Path) -> None:
     """A file over which three workers have died has failed; the files beside it have not."""
     for number in range(20):
         (huge / f"small{number}").write_text("x")
-    results: list[Result] = []
+    results: list[FileResult] = []
     with HashPass(os.fsencode(huge), choice, 1) as hash_pass:
         thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.files(huge)))))
         thread.start()
         for _ in range(3):
             strike(hash_pass, signal.SIGKILL)
         thread.join(60)
-    assert Failed(b"huge", DIED, "read") in results
-    assert sum(isinstance(each, Hashed) for each in results) == 20
+    assert FailedFile(b"huge", DIED, "read") in results
+    assert sum(isinstance(each, HashedFile) for each in results) == 20
 
 
 def test_a_hanging_worker_is_given_up(tmp_path: Path) -> None:
@@ -187,14 +186,14 @@ def test_a_hanging_worker_is_given_up(tmp_path: Path) -> None:
         os.truncate(tmp_path / name, 1 << 40)
     (tmp_path / "small").write_text("x")
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 1, no_progress=2.0) as hash_pass:
-        results: list[Result] = []
+        results: list[FileResult] = []
         thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.files(tmp_path)))))
         thread.start()
         for _ in range(2):
             strike(hash_pass, signal.SIGSTOP)
         thread.join(60)
-    failed = [Failed(name, "ETIMEDOUT", "read") for name in (b"a", b"b")]
-    assert [each for each in results if isinstance(each, Failed)] == failed
+    failed = [FailedFile(name, "ETIMEDOUT", "read") for name in (b"a", b"b")]
+    assert [each for each in results if isinstance(each, FailedFile)] == failed
     assert len(results) == 3
 
 
@@ -203,12 +202,12 @@ def test_a_slow_consumer_is_no_hang(tmp_path: Path) -> None:
     for number in range(2000):
         (tmp_path / f"{number:04}").write_text("x")
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2, no_progress=1.5) as hash_pass:
-        results: list[Result] = []
+        results: list[FileResult] = []
         for result in hash_pass.run(iter(trees.files(tmp_path))):
             if len(results) in (0, 700):
                 time.sleep(2.5)
             results.append(result)
-    assert all(isinstance(each, Hashed) for each in results)
+    assert all(isinstance(each, HashedFile) for each in results)
 
 
 def test_rate_limit(choice: EngineChoice, tmp_path: Path) -> None:
@@ -251,9 +250,9 @@ def test_workers_that_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 SCRIPT = """
 import os, sys
 from scanner.collector.engines.choice import choose
-from scanner.collector.hashpass import HashPass
-from scanner.collector.walk import walk
-from scanner.excludes import Excludes
+from scanner.collector.run.hash_pass import HashPass
+from scanner.collector.run.walk import walk
+from scanner.format.excludes import Excludes
 root = os.fsencode(sys.argv[1])
 files = sorted(walk(root, Excludes([])), key=lambda each: -each.size)
 with HashPass(root, choose(sys.argv[2]), 2) as hash_pass:
@@ -326,7 +325,7 @@ def test_from_an_archive(tmp_path: Path, version: str) -> None:
         package.writestr("__main__.py", SCRIPT)
         for path in [
             ROOT / "scanner/__init__.py",
-            *(ROOT / "scanner" / f"{name}.py" for name in ("excludes", "paths", "records")),
+            *(ROOT / "scanner/format").rglob("*.py"),
             *(ROOT / "scanner/collector").rglob("*.py"),
         ]:
             package.write(path, path.relative_to(ROOT))

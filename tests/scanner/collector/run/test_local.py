@@ -8,24 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector import config, status, verify
+from scanner.collector import config
+from scanner.collector.commands import status, verify
 from scanner.collector.delivery import identity
 from scanner.collector.delivery.spool import read_envelope
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.run import local
-from scanner.collector.run.local import Place
-from scanner.collector.run.session import Options
-from scanner.collector.run.summary import Summary
+from scanner.collector.run.local import LocalTarget
+from scanner.collector.run.session import RunOptions
+from scanner.collector.run.summary import RunSummary
 from scanner.collector.system import durable
 from scanner.format.report import Statement, read_statement
 from tests.scanner.collector.stage import Stage
 
 
-def run(stage: Stage, **more: object) -> Summary:
+def run(stage: Stage, **more: object) -> RunSummary:
     """One local run into the folder `out`."""
     accept = bool(more.pop("accept_root", False))
-    place = Place(bytes(stage.tree), stage.folder / "out")._replace(**more)  # type: ignore[arg-type]  # as the test says
-    return local.run(config.load(stage.conf), Options(workers=1, engine="hashlib", accept_root=accept), place, print)
+    place = LocalTarget(bytes(stage.tree), stage.folder / "out")._replace(**more)  # type: ignore[arg-type]  # as the test says
+    return local.run_local(
+        config.load_config(stage.conf), RunOptions(workers=1, engine="hashlib", accept_root=accept), place, print
+    )
 
 
 def statements(stage: Stage) -> list[Statement]:
@@ -34,9 +37,9 @@ def statements(stage: Stage) -> list[Statement]:
     return sorted(found, key=lambda statement: statement.sequence)
 
 
-def verdict(stage: Stage, path: Path, key: str | None = None) -> verify.Verdict:
+def verdict(stage: Stage, path: Path, key: str | None = None) -> verify.Verification:
     """What `verify` says of a file."""
-    return verify.verify(path, verify.known_keys(config.load(stage.conf), key))
+    return verify.verify_report(path, verify.load_known_keys(config.load_config(stage.conf), key))
 
 
 def test_chain_of_its_own(stage: Stage) -> None:
@@ -237,4 +240,4 @@ def test_other_signature(stage: Stage) -> None:
 def test_status_of_local_runs_alone(stage: Stage) -> None:
     """A collector that never needed a central server is healthy without an enrolment."""
     run(stage)
-    assert status.collect(config.load(stage.conf))["exit"] == 0
+    assert status.collect_status(config.load_config(stage.conf))["exit"] == 0

@@ -11,7 +11,7 @@ import pytest
 from scanner.collector import config, terminal
 from scanner.collector.delivery.client import Client
 from scanner.collector.run import progress
-from scanner.collector.run.progress import Beacon, Display, Progress
+from scanner.collector.run.progress import Progress, ProgressDisplay, ProgressReporter
 from tests.scanner.collector.fake_central import FakeCentral
 from tests.scanner.collector.stage import Stage
 
@@ -40,7 +40,7 @@ def test_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_BAR_SECONDS", 0.01)
     monkeypatch.setenv("COLUMNS", "200")
     out = Terminal()
-    with Display(hashing(), out, "photos"):
+    with ProgressDisplay(hashing(), out, "photos"):
         time.sleep(0.1)
     shown = out.getvalue()
     first = shown.split("\r")[1]
@@ -62,7 +62,7 @@ def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal there are whole lines, and no control characters."""
     monkeypatch.setattr(progress, "_LINE_SECONDS", 0.01)
     out = io.StringIO()
-    with Display(hashing(), out, "photos"):
+    with ProgressDisplay(hashing(), out, "photos"):
         time.sleep(0.1)
     lines = out.getvalue().splitlines()
     assert lines and all(line.startswith("photos: ") and line.isprintable() for line in lines)
@@ -72,7 +72,7 @@ def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that has gone ends the display, not the run."""
     monkeypatch.setattr(progress, "_BAR_SECONDS", 0.01)
     out = Terminal()
-    with Display(hashing(), out, "photos") as display:
+    with ProgressDisplay(hashing(), out, "photos") as display:
         out.close()
         time.sleep(0.1)
         assert not display._thread.is_alive()
@@ -91,9 +91,11 @@ def test_messages(stage: Stage, central: FakeCentral, monkeypatch: pytest.Monkey
     """The central server hears how far the run is, in the members of the API."""
     monkeypatch.setattr(progress, "_BEACON_SECONDS", 0.03)
     about = {"run": "r", "replica": "p", "started_at": "t"}
-    with Beacon(hashing(), Client(central.url, config.load(stage.conf), central.bearer), about) as beacon:
+    with ProgressReporter(
+        hashing(), Client(central.url, config.load_config(stage.conf), central.bearer), about
+    ) as beacon:
         time.sleep(0.3)
-    assert isinstance(beacon, Beacon) and beacon.failures == [] and len(central.progress) >= 2
+    assert isinstance(beacon, ProgressReporter) and beacon.failures == [] and len(central.progress) >= 2
     assert central.progress[0] == {
         **about,
         "phase": "hash",
@@ -109,9 +111,9 @@ def test_messages_that_fail(stage: Stage, central: FakeCentral, monkeypatch: pyt
     """Messages that are refused or do not arrive are counted and become fewer; the run goes on."""
     monkeypatch.setattr(progress, "_BEACON_SECONDS", 0.02)
     for url, token in ((central.url, "wrong"), ("http://127.0.0.1:9", "first")):
-        with Beacon(hashing(), Client(url, config.load(stage.conf), token), {}) as beacon:
+        with ProgressReporter(hashing(), Client(url, config.load_config(stage.conf), token), {}) as beacon:
             time.sleep(0.3)
-        assert isinstance(beacon, Beacon) and 1 <= len(beacon.failures) <= 6
+        assert isinstance(beacon, ProgressReporter) and 1 <= len(beacon.failures) <= 6
 
 
 def test_run_tells_progress(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scanner.collector.delivery import sender
-from scanner.collector.delivery.spool import RECEIPT, SUFFIX
+from scanner.collector.delivery.spool import RECEIPT_SUFFIX, REPORT_SUFFIX
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
 from scanner.format import paths
 from tests.scanner.collector.fake_central import FakeCentral, Replica
@@ -39,7 +39,7 @@ def test_road(stage: Stage, replica: Replica) -> None:
     spool = stage.spool(replica)
     assert spool.queued() == []
     (sent,) = spool.delivered()
-    receipt = sent.path.with_name(sent.path.name.replace(SUFFIX, RECEIPT))
+    receipt = sent.path.with_name(sent.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
     assert b'"payload"' in receipt.read_bytes()
 
 

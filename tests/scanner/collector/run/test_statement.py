@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.delivery.chain import Link
+from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.run import statement
-from scanner.collector.run.statement import Clock, Job, Seen, build
+from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format.digests import Tally
 from scanner.format.excludes import scope_digest
@@ -19,16 +19,16 @@ UUID = "00000000-0000-4000-8000-000000000000"
 ENGINE = {"name": "", "wanted": "auto", "why": "nothing was read", "tools": []}
 
 
-def made(clock: Clock, root: bytes = b"/srv", seen: Seen | None = None, torn: str | None = None) -> Statement:
+def made(clock: RunClock, root: bytes = b"/srv", seen: ReadOutcome | None = None, torn: str | None = None) -> Statement:
     """A statement that went over the wire."""
     job = Job(UUID, UUID, UUID, "photos", root, "", "auto", False, None, Path("/"))
-    told = seen or Seen(None, ENGINE, Tally(0))
-    return read_statement(build(job, UUID, Link(1, None, torn), clock, told, ()).payload())
+    told = seen or ReadOutcome(None, ENGINE, Tally(0))
+    return read_statement(build_statement(job, UUID, ChainPosition(1, None, torn), clock, told, ()).payload())
 
 
 def test_clock_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that is set back during the run makes no end before the beginning; the duration is of another clock."""
-    clock = Clock()
+    clock = RunClock()
     monkeypatch.setattr(time, "time", lambda: clock.wall - 86400)
     told = made(clock)
     assert told.finished_at == told.started_at and 0 <= told.work_time_ns < 10**10
@@ -38,7 +38,7 @@ def test_clock_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_clock_that_is_off(monkeypatch: pytest.MonkeyPatch, now: float, year: str) -> None:
     """A clock that was never set gives the format's first moment; one that is ahead is told as it is."""
     monkeypatch.setattr(time, "time", lambda: now)
-    assert made(Clock()).started_at.startswith(year)
+    assert made(RunClock()).started_at.startswith(year)
 
 
 def test_scope() -> None:
@@ -51,7 +51,7 @@ def test_scope() -> None:
 def test_long_words_fit() -> None:
     """A reason, a break, a root and a mount point of any length end as a statement that is within its limits."""
     disk = FileSystem("ext4", "uuid:1", b"/" + b"\xff" * 4000)
-    told = made(Clock(), b"/" + b"\n" * 4000, Seen(disk, ENGINE, Tally(0), "x" * 5000), torn="y" * 5000)
+    told = made(RunClock(), b"/" + b"\n" * 4000, ReadOutcome(disk, ENGINE, Tally(0), "x" * 5000), torn="y" * 5000)
     assert len(told.reason or "") == len(told.break_ or "") == 1000
     assert told.host["filesystem"] == {"type": None, "id": None, "mount_point": None, "accepted": None}
 

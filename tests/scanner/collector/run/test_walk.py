@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, Found
+from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, WalkedEntry
 from scanner.collector.run.walk import walk
 from scanner.collector.system.filesystem import RootError
 from scanner.format.excludes import Excludes, parse
 from tests.scanner.collector import trees
+from tests.scanner.collector.stage import ROOT
 
 NOBODY = 65534
 
 
-def seen(root: Path, excludes: str = "") -> dict[bytes, Found]:
+def seen(root: Path, excludes: str = "") -> dict[bytes, WalkedEntry]:
     found = list(walk(os.fsencode(root), parse(excludes)))
     by_path = {each.path: each for each in found}
     assert len(by_path) == len(found)
@@ -59,7 +60,7 @@ def test_every_name_once(tmp_path: Path) -> None:
     assert set(found) == set(content)
     for path, each in found.items():
         status = os.lstat(os.path.join(os.fsencode(tmp_path), path))
-        assert each == Found(
+        assert each == WalkedEntry(
             path,
             FILE,
             len(content[path]),
@@ -136,7 +137,7 @@ def test_unlistable_directory_is_an_error(open_folder: Path) -> None:
     with unprivileged():
         found = seen(open_folder)
     assert set(found) == {b"closed", b"open/file"}
-    assert found[b"closed"] == Found(b"closed", ERROR, detail=b"EACCES", stage="list")
+    assert found[b"closed"] == WalkedEntry(b"closed", ERROR, detail=b"EACCES", stage="list")
 
 
 def test_unsearchable_directory_is_an_error_for_each_name(open_folder: Path) -> None:
@@ -145,7 +146,7 @@ def test_unsearchable_directory_is_an_error_for_each_name(open_folder: Path) -> 
     (open_folder / "names/file").touch()
     (open_folder / "names").chmod(0o444)
     with unprivileged():
-        assert seen(open_folder) == {b"names/file": Found(b"names/file", ERROR, detail=b"EACCES", stage="stat")}
+        assert seen(open_folder) == {b"names/file": WalkedEntry(b"names/file", ERROR, detail=b"EACCES", stage="stat")}
 
 
 def test_deeper_than_path_max(tmp_path: Path) -> None:
@@ -251,8 +252,8 @@ def test_root_may_be_a_link(tmp_path: Path) -> None:
 
 MOUNTS = """
 import os, subprocess, sys
-from scanner.collector.walk import walk
-from scanner.excludes import Excludes
+from scanner.collector.run.walk import walk
+from scanner.format.excludes import Excludes
 root = sys.argv[1]
 subprocess.run(["mount", "-t", "tmpfs", "none", f"{root}/tmp fs"], check=True)
 open(f"{root}/tmp fs/inside", "w").close()
@@ -274,9 +275,7 @@ def test_mounts_below_are_told(tmp_path: Path) -> None:
     (tmp_path / "dir/file").touch()
     (tmp_path / "file").touch()
     script = [sys.executable, "-c", MOUNTS, str(tmp_path)]
-    output = subprocess.run(
-        [*command, *script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    )
+    output = subprocess.run([*command, *script], check=True, capture_output=True, text=True, cwd=ROOT)
     staying, crossing = output.stdout.splitlines()
     inside: list[tuple[bytes, int, bytes | None]] = [(b"dir/file", FILE, None)]
     mounts: list[tuple[bytes, int, bytes | None]] = [

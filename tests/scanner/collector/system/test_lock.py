@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.errors import Locked
+from scanner.collector.errors import LockedError
 from scanner.collector.system import lock
 from tests.scanner.collector.fake_central import FakeCentral
 from tests.scanner.collector.stage import Stage, clean_environment
@@ -19,7 +19,7 @@ from tests.scanner.collector.stage import Stage, clean_environment
 def test_second_is_refused(tmp_path: Path) -> None:
     """While one holds the lock another one is refused and told who; afterwards it is free."""
     with lock.held(tmp_path):
-        with pytest.raises(Locked, match=f"process {os.getpid()}"), lock.held(tmp_path):
+        with pytest.raises(LockedError, match=f"process {os.getpid()}"), lock.held(tmp_path):
             pass
     with lock.held(tmp_path):
         pass
@@ -37,7 +37,7 @@ def test_killed_holder_frees_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "\n".join(lines), str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
     assert process.stdout is not None and process.stdout.readline() == b"held\n"
-    with pytest.raises(Locked), lock.held(tmp_path):
+    with pytest.raises(LockedError), lock.held(tmp_path):
         pass
     process.kill()
     process.wait()

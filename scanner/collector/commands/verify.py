@@ -18,7 +18,7 @@ from scanner.format.report import ENVELOPE_LIMIT, Envelope, ReportError, Stateme
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """What holds (`held`), what does not (`broken`), and what could not be told (`open`)."""
 
     held: List[str]
@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
         }
 
 
-def known_keys(config: Config, named: Optional[str]) -> Dict[str, Tuple[bytes, str]]:
+def load_known_keys(config: Config, named: Optional[str]) -> Dict[str, Tuple[bytes, str]]:
     """The keys that may have signed, by keyid, each with whose it is: the one that is named, else this server's own.
 
     `named` is 64 hexadecimal digits, or a file with them, or a private key's file. Raises CollectorError.
@@ -82,9 +82,9 @@ def _public(named: str) -> bytes:
     return public
 
 
-def verify(path: Path, keys: Dict[str, Tuple[bytes, str]]) -> Verdict:
+def verify_report(path: Path, keys: Dict[str, Tuple[bytes, str]]) -> Verification:
     """Check a report file: envelope, signature, statement, every line, order, counts and digests."""
-    verdict = Verdict([], [], [])
+    verdict = Verification([], [], [])
     try:
         with open_report(path) as file:
             envelope = open_envelope(file.readline(ENVELOPE_LIMIT + 1))
@@ -111,7 +111,7 @@ def verify(path: Path, keys: Dict[str, Tuple[bytes, str]]) -> Verdict:
     return verdict
 
 
-def _check_signature(envelope: Envelope, keys: Dict[str, Tuple[bytes, str]], verdict: Verdict) -> bool:
+def _check_signature(envelope: Envelope, keys: Dict[str, Tuple[bytes, str]], verdict: Verification) -> bool:
     """Whether to read on: yes unless a known key did not sign this."""
     if envelope.keyid not in keys:
         verdict.open.append(
@@ -127,7 +127,7 @@ def _check_signature(envelope: Envelope, keys: Dict[str, Tuple[bytes, str]], ver
     return True
 
 
-def _compare(statement: Statement, tally: Tally, verdict: Verdict) -> None:
+def _compare(statement: Statement, tally: Tally, verdict: Verification) -> None:
     found: Records = tally.digest.finish()
     said = statement.records
     pairs = [

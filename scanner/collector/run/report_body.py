@@ -13,7 +13,7 @@ from scanner.format.records import Record, encode
 _LINES = 2000
 
 
-def write(records: Iterable[Record], count: int, file: BinaryIO, path: Path) -> Tally:
+def write_body(records: Iterable[Record], count: int, file: BinaryIO, path: Path) -> Tally:
     """Write `records`, which are `count`, to `file`; what they come to. StorageError names `path` when it cannot be
     written."""
     tally = Tally(count)

@@ -9,7 +9,7 @@ from scanner.collector.config import Config
 from scanner.collector.delivery import identity
 from scanner.collector.delivery.client import Client
 from scanner.collector.delivery.identity import Identity
-from scanner.collector.delivery.spool import RECEIPT, SUFFIX, Spool, read_envelope
+from scanner.collector.delivery.spool import RECEIPT_SUFFIX, REPORT_SUFFIX, Spool, read_envelope
 from scanner.collector.errors import CollectorError
 from scanner.collector.run import replica_list
 from scanner.collector.terminal import printable
@@ -17,11 +17,11 @@ from scanner.format.records import RecordError, decode_json
 from scanner.format.report import REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope, read_statement
 
 
-def collect(config: Config) -> Dict[str, Any]:
+def collect_status(config: Config) -> Dict[str, Any]:
     """The whole as members for a program. `exit` is 0 when all is delivered and the central server answers, 1 when
     something waits or the last run of a replica was not complete, 2 when there is no answer, or no enrolment and not
     even a local run."""
-    own = identity.read(config.state)
+    own = identity.read_identity(config.state)
     if own is None:
         return {"exit": 2, "state": str(config.state), "problem": "no identity yet: run `init` or `enroll TOKEN`"}
     key = identity.load_key(config.state, own.key)
@@ -38,15 +38,15 @@ def collect(config: Config) -> Dict[str, Any]:
     return {"exit": 2 if problem else 1 if late else 0, **status}
 
 
-def _ask(config: Config, own: Identity) -> tuple[List[replica_list.Entry], Optional[str]]:
+def _ask(config: Config, own: Identity) -> tuple[List[replica_list.AssignedReplica], Optional[str]]:
     if not own.enrolled:
         return [], "not enrolled: run `enroll TOKEN`"
     try:
         client = Client(config.server or own.url or "", config, own.token)
         reply = client.call("GET", "/replicas", "replicas", own.central or "", own.server)
-        return replica_list.parse(reply), None
+        return replica_list.parse_replicas(reply), None
     except CollectorError as error:
-        return replica_list.last_answer(own, config.state) or [], str(error)
+        return replica_list.read_cached_replicas(own, config.state) or [], str(error)
 
 
 def _folders(state: Path) -> Dict[str, Path]:
@@ -55,7 +55,7 @@ def _folders(state: Path) -> Dict[str, Path]:
     }
 
 
-def _replica(name: str, folder: Optional[Path], entry: Optional[replica_list.Entry]) -> Dict[str, Any]:
+def _replica(name: str, folder: Optional[Path], entry: Optional[replica_list.AssignedReplica]) -> Dict[str, Any]:
     one: Dict[str, Any] = {
         "replica": name,
         "group": entry and entry.group_name,
@@ -85,7 +85,7 @@ def _replica(name: str, folder: Optional[Path], entry: Optional[replica_list.Ent
 def _delivered_at(spool: Spool) -> Optional[str]:
     """When the central server took the newest report that has its receipt here."""
     for report in reversed(spool.delivered()):
-        receipt = report.path.with_name(report.path.name.replace(SUFFIX, RECEIPT))
+        receipt = report.path.with_name(report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
         try:
             payload = open_envelope(receipt.read_bytes(), REPLY_TYPE, REPLY_LIMIT).payload
             return str(decode_json(payload)["time"])
@@ -94,7 +94,7 @@ def _delivered_at(spool: Spool) -> Optional[str]:
     return None
 
 
-def text(status: Dict[str, Any]) -> List[str]:
+def format_status(status: Dict[str, Any]) -> List[str]:
     """The same in lines for a person."""
     lines = [f"state folder  {printable(status['state'])}"]
     if "server" in status:

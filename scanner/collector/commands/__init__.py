@@ -1,0 +1,1 @@
+"""Commands of the collector that only look: `status` and `verify`."""
