@@ -26,4 +26,4 @@ def validate_root(text: str) -> None:
             raise paths.PathError(text)
         paths.check(text[1:])
     except paths.PathError as error:
-        raise ValidationError(_("An absolute path such as /srv/photos; a backslash is written twice.")) from error
+        raise ValidationError(_("Enter an absolute path such as /srv/photos; write a backslash twice.")) from error

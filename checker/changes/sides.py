@@ -29,15 +29,15 @@ def differences(row: Row) -> list[Difference]:
 
 def attributes(before: Side, now: Side) -> list[Difference]:
     """What differs besides content, size and time, as far as both sides have it; where a link leads in any case."""
-    leads = {_("Points to"), _("The same file as")}
-    told = {_("What it is"), _("Mode"), _("Owner, group")} | leads
+    leads = {_("Points to"), _("Hard link to")}
+    told = {_("Type"), _("Mode"), _("Owner, group")} | leads
     found = [one for one in _between(before, now) if one.label in told]
     return [one for one in found if (one.old and one.new) or one.label in leads]
 
 
 def what(side: Side) -> str:
     """What a version is, in a word."""
-    return _values(side)[_("What it is")]
+    return _values(side)[_("Type")]
 
 
 def _between(before: Side | None, now: Side | None) -> list[Difference]:
@@ -49,8 +49,8 @@ def _between(before: Side | None, now: Side | None) -> list[Difference]:
 
 def _order() -> list[str]:
     return [
-        _("What it is"), _("Size"), _("Modified"), "SHA-256", "MD5", _("Mode"), _("Owner, group"), _("Points to"),
-        _("The same file as"), _("Error"),
+        _("Type"), _("Size"), _("Modified"), "SHA-256", "MD5", _("Mode"), _("Owner, group"), _("Points to"),
+        _("Hard link to"), _("Error"),
     ]  # fmt: skip
 
 
@@ -62,16 +62,16 @@ def _values(side: Side | None) -> dict[str, str]:
         return _file(side)
     detail = plain_shown(side.detail or "")
     if side.type == LINK:
-        return {_("What it is"): _("link"), _("Points to"): detail}
+        return {_("Type"): _("link"), _("Points to"): detail}
     if side.type == ERROR:
         words = error_text(side.detail or "")
         said = f"{detail} ({words})" if words else detail
-        return {_("What it is"): _("error"), _("Error"): f"{said}, {stage_text(side.stage)}" if side.stage else said}
-    return {_("What it is"): special_text(side.detail or "")}
+        return {_("Type"): _("error"), _("Error"): f"{said}, {stage_text(side.stage)}" if side.stage else said}
+    return {_("Type"): special_text(side.detail or "")}
 
 
 def _file(side: Side) -> dict[str, str]:
-    values = {_("What it is"): _("file"), "SHA-256": side.sha256 or "", "MD5": side.md5 or ""}
+    values = {_("Type"): _("file"), "SHA-256": side.sha256 or "", "MD5": side.md5 or ""}
     if side.size is not None and side.mtime_ns is not None and side.mode is not None:
         values |= {
             _("Size"): exact_size(side.size),
@@ -80,5 +80,5 @@ def _file(side: Side) -> dict[str, str]:
             _("Owner, group"): f"{side.uid}, {side.gid}",
         }
     if side.detail:
-        values[_("The same file as")] = plain_shown(side.detail)
+        values[_("Hard link to")] = plain_shown(side.detail)
     return values

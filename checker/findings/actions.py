@@ -35,13 +35,13 @@ def accept(
     """
     reason = _checked(reason)
     if expires_at is not None and expires_at <= timezone.now():
-        raise ActionRefused(_("The date until which it is accepted has passed."))
+        raise ActionRefused(_("The expiry date is in the past."))
     with transaction.atomic():
         row = _locked(finding, seen_revision)
         if row.kind == Finding.Kind.MASS_CHANGE:
-            raise ActionRefused(_("A mass change is not accepted: the replica is released."))
+            raise ActionRefused(_("A mass change cannot be accepted. Release the replica instead."))
         if row.state != Finding.State.OPEN:
-            raise ActionRefused(_("It is not open any more."))
+            raise ActionRefused(_("This finding is no longer open."))
         _close(row, user, reason, expires_at)
         audit_log.log_action(row, AuditEntry.Action.ACCEPTED, user=user, reason=reason, expires_at=expires_at)
     finding.refresh_from_db()
@@ -53,7 +53,7 @@ def accept_all(
     """Accept several findings for one reason, all or none; how many. Damage is looked at one by one: ActionRefused."""
     grave = [one for one in findings if not may_accept_in_bulk(one)]
     if grave:
-        raise ActionRefused(_("Damage and mass changes are accepted one by one, each with its own reason."))
+        raise ActionRefused(_("Decide about damage and mass changes one at a time, each with its own reason."))
     with transaction.atomic():
         for one in sorted(findings, key=lambda one: one.pk):
             accept(
@@ -73,9 +73,9 @@ def release(finding: Finding, user: User, reason: str, seen_revision: str | None
     with transaction.atomic():
         row = _locked(finding, seen_revision)
         if row.kind != Finding.Kind.MASS_CHANGE:
-            raise ActionRefused(_("Only a mass change is released."))
+            raise ActionRefused(_("Only a replica on hold after a mass change can be released."))
         if row.state != Finding.State.OPEN:
-            raise ActionRefused(_("It is not open any more."))
+            raise ActionRefused(_("This finding is no longer open."))
         _close(row, user, reason, None)
         audit_log.log_action(row, AuditEntry.Action.RELEASED, user=user, reason=reason)
     finding.refresh_from_db()
@@ -87,7 +87,7 @@ def undo(finding: Finding, user: User, reason: str) -> None:
     with transaction.atomic():
         row = _locked(finding)
         if row.state != Finding.State.ACCEPTED:
-            raise ActionRefused(_("Only what was accepted can be undone."))
+            raise ActionRefused(_("Only an acceptance or a release can be undone."))
         _reopen(row)
         audit_log.log_action(row, AuditEntry.Action.UNDONE, user=user, reason=reason)
         _look_again(row)
@@ -111,7 +111,7 @@ def reopen_expired() -> int:
 
 def _checked(reason: str) -> str:
     if not reason.strip():
-        raise ActionRefused(_("Say why: the reason stays in the audit trail."))
+        raise ActionRefused(_("Enter a reason. It stays in the audit log."))
     return reason.strip()[:1000].replace("\0", "")
 
 
@@ -119,7 +119,7 @@ def _locked(finding: Finding, seen_revision: str | None = None) -> Finding:
     """The row as it is now. ActionRefused when that is not what was looked at any more."""
     row = Finding.objects.select_for_update().get(pk=finding.pk)
     if row.state == Finding.State.OPEN and seen_revision not in (None, revision(row)):
-        text = _("Nothing was done: it is not what the page showed any more. Look again: %(finding)s")
+        text = _("Nothing was done: the finding has changed since the page was shown. Check it again: %(finding)s")
         raise ActionRefused(text % {"finding": brief_plain(description.title(row))})
     return row
 

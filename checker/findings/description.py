@@ -35,7 +35,7 @@ def title(finding: Finding) -> str:
     if kind == Finding.Kind.MASS_CHANGE:
         return mass.title(finding.latest_evidence)
     if kind == Finding.Kind.NO_NEW_FILE:
-        return _("No new file has come since run %(last)s.") % {"last": finding.evidence.get("last")}
+        return _("No new file has arrived since run %(last)s.") % {"last": finding.evidence.get("last")}
     path = plain_shown(finding.path)
     about = {"kind": finding.get_kind_display(), "path": path, "n": number(finding.number), "place": path or "/"}
     return (_("%(kind)s: %(n)s paths below %(place)s") if finding.folded else _("%(kind)s: %(path)s")) % about
@@ -76,85 +76,83 @@ def _why(finding: Finding) -> list[str]:
         return paths.restless(finding)
     if finding.kind == Finding.Kind.NO_NEW_FILE:
         last = clock(datetime.fromisoformat(facts["last_at"]))
-        return [_("The newest file came with run %(run)s, %(when)s.") % {"run": facts["last"], "when": last}]
+        return [_("The newest file arrived in run %(run)s, %(when)s.") % {"run": facts["last"], "when": last}]
     return paths.reasons(finding)
 
 
 def _held_before(finding: Finding) -> list[str]:
     """What began the hold and which run told of it last; empty for what was told once."""
     again = paths.seen_again(finding)
-    text = _("Run %(run)d found it: %(what)s.")
+    text = _("Run %(run)d found this first: %(what)s.")
     return [text % {"run": finding.first_run.sequence, "what": mass.title(finding.evidence)}, *again] if again else []
 
 
 def _damage() -> str:
     return _(
-        "The bytes changed beneath the file system: disk, controller, cable or memory. This copy is damaged, "
-        "unless somebody wrote to the disk itself."
+        "The bytes changed below the file system: disk, controller, cable or memory. This copy is "
+        "damaged, unless somebody wrote directly to the disk."
     )
 
 
 def _restore() -> str:
-    return _(
-        "Compare with the other replicas of the group and restore the file from a copy that holds the old content."
-    )
+    return _("Compare with the other replicas of the group and restore the file from a copy that has the old content.")
 
 
 def _hardware() -> str:
-    return _(
-        "Look at the disk before you trust it again: SMART values, the kernel's messages, a scrub of the file system."
-    )
+    return _("Check the disk before you trust it again: SMART values, kernel messages, a file system scrub.")
 
 
 def _if_you() -> str:
-    return _("When it was you, or a program that you trust, accept it and say so.")
+    return _("If you or a program that you trust did this, accept the finding and note why.")
 
 
 def _look() -> str:
-    return _("Find out who changed it; when nobody did, restore it from another replica.")
+    return _("Find out who made the change. If nobody did, restore the data from another replica.")
 
 
 def _rights() -> str:
-    return _(
-        "Look at the rights of the file and its directories, or let the collector run as a user who may read them."
-    )
+    return _("Check the permissions of the file and its directories, or run the collector as a user who may read them.")
 
 
 def _snapshot() -> str:
-    return _("Exclude the file, or let the collector read a snapshot or a dump of it: a live database is no backup.")
+    return _(
+        "Exclude the file, or let the collector read a snapshot or a dump of it: the file of a live "
+        "database is not a backup."
+    )
 
 
 def _hold() -> str:
-    return _("Stop whatever copies from this replica before you have looked: a sync would spread the change.")
+    return _("Stop everything that copies from this replica until you have checked it: a sync would spread the change.")
 
 
 def _release() -> str:
-    return _("When the change was meant, release the replica with a reason; until then it stays held.")
+    return _("If the change was intended, release the replica and note why; until then it stays on hold.")
 
 
 def _released() -> str:
-    return _("Nothing, when the release was right; else undo it, and the replica is held again.")
+    return _("Nothing, if the release was right. Otherwise undo it, and the replica goes on hold again.")
 
 
 def _producer() -> str:
-    return _("Look at what makes these files: it has not made one in time.")
+    return _("Check what creates these files: no new file arrived in time.")
 
 
 _MEANS: dict[Finding.Kind, Callable[[], str]] = {
     Finding.Kind.CORRUPTED: _damage,
     Finding.Kind.REWRITTEN: lambda: _(
-        "Somebody wrote the file and kept its time, as some tools do on purpose; or it is damaged. Both are possible."
+        "Somebody wrote the file and kept its date, as some tools do on purpose, or the file is "
+        "damaged. Both are possible."
     ),
-    Finding.Kind.UNREADABLE: lambda: _("What it holds is not known until it can be read again; it is not proven."),
-    Finding.Kind.RESTLESS: lambda: _("It is never at rest while it is read, so no run can say what it holds."),
-    Finding.Kind.REMOVED: lambda: _("In this group nothing should go, or not yet: its age was not reached."),
-    Finding.Kind.MODIFIED: lambda: _("In this group nothing should change once it is there."),
-    Finding.Kind.REVERTED: lambda: _("It holds again what it held earlier: restored, or rolled back."),
-    Finding.Kind.RETYPED: lambda: _("Another kind of thing has this name now, or a link leads elsewhere."),
-    Finding.Kind.ADDED: lambda: _("In this group nothing should come."),
-    Finding.Kind.MOVED: lambda: _("The content is whole under another name; in this group it should have stayed."),
-    Finding.Kind.TOUCHED: lambda: _("The content is the same; times, mode or owner are not."),
-    Finding.Kind.NO_NEW_FILE: lambda: _("New files are expected here in each interval; none came."),
+    Finding.Kind.UNREADABLE: lambda: _("The content is unknown until it can be read again; it is not proven."),
+    Finding.Kind.RESTLESS: lambda: _("The content keeps changing while it is read, so no run can tell what it is."),
+    Finding.Kind.REMOVED: lambda: _("Files must not be removed from this group, or not before they reach a set age."),
+    Finding.Kind.MODIFIED: lambda: _("In this group a file must not change once it exists."),
+    Finding.Kind.REVERTED: lambda: _("The file has earlier content again: it was restored or rolled back."),
+    Finding.Kind.RETYPED: lambda: _("Something of another type has this name now, or a link points elsewhere."),
+    Finding.Kind.ADDED: lambda: _("Files must not be added to this group."),
+    Finding.Kind.MOVED: lambda: _("The content is intact under another path; in this group it must stay in place."),
+    Finding.Kind.TOUCHED: lambda: _("The content is the same; time, mode or owner changed."),
+    Finding.Kind.NO_NEW_FILE: lambda: _("New files are expected here in every interval; none arrived."),
 }
 _STEPS: dict[Finding.Kind, tuple[Callable[[], str], ...]] = {
     Finding.Kind.CORRUPTED: (_restore, _hardware),

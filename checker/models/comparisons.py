@@ -14,16 +14,16 @@ class Kind(models.TextChoices):
     """What became of a path between two runs; `checker.changes.rules` says which it is. In the order of urgency."""
 
     CORRUPTED = "corrupted", _("corrupted")
-    REWRITTEN = "rewritten", _("rewritten, time kept")
+    REWRITTEN = "rewritten", _("changed, date unchanged")
     UNREADABLE = "unreadable", _("unreadable")
     UNKNOWN = "unknown", _("unknown")
     REMOVED = "removed", _("removed")
     MODIFIED = "modified", _("modified")
-    REVERTED = "reverted", _("an earlier content")
-    RETYPED = "retyped", _("another type or target")
+    REVERTED = "reverted", _("reverted to earlier content")
+    RETYPED = "retyped", _("type or link target changed")
     ADDED = "added", _("added")
     MOVED = "moved", _("moved")
-    TOUCHED = "touched", _("times, mode or owner")
+    TOUCHED = "touched", _("attributes changed")
     READABLE = "readable", _("readable again")
     OUT_OF_SCOPE = "out_of_scope", _("out of scope")
 
@@ -41,9 +41,11 @@ class Comparison(models.Model):
         SET_ASIDE = "set_aside", _("set aside")
 
     replica = models.ForeignKey(Replica, models.PROTECT, related_name="comparisons", verbose_name=_("replica"))
-    base = models.ForeignKey(Run, models.PROTECT, null=True, related_name="comparisons_from", verbose_name=_("before"))
+    base = models.ForeignKey(
+        Run, models.PROTECT, null=True, related_name="comparisons_from", verbose_name=_("earlier run")
+    )
     run = models.ForeignKey(Run, models.PROTECT, related_name="comparisons", verbose_name=_("run"))
-    adjacent = models.BooleanField(_("with the run before"))
+    adjacent = models.BooleanField(_("with the previous run"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
     reason = models.TextField(_("reason"), blank=True)
     """Why it was set aside, or what its last try ended with."""
@@ -54,7 +56,7 @@ class Comparison(models.Model):
     steps_done = models.PositiveSmallIntegerField(default=0)
     counts = models.JSONField(default=dict)
     """Paths by kind; a move counts once."""
-    asked_at = models.DateTimeField(_("asked for"), db_default=Now())
+    asked_at = models.DateTimeField(_("requested"), db_default=Now())
     """When somebody last looked at it."""
     computed_at = models.DateTimeField(_("computed"), null=True)
     duration_ns = models.BigIntegerField(default=0)

@@ -38,13 +38,13 @@ class GroupComparison(models.Model):
     """Paths by kind, and, of those with several contents, by verdict."""
     equal = models.BooleanField(default=False)
     """Whether the signed `content` digests of all were equal."""
-    asked_at = models.DateTimeField(_("asked for"), db_default=Now())
+    asked_at = models.DateTimeField(_("requested"), db_default=Now())
     computed_at = models.DateTimeField(_("computed"), null=True)
     duration_ns = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name = _("comparison of replicas")
-        verbose_name_plural = _("comparisons of replicas")
+        verbose_name = _("group comparison")
+        verbose_name_plural = _("group comparisons")
         constraints = [
             models.UniqueConstraint(
                 fields=["group"], condition=Q(moment__isnull=True), name="group_comparison_newest_once"
@@ -66,7 +66,7 @@ class Participant(models.Model):
     class Standing(models.TextChoices):
         CURRENT = "current", _("current")
         STALE = "stale", _("stale")
-        HELD = "held", _("held")
+        HELD = "held", _("on hold")
         FAILED = "failed", _("newest run failed")
         BROKEN = "broken", _("not proven")
         OFF = "off", _("switched off")
@@ -78,7 +78,7 @@ class Participant(models.Model):
     """Its place in `Divergence.versions`, from 1; those without a run come last."""
     replica = models.ForeignKey(Replica, models.PROTECT, related_name="+", verbose_name=_("replica"))
     run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
-    standing = models.CharField(_("standing"), max_length=10, choices=Standing)
+    standing = models.CharField(_("status in the comparison"), max_length=10, choices=Standing)
     """Only what is CURRENT has a vote, and opens findings."""
     voter = models.TextField(blank=True)
     """Server and file system: who shares them has one vote with him."""
@@ -110,11 +110,11 @@ class Divergence(models.Model):
         """In the order of urgency."""
 
         MISMATCH = "mismatch", _("contents differ")
-        LOST = "lost", _("lost")
+        LOST = "lost", _("missing")
         UNKNOWN = "unknown", _("unknown")
-        MOVED = "moved", _("moved there")
-        LAGGING = "lagging", _("lags, as it may")
-        LINGERING = "lingering", _("lingers, as it may")
+        MOVED = "moved", _("at another path")
+        LAGGING = "lagging", _("within allowed lag")
+        LINGERING = "lingering", _("kept after removal (allowed)")
 
     class Verdict(models.TextChoices):
         """What is known of several contents as a whole, the gravest first."""
@@ -124,11 +124,11 @@ class Divergence(models.Model):
         NEWER = "newer", _("newer version")
 
     class Cell(models.TextChoices):
-        HERE = "+", _("there")
-        LOST = "-", _("lost")
+        HERE = "+", _("present")
+        LOST = "-", _("missing")
         UNSEEN = "?", _("unknown")
         UNREADABLE = "!", _("unreadable")
-        MOVED = ">", _("moved there")
+        MOVED = ">", _("at another path")
         UNWANTED = ".", _("not kept here")
         ALLOWED = "~", _("allowed to differ")
 

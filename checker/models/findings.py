@@ -25,24 +25,24 @@ class Finding(models.Model):
 
     class Kind(models.TextChoices):
         CORRUPTED = "corrupted", _("corrupted")
-        REWRITTEN = "rewritten", _("rewritten, time kept")
+        REWRITTEN = "rewritten", _("changed, date unchanged")
         UNREADABLE = "unreadable", _("unreadable")
-        RESTLESS = "restless", _("never stands still")
+        RESTLESS = "restless", _("unstable (changes while being read)")
         REMOVED = "removed", _("removed")
         MODIFIED = "modified", _("modified")
-        REVERTED = "reverted", _("an earlier content")
-        RETYPED = "retyped", _("another type or target")
+        REVERTED = "reverted", _("reverted to earlier content")
+        RETYPED = "retyped", _("type or link target changed")
         ADDED = "added", _("added")
         MOVED = "moved", _("moved")
-        TOUCHED = "touched", _("times, mode or owner")
+        TOUCHED = "touched", _("attributes changed")
         MASS_CHANGE = "mass_change", _("mass change")
-        NO_NEW_FILE = "no_new_file", _("no new file")
-        LOST = "lost", _("lost")
+        NO_NEW_FILE = "no_new_file", _("no new files")
+        LOST = "lost", _("missing")
         MISMATCH = "mismatch", _("contents differ")
 
     class Severity(models.IntegerChoices):
-        WARNING = 1, _("worth a look")
-        CRITICAL = 2, _("damage")
+        WARNING = 1, _("warning")
+        CRITICAL = 2, _("critical")
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
@@ -121,13 +121,13 @@ class AuditEntry(models.Model):
         SEEN_AGAIN = "seen_again", _("seen again")
         ACCEPTED = "accepted", _("accepted")
         UNDONE = "undone", _("acceptance undone")
-        RELEASED = "released", _("released")
+        RELEASED = "released", _("replica released")
         EXPIRED = "expired", _("acceptance expired")
         RESOLVED = "resolved", _("resolved by proof")
 
     finding = models.ForeignKey(Finding, models.PROTECT, related_name="audit_entries", verbose_name=_("finding"))
     logged_at = models.DateTimeField(_("time"), db_column="at", db_default=Now())
-    action = models.CharField(_("act"), max_length=10, choices=Action, db_column="what")
+    action = models.CharField(_("action"), max_length=10, choices=Action, db_column="what")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,
@@ -146,8 +146,8 @@ class AuditEntry(models.Model):
 
     class Meta:
         db_table = "checker_act"
-        verbose_name = _("act")
-        verbose_name_plural = _("acts")
+        verbose_name = _("action")
+        verbose_name_plural = _("actions")
         ordering = ["id"]
 
     def __str__(self) -> str:

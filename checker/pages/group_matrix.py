@@ -100,11 +100,11 @@ def look_at(columns: list[Seat]) -> str:
     worst = ranked[0]
     found = (
         (worst.damaged, ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged)),
-        (worst.lost, ngettext("%(n)s lost path", "%(n)s lost paths", worst.lost)),
+        (worst.lost, ngettext("%(n)s missing path", "%(n)s missing paths", worst.lost)),
         (worst.unknown, ngettext("%(n)s unknown path", "%(n)s unknown paths", worst.unknown)),
     )
     what = ", ".join(text % {"n": number(many)} for many, text in found if many)
-    return _("Look at %(server)s first: %(what)s.") % {"server": plain_shown(worst.name), "what": what}
+    return _("Check %(server)s first: %(what)s.") % {"server": plain_shown(worst.name), "what": what}
 
 
 def matrix(comparison: GroupComparison, ask: Ask) -> Matrix:

@@ -22,8 +22,8 @@ PHASES = {
     "confirm": gettext_lazy("reading again"),
     "write": gettext_lazy("writing"),
     "send": gettext_lazy("sending"),
-    "ingest": gettext_lazy("taking in"),
-    "proof": gettext_lazy("proving"),
+    "ingest": gettext_lazy("ingesting"),
+    "proof": gettext_lazy("verifying"),
 }
 """What a run goes through, in this order; the first five on its server."""
 _PHASE_STATES = {-1: "done", 0: "now", 1: "next"}

@@ -22,7 +22,7 @@ class State(TextChoices):
     """In the order of urgency."""
 
     DAMAGED = "damaged", gettext_lazy("Damaged")
-    HELD = "held", gettext_lazy("Held")
+    HELD = "held", gettext_lazy("On hold")
     ATTENTION = "attention", gettext_lazy("Attention")
     UNKNOWN = "unknown", gettext_lazy("Unknown")
     PROVEN = "proven", gettext_lazy("Proven")
@@ -118,8 +118,10 @@ def _remarks(facts: Facts) -> list[str]:
         found.append(text % {"n": number(run.errors)})
     if run is not None and facts.misread:
         text = ngettext(
-            "%(n)s file was read wrong at first, and right by two more reads: test memory, cable and controller.",
-            "%(n)s files were read wrong at first, and right by two more reads: test memory, cable and controller.",
+            "%(n)s file was misread at first; two more reads agreed with each other. Check memory, cable "
+            "and controller.",
+            "%(n)s files were misread at first; two more reads agreed with each other. Check memory, cable "
+            "and controller.",
             facts.misread,
         )
         found.append(text % {"n": number(facts.misread)})
@@ -128,10 +130,10 @@ def _remarks(facts: Facts) -> list[str]:
 
 def _of_comparison(facts: Facts) -> list[Reason]:
     if facts.comparison_aside is not None:
-        text = _("What changed with run %(sequence)d could not be found out.")
+        text = _("The changes of run %(sequence)d could not be determined.")
         return [Reason(State.ATTENTION, text % {"sequence": facts.comparison_aside})]
     if facts.complete is not None and not facts.compared:
-        text = _("Run %(sequence)d was not compared with the one before yet.")
+        text = _("Run %(sequence)d has not been compared with the previous run yet.")
         return [Reason(State.UNKNOWN, text % {"sequence": facts.complete.sequence})]
     return []
 
@@ -140,15 +142,18 @@ def _of_trust(facts: Facts) -> list[Reason]:
     found = []
     server = facts.replica.server
     if server.held_at is not None:
-        text = _("The server is held, nothing of it is accepted: %(reason)s") % {
+        text = _("The server is on hold, and its reports are not accepted: %(reason)s") % {
             "reason": plain_shown(server.held_reason)
         }
         found.append(Reason(State.HELD, text))
     if facts.broken is not None:
-        text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
+        text = _("The stored data of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
         found.append(Reason(State.DAMAGED, text))
     if facts.open_break is not None:
-        text = _("The chain of runs was begun anew with run %(sequence)d; nobody has acknowledged that.")
+        text = _(
+            "Run %(sequence)d starts a new chain: the server lost its memory of earlier runs (cloned or "
+            "restored?). Nobody has acknowledged this yet."
+        )
         found.append(Reason(State.ATTENTION, text % {"sequence": facts.open_break}))
     return found
 
@@ -166,7 +171,7 @@ def _of_newest(facts: Facts) -> list[Reason]:
     if run.state in said:
         return [Reason(State.ATTENTION, said[Run.State(run.state)] % about)]
     if run.state == Run.State.RECEIVED:
-        return [Reason(State.UNKNOWN, _("Run %(sequence)d has arrived and is being taken in.") % about)]
+        return [Reason(State.UNKNOWN, _("Run %(sequence)d has arrived and is being ingested.") % about)]
     return []
 
 
@@ -191,8 +196,8 @@ def _of_proof(facts: Facts) -> list[Reason]:
     if run is None:
         return []
     if proof is None:
-        return [Reason(State.UNKNOWN, _("Run %(sequence)d was not verified yet.") % {"sequence": run.sequence})]
+        return [Reason(State.UNKNOWN, _("Run %(sequence)d has not been verified yet.") % {"sequence": run.sequence})]
     if not proof.ok and facts.broken is None:
-        text = _("What is stored of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
+        text = _("The stored data of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
         return [Reason(State.DAMAGED, text)]
     return []

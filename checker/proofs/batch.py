@@ -42,10 +42,14 @@ def _all() -> Iterator[Verdict | Finding]:
         yield from _whole(replica)
     lost = queries.orphans()
     if lost:
-        yield Finding(False, gettext("There is history of replicas that do not exist: %(ids)s") % {"ids": lost[:10]})
+        yield Finding(
+            False, gettext("The history has rows of replicas that do not exist: %(ids)s") % {"ids": lost[:10]}
+        )
     unsigned = Run.objects.filter(replica__origin=Replica.Origin.UNSIGNED).count()
     if unsigned:
-        text = gettext("Unsigned imports, for which nobody vouches and which are not verified here: %(count)d runs")
+        text = gettext(
+            "Runs imported without a signature: %(count)d. Nobody vouches for them, and they are not verified here."
+        )
         yield Finding(True, text % {"count": unsigned})
 
 

@@ -15,7 +15,7 @@ from scanner.ingest import journal
 from scanner.ingest.journal import JournalEntry
 from scanner.models import Replica, Run, ServerKey
 
-_DIFFERS = _("Run %(sequence)d: the table has %(column)s otherwise than the signed statement.")
+_DIFFERS = _("Run %(sequence)d: %(column)s in the database differs from the signed statement.")
 
 
 class Fault(NamedTuple):
@@ -54,15 +54,20 @@ class Chain:
         upto = [fault for fault in self.faults if fault.sequence <= run.sequence or fault.sequence > self.last]
         return [
             _signature(run, own),
-            _check("statement", own, _("The row of the run says what its signed statement says.")),
-            _check("chain", upto, _("The runs 1 to %(sequence)d follow one another, none is missing."), run),
-            _check("journal", upto, _("The journal has these statements, and no more than the table."), run),
+            _check("statement", own, _("The database row of the run matches the signed statement.")),
+            _check("chain", upto, _("Runs 1 to %(sequence)d follow one another; none is missing."), run),
+            _check(
+                "journal",
+                upto,
+                _("The journal holds these statements, and none newer than those in the database."),
+                run,
+            ),
         ]
 
     def _holes(self, run: Run) -> Iterator[Fault]:
         if run.sequence != self.last + 1:
             values = {"first": self.last + 1, "last": run.sequence - 1}
-            yield Fault("chain", run.sequence, _("Runs %(first)d to %(last)d are missing in the table."), values)
+            yield Fault("chain", run.sequence, _("Runs %(first)d to %(last)d are missing from the database."), values)
 
     def _run(self, run: Run, previous: bytes | None) -> Iterator[Fault]:
         yield from self._of_journal(run)
@@ -72,30 +77,30 @@ class Chain:
             if self.replica.origin == Replica.Origin.COLLECTOR:
                 yield fault("signature", message=_("Run %(sequence)d has no envelope."), values=at)
             elif (run.previous and bytes(run.previous)) != previous:
-                yield fault("chain", message=_("Run %(sequence)d does not follow the run before it."), values=at)
+                yield fault("chain", message=_("Run %(sequence)d does not continue from the previous run."), values=at)
             return
         try:
             envelope = open_envelope(bytes(run.envelope))
             statement = read_statement(envelope.payload)
         except ReportError as error:
             about = at | {"reason": str(error)}
-            yield fault("signature", message=_("Run %(sequence)d: its envelope is damaged: %(reason)s."), values=about)
+            yield fault("signature", message=_("Run %(sequence)d: the envelope is damaged: %(reason)s."), values=about)
             return
         for message in self._of_key(run, envelope):
             yield fault("signature", message=message, values=at)
         if statement.previous != (previous.hex() if previous else None):
-            yield fault("chain", message=_("Run %(sequence)d does not follow the run before it."), values=at)
+            yield fault("chain", message=_("Run %(sequence)d does not continue from the previous run."), values=at)
         for column in _columns(run, envelope, statement, self.replica):
             yield fault("statement", message=_DIFFERS, values=at | {"column": column})
 
     def _of_key(self, run: Run, envelope: Envelope) -> Iterator[str]:
         key = None if run.key_id is None else self._keys.get(run.key_id)
         if key is None:
-            yield _("Run %(sequence)d is signed by no key of this server.")
+            yield _("Run %(sequence)d is not signed by any key of this server.")
         elif signing.keyid(bytes(key.public)) != key.keyid or envelope.keyid != key.keyid:
-            yield _("Run %(sequence)d: its key is not the one that its fingerprint names.")
+            yield _("Run %(sequence)d: the key does not match its fingerprint.")
         elif not envelope.verify(bytes(key.public)):
-            yield _("Run %(sequence)d: the signature does not hold.")
+            yield _("Run %(sequence)d: the signature is invalid.")
         elif key.revoked_at is not None and run.received_at >= key.revoked_at:
             yield _("Run %(sequence)d was accepted after its key had been revoked.")
 
@@ -105,7 +110,7 @@ class Chain:
         if not entries:
             yield Fault("journal", run.sequence, _("Run %(sequence)d is not in the journal."), at)
         elif not all(self._same(entry, run) for entry in entries):
-            message = _("The journal has another statement, or another key, for run %(sequence)d.")
+            message = _("The journal has a different statement or key for run %(sequence)d.")
             yield Fault("journal", run.sequence, message, at)
 
     def _same(self, entry: JournalEntry, run: Run) -> bool:
@@ -117,7 +122,10 @@ class Chain:
         newest = max(self._journal, default=0)
         if newest > self.last:
             values = {"last": self.last, "newest": newest}
-            message = _("The table ends with run %(last)d and the journal with run %(newest)d: the tail was cut.")
+            message = _(
+                "The database ends at run %(last)d and the journal at run %(newest)d: the newest runs are "
+                "missing from the database."
+            )
             yield Fault("journal", newest, message, values)
 
 
@@ -154,7 +162,7 @@ def _signature(run: Run, own: list[Fault]) -> Check:
     if run.envelope is None and run.replica.origin == Replica.Origin.UNSIGNED:
         return Check("signature", False, _("The report is unsigned: nobody vouches for it."))
     key = run.key.keyid if run.key else ""
-    return _check("signature", own, _("The statement is signed by the key %(key)s of its server."), values={"key": key})
+    return _check("signature", own, _("The statement is signed with key %(key)s of this server."), values={"key": key})
 
 
 def _check(

@@ -88,7 +88,7 @@ def signed(run: Run, statement: Statement) -> list[Check]:
         return [_differs(run, records)]
     if (sums.count, sums.bytes, sums.digest.hex()) != records[:3]:
         return [_differs(run, records)]
-    holds = _("The %(count)d lines written again from the rows are, to the last byte, those that were signed.")
+    holds = _("The %(count)d records rebuilt from the database match the signed ones to the last byte.")
     return [Check("records", True, holds, {"count": sums.count}), _counts(sums, statement)]
 
 
@@ -102,11 +102,11 @@ def unsigned(run: Run) -> list[Check]:
         for line in legacy.lines(run):
             kept.add(line)
     except (legacy.OldFormError, BodyError, OSError) as error:
-        return [Check("records", False, _("The kept file cannot be read: %(reason)s."), {"reason": str(error)})]
+        return [Check("records", False, _("The stored file cannot be read: %(reason)s."), {"reason": str(error)})]
     there = kept.finish()
     if digest.finish() != there or there.sha3_512 != bytes(run.records_digest).hex():
         return [_differs(run, there)]
-    return [Check("records", True, _("The rows are those of the kept file."))]
+    return [Check("records", True, _("The database rows match the stored file."))]
 
 
 def _counts(sums: Sums, statement: Statement) -> Check:
@@ -115,7 +115,7 @@ def _counts(sums: Sums, statement: Statement) -> Check:
     values = {"files": sums.files, "bytes": sums.size, "errors": sums.errors}
     if found != said:
         message = _(
-            "The lines come to %(files)d files, %(bytes)d bytes, %(errors)d errors; the statement says otherwise."
+            "The records add up to %(files)d files, %(bytes)d bytes, %(errors)d errors; the statement says otherwise."
         )
         return Check("counts", False, message, values)
     return Check("counts", True, _("%(files)d files, %(bytes)d bytes and %(errors)d errors, as signed."), values)
@@ -123,17 +123,18 @@ def _counts(sums: Sums, statement: Statement) -> Check:
 
 _WHERE = {
     (True, True): _(
-        "The rows are not what was signed. Block %(block)d of %(blocks)d differs first: "
-        "from %(first_path)s to %(last_path)s. Paths that differ: %(paths)s."
+        "The database rows are not what was signed. The first block that differs is %(block)d of "
+        "%(blocks)d: from %(first_path)s to %(last_path)s. Paths that differ: %(paths)s."
     ),
     (True, False): _(
-        "The rows are not what was signed. Block %(block)d of %(blocks)d differs first: "
-        "from %(first_path)s to %(last_path)s."
+        "The database rows are not what was signed. The first block that differs is %(block)d of "
+        "%(blocks)d: from %(first_path)s to %(last_path)s."
     ),
     (False, True): _(
-        "The rows are not what was signed: they end before block %(block)d of %(blocks)d. Paths that differ: %(paths)s."
+        "The database rows are not what was signed: they end before block %(block)d of %(blocks)d. "
+        "Paths that differ: %(paths)s."
     ),
-    (False, False): _("The rows are not what was signed: they end before block %(block)d of %(blocks)d."),
+    (False, False): _("The database rows are not what was signed: they end before block %(block)d of %(blocks)d."),
 }
 """Whether the block holds any rows, and whether the uploaded bytes are still there to compare with."""
 

@@ -37,26 +37,31 @@ class Inquiry:
         for tally in queries.unexplained(self.replica, limit=1):
             if tally.state is None:
                 return Check(
-                    "structure", False, _("Rows begin or end at run %(sequence)d, which is not there."), _named(tally)
+                    "structure",
+                    False,
+                    _("History rows start or end at run %(sequence)d, which does not exist."),
+                    _named(tally),
                 )
             if tally.state != Run.State.INGESTED:
-                message = _("Rows begin or end at run %(sequence)d, which never came into the history.")
+                message = _("History rows start or end at run %(sequence)d, which was never ingested.")
                 return Check("structure", False, message, _named(tally))
             message = _(
-                "Run %(sequence)d began %(opened)s rows and ended %(closed)s; "
-                "there are %(found_opened)s and %(found_closed)s."
+                "Run %(sequence)d started %(opened)s rows and ended %(closed)s; the table has %(found_opened)s "
+                "and %(found_closed)s."
             )
             return Check("structure", False, message, _named(tally))
         for overlap in queries.overlaps(self.replica, limit=1):
             values = {"path": records.shown(overlap.path), "first": overlap.first_from, "second": overlap.second_from}
-            message = _("%(path)s: the rows of runs %(first)d and %(second)d stand at the same time.")
+            message = _("%(path)s: the rows of runs %(first)d and %(second)d overlap.")
             if overlap.equal:
-                message = _("%(path)s: the row of run %(first)d was split at run %(second)d, where nothing changed.")
+                message = _(
+                    "%(path)s: the row of run %(first)d was split at run %(second)d, although nothing changed there."
+                )
             return Check("structure", False, message, values)
         for sequence in queries.stray_notes(self.replica, limit=1):
-            message = _("Run %(sequence)d has notes and never came into the history.")
+            message = _("Run %(sequence)d has notes but was never ingested.")
             return Check("structure", False, message, {"sequence": sequence})
-        return Check("structure", True, _("Every row of the history is explained by a run."))
+        return Check("structure", True, _("Runs account for every row of the history."))
 
     def verify(self, run: Run) -> Verdict:
         """Everything about `run`; nothing is written. The first verdict pays for what is common."""
@@ -71,7 +76,7 @@ def _named(tally: queries.Tally) -> dict[str, object]:
 
 def _records(run: Run) -> list[Check]:
     if run.state == Run.State.FAILED:
-        return [Check("records", True, _("The run failed on its server: it has no records."))]
+        return [Check("records", True, _("The run failed on its server and has no records."))]
     if run.state != Run.State.INGESTED:
         message = _("The run is not in the history (%(state)s): %(reason)s")
         return [Check("records", False, message, {"state": run.state, "reason": records.shown(run.reason)})]
@@ -80,7 +85,7 @@ def _records(run: Run) -> list[Check]:
     try:
         statement = read_statement(open_envelope(bytes(run.envelope or b"")).payload)
     except ReportError as error:
-        message = _("There is no statement that the rows could be held against: %(reason)s.")
+        message = _("There is no statement to compare the rows with: %(reason)s.")
         return [Check("records", False, message, {"reason": str(error)})]
     return records.signed(run, statement)
 

@@ -64,17 +64,17 @@ def note_words(notes: dict[str, Any]) -> list[str]:
     """The notes of a change in words that claim no more than they prove."""
     said = []
     if confirmed := notes.get("confirmed"):
-        cold = _("cold") if confirmed.get("cold") else _("perhaps from the cache")
+        cold = _("not from cache") if confirmed.get("cold") else _("possibly from cache")
         engines = plain_shown(", ".join(map(str, confirmed.get("engines", []))))
         said.append(
-            _("read again twice (%(cold)s, by %(engines)s), with the same result") % {"cold": cold, "engines": engines}
+            _("two more reads gave the same result (%(cold)s; %(engines)s)") % {"cold": cold, "engines": engines}
         )
-        said.append(_("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed, or it proves nothing"))
+        said.append(_("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed or proves nothing"))
         said.append(_("compared with run %(run)s") % {"run": plain_shown(str(confirmed.get("against"))[:36])})
     if "misread" in notes:
         said.append(_("the first read was wrong"))
     if clock := notes.get("clock"):
-        said.append(_("mtime lies ahead of the clock") if clock.get("mtime") == "future" else _("mtime went back"))
+        said.append(_("mtime is ahead of the clock") if clock.get("mtime") == "future" else _("mtime moved backwards"))
     return said
 
 

@@ -52,9 +52,9 @@ def pick(request: PageRequest, uuid: UUID) -> HttpResponse:
     replica = get_object_or_404(Replica, uuid=uuid)
     numbers = [request.GET.get(name, "") for name in ("from", "to")]
     if not all(number.isdecimal() and number.isascii() and len(number) < 10 for number in numbers):
-        return _refuse(request, uuid, _("Two runs are compared by their numbers."))
+        return _refuse(request, uuid, _("Enter the numbers of two runs."))
     if int(numbers[0]) == int(numbers[1]):
-        return _refuse(request, uuid, _("A run is not compared with itself."))
+        return _refuse(request, uuid, _("Choose two different runs."))
     found = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=map(int, numbers))}
     for number in map(int, numbers):
         run = found.get(number)

@@ -43,7 +43,7 @@ class AcceptForm(ReasonForm):
     """Why, and until when."""
 
     until = forms.DateField(
-        label=gettext_lazy("Until (empty: for good)"),
+        label=gettext_lazy("Expires (empty: never)"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date", "class": "form-control"}),
     )
@@ -121,7 +121,7 @@ def accept_many(request: HttpRequest) -> HttpResponse:
     seen_revisions = _seen_revisions(request.POST.getlist("finding"))
     chosen = list(Finding.objects.filter(uuid__in=seen_revisions))
     if not chosen or not form.is_valid():
-        messages.error(request, _("Choose findings, and say why."))
+        messages.error(request, _("Select findings and enter a reason."))
         return _back(request)
     try:
         done = actions.accept_all(chosen, user, form.cleaned_data["reason"], seen_revisions)
@@ -129,7 +129,8 @@ def accept_many(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(refused))
     else:
         messages.success(
-            request, ngettext("%(n)d finding is accepted.", "%(n)d findings are accepted.", done) % {"n": done}
+            request,
+            ngettext("%(n)d finding has been accepted.", "%(n)d findings have been accepted.", done) % {"n": done},
         )
     return _back(request)
 
@@ -140,9 +141,9 @@ def _back(request: HttpRequest) -> HttpResponse:
 
 
 _DONE = {
-    "accept": gettext_lazy("The finding is accepted."),
+    "accept": gettext_lazy("The finding has been accepted."),
     "undo": gettext_lazy("The finding is open again."),
-    "release": gettext_lazy("The replica is released."),
+    "release": gettext_lazy("The replica is no longer on hold."),
 }
 
 

@@ -129,7 +129,7 @@ class ActsAdmin(Admin):
                 if row is None:
                     raise Http404
                 if not act.applies(row):
-                    raise Refused(_("There is nothing to do: it was done, or things have changed."))
+                    raise Refused(_("Nothing to do: this was already done, or the situation has changed."))
                 done = act.do(request, row, reason)
                 self.log_change(request, row, f"{done.message} {reason}".strip())
         except Refused as refused:
@@ -151,7 +151,7 @@ def _archive(_request: HttpRequest, row: Any, _reason: str) -> Done:
 def _restore(_request: HttpRequest, row: Any, _reason: str) -> Done:
     row.archived_at = None
     row.save(update_fields=["archived_at"])
-    return Done(str(_("Taken out of the archive.")))
+    return Done(str(_("Restored from the archive.")))
 
 
 def archive_acts(permission: str) -> tuple[Act, Act]:
@@ -160,15 +160,18 @@ def archive_acts(permission: str) -> tuple[Act, Act]:
         Act(
             "archive",
             _("Archive"),
-            _("It leaves the pages and its collectors are told nothing of it any more. All evidence is kept."),
+            _(
+                "The pages will no longer show it, and collectors will no longer be told about it. All evidence "
+                "is kept."
+            ),
             _archive,
             applies=lambda row: row.archived_at is None,
             permission=permission,
         ),
         Act(
             "restore",
-            _("Take out of the archive"),
-            _("It is shown again, and its runs are expected again."),
+            _("Restore from the archive"),
+            _("The pages will show it again, and its runs will be expected again."),
             _restore,
             applies=lambda row: row.archived_at is not None,
             permission=permission,

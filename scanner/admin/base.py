@@ -70,7 +70,7 @@ class Chosen(ReadOnlyAdmin):
 
     chosen_by: str
     """The query's parameter that must be there."""
-    choose: Any = _("Choose by the page of a run: this list shows the rows of one at a time.")
+    choose: Any = _("Open this list from the page of a run: it shows the rows of one run at a time.")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The list, with a word on why it is empty."""

@@ -37,13 +37,18 @@ class GroupForm(GroupModelForm):
     expected_interval = forms.TypedChoiceField(
         label=_("A complete run is expected"),
         coerce=lambda seconds: timedelta(seconds=int(seconds)),
-        help_text=_("When it is late by a quarter of that, the replica wants attention."),
+        help_text=_(
+            "A replica needs attention when its run is late by a quarter of this interval, but at least an hour."
+        ),
     )
 
     lag = forms.TypedChoiceField(
-        label=_("How long the others may lag"),
+        label=_("Allowed lag"),
         coerce=lambda seconds: timedelta(seconds=int(seconds)),
-        help_text=_("Where one leads: what it has had for less than this may be missing or older elsewhere."),
+        help_text=_(
+            "Only if there is a primary replica: what it has had for less than this time may be missing or "
+            "older on the others."
+        ),
     )
 
     class Meta:
@@ -58,21 +63,27 @@ class GroupForm(GroupModelForm):
         }
         help_texts = {
             "excludes": _(
-                "One pattern a line. * and ? stop at /, ** does not; without / it matches a name anywhere, with / it "
-                "begins at the root; a trailing / means a directory and all below it."
+                "One pattern per line. * and ? do not match /, ** does. A pattern without / matches a name at "
+                "any depth; a pattern with / starts at the root. A trailing / means a directory and everything "
+                "below it."
             ),
-            "engine": _("What computes the digests on the servers."),
-            "policy": _("What becomes a finding. Damage, rewriting and what cannot be read always do."),
-            "keep_days": _("For rotating data: a file that is removed at this age was expected to go."),
+            "engine": _("How the servers compute digests."),
+            "policy": _(
+                "Decides which changes become findings. Damage, changed content with an unchanged date, and "
+                "unreadable paths always do."
+            ),
+            "keep_days": _("For rotating data: removing a file that has reached this age is expected."),
             "limit_files": _(
-                "A run that changes or removes more files than this and more than the share holds its replica until a "
-                "person releases it. Empty: three times the most until now, 100 at least. 0: nothing may change."
+                "A run that changes or removes more files than this, and also a larger share than the one "
+                "below, puts its replica on hold until a person releases it. Empty: three times the highest "
+                "number so far, but at least 100. 0: nothing may change."
             ),
             "relation": _(
-                "Mirrors are held against one another. Where one leads, mark it below: the others may lag for a while, "
-                "and keep what it removed. Where some keep only a part, say below what each keeps."
+                "Mirrors are compared with one another. If there is a primary replica, mark it below: the "
+                "others may lag for a while and may keep what it has removed. If replicas keep parts, enter "
+                "below what each of them keeps."
             ),
-            "limit_share": _("In percent of all files. Empty: three times the most until now, 10 at least."),
+            "limit_share": _("Percent of all files. Empty: three times the highest share so far, but at least 10."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -89,7 +100,7 @@ class GroupForm(GroupModelForm):
         given: dict[str, Any] = super().clean() or {}
         rotating = given.get("policy") == Group.Policy.ROTATING
         if rotating and not given.get("keep_days"):
-            self.add_error("keep_days", gettext("Say after how many days a file may go."))
+            self.add_error("keep_days", gettext("Enter after how many days a file may be removed."))
         if not rotating:
             given["keep_days"] = None
         return given
@@ -173,7 +184,7 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
     fieldsets = [
         (None, {"fields": ["name", "note", "expected_interval"]}),
         (_("What may change"), {"fields": ["policy", "keep_days", "limit_files", "limit_share"]}),
-        (_("What the replicas are to each other"), {"fields": ["relation", "lag"]}),
+        (_("How copies relate"), {"fields": ["relation", "lag"]}),
         (_("What is read, and how"), {"fields": ["excludes", "engine", "cross_mounts"]}),
     ]
     list_display = ["name", "policy", "interval", "engine", "archived_at"]
@@ -189,13 +200,13 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
 def _accept_root(_request: HttpRequest, replica: Replica, _reason: str) -> Done:
     replica.accept_root = True
     replica.save(update_fields=["accept_root"])
-    return Done(gettext("The next run accepts what it finds below the root."))
+    return Done(gettext("The next run will accept what it finds below the root."))
 
 
 def _stop_accepting(_request: HttpRequest, replica: Replica, _reason: str) -> Done:
     replica.accept_root = False
     replica.save(update_fields=["accept_root"])
-    return Done(gettext("The release of the root is withdrawn."))
+    return Done(gettext("The next run will no longer accept a changed root."))
 
 
 @admin.register(Replica)
@@ -214,11 +225,11 @@ class ReplicaAdmin(KeptAdmin, ActsAdmin):
     acts = (
         Act(
             "accept-root",
-            _("Accept the root once"),
+            _("Accept a changed root once"),
             _(
-                "The next run may find another file system below the root, or an empty one, and takes it as it is: "
-                "files that are gone count as removed. Release it only when the disk was honestly replaced. The run "
-                "that uses the release ends it."
+                "The next run accepts the root even if it is on another file system or empty: files that are "
+                "gone count as removed. Do this only if the disk has really been replaced. The permission ends "
+                "with the run that uses it."
             ),
             _accept_root,
             applies=lambda replica: not replica.accept_root,
@@ -226,8 +237,8 @@ class ReplicaAdmin(KeptAdmin, ActsAdmin):
         ),
         Act(
             "refuse-root",
-            _("Withdraw the release of the root"),
-            _("A run that finds another file system below the root fails again, and history stays as it is."),
+            _("Stop accepting a changed root"),
+            _("A run that finds another file system at the root will fail again, and the history will stay unchanged."),
             _stop_accepting,
             applies=lambda replica: bool(replica.accept_root),
         ),

@@ -89,7 +89,7 @@ class LogAdmin(ReadOnlyAdmin):
     list_select_related = ["user", "content_type"]
     search_fields = ["object_repr", "change_message"]
 
-    @admin.display(description=_("what"))
+    @admin.display(description=_("what was done"))
     def said(self, entry: LogEntry) -> str:
         """The log's words."""
         return entry.get_change_message()

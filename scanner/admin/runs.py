@@ -46,8 +46,8 @@ def _acknowledge(_request: HttpRequest, run: Run, _reason: str) -> Done:
 
 def _take_up(_request: HttpRequest, run: Run, _reason: str) -> Done:
     if not store.take_up(run):
-        raise Refused(gettext("Only the newest run of a replica can be taken up again."))
-    return Done(gettext("The run waits for ingest again; its turn comes within a minute."))
+        raise Refused(gettext("Only the newest run of a replica can be ingested again."))
+    return Done(gettext("The run is queued for ingest again; its turn comes within a minute."))
 
 
 @admin.register(Run)
@@ -72,7 +72,7 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
             "acknowledge",
             _("Acknowledge the new chain"),
             _(
-                "What the server knew of its earlier runs was lost, so the chain begins anew with this run. "
+                "The server could not continue its earlier chain of runs, so a new chain starts with this run. "
                 "Find out why."
             ),
             _acknowledge,
@@ -81,10 +81,11 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
         ),
         Act(
             "take-up",
-            _("Take up again"),
+            _("Ingest again"),
             _(
-                "The report was set aside because it could not be taken in. It is tried again, three times. Only the "
-                "newest run of a replica can be taken up: history has gone on over older ones."
+                "The report was set aside because it could not be ingested. It will be tried again, up to three "
+                "times. Only the newest run of a replica can be ingested again: for older runs, history has "
+                "already moved on."
             ),
             _take_up,
             applies=lambda run: run.state == Run.State.SET_ASIDE,
@@ -117,7 +118,7 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
         """How much it read."""
         return brief_size(run.bytes)
 
-    @admin.display(description=_("work time"))
+    @admin.display(description=_("duration"))
     def duration(self, run: Run) -> str:
         """How long it worked."""
         return lasted(run.work_time_ns)

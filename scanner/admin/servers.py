@@ -40,22 +40,22 @@ class EnrolmentTokenInline(ReadOnlyInline):
 def _enrol(request: HttpRequest, server: Server, _reason: str) -> Done:
     assert request.user.is_authenticated
     token = enrolment.create_token(server, by=request.user, hours=HOURS)
-    return Done(gettext("An enrolment token was made."), enrolment.collector_command(token))
+    return Done(gettext("An enrolment token has been created."), enrolment.collector_command(token))
 
 
 def _release(_request: HttpRequest, server: Server, _reason: str) -> Done:
     accept.release(server)
-    return Done(gettext("The server is released."))
+    return Done(gettext("The server is no longer on hold: its reports are accepted again."))
 
 
 def _revoke_tokens(_request: HttpRequest, server: Server, _reason: str) -> Done:
     count = enrolment.revoke_tokens(server)
-    return Done(ngettext("%(n)d token is revoked.", "%(n)d tokens are revoked.", count) % {"n": count})
+    return Done(ngettext("%(n)d token has been revoked.", "%(n)d tokens have been revoked.", count) % {"n": count})
 
 
 def _revoke_key(_request: HttpRequest, key: ServerKey, _reason: str) -> Done:
     enrolment.revoke_key(key)
-    return Done(gettext("The key is revoked."))
+    return Done(gettext("The key has been revoked."))
 
 
 @admin.register(Server)
@@ -67,7 +67,7 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
     search_fields = ["name", "keys__keyid"]
     fieldsets = [
         (None, {"fields": ["name", "note", "last_seen_at", "held_at", "held_reason", "uuid"]}),
-        (_("Limits of its own"), {"fields": ["uploads_per_hour", "bytes_per_day"], "classes": ["collapse"]}),
+        (_("Limits for this server"), {"fields": ["uploads_per_hour", "bytes_per_day"], "classes": ["collapse"]}),
     ]
     readonly_fields = ["last_seen_at", "held_at", "held_reason", "uuid"]
     inlines = [KeyInline, EnrolmentTokenInline]
@@ -75,18 +75,21 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
     acts = (
         Act(
             "enrol",
-            _("Enrolment token"),
-            _("A command line is made that enrols this server. It is shown once, works once, and for 24 hours."),
+            _("Create an enrolment token"),
+            _(
+                "This creates a command that enrols this server. The command is shown once and works once, "
+                "within 24 hours."
+            ),
             _enrol,
             applies=lambda server: server.archived_at is None,
         ),
         Act(
             "release",
-            _("Release the hold"),
+            _("Release the server"),
             _(
-                "Two statements of this server claim one place in a chain: a clone, a restored machine or a stolen "
-                "key. Both are kept as evidence. Once released, its reports are accepted again, after the first of "
-                "the two."
+                "Two statements of this server claim the same place in a chain: a clone, a restored machine or "
+                "a stolen key. Both are kept as evidence. After the release, its reports are accepted again; "
+                "they follow the first of the two."
             ),
             _release,
             applies=lambda server: server.held_at is not None,
@@ -94,8 +97,8 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
         ),
         Act(
             "revoke-tokens",
-            _("Revoke its tokens"),
-            _("Its collector cannot reach this server any more, until it is enrolled again."),
+            _("Revoke the server's tokens"),
+            _("The collector can no longer reach the central server until the server is enrolled again."),
             _revoke_tokens,
             applies=lambda server: server.tokens.filter(revoked_at=None).exists(),
             needs_reason=True,
@@ -116,7 +119,7 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
         """Whether a key speaks for it."""
         return any(key.revoked_at is None for key in server.keys.all())
 
-    @admin.display(description=_("held"), boolean=True)
+    @admin.display(description=_("on hold"), boolean=True)
     def held(self, server: Server) -> bool | None:
         """A red mark for a server that is held; nothing for others."""
         return False if server.held_at is not None else None
@@ -139,7 +142,10 @@ class ServerKeyAdmin(ReadOnlyAdmin, ActsAdmin):
         Act(
             "revoke",
             _("Revoke the key"),
-            _("Nothing new that it signed is accepted from now on. What was accepted stays, and stays provable."),
+            _(
+                "From now on, nothing new that this key signed is accepted. What was accepted stays and can "
+                "still be proven."
+            ),
             _revoke_key,
             applies=lambda key: key.revoked_at is None,
             needs_reason=True,

@@ -16,34 +16,34 @@ SPECIALS = {
     "socket": gettext_lazy("socket"),
     "block": gettext_lazy("block device"),
     "char": gettext_lazy("character device"),
-    "mount": gettext_lazy("another file system, not entered"),
+    "mount": gettext_lazy("another file system, not read"),
 }
 ERRORS = {
     "EACCES": gettext_lazy("permission denied"),
-    "EPERM": gettext_lazy("not permitted"),
+    "EPERM": gettext_lazy("operation not permitted"),
     "EIO": gettext_lazy("input/output error: the medium may be failing"),
-    "ESTALE": gettext_lazy("stale handle of a network file system"),
+    "ESTALE": gettext_lazy("stale file handle of a network file system"),
     "ELOOP": gettext_lazy("too many symbolic links"),
     "ENAMETOOLONG": gettext_lazy("name too long"),
     "ETIMEDOUT": gettext_lazy("timed out"),
-    "ECHANGED": gettext_lazy("changed while it was read, three times"),
-    "ESHORT": gettext_lazy("ended before its size"),
-    "EUNSTABLE": gettext_lazy("two reads disagree: memory, cable or medium may be failing"),
+    "ECHANGED": gettext_lazy("changed during each of three reads"),
+    "ESHORT": gettext_lazy("ended before its reported size"),
+    "EUNSTABLE": gettext_lazy("two reads gave different results: memory, cable or medium may be failing"),
     "EUCLEAN": gettext_lazy("the file system is damaged"),
-    "EBADMSG": gettext_lazy("the file system found a wrong checksum"),
+    "EBADMSG": gettext_lazy("the file system reported a wrong checksum"),
 }
 STAGES = {
     "list": gettext_lazy("listing the directory"),
-    "stat": gettext_lazy("asking for its attributes"),
+    "stat": gettext_lazy("reading the attributes"),
     "open": gettext_lazy("opening"),
     "read": gettext_lazy("reading"),
 }
 NOTES = {
-    "confirmed": gettext_lazy("read again, with the same result"),
-    "misread": gettext_lazy("a first read was wrong"),
-    "vanished": gettext_lazy("gone between the walk and the read"),
+    "confirmed": gettext_lazy("read again with the same result"),
+    "misread": gettext_lazy("the first read was wrong"),
+    "vanished": gettext_lazy("disappeared before it was read"),
     "skipped": gettext_lazy("skipped"),
-    "clock": gettext_lazy("the clock was off"),
+    "clock": gettext_lazy("modification time is ahead of the clock or moved backwards"),
 }
 
 

@@ -18,39 +18,37 @@ class Group(models.Model):
     """A set of data that should be the same wherever it is kept. Written by the admin."""
 
     class Engine(models.TextChoices):
-        AUTO = "auto", _("the faster one")
-        NATIVE = "native", _("the platform's tools")
+        AUTO = "auto", _("automatic: the faster one")
+        NATIVE = "native", _("the platform's own tools")
         HASHLIB = "hashlib", _("in process, one read")
 
     class Policy(models.TextChoices):
-        MUTABLE = "mutable", _("mutable: files come, change and go")
-        APPEND_ONLY = "append_only", _("append-only: files come, and never change or go")
+        MUTABLE = "mutable", _("mutable: files are added, changed and removed")
+        APPEND_ONLY = "append_only", _("append-only: files are added, never changed or removed")
         IMMUTABLE = "immutable", _("immutable: nothing changes")
-        ROTATING = "rotating", _("rotating: new files come, old ones go")
+        ROTATING = "rotating", _("rotating: new files are added, old ones are removed")
 
     class Relation(models.TextChoices):
-        MIRROR = "mirror", _("mirrors: all hold the same")
-        PRIMARY = "primary", _("one leads: the others follow it")
-        SUBSET = "subset", _("some keep only a part")
+        MIRROR = "mirror", _("mirror: all copies are alike")
+        PRIMARY = "primary", _("primary: one replica leads, the others follow it")
+        SUBSET = "subset", _("parts: some replicas keep only a part")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=200, unique=True)
     note = models.TextField(_("note"), blank=True)
     excludes = models.TextField(_("excludes"), blank=True, validators=[validate_excludes])
     engine = models.CharField(_("engine"), max_length=10, choices=Engine, default=Engine.AUTO)
-    cross_mounts = models.BooleanField(_("enter mounts below the root"), default=False)
+    cross_mounts = models.BooleanField(_("enter mount points below the root"), default=False)
     expected_interval = models.DurationField(_("expected interval"), default=timedelta(days=1))
-    policy = models.CharField(_("what the data is"), max_length=12, choices=Policy, default=Policy.MUTABLE)
-    keep_days = models.PositiveIntegerField(_("days a file is kept"), null=True, blank=True)
+    policy = models.CharField(_("policy"), max_length=12, choices=Policy, default=Policy.MUTABLE)
+    keep_days = models.PositiveIntegerField(_("days to keep a file"), null=True, blank=True)
     """Of a rotating group: a file removed at this age was expected to go."""
-    limit_share = models.PositiveSmallIntegerField(_("share of files"), null=True, blank=True)
-    limit_files = models.PositiveIntegerField(_("number of files"), null=True, blank=True)
+    limit_share = models.PositiveSmallIntegerField(_("and more than this percentage of files"), null=True, blank=True)
+    limit_files = models.PositiveIntegerField(_("hold when more files than this change"), null=True, blank=True)
     """A run that changes or removes more than both of these, percent and files, holds the replica; null: as its own
     history has it."""
-    relation = models.CharField(
-        _("what the replicas are to each other"), max_length=10, choices=Relation, default=Relation.MIRROR
-    )
-    lag = models.DurationField(_("how long the others may lag"), default=timedelta(days=1))
+    relation = models.CharField(_("relation"), max_length=10, choices=Relation, default=Relation.MIRROR)
+    lag = models.DurationField(_("allowed lag"), default=timedelta(days=1))
     """Where one replica leads: what it has had for less than this may be missing or older elsewhere."""
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
@@ -98,8 +96,8 @@ class Replica(models.Model):
     """An absolute path in its coded form; as long as a B-tree key can be."""
     origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.COLLECTOR, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
-    accept_root = models.BooleanField(_("accept another file system once"), default=False)
-    leads = models.BooleanField(_("leads"), default=False)
+    accept_root = models.BooleanField(_("accept a changed root once"), default=False)
+    leads = models.BooleanField(_("primary"), default=False)
     """Where one replica of the group leads: that it is this one."""
     keeps = models.TextField(_("keeps only"), blank=True, validators=[validate_excludes])
     """Where some keep only a part: what is expected here, in the grammar of excludes; empty: everything."""
@@ -129,7 +127,7 @@ class Scope(models.Model):
     digest = models.BinaryField(max_length=64, primary_key=True)
     """SHA3-512: the statement's `config`."""
     excludes = models.TextField(_("excludes"), blank=True)
-    cross_mounts = models.BooleanField(_("enter mounts below the root"))
+    cross_mounts = models.BooleanField(_("enter mount points below the root"))
 
     class Meta:
         verbose_name = _("scope")

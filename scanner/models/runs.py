@@ -48,7 +48,7 @@ class Run(models.Model):
     received_at = models.DateTimeField(_("received"), db_default=Now())
     ingested_at = models.DateTimeField(_("ingested"), null=True)
     journaled_at = models.DateTimeField(_("in the journal"), null=True)
-    work_time_ns = models.BigIntegerField(_("work time"))
+    work_time_ns = models.BigIntegerField(_("duration"))
     engine = models.CharField(_("engine"), max_length=10, blank=True)
     files = models.BigIntegerField(_("files"))
     bytes = models.BigIntegerField(_("bytes"))
@@ -123,8 +123,8 @@ class Equivocation(models.Model):
     resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("equivocation")
-        verbose_name_plural = _("equivocations")
+        verbose_name = _("conflicting statement")
+        verbose_name_plural = _("conflicting statements")
         constraints = [models.UniqueConstraint(fields=["run", "statement"], name="equivocation_once")]
 
     def __str__(self) -> str:

@@ -18,10 +18,10 @@ class Server(models.Model):
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
-    held_at = models.DateTimeField(_("held"), null=True, blank=True, editable=False)
-    held_reason = models.TextField(_("reason of the hold"), blank=True, editable=False)
+    held_at = models.DateTimeField(_("on hold"), null=True, blank=True, editable=False)
+    held_reason = models.TextField(_("reason for the hold"), blank=True, editable=False)
     """While held, nothing of this server is accepted: two statements for one sequence were seen."""
-    last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
+    last_seen_at = models.DateTimeField(_("last contact"), null=True, blank=True, editable=False)
     uploads_per_hour = models.PositiveIntegerField(_("uploads per hour"), null=True, blank=True)
     bytes_per_day = models.PositiveBigIntegerField(_("bytes per day"), null=True, blank=True)
     """Quotas; null means the setting of the whole installation."""
@@ -100,8 +100,8 @@ class Usage(models.Model):
     used = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name = _("usage")
-        verbose_name_plural = _("usage")
+        verbose_name = _("quota usage")
+        verbose_name_plural = _("quota usage")
         constraints = [models.UniqueConstraint(fields=["subject", "slot"], name="usage_once")]
 
     def __str__(self) -> str:

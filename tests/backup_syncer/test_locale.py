@@ -50,7 +50,7 @@ def test_the_catalogue_holds_every_text_of_the_tree(catalogue: polib.POFile, tmp
     """What makemessages finds in templates and code is what the catalogue has, no more and no less."""
     if shutil.which("xgettext") is None:
         pytest.skip("gettext is not installed (apt-get install gettext)")
-    for part in ("backup_syncer", "scanner", "checker", "tests/settings.py", "manage.py"):
+    for part in ("backup_syncer", "scanner", "checker", "templates", "tests/settings.py", "manage.py"):
         source, target = ROOT / part, tmp_path / part
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))

@@ -17,13 +17,15 @@ def title(facts: dict[str, Any]) -> str:
     """The finding in one line."""
     if facts.get("ending"):
         text = ngettext(
-            "%(n)s file got the new ending .%(ending)s and another content",
-            "%(n)s files got the new ending .%(ending)s and another content",
+            "%(n)s file got the new extension .%(ending)s and different content",
+            "%(n)s files got the new extension .%(ending)s and different content",
             facts["renamed"],
         )
         return text % {"n": number(facts["renamed"]), "ending": plain_shown(facts["ending"])}
     text = ngettext(
-        "%(n)s of %(all)s files changed or went", "%(n)s of %(all)s files changed or went", facts["changed"]
+        "%(n)s of %(all)s files was changed or removed",
+        "%(n)s of %(all)s files were changed or removed",
+        facts["changed"],
     )
     return text % {"n": number(facts["changed"]), "all": number(facts["files"])}
 
@@ -35,28 +37,28 @@ def reasons(facts: dict[str, Any]) -> list[str]:
         said.append(_ransom(facts))
     if facts.get("emptied"):
         text = _(
-            "%(n)s of %(all)s files were removed, more than half of them: where the group sets no limits, that alone "
-            "holds the replica."
+            "%(n)s of %(all)s files were removed, more than half. Where the group sets no limits, this "
+            "alone puts the replica on hold."
         )
         said.append(text % {"n": number(facts["emptied"]), "all": number(facts["files"])})
     said += _numbers(facts)
     if facts.get("good"):
-        said.append(_("The last good run is run %(run)s: proven, and without damage.") % {"run": facts["good"]})
+        said.append(_("The last good run is run %(run)s: proven and without damage.") % {"run": facts["good"]})
     else:
-        said.append(_("No run before it is known to be good: none was proven and without damage."))
+        said.append(_("No earlier run is known to be good: none is both proven and without damage."))
     return said
 
 
 def means(facts: dict[str, Any], held: bool) -> str:
     """What it means, while the replica is held and once it was released."""
-    text = _("So much does not change on an ordinary day.")
+    text = _("This much does not normally change at once.")
     if facts.get("ending") and not facts.get("emptied") and not _too_many(facts):
-        text = _("That is what ransomware leaves behind; or somebody packed or converted these files.")
-    state = _("The run is kept and shown, and the replica counts as held, whatever later runs say.")
+        text = _("Ransomware leaves files like this. It is also possible that somebody packed or converted them.")
+    state = _("The run is kept and shown, but the replica stays on hold, whatever later runs report.")
     if not held:
         state = _(
-            "The change was meant: the replica is not held any more, and what it is now is what later runs are "
-            "compared with."
+            "The change was intended: the replica is no longer on hold, and later runs are compared with "
+            "its present state."
         )
     return f"{text} {state}"
 
@@ -78,28 +80,36 @@ def _numbers(facts: dict[str, Any]) -> list[str]:
     if not _too_many(facts):
         if facts.get("emptied"):
             return []  # said already, and enough by itself
-        text = _("%(n)s of %(all)s files, %(share)s %%, changed or went; so many alone would not hold the replica.")
+        text = _(
+            "%(n)s of %(all)s files (%(share)s %%) were changed or removed; this alone would not put the "
+            "replica on hold."
+        )
         return [text % about]
     text = _(
-        "%(n)s of %(all)s files, %(share)s %%, changed or went; more than %(limit)s files and %(permille)s %% hold "
-        "the replica."
+        "%(n)s of %(all)s files (%(share)s %%) were changed or removed. The replica goes on hold at "
+        "more than %(limit)s files and more than %(permille)s %%."
     )
     if not facts["automatic"]:
         return [text % about]
     if facts.get("learned"):
-        return [text % about, _("What the group leaves open comes from the replica's own history.")]
-    young = _("What the group leaves open is the limit of a replica that is too young for a history of its own.")
+        return [text % about, _("Limits that the group does not set come from the replica's own history.")]
+    young = _("Where the group sets no limit, the default applies until enough runs exist.")
     return [text % about, young]
 
 
 def _ransom(facts: dict[str, Any]) -> str:
     had = facts.get("had_ending")
     if not had:
-        text = _("No file ended in .%(ending)s before, and the content of each is another one: ransomware does that.")
+        text = _(
+            "No file had the extension .%(ending)s before, and the content of each renamed file is "
+            "different: ransomware does this."
+        )
         return text % {"ending": plain_shown(facts["ending"])}
     text = ngettext(
-        "Only %(n)s file ended in .%(ending)s before, and the content of each is another one: ransomware does that.",
-        "Only %(n)s files ended in .%(ending)s before, and the content of each is another one: ransomware does that.",
+        "Only %(n)s file had the extension .%(ending)s before, and the content of each renamed file is "
+        "different: ransomware does this.",
+        "Only %(n)s files had the extension .%(ending)s before, and the content of each renamed file is "
+        "different: ransomware does this.",
         had,
     )
     return text % {"n": number(had), "ending": plain_shown(facts["ending"].rpartition(".")[2])}

@@ -20,9 +20,12 @@ from scanner.formatting.numbers import exact_size, long_span, number
 def restless(finding: Finding) -> list[str]:
     """The proofs that something never stands still."""
     facts = finding.evidence
-    text = _("It changed while it was read, three times each, in %(runs)d complete runs in a row, since run %(run)d.")
+    text = _(
+        "The content changed while it was being read, three times in each of %(runs)d complete runs in "
+        "a row, since run %(run)d."
+    )
     said = [text % {"runs": facts["runs"], "run": facts["since"]}]
-    return [*said, _("The list of all paths stands below.")] if finding.folded else said
+    return [*said, _("All paths are listed below.")] if finding.folded else said
 
 
 def reasons(finding: Finding) -> list[str]:
@@ -31,12 +34,12 @@ def reasons(finding: Finding) -> list[str]:
     said = [*_found(finding), *_then(finding), *seen_again(finding)]
     if finding.folded:
         hidden = facts if facts.get("hidden") else finding.evidence
-        return [*said, *_hidden(hidden), _("The list of all paths stands below.")]
+        return [*said, *_hidden(hidden), _("All paths are listed below.")]
     if finding.kind == Finding.Kind.REMOVED:
         return [*said, *_removed(facts)]
     if finding.kind == Finding.Kind.MOVED and facts.get("other"):
         names = {"old": brief_plain(plain_shown(facts["other"])), "new": brief_plain(plain_shown(finding.path))}
-        said.append(_("It was %(old)s and is %(new)s now.") % names)
+        said.append(_("The path was %(old)s and is now %(new)s.") % names)
     return [
         *said,
         *_contents(facts),
@@ -50,15 +53,18 @@ def reasons(finding: Finding) -> list[str]:
 def _removed(facts: dict[str, Any]) -> list[str]:
     """What was removed, and of what should stay until an age how old it was."""
     old = _side(facts.get("old"))
-    said = (
-        [] if old is None or old.type == ERROR else [_("What was removed: %(what)s.") % {"what": ", ".join(_what(old))}]
-    )
+    said = [] if old is None or old.type == ERROR else [_("Removed: %(what)s.") % {"what": ", ".join(_what(old))}]
     age = facts.get("age")
     if age:
         about = {"age": long_span(timedelta(seconds=age["seconds"])), "kept": long_span(timedelta(age["kept_days"]))}
-        by_time = _("By its modification time it was %(age)s old; here a file is kept %(kept)s.")
+        by_time = _("By its modification time the file was %(age)s old; this group keeps files for %(kept)s.")
         said.append(
-            (by_time if age["by_time"] else _("It was known for %(age)s; here a file is kept %(kept)s.")) % about
+            (
+                by_time
+                if age["by_time"]
+                else _("The file had been known for %(age)s; this group keeps files for %(kept)s.")
+            )
+            % about
         )
     return said
 
@@ -96,9 +102,9 @@ def _side(facts: dict[str, Any] | None) -> Side | None:
 def _found(finding: Finding) -> list[str]:
     base = finding.evidence.get("base")
     if base is None:
-        return [_("Run %(run)d, the first one, found it.") % {"run": finding.first_run.sequence}]
+        return [_("Run %(run)d, the first one, found this.") % {"run": finding.first_run.sequence}]
     about = {"run": finding.first_run.sequence, "base": base}
-    return [_("Run %(run)d found it; run %(base)s is the complete run before.") % about]
+    return [_("Run %(run)d found this; the previous complete run is %(base)s.") % about]
 
 
 def seen_again(finding: Finding) -> list[str]:
@@ -111,7 +117,7 @@ def seen_again(finding: Finding) -> list[str]:
     if finding.latest_evidence is finding.evidence or seen is None or seen.run is None:
         return []
     about = {"run": seen.run.sequence, "base": finding.latest_evidence.get("base")}
-    return [_("Run %(run)d saw it again; run %(base)s is the complete run before.") % about]
+    return [_("Run %(run)d found this again; the previous complete run is %(base)s.") % about]
 
 
 def _then(finding: Finding) -> list[str]:
@@ -119,7 +125,7 @@ def _then(finding: Finding) -> list[str]:
     old, then = ((finding.evidence.get(side) or {}).get("sha256") for side in ("old", "new"))
     if finding.latest_evidence is finding.evidence or not old or not then or old == then:
         return []
-    text = _("The content became another one then (SHA-256 %(old)s…, then %(new)s…).")
+    text = _("The content changed in that run (SHA-256 %(old)s…, then %(new)s…).")
     return [text % {"old": old[:12], "new": then[:12]}]
 
 
@@ -128,14 +134,14 @@ def _contents(facts: dict[str, Any]) -> list[str]:
     said = []
     if old.get("sha256") and new.get("sha256"):
         said.append(
-            _("The content is another one (SHA-256 %(old)s…, now %(new)s…).")
+            _("The content is different (SHA-256 %(old)s…, now %(new)s…).")
             % {"old": old["sha256"][:12], "new": new["sha256"][:12]}
             if old["sha256"] != new["sha256"]
             else _("The content is the same (SHA-256 %(old)s…).") % {"old": old["sha256"][:12]}
         )
     if old.get("size") is not None and new.get("size") is not None:
         same = _("The size is the same.")
-        other = _("The size was %(old)s and is %(new)s.") % {
+        other = _("The size was %(old)s and is now %(new)s.") % {
             "old": exact_size(old["size"]), "new": exact_size(new["size"])
         }  # fmt: skip
         said.append(same if old["size"] == new["size"] else other)
@@ -143,7 +149,7 @@ def _contents(facts: dict[str, Any]) -> list[str]:
         said.append(
             _("The modification time is the same to the nanosecond.")
             if old["mtime_ns"] == new["mtime_ns"]
-            else _("The modification time was %(old)s and is %(new)s.")
+            else _("The modification time was %(old)s and is now %(new)s.")
             % {"old": exact_time(old["mtime_ns"]), "new": exact_time(new["mtime_ns"])}
         )
     return said
@@ -155,24 +161,23 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
     said = _before_that(finding, facts)
     if confirmed:
         engines = ", ".join(str(name) for name in confirmed.get("engines", []))
+        said.append(_("Two more reads (%(engines)s) gave the same content.") % {"engines": plain_shown(engines)})
         said.append(
-            _("Two more reads, by %(engines)s, gave the same content: the disk holds it now.")
-            % {"engines": plain_shown(engines)}
-        )
-        said.append(
-            _("These reads were cold: nothing of the file was in the page cache before each of them.")
+            _("These reads did not come from cache: before each of them, the page cache held nothing of the file.")
             if confirmed.get("cold")
-            else _("These reads may have been answered from the page cache: the system does not tell.")
+            else _("These reads may have come from the page cache; the system does not report it.")
         )
         said.append(_ctime(finding, confirmed))
     elif finding.kind == Finding.Kind.REWRITTEN:
-        said.append(_("The collector could not compare with the run before: whether the ctime changed is not known."))
+        said.append(
+            _("The collector could not compare with the previous run, so it is not known whether the ctime changed.")
+        )
     if "misread" in notes:
-        said.append(_("The first read gave yet another content, which two more reads did not confirm."))
+        said.append(_("The first read gave different content, which two more reads did not confirm."))
     if "clock" in notes:
         ahead = notes["clock"].get("mtime") == "future"
         said.append(
-            _("The modification time lies ahead of the clock.") if ahead else _("The modification time went back.")
+            _("The modification time is ahead of the clock.") if ahead else _("The modification time moved back.")
         )
     return said
 
@@ -180,34 +185,36 @@ def _notes(finding: Finding, facts: dict[str, Any]) -> list[str]:
 def _ctime(finding: Finding, confirmed: dict[str, Any]) -> str:
     if not confirmed.get("ctime_same"):
         return _(
-            "The ctime is another one, or proves nothing: too young, or not the file system's own. "
-            "Somebody may have written."
+            "The ctime changed, or it proves nothing: it is too recent, or the file system does not "
+            "maintain it itself. Somebody may have written the file."
         )
     if finding.kind == Finding.Kind.REWRITTEN:  # else it would be damage
-        return _("The ctime is the same as in another run than the one before: of the time between nothing is known.")
-    return _("The ctime is the same as in the run before: no program wrote through the file system.")
+        return _(
+            "The ctime is the same as in some other run, not the previous one; what happened in between is not known."
+        )
+    return _("The ctime is the same as in the previous run: no program wrote through the file system.")
 
 
 def _before_that(finding: Finding, facts: dict[str, Any]) -> list[str]:
     if facts.get("became") == Finding.Kind.REVERTED:
-        return [_("It is an earlier content of this file, and nobody wrote it.")]
+        return [_("The file has an earlier content again, although no program wrote it.")]
     relapse = finding.kind == Finding.Kind.REVERTED and finding.severity == Finding.Severity.CRITICAL
-    return [_("This content was damage when it stood here before.")] if relapse else []
+    return [_("The file had this content before, and it was damage then.")] if relapse else []
 
 
 def _error(facts: dict[str, Any]) -> list[str]:
     new = facts.get("new") or {}
     if new.get("type") != 2:
         return []
-    return [_("The system says %(error)s (at the step: %(stage)s).") % {"error": new["detail"], "stage": new["stage"]}]
+    return [_("The system reported %(error)s (step: %(stage)s).") % {"error": new["detail"], "stage": new["stage"]}]
 
 
 def _hidden(facts: dict[str, Any]) -> list[str]:
     if not facts.get("hidden"):
         return []
     text = ngettext(
-        "%(n)s path below it cannot be seen and is unknown.",
-        "%(n)s paths below it cannot be seen and are unknown.",
+        "%(n)s path below cannot be seen, so its state is unknown.",
+        "%(n)s paths below cannot be seen, so their state is unknown.",
         facts["hidden"],
     )
     return [text % {"n": number(facts["hidden"])}]

@@ -24,26 +24,26 @@ ABSENT = frozenset({Divergence.Cell.LOST, Divergence.Cell.UNSEEN, Divergence.Cel
 KINDS = (Finding.Kind.LOST, Finding.Kind.MISMATCH)
 """What is found between replicas."""
 _WHY: dict[Why, Callable[[], str]] = {
-    Why.DAMAGED_HERE: lambda: _("its bytes changed beneath the file system; further reads confirmed it"),
+    Why.DAMAGED_HERE: lambda: _("its bytes changed below the file system; repeated reads confirmed it"),
     Why.REWRITTEN_HERE: lambda: _(
-        "its content changed and its modification time did not, while another replica still holds what it held before: "
-        "damage, or somebody wrote it and kept the time"
+        "its content changed but its modification time did not, and another replica still has the "
+        "previous content: damage, or somebody wrote the file and kept its date"
     ),
-    Why.SPREAD: lambda: _("it holds what came to a replica by damage: a copy of the damage"),
-    Why.HELD_BEFORE: lambda: _("it holds what the damaged copy held before"),
+    Why.SPREAD: lambda: _("it has content that appeared on some replica through damage: a copy of the damage"),
+    Why.HELD_BEFORE: lambda: _("it has the content that the damaged copy had before"),
     Why.EDITED_HERE: lambda: _("it was edited here, with a later modification time"),
-    Why.CAME_LATER: lambda: _("it holds what was edited elsewhere, with a later modification time"),
-    Why.PUT_BACK: lambda: _("an earlier content was put back here"),
-    Why.SUPERSEDED: lambda: _("a later edit has taken the place of this content elsewhere"),
-    Why.MAJORITY: lambda: _("most votes hold this content, and no history speaks against it"),
-    Why.OUTVOTED: lambda: _("same modification time, another content than most votes hold"),
-    Why.OTHER_TIME: lambda: _("another modification time than the copies that are good: another version, or damage"),
-    Why.NO_MAJORITY: lambda: _("there is no history of a change, and no majority"),
+    Why.CAME_LATER: lambda: _("it has an edit made on another replica, with a later modification time"),
+    Why.PUT_BACK: lambda: _("earlier content was put back here"),
+    Why.SUPERSEDED: lambda: _("a later edit replaced this content on another replica"),
+    Why.MAJORITY: lambda: _("most votes are for this content, and nothing in the history contradicts them"),
+    Why.OUTVOTED: lambda: _("same modification time, but not the content of the majority"),
+    Why.OTHER_TIME: lambda: _("its modification time differs from the good copies: another version, or damage"),
+    Why.NO_MAJORITY: lambda: _("no history of a change, and no majority"),
     Why.DOUBTFUL: lambda: _(
-        "it was written and its time kept, or made from such a copy, and nobody holds what was there before: perhaps "
-        "damage"
+        "it was written with its date kept, or made from such a copy, and no replica has the previous "
+        "content any more: possible damage"
     ),
-    Why.UNCLEAR: lambda: _("the contents came one after the other in a way that does not say which is right"),
+    Why.UNCLEAR: lambda: _("the history of these contents does not show which one is right"),
 }
 
 
@@ -68,7 +68,7 @@ def title(finding: Finding) -> str:
 def _folded_title(finding: Finding, about: dict[str, str]) -> str:
     if finding.kind != Finding.Kind.LOST:
         text = ngettext(
-            "%(n)s path below %(path)s has several contents", "%(n)s paths below %(path)s have several contents",
+            "contents differ at %(n)s path below %(path)s", "contents differ at %(n)s paths below %(path)s",
             finding.number,
         )  # fmt: skip
         return text % about
@@ -76,8 +76,8 @@ def _folded_title(finding: Finding, about: dict[str, str]) -> str:
     if any(one["number"] != finding.number for one in lacking):
         each = ", ".join(f"{plain_shown(one['name'])} ({number(one['number'])})" for one in lacking)
         text = ngettext(
-            "%(n)s path below %(path)s is missing, on some of: %(each)s",
-            "%(n)s paths below %(path)s are missing, each on some of: %(each)s",
+            "%(n)s path below %(path)s is missing on %(each)s",
+            "%(n)s paths below %(path)s are missing on %(each)s",
             finding.number,
         )
         return text % (about | {"each": each})
@@ -97,7 +97,7 @@ def _lacking(facts: dict[str, Any]) -> list[str]:
 def _damaged_title(facts: dict[str, Any], about: dict[str, str]) -> str:
     about["names"] = _names([one["name"] for one in facts["copies"] if one["copy"] == Copy.DAMAGED])
     if not facts.get("good"):
-        return _("damaged on %(names)s, and no copy is known to be good: %(path)s") % about
+        return _("damaged on %(names)s, no copy known to be good: %(path)s") % about
     about["good"] = _names(facts["good"])
     return _("damaged on %(names)s, good on %(good)s: %(path)s") % about
 
@@ -105,9 +105,9 @@ def _damaged_title(facts: dict[str, Any], about: dict[str, str]) -> str:
 def reasons(finding: Finding) -> list[str]:
     """The proofs: each copy, what is said of it, and why."""
     facts = finding.evidence
-    said = [_("The replicas were compared with one another by their newest proven runs.")]
+    said = [_("The comparison used the newest proven run of each replica.")]
     if finding.folded:
-        return [*said, _("The list of all paths stands below.")]
+        return [*said, _("All paths are listed below.")]
     return said + describe_copies(finding.kind, facts)
 
 
@@ -117,8 +117,8 @@ def describe_copies(kind: str, facts: dict[str, Any]) -> list[str]:
     if kind == Divergence.Kind.MISMATCH and facts.get("all_votes"):
         most = max(facts["votes"].values(), default=0)
         said.append(
-            _("Votes: %(most)s of %(all)s for one content; a server and file system has one vote, and none when its "
-              "replicas disagree; whoever is stale, held or failed has none, and history counts for more.")
+            _("Most votes for one content: %(most)s of %(all)s. Each server and file system has one vote; "
+"history counts for more.")
             % {"most": most, "all": facts["all_votes"]}
         )  # fmt: skip
     if facts.get("alike"):
@@ -141,8 +141,8 @@ def describe_deviations(row: Row, names: Mapping[int, str]) -> str:
 def spelling(alike: str) -> str:
     """How two names differ that look alike."""
     if alike == "unicode":
-        return _("There is a name that differs only in Unicode normalisation, as macOS writes names.")
-    return _("There is a name that differs only in letter case.")
+        return _("Another name differs only in Unicode normalisation, as in names written by macOS.")
+    return _("Another name differs only in letter case.")
 
 
 def _copy(one: dict[str, Any]) -> str:
@@ -150,16 +150,16 @@ def _copy(one: dict[str, Any]) -> str:
     if one.get("sha256") or one.get("type"):
         return f"{name}: {_what(one)}"
     if one["cell"] == Divergence.Cell.LOST and one.get("ended"):
-        return _("%(name)s: gone since run %(run)s.") % {"name": name, "run": one["ended"]}
+        return _("%(name)s: missing since run %(run)s.") % {"name": name, "run": one["ended"]}
     if one["cell"] == Divergence.Cell.LOST:
-        return _("%(name)s: never there.") % {"name": name}
+        return _("%(name)s: never present.") % {"name": name}
     label, other = Divergence.Cell(one["cell"]).label, one.get("other")
     return f"{name}: {label} → {brief_plain(plain_shown(other))}" if other else f"{name}: {label}"
 
 
 def _what(one: dict[str, Any]) -> str:
     if one.get("type") == ERROR:
-        return _("could not be read (%(error)s), since run %(run)d") % {
+        return _("unreadable since run %(run)d (%(error)s)") % {
             "error": plain_shown(one["detail"]), "run": one["since"]
         }  # fmt: skip
     said = []
@@ -179,14 +179,12 @@ def _what(one: dict[str, Any]) -> str:
 def means(finding: Finding) -> str:
     """What it means."""
     if finding.kind == Finding.Kind.LOST:
-        return _(
-            "Other replicas have what is missing here: it was lost, it was removed on purpose, or it has not come yet."
-        )
+        return _("Other replicas have this data. Here it was lost, was removed on purpose, or has not arrived yet.")
     if finding.evidence.get("damaged") and finding.evidence.get("good"):
-        return _("A copy is damaged, and a good one is known.")
+        return _("A copy is damaged; a good copy is known.")
     if finding.evidence.get("damaged"):
-        return _("A copy is damaged, and of no other one it is known that it is good.")
-    return _("The replicas hold different contents under one path, and which is right is not known for sure.")
+        return _("A copy is damaged, and no other copy is known to be good.")
+    return _("The replicas have different contents at the same path, and it is not certain which is right.")
 
 
 def steps(finding: Finding) -> list[str]:
@@ -194,22 +192,28 @@ def steps(finding: Finding) -> list[str]:
     facts = finding.evidence
     if finding.kind == Finding.Kind.LOST:
         return [
-            _("When it was removed on purpose, remove it on the others too, or accept it and say so."),
-            _("Else copy it back from a replica that holds it, and find out who removed it."),
+            _(
+                "If it was removed on purpose, remove it from the other replicas too, or accept the finding and "
+                "note why."
+            ),
+            _("Otherwise copy it back from a replica that has it, and find out who removed it."),
         ]
     if facts.get("damaged"):
-        stop = _("Stop whatever copies from a damaged replica before it spreads the damage.")
+        stop = _("Stop everything that copies from a damaged replica before it spreads the damage.")
         if not facts.get("good"):
-            return [stop, _("Look for an older backup: no replica is known to hold a good copy.")]
-        restore = _("Restore it from %(good)s, and let the collector run there again: the next comparison closes this.")
+            return [stop, _("Look for an older backup: no replica is known to have a good copy.")]
+        restore = _(
+            "Restore the file from %(good)s, then run the collector on the damaged replica: the next "
+            "comparison closes the finding."
+        )
         return [
             stop,
             restore % {"good": _names(facts["good"])},
-            _("Look at the disk before you trust it again: SMART values, the kernel's messages, a scrub."),
+            _("Check the disk before you trust it again: SMART values, kernel messages, a file system scrub."),
         ]
     return [
-        _("Where a newer version is on its way, let the sync finish: the next comparison closes this."),
-        _("Else look at the copies yourself, and put the right one everywhere."),
+        _("If a newer version is on its way, let the sync finish: the next comparison closes the finding."),
+        _("Otherwise check the copies yourself and put the right one on every replica."),
     ]
 
 
