@@ -150,7 +150,7 @@ class RunningSystem:
     def replica(self, root: Path, name: str) -> tuple[str, str]:
         """Make a group, a server and a replica of `root`; its uuid and an enrolment token come back."""
         said = self.shell(
-            "import os\nfrom scanner import paths\nfrom scanner.enrolment import create_token\n"
+            "import os\nfrom scanner.format import paths\nfrom scanner.enrolment import create_token\n"
             "from scanner.models import Group, Replica, Server\n"
             f"s = Server.objects.create(name={name!r}); g = Group.objects.create(name={name!r})\n"
             f"r = Replica.objects.create(group=g, server=s, root=paths.encode(os.fsencode({str(root)!r})))\n"

@@ -21,7 +21,7 @@ from tests.planted.suite import base_image
 PLACES = 3
 MAKE = """
 import os
-from scanner import paths
+from scanner.format import paths
 from scanner.enrolment import create_token
 from scanner.models import Group, Replica, Server
 group = Group.objects.create(name="photos")

@@ -17,7 +17,7 @@ from scanner.format.report import REPLY_TYPE, open_envelope
 from scanner.format.signing import SigningError
 from tests.scanner import factories as make
 
-PROGRAM = "import django; django.setup(); from scanner import central; print(central.key().keyid)"
+PROGRAM = "import django; django.setup(); from scanner import server_key; print(server_key.key().keyid)"
 
 
 def test_many_first_calls_end_with_one_key(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ KILLED = """
 import os, sys
 from django.conf import settings
 settings.configure()
-from scanner.storage import DurableStorage
+from scanner.ingest.storage import DurableStorage
 class Content:
     left = 40
     def chunks(self): pass

@@ -41,9 +41,9 @@ def test_workers_on_this_machine() -> None:
 def test_affinity_counts() -> None:
     """A process that is held to one processor has one worker."""
     script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-    script += "from scanner.collector import cores; print(cores.workers(), cores.logical(), cores.physical())"
+    script += "from scanner.collector.system import cores; print(cores.workers(), cores.logical(), cores.physical())"
     done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[4]
     )
     assert done.stdout.split() == ["1", "1", "1"]
 

@@ -14,7 +14,7 @@ from scanner.collector.system import page_cache
 from scanner.collector.system.impact import CARE, WINDOW, PageCache, RateLimit
 from scanner.collector.system.page_cache import cached_pages
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 

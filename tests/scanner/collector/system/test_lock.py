@@ -29,7 +29,7 @@ def test_killed_holder_frees_it(tmp_path: Path) -> None:
     """The kernel drops the lock of a process that was killed."""
     lines = [
         "import pathlib, sys, time",
-        "from scanner.collector import lock",
+        "from scanner.collector.system import lock",
         "with lock.held(pathlib.Path(sys.argv[1])):",
         "    print('held', flush=True)",
         "    time.sleep(60)",
