@@ -383,7 +383,7 @@ def _check_together(statement: Statement) -> None:
 
 
 def block_size(count: int) -> int:
-    """Return how many lines each block of `count` lines has, the last one excepted. Section: Digests, Blocks."""
+    """Return how many lines each block of `count` lines has, the last one excepted. Section: Blocks."""
     return max(1, _ceil_divide(count, MOST_BLOCKS))
 
 
