@@ -47,20 +47,20 @@ def compare_replicas(group_id: int) -> bool:
 
 def compare_moment(comparison_id: int) -> None:
     """Make a comparison of replicas that somebody asked for."""
-    group_comparisons.make(comparison_id)
+    group_comparisons.compute(comparison_id)
 
 
 def compare_groups() -> int:
     """Each minute: compare the replicas of the groups in which something is new. Returns of how many."""
     until, done = time.monotonic() + SWEEP_SECONDS, 0
-    for group_id in group_comparisons.lacking(timezone.now()):
+    for group_id in group_comparisons.groups_to_compare(timezone.now()):
         if time.monotonic() > until:
             break
         done += group_comparisons.catch_up(group_id)
-    for comparison_id in group_comparisons.waiting():
+    for comparison_id in group_comparisons.requested_comparisons():
         if time.monotonic() > until:
             break
-        group_comparisons.make(comparison_id)
+        group_comparisons.compute(comparison_id)
         done += 1
     return done
 
@@ -98,7 +98,7 @@ def reopen_findings() -> int:
 
 def forget_comparisons() -> int:
     """Delete comparisons made on demand that nobody has looked at for long. Returns how many."""
-    return run_comparisons.forget() + group_comparisons.forget()
+    return run_comparisons.forget() + group_comparisons.delete_unused()
 
 
 def verify_run(run_id: int) -> bool:

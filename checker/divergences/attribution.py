@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from checker.divergences.compare import Absence, Side, place_of
+from checker.divergences.compare import Absence, ComparedReplica, place_of
 from checker.divergences.within import below
 from checker.models import Finding
 from scanner.db.entries import fetch_all
@@ -26,15 +26,15 @@ class Before(NamedTuple):
     places: Mapping[int, int]
     """By replica its position then."""
 
-    def everyone(self, sides: Collection[Side]) -> list[int]:
+    def everyone(self, sides: Collection[ComparedReplica]) -> list[int]:
         """Who takes part, or took part."""
-        return sorted({*self.places, *(side.replica for side in sides)})
+        return sorted({*self.places, *(side.replica_id for side in sides)})
 
-    def holding(self, row: str, sides: Collection[Side]) -> str:
+    def holding(self, row: str, sides: Collection[ComparedReplica]) -> str:
         """SQL: who of `everyone` holds the path of a new row, a character each."""
-        return holders(row, self.everyone(sides), {side.replica: side.position for side in sides})
+        return holders(row, self.everyone(sides), {side.replica_id: side.position for side in sides})
 
-    def held(self, row: str, sides: Collection[Side]) -> str:
+    def held(self, row: str, sides: Collection[ComparedReplica]) -> str:
         """SQL: who held the path of an old row, likewise."""
         return holders(row, self.everyone(sides), self.places)
 
@@ -109,7 +109,7 @@ SELECT coalesce(sum(seen), 0) FROM diverging_held WHERE position = %(position)s 
 
 
 def told(
-    before: Before, sides: Sequence[Side], found: Sequence[Absence], marks: Mapping[str, bytes]
+    before: Before, sides: Sequence[ComparedReplica], found: Sequence[Absence], marks: Mapping[str, bytes]
 ) -> Iterator[tuple[str, Told]]:
     """The directories of `found` that may be absences, and what tells them; `marks` as absences have them. What was one
     already, by the same mark, goes on as it is. Reads `diverging_held`."""
@@ -125,7 +125,7 @@ def told(
         yield from _Looking(before, sides, lacking, sorted(directories)).alike(known)
 
 
-def _known(before: Before, sides: Sequence[Side]) -> Iterator[Old]:
+def _known(before: Before, sides: Sequence[ComparedReplica]) -> Iterator[Old]:
     """The absences that there were."""
     statement = OLD.format(held=before.held("old", sides))
     for path, mark, held, finding, since, accepted_at, mixed in fetch_all(
@@ -137,15 +137,17 @@ def _known(before: Before, sides: Sequence[Side]) -> Iterator[Old]:
 class _Looking:
     """Directories that the same sides lack."""
 
-    def __init__(self, before: Before, sides: Sequence[Side], lacking: frozenset[int], directories: list[str]) -> None:
+    def __init__(
+        self, before: Before, sides: Sequence[ComparedReplica], lacking: frozenset[int], directories: list[str]
+    ) -> None:
         holding = [side for side in sides if side.position not in lacking]
-        first, names = holding[0], {side.replica for side in holding}
+        first, names = holding[0], {side.replica_id for side in holding}
         self._held = "".join("+" if one in names else "-" for one in before.everyone(sides))
         self._rows = ROWS.format(held=before.held("lost", sides))
         self._given: dict[str, Any] = {
             "comparison": before.comparison_id, "directories": directories, "held": self._held,
-            "position": first.position, "replica": first.replica, "sequence": first.sequence,
-            "place": before.places.get(first.replica, 0),
+            "position": first.position, "replica": first.replica_id, "sequence": first.sequence,
+            "place": before.places.get(first.replica_id, 0),
         }  # fmt: skip
 
     def alike(self, known: Sequence[Old]) -> Iterator[tuple[str, Told]]:

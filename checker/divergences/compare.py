@@ -19,18 +19,18 @@ from checker.changes.compare import BELOW
 from scanner.db.entries import fetched
 
 
-class Side(NamedTuple):
+class ComparedReplica(NamedTuple):
     """A participant as SQL needs it."""
 
     position: int
     """From 1, without gaps."""
-    replica: int
-    run: int
+    replica_id: int
+    run_id: int
     sequence: int
-    current: bool
+    has_vote: bool
     identity: int
     """64 bits that are this replica's alone, whoever takes part with it."""
-    records: int
+    entries: int
     """How many entries its run has."""
 
 
@@ -114,7 +114,7 @@ def alone(group_id: int) -> AbstractContextManager[bool]:
     return compare.alone(group_id, LOCKS)
 
 
-def find(sides: Sequence[Side], *, equal: bool, absent: Collection[Absence] = ()) -> None:
+def find(sides: Sequence[ComparedReplica], *, equal: bool, absent: Collection[Absence] = ()) -> None:
     """Fill `diverging` with the paths that are not the same on all sides, and with those that some could not read.
 
     `equal` says that the signed digests of all contents are equal: then only what is rare is looked at. Of what lies in
@@ -156,11 +156,11 @@ def mark(position: int, cell: str, chosen: Callable[[str], bool]) -> None:
                 cursor.execute(SET_CELL, {"cell": cell, "position": position, "paths": paths})
 
 
-def given_of(sides: Sequence[Side]) -> dict[str, Any]:
+def given_of(sides: Sequence[ComparedReplica]) -> dict[str, Any]:
     """The parameters of STANDS and COVERS for each side."""
     given: dict[str, Any] = {}
     for side in sides:
-        given |= {f"replica{side.position}": side.replica, f"sequence{side.position}": side.sequence}
+        given |= {f"replica{side.position}": side.replica_id, f"sequence{side.position}": side.sequence}
     return given
 
 
@@ -173,12 +173,12 @@ def _absent(told: Collection[Absence]) -> str:
     return " AND ".join([ABSENT, *(NEWS.format(position) for position in news), *own]) + ", false)"
 
 
-def _find(sides: Sequence[Side], equal: bool, absent: str) -> str:
+def _find(sides: Sequence[ComparedReplica], equal: bool, absent: str) -> str:
     """FIND for so many sides, each with columns of its own: versions `v`, and whether they are unreadable, `u`."""
     places = [side.position for side in sides]
     states = [STATE.format(place) + (RARE if equal else "") for place in places]
     here = " # ".join(f"CASE WHEN v{side.position} IS NULL THEN 0 ELSE {side.identity} END" for side in sides)
-    current = " OR ".join(f"v{side.position} IS NOT NULL" for side in sides if side.current)
+    current = " OR ".join(f"v{side.position} IS NOT NULL" for side in sides if side.has_vote)
     return FIND.format(
         versions=", ".join(f"v{place}" for place in places),
         cells=" || ".join(CELL.format(place) for place in places),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from checker.divergences import queries, verdicts
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 from checker.divergences.history import Holding, Past
-from checker.divergences.queries import Life, Moment
+from checker.divergences.queries import PathHistory, PathVersion
 from checker.divergences.verdicts import Ruling
 from scanner.format.records import ERROR
 
@@ -15,19 +15,19 @@ Voters = Mapping[int, str]
 """By position who votes there; nobody where there is none."""
 
 
-def rulings(sides: Sequence[Side], voters: Voters) -> Iterator[tuple[str, str, str]]:
+def rulings(sides: Sequence[ComparedReplica], voters: Voters) -> Iterator[tuple[str, str, str]]:
     """Of each path with several contents: the path, the verdict on it, and that on each copy."""
-    for path, life in queries.several(sides):
+    for path, life in queries.iterate_mismatch_histories(sides):
         ruling = ruling_of(sides, voters, life)
         yield path, ruling.verdict.value, ruling.judged
 
 
-def ruling_of(sides: Sequence[Side], voters: Voters, life: Life) -> Ruling:
+def ruling_of(sides: Sequence[ComparedReplica], voters: Voters, life: PathHistory) -> Ruling:
     """What is said of each copy of one path."""
     return verdicts.rule([holding(life.get(side.position, []), side, voters) for side in sides])
 
 
-def holding(moments: Sequence[Moment], side: Side, voters: Voters) -> Holding:
+def holding(moments: Sequence[PathVersion], side: ComparedReplica, voters: Voters) -> Holding:
     """What a side held, content by content; what could not be read in between is stepped over."""
     pasts: list[Past] = []
     for one in moments:

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from checker.divergences.queries import Wish
+from checker.divergences.queries import DivergenceFilter
 from checker.models import Divergence, GroupComparison
 from scanner.listing import LONGEST, directory
 
@@ -20,12 +20,16 @@ YEARS = range(1970, 9000)
 """At the ends of what Python counts a time is no time any more in another zone."""
 
 
-class Ask(NamedTuple):
+PARAMETERS = {"position": "at"}
+"""Names in the address of fields that are called otherwise."""
+
+
+class DivergenceListQuery(NamedTuple):
     """A page of divergences as it was asked for."""
 
     kinds: tuple[str, ...] = ()
     verdict: str = ""
-    at: str = ""
+    position: str = ""
     """The position of a replica: what is wrong there."""
     below: str = ""
     search: str = ""
@@ -36,33 +40,33 @@ class Ask(NamedTuple):
     """As of when; empty: now."""
 
     @property
-    def wish(self) -> Wish:
+    def filter(self) -> DivergenceFilter:
         """Which divergences are meant."""
-        return Wish(self.kinds, self.verdict, int(self.at or 0), self.below, self.search)
+        return DivergenceFilter(self.kinds, self.verdict, int(self.position or 0), self.below, self.search)
 
     @property
     def is_tree(self) -> bool:
         """Whether directories are shown folded: a search, or a verdict other than damage, looks through all of them."""
-        foldable = not self.search and self.verdict in ("", Divergence.Verdict.DAMAGED)
+        foldable = not self.search and self.verdict in ("", Divergence.PathVerdict.DAMAGED)
         return foldable and self.view != "list"
 
     @property
     def time(self) -> datetime | None:
         """As of when; None: now, or no time."""
-        return read_moment(self.moment)
+        return parse_moment(self.moment)
 
     def query(self, **changes: object) -> str:
         """The query part of an address that asks for the same but for `changes`; what is as usual is left out."""
         asked = self._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
         said: list[tuple[str, str]] = [("kind", kind) for kind in asked.kinds]
-        for name in ("verdict", "at", "below", "search", "view", "after", "moment"):
-            value = getattr(asked, name)
+        for field in ("verdict", "position", "below", "search", "view", "after", "moment"):
+            value = getattr(asked, field)
             if value:
-                said.append((name, value))
+                said.append((PARAMETERS.get(field, field), value))
         return f"?{urlencode(said)}"
 
 
-class Chip(NamedTuple):
+class FilterOption(NamedTuple):
     """A kind or a verdict as a filter: how many there are, whether it is chosen, and the address that changes that."""
 
     name: str
@@ -72,7 +76,7 @@ class Chip(NamedTuple):
     query: str
 
 
-def read_moment(text: str) -> datetime | None:
+def parse_moment(text: str) -> datetime | None:
     """A time as a person writes it, without a zone in that of the site; None for what is none, or no time of a run."""
     try:
         moment = parse_datetime(text)
@@ -83,12 +87,12 @@ def read_moment(text: str) -> datetime | None:
         return None
 
 
-def read(given: QueryDict) -> Ask:
+def read_query(given: QueryDict) -> DivergenceListQuery:
     """What an address asks for; what it cannot mean is as if it were not there."""
     view, verdict, at = given.get("view", ""), given.get("verdict", ""), given.get("at", "")
-    ask = Ask(
+    ask = DivergenceListQuery(
         tuple(kind for kind in Divergence.Kind.values if kind in given.getlist("kind")),
-        verdict if verdict in Divergence.Verdict.values else "",
+        verdict if verdict in Divergence.PathVerdict.values else "",
         at if at.isdecimal() and 0 < len(at) < 4 and int(at) else "",
         directory(given.get("below", "")),
         given.get("search", "")[:LONGEST].replace("\0", ""),
@@ -99,22 +103,22 @@ def read(given: QueryDict) -> Ask:
     return ask if ask.time else ask._replace(moment="")
 
 
-def chips(comparison: GroupComparison, ask: Ask) -> list[Chip]:
+def filter_options(comparison: GroupComparison, ask: DivergenceListQuery) -> list[FilterOption]:
     """The kinds and verdicts that there are, as filters."""
     found = []
     for kind in Divergence.Kind:
         if comparison.counts.get(kind):
             kinds = tuple(one for one in Divergence.Kind.values if (one in ask.kinds) != (one == kind))
             query = ask.query(kinds=kinds, after="", verdict="")
-            found.append(Chip(kind.value, str(kind.label), comparison.counts[kind], kind in ask.kinds, query))
-    for verdict in Divergence.Verdict:
+            found.append(FilterOption(kind.value, str(kind.label), comparison.counts[kind], kind in ask.kinds, query))
+    for verdict in Divergence.PathVerdict:
         if comparison.counts.get(verdict):
             chosen = ask.verdict == verdict
             query = ask.query(verdict="" if chosen else verdict.value, after="", kinds=())
-            found.append(Chip(verdict.value, str(verdict.label), comparison.counts[verdict], chosen, query))
+            found.append(FilterOption(verdict.value, str(verdict.label), comparison.counts[verdict], chosen, query))
     return found
 
 
-def total(comparison: GroupComparison, kinds: Iterable[str] = tuple(Divergence.Kind.values)) -> int:
+def count_divergences(comparison: GroupComparison, kinds: Iterable[str] = tuple(Divergence.Kind.values)) -> int:
     """All paths that diverge."""
     return sum(comparison.counts.get(kind, 0) for kind in kinds)

@@ -20,7 +20,7 @@ from checker.changes.moves import KEYS
 from checker.changes.rules import EMPTY
 from checker.divergences import compare
 from checker.divergences.attribution import Before, Told, told
-from checker.divergences.compare import BLIND, COVERS, STANDS, Absence, Side, given_of, place_of
+from checker.divergences.compare import BLIND, COVERS, STANDS, Absence, ComparedReplica, given_of, place_of
 from checker.divergences.moves import folded
 from checker.divergences.within import ABOVE, LEVELS, MEMBER, below
 from scanner.db.entries import fetch_all, fetched
@@ -126,7 +126,7 @@ WHERE starts_with(folder, absence.path) AND held.seen > coalesce(other.number, 0
 
 
 def find(
-    sides: Sequence[Side],
+    sides: Sequence[ComparedReplica],
     certain: Collection[int],
     before: Before,
     *,
@@ -153,10 +153,10 @@ def clear() -> None:
 
 
 def _candidates(
-    sides: Sequence[Side], certain: Collection[int], before: Before, news: tuple[int, int] | None
+    sides: Sequence[ComparedReplica], certain: Collection[int], before: Before, news: tuple[int, int] | None
 ) -> dict[Absence, Told]:
     """Absences of which all is known, in which nothing can have moved from or to another one; with what tells them."""
-    records = [side.records for side in sides]
+    records = [side.entries for side in sides]
     if max(records) - min(records) < LEAST:
         return {}
     with connection.cursor() as cursor:
@@ -177,7 +177,7 @@ def _candidates(
     }
 
 
-def _alike(sides: Sequence[Side], before: Before) -> dict[Absence, Told]:
+def _alike(sides: Sequence[ComparedReplica], before: Before) -> dict[Absence, Told]:
     """The topmost directories that somebody lacks and whose paths were told alike."""
     everywhere = frozenset(side.position for side in sides)
     telling: dict[str, Told] = {}
@@ -194,12 +194,12 @@ def _alike(sides: Sequence[Side], before: Before) -> dict[Absence, Told]:
         split += mixed
 
 
-def _without(sides: Sequence[Side], one: Absence, by: Told, news: tuple[int, int] | None) -> Absence:
+def _without(sides: Sequence[ComparedReplica], one: Absence, by: Told, news: tuple[int, int] | None) -> Absence:
     """An absence but for what it must not tell: news, and what its finding did not tell when it was accepted."""
     firsts = dict([news] if news else [])
     if by.accepted_at is not None:
         holder = _holding(sides, one)[0]
-        ((first,),) = fetch_all(FIRST_SINCE, {"replica": holder.replica, "moment": by.accepted_at})
+        ((first,),) = fetch_all(FIRST_SINCE, {"replica": holder.replica_id, "moment": by.accepted_at})
         firsts[holder.position] = min(first, firsts.get(holder.position, first))
     return one._replace(news=tuple(firsts.items()), closed=by.was_absence)
 
@@ -222,7 +222,7 @@ def _covered(position: int, directories: list[str], given: dict[str, Any]) -> li
     return [path for (path,) in fetch_all(COVERED.format(position), given | {"directories": directories})]
 
 
-def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
+def _crossed(sides: Sequence[ComparedReplica], absent: Sequence[Absence]) -> Iterator[str]:
     """Directories from which something may have moved, or been spelled otherwise, where they are lacked."""
     by_lacking: dict[frozenset[int], list[str]] = {}
     for one in absent:
@@ -233,7 +233,7 @@ def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
             "lacking": sorted(lacking),
             "holding": [side.position for side in holding],
             "directories": directories,
-            "replica": holding[0].replica,
+            "replica": holding[0].replica_id,
             "sequence": holding[0].sequence,
         }
         ((any_extra,),) = fetch_all(ANY_EXTRA, given)
@@ -249,7 +249,7 @@ def _crossed(sides: Sequence[Side], absent: Sequence[Absence]) -> Iterator[str]:
             yield from (path for name, path in names if any(one.startswith(name) for one in near))
 
 
-def _keep(sides: Sequence[Side], telling: Mapping[Absence, Told]) -> None:
+def _keep(sides: Sequence[ComparedReplica], telling: Mapping[Absence, Told]) -> None:
     first = [_holding(sides, one)[0] for one in telling]
     given: dict[str, Any] = {
         "directories": [one.directory for one in telling],
@@ -257,7 +257,7 @@ def _keep(sides: Sequence[Side], telling: Mapping[Absence, Told]) -> None:
         "marks": [_mark(_holding(sides, one)) for one in telling],
         "currents": [_current(sides, one) for one in telling],
         "positions": [side.position for side in first],
-        "runs": [side.run for side in first],
+        "runs": [side.run_id for side in first],
         "findings": [by.finding for by in telling.values()],
         "sinces": [by.since for by in telling.values()],
     }
@@ -267,15 +267,15 @@ def _keep(sides: Sequence[Side], telling: Mapping[Absence, Told]) -> None:
             cursor.execute(statement, given)
 
 
-def _holding(sides: Sequence[Side], absence: Absence) -> list[Side]:
+def _holding(sides: Sequence[ComparedReplica], absence: Absence) -> list[ComparedReplica]:
     return [side for side in sides if side.position not in absence.lacking]
 
 
-def _mark(holders: Sequence[Side]) -> bytes:
+def _mark(holders: Sequence[ComparedReplica]) -> bytes:
     """Who holds it: while they stay, the absence is the same, whatever comes and goes below."""
     return reduce(xor, (side.identity for side in holders)).to_bytes(8, "big", signed=True) * 2
 
 
-def _current(sides: Sequence[Side], absence: Absence) -> bool:
+def _current(sides: Sequence[ComparedReplica], absence: Absence) -> bool:
     """Whether those who have a vote differ among themselves."""
-    return len({side.position in absence.lacking for side in sides if side.current}) > 1
+    return len({side.position in absence.lacking for side in sides if side.has_vote}) > 1

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from django.db import connection
 
 from checker.changes.rules import EMPTY
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 from scanner.db.entries import fetched
 
 PATTERNS = "SELECT cells FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%' GROUP BY cells"
@@ -101,7 +101,7 @@ FROM told WHERE diverging.path = told.path
 """
 
 
-def pair(sides: Sequence[Side]) -> None:
+def pair(sides: Sequence[ComparedReplica]) -> None:
     """Tell what is missing on a side and is there under another name."""
     with connection.cursor() as cursor:
         cursor.execute(PATTERNS)

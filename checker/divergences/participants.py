@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 from checker.models import Comparison, Finding, Participant
 from scanner import scopes
 from scanner.format.excludes import ExcludeError, Excludes, parse
@@ -77,11 +77,11 @@ class Member:
         """Whether it stands for what is there now."""
         return self.standing == Standing.CURRENT
 
-    def side(self, position: int) -> Side:
+    def side(self, position: int) -> ComparedReplica:
         """As SQL needs it."""
         assert self.run is not None
         identity = int.from_bytes(hashlib.sha256(self.replica.uuid.bytes).digest()[:8], "big", signed=True)
-        return Side(
+        return ComparedReplica(
             position, self.replica.pk, self.run.pk, self.run.sequence, self.has_vote, identity, self.run.records_count
         )
 
@@ -122,7 +122,7 @@ def basis(group: Group, some: list[Member]) -> str:
     return json.dumps([group.relation, group.lag.total_seconds(), said])
 
 
-def sides(seats: Iterable[Participant]) -> list[Side]:
+def sides(seats: Iterable[Participant]) -> list[ComparedReplica]:
     """Participants that have a run, as SQL needs them."""
     return [Member(one.replica, one.run, Standing(one.standing)).side(one.position) for one in seats]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection
 
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 
 SAME = """({0}.type = {1}.type AND {0}.sha256 IS NOT DISTINCT FROM {1}.sha256
     AND ({0}.type = 1 OR {0}.detail = {1}.detail))"""
@@ -87,20 +87,20 @@ SELECT min(sequence) FROM scanner_run WHERE replica_id = %(leader)s AND finished
 """
 
 
-def may_lag(leader: Side, finished: datetime, lag: timedelta) -> int | None:
+def may_lag(leader: ComparedReplica, finished: datetime, lag: timedelta) -> int | None:
     """The first run of the leader whose news may be missing in another one's run that ended at `finished`."""
-    given: dict[str, Any] = {"leader": leader.replica, "lag": lag, "finished": finished}
+    given: dict[str, Any] = {"leader": leader.replica_id, "lag": lag, "finished": finished}
     with connection.cursor() as cursor:
         cursor.execute(MAY_LAG, given)
         ((first,),) = cursor.fetchall()
         return None if first is None else int(first)
 
 
-def follow(leader: Side, others: Sequence[tuple[Side, datetime]], lag: timedelta) -> None:
+def follow(leader: ComparedReplica, others: Sequence[tuple[ComparedReplica, datetime]], lag: timedelta) -> None:
     """Where one side leads: allow what it removed to linger, and what it has had for less than `lag` to be missing or
     older elsewhere. `others` come with the time at which their runs ended."""
     given: dict[str, Any] = {
-        "leader": leader.replica,
+        "leader": leader.replica_id,
         "position": leader.position,
         "sequence": leader.sequence,
         "lag": lag,
@@ -108,6 +108,6 @@ def follow(leader: Side, others: Sequence[tuple[Side, datetime]], lag: timedelta
     with connection.cursor() as cursor:
         cursor.execute(LINGER, given)
         for side, finished in others:
-            other = {"other": side.position, "replica": side.replica, "other_sequence": side.sequence}
+            other = {"other": side.position, "replica": side.replica_id, "other_sequence": side.sequence}
             cursor.execute(LAG, given | other | {"finished": finished})
         cursor.execute(SETTLE, given)

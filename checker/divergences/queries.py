@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 from checker.divergences.within import MEMBER
 from checker.models import Divergence
 from scanner.db import keyset
@@ -45,7 +45,7 @@ SEVERAL = "(SELECT path FROM diverging WHERE contents > 1)"
 NAMED = "unnest(%(paths)s::text[])"
 
 
-class Moment(NamedTuple):
+class PathVersion(NamedTuple):
     """A version in the life of a path on a side. Digests are hex."""
 
     type: int
@@ -76,39 +76,39 @@ class Moment(NamedTuple):
         return f"{'link' if self.type == LINK else 'special'}:{self.detail}"
 
 
-Life = dict[int, list[Moment]]
+PathHistory = dict[int, list[PathVersion]]
 """Of a path: by position all that was there, oldest first."""
 
 
-def several(sides: Sequence[Side]) -> Iterator[tuple[str, Life]]:
+def iterate_mismatch_histories(sides: Sequence[ComparedReplica]) -> Iterator[tuple[str, PathHistory]]:
     """The lives of the paths in `diverging` of which there are several contents, in flat memory."""
     rows = (row for batch in fetched(LIVES.format(SEVERAL), _sides(sides)) for row in batch)
     for path, some in groupby(rows, itemgetter(0)):
         yield path, _life(some)
 
 
-def lives(sides: Sequence[Side], paths: Sequence[str]) -> dict[str, Life]:
+def read_path_histories(sides: Sequence[ComparedReplica], paths: Sequence[str]) -> dict[str, PathHistory]:
     """The lives of these paths."""
     rows = fetch_all(LIVES.format(NAMED), _sides(sides) | {"paths": list(paths)})
     return {path: _life(some) for path, some in groupby(rows, itemgetter(0))}
 
 
-def _life(rows: Any) -> Life:
-    life: Life = {}
+def _life(rows: Any) -> PathHistory:
+    life: PathHistory = {}
     for _path, position, *moment in rows:
-        life.setdefault(position, []).append(Moment(*moment))
+        life.setdefault(position, []).append(PathVersion(*moment))
     return life
 
 
-def _sides(sides: Sequence[Side]) -> dict[str, Any]:
+def _sides(sides: Sequence[ComparedReplica]) -> dict[str, Any]:
     return {
         "positions": [side.position for side in sides],
-        "replicas": [side.replica for side in sides],
+        "replicas": [side.replica_id for side in sides],
         "sequences": [side.sequence for side in sides],
     }
 
 
-class Row(NamedTuple):
+class DivergenceRow(NamedTuple):
     """A divergence as a page shows it."""
 
     path: str
@@ -124,7 +124,7 @@ class Row(NamedTuple):
     """The uuid of its finding, or None."""
 
 
-class Level(NamedTuple):
+class DirectorySummary(NamedTuple):
     """A directory with how many paths below it diverge."""
 
     directory: str
@@ -143,12 +143,12 @@ class Level(NamedTuple):
         return sum(self.counts.values())
 
 
-class Wish(NamedTuple):
+class DivergenceFilter(NamedTuple):
     """Which divergences: of these kinds (all when empty), with a verdict, wrong at a position, below a directory."""
 
     kinds: tuple[str, ...] = ()
     verdict: str = ""
-    at: int = 0
+    position: int = 0
     below: str = ""
     search: str = ""
 
@@ -156,7 +156,7 @@ class Wish(NamedTuple):
 class Page(NamedTuple):
     """A page of divergences; `after` asks for the next one and is empty on the last."""
 
-    rows: list[Row]
+    rows: list[DivergenceRow]
     after: str
 
 
@@ -171,7 +171,7 @@ ABSENT = f"""SELECT member.path, {TOLD} FROM (
             AND left(other.path, 512) = left(held.path, 512) AND other.path = held.path)
         ORDER BY left(held.path, 512), held.path {{limit}}) AS member
     ORDER BY left(member.path, 512), member.path {{limit}}"""
-WRITTEN, GATHERED = "checker_divergence", "diverging_kept"
+STORED_TABLE, GATHERED_TABLE = "checker_divergence", "diverging_kept"
 """Where divergences are kept, and where those of a comparison lie before they are written, see `store`."""
 # What a row of its own tells, and what an absence tells: paths that those who are there hold, by the first of them.
 PAGE = f"""
@@ -200,38 +200,38 @@ OF_PATH = {
 }
 
 
-def page(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> Page:
+def read_page(comparison_id: int, wish: DivergenceFilter, after: str = "", limit: int = 100) -> Page:
     """Divergences in the order of their paths, and the key of the next page. keyset.BadToken for an `after` that is
     none."""
     return _page(_given(comparison_id, wish), after, limit)
 
 
-def direct(comparison_id: int, wish: Wish, after: str = "", limit: int = 100) -> Page:
+def read_directory_page(comparison_id: int, wish: DivergenceFilter, after: str = "", limit: int = 100) -> Page:
     """Those directly in the directory that `wish` names, likewise."""
     return _page(_given(comparison_id, wish) | {"direct": len(wish.below) + 1}, after, limit)
 
 
-def members(finding_id: int, after: str = "", limit: int = 100) -> Page:
+def read_finding_page(finding_id: int, after: str = "", limit: int = 100) -> Page:
     """The divergences that a finding tells, likewise."""
     return _page({"finding": finding_id}, after, limit)
 
 
-def exactly(comparison_id: int, path: str, table: str = WRITTEN) -> Row | None:
-    """The divergence of one path; None when it is the same on all. `table` may be GATHERED."""
+def read_divergence(comparison_id: int, path: str, table: str = STORED_TABLE) -> DivergenceRow | None:
+    """The divergence of one path; None when it is the same on all. `table` may be GATHERED_TABLE."""
     rows, _after = _page({"comparison": comparison_id, "exact": path}, "", 1, table)
     return rows[0] if rows else None
 
 
-def among(comparison_id: int, paths: Sequence[str]) -> dict[str, Row]:
+def read_divergences(comparison_id: int, paths: Sequence[str]) -> dict[str, DivergenceRow]:
     """The divergences of these paths; those that are the same on all are left out."""
     given = {"comparison": comparison_id, "among": list(paths), "lefts": [path[:512] for path in paths]}
     return {row.path: row for row in _page(given, "", len(paths)).rows}
 
 
-def every(comparison_id: int, wish: Wish) -> Iterator[Row]:
+def iterate_divergences(comparison_id: int, wish: DivergenceFilter) -> Iterator[DivergenceRow]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison_id, wish)
-    for rows in fetched(_pages(given, WRITTEN, ""), given):
+    for rows in fetched(_pages(given, STORED_TABLE, ""), given):
         yield from map(_row, rows)
 
 
@@ -245,21 +245,23 @@ UPPER = " AND left(directory, 512) <= left(%(upper)s, 512) AND directory < %(upp
 KINDS = " AND kind = ANY(%(kinds)s)"
 
 
-def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: int = 100) -> tuple[list[Level], str]:
+def read_subdirectories(
+    comparison_id: int, wish: DivergenceFilter, sides: int, after: str = "", limit: int = 100
+) -> tuple[list[DirectorySummary], str]:
     """A page of the directories directly below `wish.below` in which something diverges, and the key of the next."""
     given: dict[str, Any] = {"comparison": comparison_id, "depth": wish.below.count("/") + 1, "limit": limit + 1}
-    given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.at}
+    given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.position}
     if after:
         given["lower"] = max(keyset.read_path(after), wish.below)
     sums = ", ".join(["sum(damaged)", *(f"sum(wrong[{position}])" for position in range(1, sides + 1))])
     having = [
-        *(["sum(wrong[%(at)s]) > 0"] if wish.at else []),
-        *(["sum(damaged) > 0"] if wish.verdict == Divergence.Verdict.DAMAGED else []),
+        *(["sum(wrong[%(at)s]) > 0"] if wish.position else []),
+        *(["sum(damaged) > 0"] if wish.verdict == Divergence.PathVerdict.DAMAGED else []),
     ]
     where = (UPPER if wish.below else "") + (KINDS if wish.kinds else "")
     found = fetch_all(LEVELS.format(sums, where, f"HAVING {' AND '.join(having)}" if having else ""), given)
     rows = [
-        Level(directory, counts, int(damaged), [int(one) for one in some])
+        DirectorySummary(directory, counts, int(damaged), [int(one) for one in some])
         for directory, counts, damaged, *some in found
     ]
     if len(rows) <= limit:
@@ -267,10 +269,10 @@ def level(comparison_id: int, wish: Wish, sides: int, after: str = "", limit: in
     return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")
 
 
-def _given(comparison_id: int, wish: Wish) -> dict[str, Any]:
+def _given(comparison_id: int, wish: DivergenceFilter) -> dict[str, Any]:
     given: dict[str, Any] = {"comparison": comparison_id, **keyset.bounds(wish.below)}
     kinds = {"kind": wish.kinds[0]} if len(wish.kinds) == 1 else {"kinds": list(wish.kinds)}
-    wished = (kinds if wish.kinds else {}) | {"verdict": wish.verdict, "at": wish.at}
+    wished = (kinds if wish.kinds else {}) | {"verdict": wish.verdict, "at": wish.position}
     given |= {name: value for name, value in wished.items() if value}
     if wish.search:
         literal = wish.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -286,7 +288,7 @@ def _pages(given: dict[str, Any], table: str, limit: str) -> str:
     return PAGE.format(table=table, limit=limit, **parts)
 
 
-def _page(given: dict[str, Any], after: str, limit: int, table: str = WRITTEN) -> Page:
+def _page(given: dict[str, Any], after: str, limit: int, table: str = STORED_TABLE) -> Page:
     if after:
         given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
     rows = [_row(row) for row in fetch_all(_pages(given, table, LIMIT), given | {"limit": limit + 1})]
@@ -295,6 +297,6 @@ def _page(given: dict[str, Any], after: str, limit: int, table: str = WRITTEN) -
     return Page(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))
 
 
-def _row(row: Any) -> Row:
+def _row(row: Any) -> DivergenceRow:
     path, kind, verdict, cells, judged, others, *rest = row
-    return Row(path, kind, verdict, cells, judged, others or {}, *rest)
+    return DivergenceRow(path, kind, verdict, cells, judged, others or {}, *rest)

@@ -14,7 +14,7 @@ from django.db import connection
 
 from checker.changes.moves import KEYS
 from checker.divergences.attribution import Before
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 from checker.divergences.within import ABOVE, LEVELS, MEMBER, below
 
 JUDGED = 'CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)'
@@ -161,12 +161,12 @@ def judge(rulings: Iterable[tuple[str, str, str]]) -> None:
         cursor.execute(SETTLED)
 
 
-def gather(before: Before, sides: Sequence[Side], leader: int | None, now: datetime) -> dict[str, int]:
+def gather(before: Before, sides: Sequence[ComparedReplica], leader: int | None, now: datetime) -> dict[str, int]:
     """Put together in `diverging_kept` what is to be kept of what was found and judged, and count it below each
     directory; paths by kind, and by verdict. `write` keeps it: findings are told of it before, since a million rows are
     dear to write twice."""
     given: dict[str, Any] = {"comparison": before.comparison_id, "leader": leader or 0, "now": now}
-    lacking = " OR ".join(f"substr(cells, {side.position}, 1) = '-'" for side in sides if side.current)
+    lacking = " OR ".join(f"substr(cells, {side.position}, 1) = '-'" for side in sides if side.has_vote)
     with connection.cursor() as cursor:
         cursor.execute(DROP)
         cursor.execute(KEPT.format(lacking=lacking or "false"), given)

@@ -28,10 +28,10 @@ from typing import NamedTuple
 from checker.divergences.history import Holding, Taint, doubtful, edits, tainted
 from checker.models import Divergence, Kind
 
-Copy = Divergence.Copy
+Copy = Divergence.CopyVerdict
 
 
-class Why(StrEnum):
+class Reason(StrEnum):
     """What speaks for a verdict."""
 
     DAMAGED_HERE = "damaged_here"
@@ -54,7 +54,7 @@ class Ruling(NamedTuple):
     """The verdict on each copy, in the order of the holdings, and what speaks for it."""
 
     copies: tuple[Copy, ...]
-    reasons: tuple[Why | None, ...]
+    reasons: tuple[Reason | None, ...]
     votes: dict[str, int]
     """How many votes each content has."""
     all_votes: int
@@ -65,11 +65,11 @@ class Ruling(NamedTuple):
         return "".join(copy.value for copy in self.copies)
 
     @property
-    def verdict(self) -> Divergence.Verdict:
+    def verdict(self) -> Divergence.PathVerdict:
         """On the path as a whole."""
         if Copy.DAMAGED in self.copies:
-            return Divergence.Verdict.DAMAGED
-        return Divergence.Verdict.NEWER if Copy.NEWER in self.copies else Divergence.Verdict.UNSURE
+            return Divergence.PathVerdict.DAMAGED
+        return Divergence.PathVerdict.NEWER if Copy.NEWER in self.copies else Divergence.PathVerdict.UNSURE
 
 
 def rule(holdings: Sequence[Holding]) -> Ruling:
@@ -133,7 +133,7 @@ class _Lives:
         """Whether a replica held several of the clean contents, one after the other: then history speaks, unclearly."""
         return any(len({past.content for past in one.pasts} & self._clean) > 1 for one in self._holdings)
 
-    def copy(self, one: Holding) -> tuple[Copy, Why | None]:
+    def copy(self, one: Holding) -> tuple[Copy, Reason | None]:
         """What is said of a copy, and why."""
         content = one.content
         if content is None:
@@ -144,11 +144,11 @@ class _Lives:
             return _by_age(one, content, self._newest)
         held_before = {taint.before for taint in self._tainted.values()}
         if content == self._known:
-            return Copy.GOOD, Why.HELD_BEFORE if content in held_before else Why.MAJORITY
+            return Copy.GOOD, Reason.HELD_BEFORE if content in held_before else Reason.MAJORITY
         if self._known is not None and self._known not in held_before and self._has_its_time(one, self._known):
-            return Copy.DAMAGED, Why.OUTVOTED
+            return Copy.DAMAGED, Reason.OUTVOTED
         if content in self._superseded and content not in self._doubtful:
-            return Copy.OLDER, Why.SUPERSEDED
+            return Copy.OLDER, Reason.SUPERSEDED
         return Copy.UNSURE, self._why_unsure(one, content)
 
     def _has_its_time(self, one: Holding, content: str) -> bool:
@@ -156,24 +156,24 @@ class _Lives:
         times = {each.pasts[-1].mtime_ns for each in self._holdings if each.content == content}
         return one.pasts[-1].mtime_ns is not None and one.pasts[-1].mtime_ns in times
 
-    def _why_unsure(self, one: Holding, content: str) -> Why:
+    def _why_unsure(self, one: Holding, content: str) -> Reason:
         if content in self._doubtful:
-            return Why.DOUBTFUL
+            return Reason.DOUBTFUL
         if self._known is not None:
-            return Why.OTHER_TIME
-        return Why.UNCLEAR if len({past.content for past in one.pasts}) > 1 else Why.NO_MAJORITY
+            return Reason.OTHER_TIME
+        return Reason.UNCLEAR if len({past.content for past in one.pasts}) > 1 else Reason.NO_MAJORITY
 
 
-def _how_damaged(one: Holding, taint: Taint) -> Why:
+def _how_damaged(one: Holding, taint: Taint) -> Reason:
     last = one.pasts[-1]
     if last.kind == Kind.CORRUPTED:
-        return Why.DAMAGED_HERE
-    return Why.REWRITTEN_HERE if last.kind == Kind.REWRITTEN and taint.kind == Kind.REWRITTEN else Why.SPREAD
+        return Reason.DAMAGED_HERE
+    return Reason.REWRITTEN_HERE if last.kind == Kind.REWRITTEN and taint.kind == Kind.REWRITTEN else Reason.SPREAD
 
 
-def _by_age(one: Holding, content: str, newest: str) -> tuple[Copy, Why]:
+def _by_age(one: Holding, content: str, newest: str) -> tuple[Copy, Reason]:
     if content == newest:
         edited = one.pasts[-1].kind in (Kind.MODIFIED, Kind.RETYPED)
-        return Copy.NEWER, Why.EDITED_HERE if edited else Why.CAME_LATER
+        return Copy.NEWER, Reason.EDITED_HERE if edited else Reason.CAME_LATER
     back = one.pasts[-1].kind == Kind.REVERTED and any(past.content == newest for past in one.pasts)
-    return Copy.OLDER, Why.PUT_BACK if back else Why.SUPERSEDED
+    return Copy.OLDER, Reason.PUT_BACK if back else Reason.SUPERSEDED

@@ -15,7 +15,7 @@ from django_q.tasks import async_task
 
 from checker.divergences import compare, judgement, missing_directories, moves, participants, primary, store
 from checker.divergences.attribution import Before
-from checker.divergences.compare import Side
+from checker.divergences.compare import ComparedReplica
 from checker.divergences.participants import Member
 from checker.findings.replicas import update
 from checker.models import Divergence, GroupComparison, Participant
@@ -26,7 +26,7 @@ from scanner.models import Group
 from scanner.tasks import UNSAVED
 
 TRIES = 3
-SMALL = 100_000
+IMMEDIATE_FILES = 100_000
 """Files of all replicas together: when they are fewer, or all alike, a page waits for the comparison."""
 FORGOTTEN_AFTER = timedelta(days=30)
 
@@ -34,7 +34,7 @@ State = GroupComparison.State
 logger = logging.getLogger(__name__)
 
 
-def lacking(now: datetime) -> list[int]:
+def groups_to_compare(now: datetime) -> list[int]:
     """Groups whose newest comparison does not rest on what there is now."""
     groups = list(Group.objects.filter(archived_at=None))
     made = {one.group_id: one for one in GroupComparison.objects.filter(moment=None)}
@@ -57,12 +57,12 @@ def catch_up(group_id: int) -> bool:
     return done
 
 
-def newest(group: Group) -> GroupComparison | None:
+def newest_comparison(group: Group) -> GroupComparison | None:
     """The newest comparison of a group; None until it is begun."""
     return GroupComparison.objects.filter(group=group, moment=None).select_related("group").first()
 
 
-def wanted(group: Group, moment: datetime) -> GroupComparison:
+def get_or_request(group: Group, moment: datetime) -> GroupComparison:
     """The comparison of a group's replicas as of a moment; done at once when that is quick, else WAITING.
 
     It is made anew when it rests on something else now: runs of then that came late, or a moment that was to come.
@@ -74,21 +74,21 @@ def wanted(group: Group, moment: datetime) -> GroupComparison:
         GroupComparison.objects.filter(pk=comparison.pk, state=State.DONE).update(state=State.WAITING, attempts=0)
         comparison.refresh_from_db(fields=["state", "attempts"])
     if comparison.state == State.WAITING:
-        if sum(one.run.files for one in members if one.run) < SMALL or _are_equal(_present(members)):
-            make(comparison.pk)
+        if sum(one.run.files for one in members if one.run) < IMMEDIATE_FILES or _are_equal(_present(members)):
+            compute(comparison.pk)
             comparison.refresh_from_db()
         else:
             async_task("checker.tasks.compare_moment", comparison.pk, q_options=UNSAVED)
     return comparison
 
 
-def waiting() -> list[int]:
+def requested_comparisons() -> list[int]:
     """Comparisons of a moment that somebody asked for and that are still to be made."""
     found = GroupComparison.objects.filter(state=State.WAITING, moment__isnull=False).order_by("asked_at")
     return list(found.values_list("pk", flat=True))
 
 
-def make(comparison_id: int) -> None:
+def compute(comparison_id: int) -> None:
     """Do the work of one comparison of a moment."""
     comparison = GroupComparison.objects.select_related("group").get(pk=comparison_id)
     with compare.alone(comparison.group_id) as mine:
@@ -96,7 +96,7 @@ def make(comparison_id: int) -> None:
             _try(comparison)
 
 
-def forget() -> int:
+def delete_unused() -> int:
     """Delete comparisons of a moment that nobody has looked at for long; how many."""
     old = GroupComparison.objects.filter(moment__isnull=False, asked_at__lt=timezone.now() - FORGOTTEN_AFTER)
     done = 0
@@ -164,7 +164,7 @@ def _make(comparison: GroupComparison) -> None:
             _seat(comparison, members, found)
             if len(there) > 1:
                 _write(comparison)
-                comparison.seating = [side.replica for side in there]
+                comparison.seating = [side.replica_id for side in there]
             comparison.basis = participants.basis(group, members)
             comparison.equal, comparison.duration_ns = _are_equal(present), time.monotonic_ns() - begun
             comparison.state, comparison.reason, comparison.computed_at = State.DONE, "", now
@@ -174,7 +174,7 @@ def _make(comparison: GroupComparison) -> None:
         missing_directories.clear()
 
 
-def _find(group: Group, members: list[Member], there: list[Side], before: Before) -> None:
+def _find(group: Group, members: list[Member], there: list[ComparedReplica], before: Before) -> None:
     lead = _leader(group, members, there)
     followers = [
         (side, member.run.finished_at) for member, side in zip(members, there, strict=True)
@@ -197,7 +197,7 @@ def _find(group: Group, members: list[Member], there: list[Side], before: Before
 
 
 def _gather(
-    comparison: GroupComparison, before: Before, members: list[Member], there: list[Side], now: datetime
+    comparison: GroupComparison, before: Before, members: list[Member], there: list[ComparedReplica], now: datetime
 ) -> dict[int, Counter[str]]:
     lead = _leader(comparison.group, members, there)
     comparison.counts = store.gather(before, there, lead.position if lead else None, now)
@@ -213,7 +213,7 @@ def _write(comparison: GroupComparison) -> None:
         update.update_findings(comparison)
 
 
-def _certain(group: Group, members: list[Member], there: list[Side]) -> set[int]:
+def _certain(group: Group, members: list[Member], there: list[ComparedReplica]) -> set[int]:
     """Positions where whatever is missing is lost: no exclude or pattern, nor that it leads, says otherwise."""
     lead = _leader(group, members, there)
     scopes = {one.statement.config for one in members if one.statement}
@@ -224,7 +224,7 @@ def _certain(group: Group, members: list[Member], there: list[Side]) -> set[int]
     }  # fmt: skip
 
 
-def _leave_scope(members: list[Member], there: list[Side]) -> None:
+def _leave_scope(members: list[Member], there: list[ComparedReplica]) -> None:
     """What a run left out by other excludes than another one's is not known there."""
     if len({one.statement.config for one in members if one.statement}) < 2:
         return
@@ -246,7 +246,7 @@ def _is_not_in(patterns: Excludes, path: str) -> bool:
     return not _is_in(patterns, path)
 
 
-def _leader(group: Group, members: list[Member], there: list[Side]) -> Side | None:
+def _leader(group: Group, members: list[Member], there: list[ComparedReplica]) -> ComparedReplica | None:
     if group.relation != Group.Relation.PRIMARY:
         return None
     return next((side for member, side in zip(members, there, strict=True) if member.replica.leads), None)

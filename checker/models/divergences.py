@@ -116,7 +116,7 @@ class Divergence(models.Model):
         LAGGING = "lagging", _("within allowed lag")
         LINGERING = "lingering", _("kept after removal (allowed)")
 
-    class Verdict(models.TextChoices):
+    class PathVerdict(models.TextChoices):
         """What is known of several contents as a whole, the gravest first."""
 
         DAMAGED = "damaged", _("damaged")
@@ -132,7 +132,7 @@ class Divergence(models.Model):
         UNWANTED = ".", _("not kept here")
         ALLOWED = "~", _("allowed to differ")
 
-    class Copy(models.TextChoices):
+    class CopyVerdict(models.TextChoices):
         GOOD = "g", _("good")
         DAMAGED = "d", _("damaged")
         NEWER = "n", _("newer version")
@@ -148,7 +148,7 @@ class Divergence(models.Model):
     current = models.BooleanField()
     """Whether those who have a vote differ among themselves."""
     kind = models.TextField(choices=Kind, db_collation="C")
-    verdict = models.TextField(blank=True, choices=Verdict, db_collation="C")
+    verdict = models.TextField(blank=True, choices=PathVerdict, db_collation="C")
     cells = models.TextField(db_collation="C")
     judged = models.TextField(db_collation="C")
     path = models.TextField(db_collation="C")

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.divergences import queries
-from checker.divergences.evidence import Witness, evidence
-from checker.divergences.listing import Ask
-from checker.divergences.queries import Level, Row
+from checker.divergences.evidence import ComparisonContext, build_evidence
+from checker.divergences.listing import DivergenceListQuery
+from checker.divergences.queries import DirectorySummary, DivergenceRow
 from checker.findings.text import replicas
 from checker.models import Divergence, GroupComparison, Participant
 from checker.pages.replica_line import Line
@@ -20,7 +20,7 @@ from scanner.formatting.numbers import number
 
 PAGE = 100
 """Rows on a page."""
-Cell, Copy = Divergence.Cell, Divergence.Copy
+Cell, Copy = Divergence.Cell, Divergence.CopyVerdict
 SIGNS = {
     Copy.GOOD: "✓", Copy.DAMAGED: "✗", Copy.NEWER: "▲", Copy.OLDER: "▽", Copy.UNSURE: "≠", Cell.HERE: "=",
     Cell.LOST: "−", Cell.UNSEEN: "?", Cell.UNREADABLE: "!", Cell.MOVED: "→", Cell.UNWANTED: "·", Cell.ALLOWED: "~",
@@ -55,7 +55,7 @@ class Square(NamedTuple):
 class Told(NamedTuple):
     """A divergence with its squares, and what speaks for them."""
 
-    row: Row
+    row: DivergenceRow
     squares: list[Square]
     reasons: list[str]
 
@@ -63,7 +63,7 @@ class Told(NamedTuple):
 class Branch(NamedTuple):
     """A directory, folded, with how many paths are wrong on each replica."""
 
-    level: Level
+    level: DirectorySummary
     query: str
 
 
@@ -107,39 +107,39 @@ def look_at(columns: list[Seat]) -> str:
     return _("Check %(server)s first: %(what)s.") % {"server": plain_shown(worst.name), "what": what}
 
 
-def matrix(comparison: GroupComparison, ask: Ask) -> Matrix:
+def matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> Matrix:
     """A page of the matrix: of the tree directories until there are no more, then what lies directly in it.
 
     Empty where fewer than two replicas can be compared. keyset.BadToken for an `after` that is none.
     """
-    witness = Witness(comparison)
-    if len(witness.sides) < 2:
+    context = ComparisonContext(comparison)
+    if len(context.compared) < 2:
         return Matrix([], [], "")
     if not ask.is_tree:
-        rows, after = queries.page(comparison.pk, ask.wish, ask.after, PAGE)
-        return Matrix([], tell(witness, rows), after and ask.query(after=after))
+        rows, after = queries.read_page(comparison.pk, ask.filter, ask.after, PAGE)
+        return Matrix([], tell(context, rows), after and ask.query(after=after))
     branches: list[Branch] = []
     if not ask.after.startswith("."):
-        levels, after = queries.level(comparison.pk, ask.wish, len(witness.sides), ask.after, PAGE)
+        levels, after = queries.read_subdirectories(comparison.pk, ask.filter, len(context.compared), ask.after, PAGE)
         branches = [Branch(level, ask.query(below=level.directory, after="")) for level in levels]
         if after:
             return Matrix(branches, [], ask.query(after=after))
-    rows, after = queries.direct(comparison.pk, ask.wish, ask.after.removeprefix("."), PAGE)
-    return Matrix(branches, tell(witness, rows), after and ask.query(after="." + after))
+    rows, after = queries.read_directory_page(comparison.pk, ask.filter, ask.after.removeprefix("."), PAGE)
+    return Matrix(branches, tell(context, rows), after and ask.query(after="." + after))
 
 
-def tell(witness: Witness, rows: list[Row]) -> list[Told]:
+def tell(context: ComparisonContext, rows: list[DivergenceRow]) -> list[Told]:
     """Divergences with what speaks for what is said of them."""
-    lives = queries.lives(witness.sides, [row.path for row in rows])
+    lives = queries.read_path_histories(context.compared, [row.path for row in rows])
     told = []
     for row in rows:
-        facts = evidence(witness, row, lives.get(row.path, {}))
+        facts = build_evidence(context, row, lives.get(row.path, {}))
         squares = [_square(row, at) for at in range(1, len(row.cells) + 1)]
         told.append(Told(row, squares, replicas.describe_copies(row.kind, facts)))
     return told
 
 
-def _square(row: Row, at: int) -> Square:
+def _square(row: DivergenceRow, at: int) -> Square:
     cell, judged = Cell(row.cells[at - 1]), row.judged[at - 1 : at].strip()
     said: Any = Copy(judged) if judged and cell == Cell.HERE else cell
     return Square(said.name.lower(), SIGNS[said], str(said.label), row.others.get(str(at)))

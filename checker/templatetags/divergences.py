@@ -23,7 +23,7 @@ def divergence_label(kind: str) -> str:
 @register.filter
 def verdict_label(verdict: str) -> str:
     """What is said of several contents, in words."""
-    return str(Divergence.Verdict(verdict).label)
+    return str(Divergence.PathVerdict(verdict).label)
 
 
 @register.filter

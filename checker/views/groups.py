@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 
 from checker.divergences import listing
-from checker.divergences.listing import Ask
+from checker.divergences.listing import DivergenceListQuery
 from checker.findings import listing as findings
 from checker.jobs import group_comparisons
 from checker.models import GroupComparison
@@ -30,7 +30,7 @@ OPEN_FINDINGS = 8
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A group: its replicas with their states, their work time, and the matrix of what diverges; or only more rows."""
     group = get_object_or_404(Group, uuid=uuid)
-    ask = listing.read(request.GET)
+    ask = listing.read_query(request.GET)
     comparison = _comparison(group, ask)
     done = comparison is not None and comparison.state == GroupComparison.State.DONE
     if request.htmx and request.GET.get("poll"):
@@ -52,34 +52,38 @@ def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpRe
     form = request.GET.get("format", "")
     if form not in divergence_export.TYPES:
         raise Http404
-    group, ask = get_object_or_404(Group, uuid=uuid), listing.read(request.GET)
+    group, ask = get_object_or_404(Group, uuid=uuid), listing.read_query(request.GET)
     comparison = _comparison(group, ask)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
-    lines = divergence_export.lines(comparison, ask.wish, form)
+    lines = divergence_export.lines(comparison, ask.filter, form)
     response = StreamingHttpResponse(lines, content_type=divergence_export.TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="{divergence_export.file_name(comparison, form)}"'
     return response
 
 
-def _comparison(group: Group, ask: Ask) -> GroupComparison | None:
-    return group_comparisons.newest(group) if ask.time is None else group_comparisons.wanted(group, ask.time)
+def _comparison(group: Group, ask: DivergenceListQuery) -> GroupComparison | None:
+    return (
+        group_comparisons.newest_comparison(group)
+        if ask.time is None
+        else group_comparisons.get_or_request(group, ask.time)
+    )
 
 
-def _matrix(comparison: GroupComparison, ask: Ask) -> dict[str, Any]:
+def _matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> dict[str, Any]:
     try:
         found = group_matrix.matrix(comparison, ask)
     except BadToken as error:
         raise Http404 from error
     return {
         "matrix": found,
-        "total": listing.total(comparison),
-        "chips": listing.chips(comparison, ask),
+        "total": listing.count_divergences(comparison),
+        "chips": listing.filter_options(comparison, ask),
         "steps": [(step, ask.query(below=step.below, after="", view="")) for step in steps(ask.below)],
         "root_url": ask.query(below="", after="", view=""),
         "tree_url": ask.query(view="tree", search="", after=""),
         "list_url": ask.query(view="list", after=""),
-        "all_url": ask.query(kinds=(), verdict="", at="", below="", search="", after=""),
+        "all_url": ask.query(kinds=(), verdict="", position="", below="", search="", after=""),
     }
 
 

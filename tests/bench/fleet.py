@@ -47,12 +47,12 @@ def measure(groups: int, servers: int, runs: int) -> None:
     from django.core.management import call_command
     from django.test import Client
 
-    from tests.checker import fleet_stage, stage
+    from tests.checker import stage, status_grid_stage
 
     settings.ALLOWED_HOSTS = ["testserver"]
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
-    made = fleet_stage.fill(groups, servers, runs)
+    made = status_grid_stage.fill(groups, servers, runs)
     client = Client()
     client.force_login(stage.make_user("viewer"))
     print(f"{groups} groups on {servers} servers, {runs} runs each; load {os.getloadavg()[0]:.1f}")

@@ -136,7 +136,7 @@ class Bench:
             since = time.perf_counter()
             group_comparisons.catch_up(self.group.pk)
             seconds = time.perf_counter() - since
-        made = group_comparisons.newest(self.group)
+        made = group_comparisons.newest_comparison(self.group)
         assert made is not None and made.state == "done", made and made.reason
         findings = Finding.objects.filter(group=self.group, replica=None, state="open").count()
         limit = f"(limit {LIMIT * self.entries / 1e6:.1f} s)"
@@ -152,24 +152,24 @@ class Bench:
         """Pages of what is kept: the first by path and by kind, the last, one directory, one path, a search; and all
         of it as files."""
         from checker.divergences import queries
-        from checker.divergences.queries import Wish
+        from checker.divergences.queries import DivergenceFilter
         from checker.jobs import group_comparisons
         from checker.pages import divergence_export
         from scanner.db import keyset
 
-        made = group_comparisons.newest(self.group)
+        made = group_comparisons.newest_comparison(self.group)
         assert made is not None
         after = keyset.token("share/dir4998/")
         reads: dict[str, Callable[[], object]] = {
-            "first page": lambda: queries.page(made.pk, Wish()),
-            "of a kind": lambda: queries.page(made.pk, Wish(kinds=("lost",))),
-            "near the end": lambda: queries.page(made.pk, Wish(), after),
-            "tree": lambda: queries.level(made.pk, Wish(below="share/"), 3),
-            "directory": lambda: queries.direct(made.pk, Wish(below="share/dir0007/")),
-            "a path": lambda: queries.exactly(made.pk, "share/dir0007/file00000007.dat"),
-            "search": lambda: queries.page(made.pk, Wish(search="00099999")),
-            "all as CSV": lambda: sum(map(len, divergence_export.lines(made, Wish(), "csv"))),
-            "all as JSON Lines": lambda: sum(map(len, divergence_export.lines(made, Wish(), "jsonl"))),
+            "first page": lambda: queries.read_page(made.pk, DivergenceFilter()),
+            "of a kind": lambda: queries.read_page(made.pk, DivergenceFilter(kinds=("lost",))),
+            "near the end": lambda: queries.read_page(made.pk, DivergenceFilter(), after),
+            "tree": lambda: queries.read_subdirectories(made.pk, DivergenceFilter(below="share/"), 3),
+            "directory": lambda: queries.read_directory_page(made.pk, DivergenceFilter(below="share/dir0007/")),
+            "a path": lambda: queries.read_divergence(made.pk, "share/dir0007/file00000007.dat"),
+            "search": lambda: queries.read_page(made.pk, DivergenceFilter(search="00099999")),
+            "all as CSV": lambda: sum(map(len, divergence_export.lines(made, DivergenceFilter(), "csv"))),
+            "all as JSON Lines": lambda: sum(map(len, divergence_export.lines(made, DivergenceFilter(), "jsonl"))),
         }
         times = {}
         for name, read in reads.items():

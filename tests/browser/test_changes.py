@@ -17,7 +17,7 @@ from tests.browser.conftest import Open
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row, link_row
 
@@ -30,21 +30,21 @@ class Told(NamedTuple):
     """What the pages show."""
 
     user: User
-    world: World
+    world: StagedReplica
     pages: dict[str, str]
 
 
 @pytest.fixture
 def told(transactional_db: None) -> Told:
     """A replica with every kind of change, findings, a held one, and a second replica of the group."""
-    world = World(name="Photos")
+    world = StagedReplica(name="Photos")
     photos = [file(f"2019/summer/IMG_{number:04}.jpg", str(number).encode() * 50) for number in range(160)]
     rest: list[Record] = [file("2018/a.jpg", b"a"), file("2018/b.jpg", b"b"), file(HOSTILE, b"c"), file(LONG, b"d")]
     world.run([*photos, *rest, link_row("latest", "2018"), file("notes.txt", b"n"), file("secret", b"s")])
     first = world.replica.runs.get(sequence=1)
     world.run([], outcome="failed")
     changed: list[Record] = [
-        *(file(one.path, b"edited" + one.path.encode(), mtime_ns=LATER) for one in photos[:120]), *photos[121:],
+        *(file(one.path, b"edited" + one.path.encode(), mtime_ns=LATER_MTIME) for one in photos[:120]), *photos[121:],
         file("2018/a.jpg", b"rotten"), confirmed("2018/a.jpg", str(first.uuid)), file("2020/b.jpg", b"b"),
         file(HOSTILE, b"rewritten"), file(LONG, b"d", mode=0o100600), link_row("latest", "2019"), error_row("secret"),
         file("new/file", b"new"),
@@ -54,7 +54,7 @@ def told(transactional_db: None) -> Told:
     for run in (first, last):
         stage.prove(run)
     other = factories.make_replica(group=world.replica.group, root="/srv/second")
-    far = World(name="elsewhere")
+    far = StagedReplica(name="elsewhere")
     far.replica, far.signer = other, factories.make_key(other.server)
     far.run([file("2018/a.jpg", b"a")])
     far.compare()
@@ -62,7 +62,7 @@ def told(transactional_db: None) -> Told:
     return Told(stage.make_user("administrator"), world, addresses(world, first, last))
 
 
-def addresses(world: World, first: Run, last: Run) -> dict[str, str]:
+def addresses(world: StagedReplica, first: Run, last: Run) -> dict[str, str]:
     """The pages by a word for each."""
     damage = Finding.objects.get(kind="corrupted")
     held = Finding.objects.get(kind="mass_change")

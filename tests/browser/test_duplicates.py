@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
-from tests.checker.divergences.worlds import World, file
 from tests.checker.duplicates.test_queries import second
+from tests.checker.staged_replica import StagedReplica, file
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOSTILE = "evil\n\x1b[31m\u202egpj.<script>alert(1)<"
@@ -30,7 +30,7 @@ class Told(NamedTuple):
 @pytest.fixture
 def told(transactional_db: None) -> Told:
     """A group of three replicas: many contents twice on the first one, some once on the second, no run of the third."""
-    world = World(name="Photos")
+    world = StagedReplica(name="Photos")
     photos = [b"photo %d" % number * (number + 1) for number in range(70)]
     twice = [file(f"{name}/IMG_{at:04}.jpg", one) for name in ("2019/summer", "copy") for at, one in enumerate(photos)]
     big = b"x" * 3_000_000
@@ -39,7 +39,7 @@ def told(transactional_db: None) -> Told:
     other = second(world, "/srv/second copy")
     other.run([file("backup.tar", big), file("2019/IMG_0001.jpg", photos[1]), file("again.jpg", photos[1])])
     third = second(world, "/srv/third")
-    single = World(name="single")
+    single = StagedReplica(name="single")
     single.run([file("a")])
     replica, group = world.replica, world.replica.group
     return Told(

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from scanner.models import Progress
 from tests.browser.conftest import Open
 from tests.browser.test_pages import CONTRAST, NAMELESS, fits
-from tests.checker import fleet_stage, stage
+from tests.checker import stage, status_grid_stage
 from tests.scanner import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +59,7 @@ def test_a_large_fleet(
     servers: int,
 ) -> None:
     """Grid, server and group fit their screen, are readable, and have names for what can be used."""
-    made = fleet_stage.fill(groups, servers, 3)
+    made = status_grid_stage.fill(groups, servers, 3)
     page = open_page("/", stage.make_user("viewer"), language, width, color_scheme=scheme)
     pages = {
         "grid": "/",
@@ -76,7 +76,7 @@ def test_a_large_fleet(
 
 def test_a_hundred_by_twenty_needs_no_scrolling_to_the_side(open_page: Open) -> None:
     """At 1,280 pixels all columns are seen at once, either way round, and the head stays while the page moves."""
-    fleet_stage.fill(100, 20)
+    status_grid_stage.fill(100, 20)
     page = open_page("/", stage.make_user("viewer"))
     assert page.evaluate("(f => f.scrollWidth <= f.clientWidth)(document.querySelector('.fleet-frame'))")
     page.locator(".fleet tbody tr").nth(90).scroll_into_view_if_needed()
@@ -88,7 +88,7 @@ def test_a_hundred_by_twenty_needs_no_scrolling_to_the_side(open_page: Open) -> 
 
 def test_the_grid_moves_in_its_own_frame_on_a_phone(open_page: Open) -> None:
     """On a narrow screen the grid moves and the page does not; the group's name and the heads stay in sight."""
-    fleet_stage.fill(100, 20)
+    status_grid_stage.fill(100, 20)
     page = open_page("/", stage.make_user("viewer"), width=360, has_touch=True)
     page.locator(".fleet-frame").scroll_into_view_if_needed()
     page.evaluate("document.querySelector('.fleet-frame').scrollTo(400, 600)")
@@ -107,7 +107,7 @@ def test_the_grid_moves_in_its_own_frame_on_a_phone(open_page: Open) -> None:
 
 def test_the_grid_is_one_stop_and_keys_go_from_cell_to_cell(open_page: Open) -> None:
     """Tab enters and leaves the grid in one step each; arrows, Home, End, Page Up and Down move; Enter opens."""
-    fleet_stage.fill(30, 8)
+    status_grid_stage.fill(30, 8)
     page = open_page("/", stage.make_user("viewer"))
     assert page.locator("[data-grid] a[tabindex='0']").count() == 1
     assert page.get_by_role("grid").count() == 1
@@ -133,7 +133,7 @@ def test_the_grid_is_one_stop_and_keys_go_from_cell_to_cell(open_page: Open) -> 
 
 def test_keys_step_over_what_is_not_kept_there_and_never_hide_behind_heads(open_page: Open) -> None:
     """Cells without a replica are passed; what has the focus is in sight, wherever the page stands."""
-    made = fleet_stage.fill(60, 8)
+    made = status_grid_stage.fill(60, 8)
     made.groups[0].replicas.filter(server__in=made.servers[1:7]).update(archived_at=made.servers[0].last_seen_at)
     page = open_page("/?name=share 000", stage.make_user("viewer"))
     page.focus(".fleet tbody th a")
@@ -148,7 +148,7 @@ def test_keys_step_over_what_is_not_kept_there_and_never_hide_behind_heads(open_
 
 def test_the_focus_stays_when_the_page_looks_again(open_page: Open) -> None:
     """When a run ends the states are fetched anew; who stood on a cell stands there still, and the keys go on."""
-    made = fleet_stage.fill(4, 4)
+    made = status_grid_stage.fill(4, 4)
     replica = made.groups[0].replicas.get(server=made.servers[0])
     stage.make_progress(replica)
     page = open_page("/", stage.make_user("viewer"))

@@ -14,8 +14,8 @@ from tests.browser.conftest import Open
 from tests.browser.test_changes import HOSTILE, LONG
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
-from tests.checker.divergences.worlds import LATER, file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import LATER_MTIME, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,16 +25,16 @@ class Told(NamedTuple):
     """What the pages show."""
 
     user: User
-    fleet: Fleet
+    fleet: StagedGroup
     pages: dict[str, str]
 
 
 @pytest.fixture
 def told(transactional_db: None) -> Told:
     """Three replicas that differ in every way, and a fourth without a run."""
-    fleet = Fleet(4, name="Photos", limit_files=1000)
+    fleet = StagedGroup(4, name="Photos", limit_files=1000)
     for at, name in enumerate(("alpha", "beta", "gamma", "delta")):
-        server = fleet.worlds[at].replica.server
+        server = fleet.replicas[at].replica.server
         server.name = f"{name}.example.net"
         server.save()
     many = [file(f"2019/summer/IMG_{at:04}.jpg", str(at).encode() * 40) for at in range(230)]
@@ -44,7 +44,7 @@ def told(transactional_db: None) -> Told:
     fleet.compare()
     rotten = [file("2018/a.jpg", b"rotten"), file(HOSTILE, b"evil")]
     fleet.runs(
-        [*many, first, file("2018/b.jpg", b"edited", mtime_ns=LATER), *odd, shut],
+        [*many, first, file("2018/b.jpg", b"edited", mtime_ns=LATER_MTIME), *odd, shut],
         [*many[:100], *rotten, second, file("caf\u00e9", b"d"), shut],
         [*many, first, second, *odd, error_row("shut")],
     )
@@ -52,7 +52,7 @@ def told(transactional_db: None) -> Told:
     return Told(stage.make_user("administrator"), fleet, addresses(fleet))
 
 
-def addresses(fleet: Fleet) -> dict[str, str]:
+def addresses(fleet: StagedGroup) -> dict[str, str]:
     """The pages by a word for each."""
     uuid = fleet.group.uuid
     damage = Finding.objects.get(replica=None, path="2018/a.jpg")
@@ -68,7 +68,7 @@ def addresses(fleet: Fleet) -> dict[str, str]:
         "finding-lost": f"/findings/{lost.uuid}/",
         "findings-between": "/findings/",
         "overview-repairs": "/",
-        "file-of-group": f"/replicas/{fleet.worlds[1].replica.uuid}/file/?path=2018/a.jpg",
+        "file-of-group": f"/replicas/{fleet.replicas[1].replica.uuid}/file/?path=2018/a.jpg",
     }
 
 
@@ -123,7 +123,7 @@ def test_a_directory_that_a_replica_lacks_wholly(
     open_page: Open, shoot: Callable[[Page, str], None], transactional_db: None
 ) -> None:
     """It is kept as one row; the pages show each path below it like any other, and one finding for all."""
-    fleet = Fleet(3, name="Films")
+    fleet = StagedGroup(3, name="Films")
     some = [file(f"2019/{at}.mkv", str(at).encode()) for at in range(3)]
     lost = [file(f"2020/part-{at % 4}/{at:04}.mkv", str(at).encode() * 9) for at in range(1200)]
     fleet.runs([*some, *lost], [*some, *lost], some)
@@ -144,6 +144,6 @@ def test_a_directory_that_a_replica_lacks_wholly(
     page.goto(f"/groups/{fleet.group.uuid}/?search=1199.mkv")
     expect(page.locator("details.entry")).to_have_count(1)
     page.goto(f"/findings/{finding.uuid}/")
-    where = f"{fleet.worlds[2].replica.server.name}:/srv/data"
+    where = f"{fleet.replicas[2].replica.server.name}:/srv/data"
     expect(page.get_by_role("heading", level=1)).to_have_text(f"1,200 paths below 2020/ are missing on {where}")
     shoot(page, "finding-absence")

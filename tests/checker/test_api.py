@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.checker import stage
-from tests.checker.divergences.worlds import World, file
+from tests.checker.staged_replica import StagedReplica, file
 from tests.scanner import factories
 from tests.scanner.factories import refused
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_comparison_for_programs() -> None:
     """A person and the replica's own server get what changed, page by page; others get the shape of refusals."""
-    world = World()
+    world = StagedReplica()
     first = world.run([file(name, name.encode()) for name in "abc"])
     second = world.run([file(name, name.encode() + b"!") for name in "abc"])
     url = f"/api/v1/comparisons/{first.uuid}/{second.uuid}"

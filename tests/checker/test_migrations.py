@@ -13,7 +13,7 @@ from django.db import connection
 from checker.findings import actions
 from checker.models import AuditEntry, Finding
 from tests.checker import stage
-from tests.checker.divergences.worlds import World, file
+from tests.checker.staged_replica import StagedReplica, file
 
 
 def migrate(name: str) -> None:
@@ -30,7 +30,7 @@ def test_models_and_migrations_agree() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_audit_log_survives_its_new_name() -> None:
     """Rows, permissions and who has them are the same after the upgrade, and none is there twice."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), file("keep")])
     world.run([file("a", b"new"), file("keep")])
     world.compare()

@@ -53,7 +53,7 @@ class Fleet:
     def compare(self) -> GroupComparison:
         """The comparison of the newest runs."""
         group_comparisons.catch_up(self.group.pk)
-        made = group_comparisons.newest(self.group)
+        made = group_comparisons.newest_comparison(self.group)
         assert made is not None and made.state == GroupComparison.State.DONE, made and made.reason
         return made
 
@@ -90,7 +90,7 @@ class Tables(NamedTuple):
 
     def _copy(self, wanted: Expected, got: Expected, at: int) -> None:
         self.cells[_cell(wanted.cells, at), _cell(got.cells, at)] += 1
-        words = [Divergence.Copy(one.judged[at : at + 1] or " ").name.lower() for one in (wanted, got)]
+        words = [Divergence.CopyVerdict(one.judged[at : at + 1] or " ").name.lower() for one in (wanted, got)]
         self.copies[words[0], words[1]] += 1
         if words[1] == "unsure":
             self.unsure[wanted.planted] += 1

@@ -26,7 +26,7 @@ class PathPage(NamedTuple):
 
 def list_paths(finding: Finding, after: str, limit: int) -> PathPage:
     """The paths in their order, and the key of the next page. keyset.BadToken for an `after` that is none."""
-    rows, more = divergences.members(finding.pk, after, limit)
+    rows, more = divergences.read_finding_page(finding.pk, after, limit)
     comparison = GroupComparison.objects.filter(group=finding.group_id, moment=None).first()
     seating = comparison.seating if comparison else []
     there = Replica.objects.select_related("server").in_bulk(seating)

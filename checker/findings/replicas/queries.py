@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from checker.divergences.queries import WRITTEN
+from checker.divergences.queries import STORED_TABLE
 from checker.models import Divergence
 
 SOURCE = "FROM {} AS change LEFT JOIN scanner_version AS new ON false WHERE {}"
@@ -18,7 +18,7 @@ class Pick(NamedTuple):
     comparison: int
     kind: Divergence.Kind
     verdict: str = ""
-    table: str = WRITTEN
+    table: str = STORED_TABLE
     condition: str = ""
     weight: str = "sum(coalesce(change.number, 1))"
 
@@ -30,7 +30,7 @@ class Pick(NamedTuple):
     @property
     def untold(self) -> str:
         """The condition alone."""
-        return UNTOLD.format("=" if self.verdict == Divergence.Verdict.DAMAGED else "<>")
+        return UNTOLD.format("=" if self.verdict == Divergence.PathVerdict.DAMAGED else "<>")
 
     def parameters(self) -> dict[str, Any]:
         """For SQL."""

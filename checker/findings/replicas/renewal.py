@@ -6,40 +6,42 @@ from collections.abc import Iterator
 from typing import Any
 
 from checker.divergences import queries as divergences
-from checker.divergences.evidence import Witness, evidence, name, spread
-from checker.divergences.queries import Life, Row
+from checker.divergences.evidence import ComparisonContext, build_evidence, build_spread_evidence, replica_name
+from checker.divergences.queries import DivergenceRow, PathHistory
 from checker.findings.replicas import store
 from checker.findings.text import replicas
 from checker.models import Divergence, Finding
 
-Lives = dict[str, Life]
+Lives = dict[str, PathHistory]
 BATCH = 500
 RENEWED = ("concerns", "last_run", "severity", "evidence")
 
 
-def follow(witness: Witness) -> None:
+def follow(context: ComparisonContext) -> None:
     """Say anew of each path with a finding of its own what is not any more what it was."""
-    if len(witness.sides) < 2:
+    if len(context.compared) < 2:
         return  # what is kept is of other replicas
-    for findings, rows, lives in _batches(witness, store.outdated(witness.comparison)):
+    for findings, rows, lives in _batches(context, store.outdated(context.comparison)):
         for finding in findings:
             if finding.path in rows:
-                say(witness, finding, rows[finding.path], lives.get(finding.path, {}))
+                say(context, finding, rows[finding.path], lives.get(finding.path, {}))
         Finding.objects.bulk_update(findings, RENEWED)
-    store.count_lacking(witness.comparison.pk, {at: name(seat) for at, seat in witness.seats.items()})
+    store.count_lacking(context.comparison.pk, {at: replica_name(seat) for at, seat in context.participants.items()})
 
 
-def follow_spread(witness: Witness) -> None:
+def follow_spread(context: ComparisonContext) -> None:
     """Say anew of damage that was copied over the good copies where it lies now: nothing diverges there."""
-    there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
-    for findings, rows, lives in _batches(witness, store.spread(witness.comparison, there, runs)):
+    there, runs = [side.replica_id for side in context.compared], [side.run_id for side in context.compared]
+    for findings, rows, lives in _batches(context, store.spread(context.comparison, there, runs)):
         changed = []
         for finding in findings:
-            facts = spread(witness, rows.get(finding.path), lives.get(finding.path, {}), finding.evidence)
+            facts = build_spread_evidence(
+                context, rows.get(finding.path), lives.get(finding.path, {}), finding.evidence
+            )
             told = {*finding.concerns, *facts["damaged"]}
-            facts["names"] = witness.names(told)
+            facts["names"] = context.replica_names(told)
             if _said(facts) != _said(finding.evidence):
-                finding.concerns, finding.last_run, finding.evidence = sorted(told), witness.run, facts
+                finding.concerns, finding.last_run, finding.evidence = sorted(told), context.newest_run, facts
                 changed.append(finding)
         Finding.objects.bulk_update(changed, RENEWED)
 
@@ -49,25 +51,30 @@ def _said(facts: dict[str, Any]) -> dict[str, Any]:
     return facts | {"copies": [one | {"run": None} for one in facts["copies"]]}
 
 
-def _batches(witness: Witness, found: list[tuple[int, str]]) -> Iterator[tuple[list[Finding], dict[str, Row], Lives]]:
+def _batches(
+    context: ComparisonContext, found: list[tuple[int, str]]
+) -> Iterator[tuple[list[Finding], dict[str, DivergenceRow], Lives]]:
     """These findings, as far as they are open, with the divergences and the lives of their paths."""
     for start in range(0, len(found), BATCH):
         keys, paths = zip(*found[start : start + BATCH], strict=True)
         locked = Finding.objects.select_for_update().filter(state=Finding.State.OPEN, pk__in=keys)
-        rows, lives = divergences.among(witness.comparison.pk, paths), divergences.lives(witness.sides, paths)
+        rows, lives = (
+            divergences.read_divergences(context.comparison.pk, paths),
+            divergences.read_path_histories(context.compared, paths),
+        )
         yield list(locked), rows, lives
 
 
-def say(witness: Witness, finding: Finding, row: Row, life: Life) -> None:
+def say(context: ComparisonContext, finding: Finding, row: DivergenceRow, life: PathHistory) -> None:
     """Make the finding of a path tell what is found there; it is not saved. Only damage is grave."""
-    damaged = row.kind == Divergence.Kind.MISMATCH and row.verdict == Divergence.Verdict.DAMAGED
-    told = {*finding.concerns, *witness.replicas(concerned(row))}
-    finding.concerns, finding.last_run = sorted(told), witness.run
+    damaged = row.kind == Divergence.Kind.MISMATCH and row.verdict == Divergence.PathVerdict.DAMAGED
+    told = {*finding.concerns, *context.replica_ids(concerned(row))}
+    finding.concerns, finding.last_run = sorted(told), context.newest_run
     finding.severity = Finding.Severity.CRITICAL if damaged else Finding.Severity.WARNING
-    finding.evidence = evidence(witness, row, life) | {"names": witness.names(told)}
+    finding.evidence = build_evidence(context, row, life) | {"names": context.replica_names(told)}
 
 
-def concerned(row: Row) -> list[int]:
+def concerned(row: DivergenceRow) -> list[int]:
     """The positions at which a path is not as it should be."""
     both = enumerate(zip(row.cells, row.judged.ljust(len(row.cells)), strict=True), 1)
     return [at for at, (cell, copy) in both if cell == Divergence.Cell.LOST or copy in replicas.ODD]

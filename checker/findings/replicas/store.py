@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from checker.divergences import queries as divergences
-from checker.divergences.queries import Row
+from checker.divergences.queries import DivergenceRow
 from checker.findings.queries import BELOW, OF_PATH
 from checker.findings.replicas.queries import Pick
 from checker.models import Finding, GroupComparison
@@ -63,8 +63,8 @@ def take(pick: Pick, finding: Finding) -> list[int]:
 # A finding speaks for those whom it concerns: what is lost or damaged on one more is told anew, accepted or not. Of
 # many divergences few are unlike each other in this.
 ON_ONE_MORE = f"""
-UPDATE {divergences.GATHERED} AS divergence SET finding_id = NULL
-FROM (SELECT finding_id, cells, judged FROM {divergences.GATHERED}
+UPDATE {divergences.GATHERED_TABLE} AS divergence SET finding_id = NULL
+FROM (SELECT finding_id, cells, judged FROM {divergences.GATHERED_TABLE}
         WHERE finding_id IS NOT NULL AND current GROUP BY finding_id, cells, judged) AS told
     JOIN checker_finding AS finding ON finding.id = told.finding_id
 WHERE divergence.finding_id = told.finding_id AND divergence.current
@@ -95,7 +95,7 @@ def grow(run: Run) -> None:
 
 # What was damaged and is not any more goes on in its finding, as long as it diverges.
 OWN = f"""
-UPDATE {divergences.GATHERED} AS divergence SET finding_id = finding.id FROM checker_finding AS finding
+UPDATE {divergences.GATHERED_TABLE} AS divergence SET finding_id = finding.id FROM checker_finding AS finding
 WHERE finding.group_id = %(group)s AND finding.replica_id IS NULL AND finding.state = 'open' AND NOT finding.folded
     AND finding.kind = 'mismatch' AND finding.severity = 2 AND divergence.kind = 'mismatch'
     AND divergence.verdict <> 'damaged' AND divergence.finding_id IS NULL AND divergence.current
@@ -217,8 +217,8 @@ def renew(comparison: GroupComparison, run: Run, there: Sequence[int], runs: Seq
     return list(Finding.objects.filter(pk__in=closed).order_by("pk"))
 
 
-def row(comparison_id: int, path: str) -> Row:
+def row(comparison_id: int, path: str) -> DivergenceRow:
     """The divergence of one path, before it is written."""
-    found = divergences.exactly(comparison_id, path, divergences.GATHERED)
+    found = divergences.read_divergence(comparison_id, path, divergences.GATHERED_TABLE)
     assert found is not None
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from checker.divergences import queries as divergences
-from checker.divergences.evidence import Witness, evidence
-from checker.divergences.queries import Row
+from checker.divergences.evidence import ComparisonContext, build_evidence
+from checker.divergences.queries import DivergenceRow
 from checker.findings import audit_log, queries
 from checker.findings.queries import Branch
 from checker.findings.replicas import renewal, store
@@ -20,13 +20,13 @@ BATCH = 500
 
 def open_folded(comparison: GroupComparison) -> None:
     """Open findings of what diverges, is told by none and may be told together. Call before it is written."""
-    witness = Witness(comparison)
-    store.grow(witness.run)
-    store.part({side.position: side.replica for side in witness.sides if side.current})
-    audit_log.log_actions(store.keep_own(comparison.group_id), AuditEntry.Action.SEEN_AGAIN, witness.run)
+    context = ComparisonContext(comparison)
+    store.grow(context.newest_run)
+    store.part({side.position: side.replica_id for side in context.compared if side.has_vote})
+    audit_log.log_actions(store.keep_own(comparison.group_id), AuditEntry.Action.SEEN_AGAIN, context.newest_run)
     for kind in (Divergence.Kind.MISMATCH, Divergence.Kind.LOST):
         if comparison.counts.get(kind):
-            _open_folded(witness, Pick(comparison.pk, kind, table=divergences.GATHERED))
+            _open_folded(context, Pick(comparison.pk, kind, table=divergences.GATHERED_TABLE))
 
 
 def update_findings(comparison: GroupComparison) -> None:
@@ -34,68 +34,70 @@ def update_findings(comparison: GroupComparison) -> None:
 
     Call in the transaction that keeps the divergences.
     """
-    witness = Witness(comparison)
-    _open_damaged(witness)
-    _resolve(witness)
+    context = ComparisonContext(comparison)
+    _open_damaged(context)
+    _resolve(context)
 
 
 def resolve_now(group_id: int) -> None:
     """Close what is over by the newest comparison of a group: a finding that was accepted may be open again since."""
     comparison = GroupComparison.objects.filter(group=group_id, moment=None, state=GroupComparison.State.DONE).first()
-    if comparison is not None and (witness := Witness(comparison)).seats:
-        _resolve(witness)
+    if comparison is not None and (context := ComparisonContext(comparison)).participants:
+        _resolve(context)
 
 
-def _resolve(witness: Witness) -> None:
-    renewal.follow(witness)
-    there, runs = [side.replica for side in witness.sides], [side.run for side in witness.sides]
-    for finding in store.renew(witness.comparison, witness.run, there, runs):
-        audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=witness.run)
-    renewal.follow_spread(witness)
+def _resolve(context: ComparisonContext) -> None:
+    renewal.follow(context)
+    there, runs = [side.replica_id for side in context.compared], [side.run_id for side in context.compared]
+    for finding in store.renew(context.comparison, context.newest_run, there, runs):
+        audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=context.newest_run)
+    renewal.follow_spread(context)
 
 
-def _open_damaged(witness: Witness) -> None:
+def _open_damaged(context: ComparisonContext) -> None:
     """A damaged copy is never folded away: each path has a finding of its own."""
-    wish = divergences.Wish((Divergence.Kind.MISMATCH,), Divergence.Verdict.DAMAGED)
-    after, going = "", witness.comparison.counts.get(Divergence.Verdict.DAMAGED, 0) > 0
+    wish = divergences.DivergenceFilter((Divergence.Kind.MISMATCH,), Divergence.PathVerdict.DAMAGED)
+    after, going = "", context.comparison.counts.get(Divergence.PathVerdict.DAMAGED, 0) > 0
     while going:
-        rows, after = divergences.page(witness.comparison.pk, wish, after, BATCH)
-        _open_each(witness, [row for row in rows if row.finding is None and row.current])
+        rows, after = divergences.read_page(context.comparison.pk, wish, after, BATCH)
+        _open_each(context, [row for row in rows if row.finding is None and row.current])
         going = bool(after)
 
 
-def _open_each(witness: Witness, rows: list[Row]) -> None:
+def _open_each(context: ComparisonContext, rows: list[DivergenceRow]) -> None:
     """A finding for each row, begun or seen again: many at once, since they come by hundreds when a disk rots."""
-    lives = divergences.lives(witness.sides, [row.path for row in rows])
-    same: dict[str, Any] = {"group": witness.comparison.group, "replica": None, "kind": Finding.Kind.MISMATCH}
+    lives = divergences.read_path_histories(context.compared, [row.path for row in rows])
+    same: dict[str, Any] = {"group": context.comparison.group, "replica": None, "kind": Finding.Kind.MISMATCH}
     known = Finding.objects.select_for_update().filter(**same, folded=False, state=Finding.State.OPEN)
     open_ones = {one.path: one for one in known.filter(path__in=[row.path for row in rows])}
     begun: list[Finding] = []
     for row in rows:
-        finding = open_ones.get(row.path) or Finding(**same, path=row.path, first_run=witness.run)
-        renewal.say(witness, finding, row, lives[row.path])
+        finding = open_ones.get(row.path) or Finding(**same, path=row.path, first_run=context.newest_run)
+        renewal.say(context, finding, row, lives[row.path])
         if row.path not in open_ones:
             begun.append(finding)
     again = list(open_ones.values())
     Finding.objects.bulk_create(begun)
     Finding.objects.bulk_update(again, renewal.RENEWED)
-    store.take_each(witness.comparison.pk, [*begun, *again])
-    audit_log.log_actions(begun, AuditEntry.Action.OPENED, witness.run)
-    audit_log.log_actions(again, AuditEntry.Action.SEEN_AGAIN, witness.run)
+    store.take_each(context.comparison.pk, [*begun, *again])
+    audit_log.log_actions(begun, AuditEntry.Action.OPENED, context.newest_run)
+    audit_log.log_actions(again, AuditEntry.Action.SEEN_AGAIN, context.newest_run)
 
 
-def _open_folded(witness: Witness, pick: Pick) -> None:
+def _open_folded(context: ComparisonContext, pick: Pick) -> None:
     for branch in queries.fold(pick, LINES):
-        facts: dict[str, Any] = {"comparison": witness.comparison.pk}
+        facts: dict[str, Any] = {"comparison": context.comparison.pk}
         if not branch.folded:
-            row = store.row(witness.comparison.pk, branch.path)
-            facts = evidence(witness, row, divergences.lives(witness.sides, [row.path])[row.path])
-        _open(witness, pick, branch, facts)
+            row = store.row(context.comparison.pk, branch.path)
+            facts = build_evidence(
+                context, row, divergences.read_path_histories(context.compared, [row.path])[row.path]
+            )
+        _open(context, pick, branch, facts)
 
 
-def _open(witness: Witness, pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
+def _open(context: ComparisonContext, pick: Pick, branch: Branch, facts: dict[str, Any]) -> None:
     """The open finding of this kind and path, begun or seen again."""
-    group, run = witness.comparison.group, witness.run
+    group, run = context.comparison.group, context.newest_run
     same = {"group": group, "replica": None, "kind": pick.kind.value, "path": branch.path, "folded": branch.folded}
     finding = Finding.objects.select_for_update().filter(**same, state=Finding.State.OPEN).first()
     what = AuditEntry.Action.SEEN_AGAIN
@@ -104,8 +106,8 @@ def _open(witness: Witness, pick: Pick, branch: Branch, facts: dict[str, Any]) -
         finding = Finding.objects.create(
             **same, severity=Finding.Severity.WARNING, number=branch.number, first_run=run, last_run=run, evidence=facts
         )
-    concerned = {*finding.concerns, *witness.replicas(store.take(pick, finding))}
+    concerned = {*finding.concerns, *context.replica_ids(store.take(pick, finding))}
     finding.concerns, finding.last_run = sorted(concerned), run
-    finding.evidence = facts | {"names": witness.names(concerned)}
+    finding.evidence = facts | {"names": context.replica_names(concerned)}
     finding.save(update_fields=["concerns", "last_run", "evidence"])
     audit_log.log_action(finding, what, run=run)

@@ -8,48 +8,48 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from checker.divergences.queries import Row
-from checker.divergences.verdicts import Why
+from checker.divergences.queries import DivergenceRow
+from checker.divergences.verdicts import Reason
 from checker.models import Divergence, Finding
 from scanner.format.records import ERROR
 from scanner.formatting.entries import exact_time
 from scanner.formatting.names import brief_plain, plain_shown
 from scanner.formatting.numbers import exact_size, number
 
-Copy = Divergence.Copy
+Copy = Divergence.CopyVerdict
 ODD = frozenset({Copy.DAMAGED, Copy.OLDER, Copy.UNSURE})
 """Copies that are not as they should be."""
 ABSENT = frozenset({Divergence.Cell.LOST, Divergence.Cell.UNSEEN, Divergence.Cell.UNREADABLE, Divergence.Cell.MOVED})
 """Where no copy is, or none that was read."""
 KINDS = (Finding.Kind.LOST, Finding.Kind.MISMATCH)
 """What is found between replicas."""
-_WHY: dict[Why, Callable[[], str]] = {
-    Why.DAMAGED_HERE: lambda: _("its bytes changed below the file system; repeated reads confirmed it"),
-    Why.REWRITTEN_HERE: lambda: _(
+_WHY: dict[Reason, Callable[[], str]] = {
+    Reason.DAMAGED_HERE: lambda: _("its bytes changed below the file system; repeated reads confirmed it"),
+    Reason.REWRITTEN_HERE: lambda: _(
         "its content changed but its modification time did not, and another replica still has the "
         "previous content: damage, or somebody wrote the file and kept its date"
     ),
-    Why.SPREAD: lambda: _("it has content that appeared on some replica through damage: a copy of the damage"),
-    Why.HELD_BEFORE: lambda: _("it has the content that the damaged copy had before"),
-    Why.EDITED_HERE: lambda: _("it was edited here, with a later modification time"),
-    Why.CAME_LATER: lambda: _("it has an edit made on another replica, with a later modification time"),
-    Why.PUT_BACK: lambda: _("earlier content was put back here"),
-    Why.SUPERSEDED: lambda: _("a later edit replaced this content on another replica"),
-    Why.MAJORITY: lambda: _("most votes are for this content, and nothing in the history contradicts them"),
-    Why.OUTVOTED: lambda: _("same modification time, but not the content of the majority"),
-    Why.OTHER_TIME: lambda: _("its modification time differs from the good copies: another version, or damage"),
-    Why.NO_MAJORITY: lambda: _("no history of a change, and no majority"),
-    Why.DOUBTFUL: lambda: _(
+    Reason.SPREAD: lambda: _("it has content that appeared on some replica through damage: a copy of the damage"),
+    Reason.HELD_BEFORE: lambda: _("it has the content that the damaged copy had before"),
+    Reason.EDITED_HERE: lambda: _("it was edited here, with a later modification time"),
+    Reason.CAME_LATER: lambda: _("it has an edit made on another replica, with a later modification time"),
+    Reason.PUT_BACK: lambda: _("earlier content was put back here"),
+    Reason.SUPERSEDED: lambda: _("a later edit replaced this content on another replica"),
+    Reason.MAJORITY: lambda: _("most votes are for this content, and nothing in the history contradicts them"),
+    Reason.OUTVOTED: lambda: _("same modification time, but not the content of the majority"),
+    Reason.OTHER_TIME: lambda: _("its modification time differs from the good copies: another version, or damage"),
+    Reason.NO_MAJORITY: lambda: _("no history of a change, and no majority"),
+    Reason.DOUBTFUL: lambda: _(
         "it was written with its date kept, or made from such a copy, and no replica has the previous "
         "content any more: possible damage"
     ),
-    Why.UNCLEAR: lambda: _("the history of these contents does not show which one is right"),
+    Reason.UNCLEAR: lambda: _("the history of these contents does not show which one is right"),
 }
 
 
 def describe_reason(reason: str | None) -> str:
     """What speaks for what is said of a copy; empty where nothing is said."""
-    return _WHY[Why(reason)]() if reason in set(Why) else ""
+    return _WHY[Reason(reason)]() if reason in set(Reason) else ""
 
 
 def title(finding: Finding) -> str:
@@ -126,7 +126,7 @@ def describe_copies(kind: str, facts: dict[str, Any]) -> list[str]:
     return said
 
 
-def describe_deviations(row: Row, names: Mapping[int, str]) -> str:
+def describe_deviations(row: DivergenceRow, names: Mapping[int, str]) -> str:
     """Where a path is not as it should be, and what it is there; `names` are by position."""
     found: dict[str, list[str]] = {}
     for at, name in sorted(names.items()):

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from checker.divergences.listing import read_moment
-from checker.divergences.queries import Wish
+from checker.divergences.listing import parse_moment
+from checker.divergences.queries import DivergenceFilter
 from checker.jobs import group_comparisons
 from checker.lookup import find_group
 from checker.models import Divergence, GroupComparison, Participant
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         """A head, a line for each replica and one for each path; or a file's text on stdout."""
         try:
             comparison = self._comparison(find_group(options["group"]), options["at"])
-            wish = Wish(tuple(kind for kind in Divergence.Kind.values if kind in options["kind"]))
+            wish = DivergenceFilter(tuple(kind for kind in Divergence.Kind.values if kind in options["kind"]))
             if options["json"] or options["csv"]:
                 for piece in divergence_export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
                     self.stdout.write(piece.decode(), ending="")
@@ -60,11 +60,11 @@ class Command(BaseCommand):
     def _comparison(self, group: Group, at: str | None) -> GroupComparison:
         if at is None:
             group_comparisons.catch_up(group.pk)
-            comparison = group_comparisons.newest(group)
+            comparison = group_comparisons.newest_comparison(group)
         else:
-            comparison = group_comparisons.wanted(group, _moment(at))
+            comparison = group_comparisons.get_or_request(group, _moment(at))
             if comparison.state == GroupComparison.State.WAITING:
-                group_comparisons.make(comparison.pk)
+                group_comparisons.compute(comparison.pk)
                 comparison.refresh_from_db()
         if comparison is None:
             raise LookupError("the group has fewer than two replicas")
@@ -77,13 +77,13 @@ class Command(BaseCommand):
 
 
 def _moment(text: str) -> datetime:
-    moment = read_moment(text)
+    moment = parse_moment(text)
     if moment is None:
         raise LookupError(f"{text[:40]!r} is no time: give YYYY-MM-DDTHH:MM")
     return moment
 
 
-def _words(comparison: GroupComparison, wish: Wish) -> Iterator[str]:
+def _words(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[str]:
     """What a person reads."""
     seats = list(comparison.participants.select_related("replica__server", "run"))
     for seat in seats:

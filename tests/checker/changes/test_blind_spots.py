@@ -19,8 +19,8 @@ from scanner.format.report import timestamp
 from scanner.models import Run, Scope
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file, kinds
 from tests.checker.findings.test_update import mass, told
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,9 +32,9 @@ def against(run: Run, path: str = "x") -> Note:
     return confirmed(path, str(run.uuid))
 
 
-def damaged() -> tuple[World, Run]:
+def damaged() -> tuple[StagedReplica, Run]:
     """A world in which the content of x was A and is B, and nobody wrote it."""
-    world = World()
+    world = StagedReplica()
     first = world.run([file("x", b"A")])
     second = world.run([file("x", b"B"), against(first)])
     assert told(world) == [("corrupted", "x", 1)]
@@ -44,12 +44,12 @@ def damaged() -> tuple[World, Run]:
 @pytest.mark.parametrize("policy", ["mutable", "append_only"])
 def test_a_write_that_was_lost(policy: str) -> None:
     """A disk that falls back to an earlier content shows one; that nobody wrote it is damage all the same."""
-    world = World(policy=policy)
+    world = StagedReplica(policy=policy)
     world.run([file("x", b"A")])
-    second = world.run([file("x", b"B", mtime_ns=LATER)])
+    second = world.run([file("x", b"B", mtime_ns=LATER_MTIME)])
     told(world)
-    world.run([file("x", b"A", mtime_ns=LATER), against(second)])
-    assert kinds(world.compare()) == {"x": "reverted"}
+    world.run([file("x", b"A", mtime_ns=LATER_MTIME), against(second)])
+    assert change_kinds(world.compare()) == {"x": "reverted"}
     if policy == "append_only":  # there the earlier change is open, and what was before it is there again
         assert told(world) == []
         return
@@ -63,17 +63,17 @@ def test_a_write_that_was_lost(policy: str) -> None:
     client.force_login(stage.make_user("viewer"))
     page = client.get(reverse("finding", args=[finding.uuid])).content.decode()
     assert "?kind=reverted" in page
-    world.run([file("x", b"B", mtime_ns=LATER), against(finding.first_run)])
+    world.run([file("x", b"B", mtime_ns=LATER_MTIME), against(finding.first_run)])
     assert told(world) == []
 
 
 def test_an_earlier_content_that_somebody_put_back_is_none() -> None:
     """Restored by a program it has another ctime: an earlier content, and nothing to look at."""
-    world = World()
+    world = StagedReplica()
     world.run([file("x", b"A")])
-    second = world.run([file("x", b"B", mtime_ns=LATER)])
-    world.run([file("x", b"A", mtime_ns=LATER), confirmed("x", str(second.uuid), same=False)])
-    assert kinds(world.compare()) == {"x": "reverted"} and told(world) == []
+    second = world.run([file("x", b"B", mtime_ns=LATER_MTIME)])
+    world.run([file("x", b"A", mtime_ns=LATER_MTIME), confirmed("x", str(second.uuid), same=False)])
+    assert change_kinds(world.compare()) == {"x": "reverted"} and told(world) == []
 
 
 def test_a_mirror_that_answers_from_either_disk() -> None:
@@ -82,7 +82,7 @@ def test_a_mirror_that_answers_from_either_disk() -> None:
     third = world.run([file("x", b"A"), against(second)])
     assert told(world) == []
     world.run([file("x", b"B"), against(third)])
-    assert kinds(world.compare()) == {"x": "reverted"} and told(world) == [("corrupted", "x", 1)]
+    assert change_kinds(world.compare()) == {"x": "reverted"} and told(world) == [("corrupted", "x", 1)]
 
 
 @pytest.mark.parametrize("accepted", [False, True])
@@ -91,9 +91,9 @@ def test_a_damaged_copy_is_restored(accepted: bool) -> None:
     world, _second = damaged()
     if accepted:
         actions.accept(Finding.objects.get(), stage.make_user("operator"), "written to the disk itself")
-    world.run([file("x", b"A", mtime_ns=LATER)])
+    world.run([file("x", b"A", mtime_ns=LATER_MTIME)])
     assert told(world) == []
-    world.run([file("x", b"B", mtime_ns=LATER + 9)])
+    world.run([file("x", b"B", mtime_ns=LATER_MTIME + 9)])
     assert told(world) == ([] if accepted else [("reverted", "x", 1)])
     if not accepted:
         finding = Finding.objects.get(kind="reverted")
@@ -104,7 +104,7 @@ def test_a_damaged_copy_is_restored(accepted: bool) -> None:
 
 def test_what_was_compared_with_another_run_claims_no_more() -> None:
     """An unchanged ctime since some other run proves nothing of the time between; which run it was stands there."""
-    world = World()
+    world = StagedReplica()
     world.run([file("x", b"A")])
     other = "00000000-0000-4000-8000-000000000000"
     run = world.run([file("x", b"B"), confirmed("x", other)])
@@ -127,23 +127,23 @@ def scopes(*texts: str) -> list[str]:
 def test_an_unlistable_directory_that_is_excluded() -> None:
     """Who excludes a directory that cannot be listed has not removed it, nor what lies below."""
     everything, less = scopes("", "lost+found/")
-    world = World(policy="append_only")
+    world = StagedReplica(policy="append_only")
     world.run([KEEP, file("lost+found/x")], config=everything)
     world.run([KEEP, error_row("lost+found", stage="list")], config=everything)
     world.compare()
     world.run([KEEP], config=less)
-    assert kinds(world.compare()) == {"lost+found": "out_of_scope", "lost+found/x": "out_of_scope"}
+    assert change_kinds(world.compare()) == {"lost+found": "out_of_scope", "lost+found/x": "out_of_scope"}
     assert told(world) == [("unreadable", "lost+found", 1)]
 
 
 def test_seen_again_and_gone_between_two_runs() -> None:
     """What was hidden at the earlier run, seen since and is gone now, was removed."""
-    world = World()
+    world = StagedReplica()
     world.run([KEEP, file("d/a"), file("d/b", b"b")])
     hidden = world.run([KEEP, error_row("d", stage="list")])
     world.run([KEEP, file("d/a"), file("d/b", b"b")])
     last = world.run([KEEP, file("d/b", b"b")])
-    assert kinds(run_comparisons.wanted(hidden, last)) == {"d": "readable", "d/a": "removed"}
+    assert change_kinds(run_comparisons.wanted(hidden, last)) == {"d": "readable", "d/a": "removed"}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_seen_again_and_gone_between_two_runs() -> None:
 )
 def test_accepted_then_hidden_then_as_before(error: str | None, again: str) -> None:
     """What could not be read, was accepted so and hidden for some runs, has not changed when it is as it was."""
-    world, same = World(), "ECHANGED" if error == "ECHANGED" else "EACCES"
+    world, same = StagedReplica(), "ECHANGED" if error == "ECHANGED" else "EACCES"
     world.run([KEEP, file("d/b", b"b")])
     world.run([KEEP, error_row("d/b", same)])
     told(world)
@@ -162,13 +162,13 @@ def test_accepted_then_hidden_then_as_before(error: str | None, again: str) -> N
         world.run([KEEP, error_row("d", stage="list")])
         assert told(world) == [("unreadable", "d", 1)]
     world.run([KEEP, error_row("d/b", error) if error else file("d/b", b"b")])
-    assert kinds(world.compare()).get("d/b", "") == again
+    assert change_kinds(world.compare()).get("d/b", "") == again
     assert told(world) == ([("unreadable", "d/b", 1)] if error == "EIO" else [])
 
 
 def test_never_at_rest_before_and_after_it_was_hidden() -> None:
     """Of a path that changes while it is read the runs in a row are counted from the first after it was hidden."""
-    world = World()
+    world = StagedReplica()
     restless = [KEEP, error_row("d/b", "ECHANGED")]
     for records in (restless, [KEEP, error_row("d", stage="list")], restless, restless):
         world.run(records)
@@ -178,7 +178,7 @@ def test_never_at_rest_before_and_after_it_was_hidden() -> None:
     assert told(world) == [("restless", "d/b", 1)]
 
 
-def nights(world: World, numbers: range, *, content: bytes = b"the same", renamed: bool = False) -> None:
+def nights(world: StagedReplica, numbers: range, *, content: bytes = b"the same", renamed: bool = False) -> None:
     """A run each night, with the three newest dumps of a database that does not change."""
     now = timezone.now().timestamp()
     for ago in numbers:
@@ -192,16 +192,18 @@ def nights(world: World, numbers: range, *, content: bytes = b"the same", rename
 
 def test_the_same_dump_each_night_is_a_new_file() -> None:
     """By its content it is the one that went; its time says that it is new."""
-    world = World(policy="rotating", keep_days=2, expected_interval=timedelta(days=1))
+    world = StagedReplica(policy="rotating", keep_days=2, expected_interval=timedelta(days=1))
     nights(world, range(9, 0, -1))
-    assert set(kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == []
+    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == []
 
 
 def test_an_old_dump_under_a_new_name_is_none() -> None:
     """Renaming keeps the time: nothing new has come."""
-    world = World(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
+    world = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
     nights(world, range(5, 0, -1), renamed=True)
-    assert set(kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == [("no_new_file", "", 0)]
+    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == [
+        ("no_new_file", "", 0)
+    ]
 
 
 WEEK = [f"dump-{day}" for day in ("mo", "tu", "we")]
@@ -210,7 +212,10 @@ WEEK = [f"dump-{day}" for day in ("mo", "tu", "we")]
 @pytest.mark.parametrize("same", [False, True], ids=["other", "same"])
 def test_dumps_under_the_names_of_older_ones(same: bool) -> None:
     """A file written anew over an older one is the night's new file; when none is, that is told, and ends with one."""
-    world, now = World(policy="rotating", keep_days=30, expected_interval=timedelta(days=1)), timezone.now().timestamp()
+    world, now = (
+        StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1)),
+        timezone.now().timestamp(),
+    )
     written = {name: 20 - at for at, name in enumerate(WEEK)}  # a dump each night, and none from the third last on
     for ago in range(17, 0, -1):
         if ago > 3 or ago == 1:
@@ -245,7 +250,7 @@ def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:
 
 def test_what_was_undone_without_paths_stays_open() -> None:
     """A mass change has no path that could prove anything."""
-    world = World(limit_files=5, limit_share=5)
+    world = StagedReplica(limit_files=5, limit_share=5)
     mass(world, 50, 0)
     mass(world, 50, 20)
     assert told(world) == [("mass_change", "", 20)]
@@ -257,7 +262,7 @@ def test_what_was_undone_without_paths_stays_open() -> None:
 
 def test_what_was_held_is_not_usual() -> None:
     """A mass change that was released once does not open the door to the next one."""
-    world = World()
+    world = StagedReplica()
     mass(world, 500, 0)
     for at in range(6):
         mass(world, 500, 10, b"day" * (at + 1))
@@ -275,7 +280,7 @@ def test_what_was_held_is_not_usual() -> None:
 
 def test_the_tree_shows_no_search() -> None:
     """A level of the tree counts all that changed below: a search leads to the list, and the tree leaves it."""
-    world = World()
+    world = StagedReplica()
     world.run([KEEP])
     run = world.run([KEEP, file("a/one", b"1"), file("b/two", b"2")])
     world.compare()

@@ -11,7 +11,7 @@ from checker.models import Branch, Change, Comparison
 from scanner.format.excludes import scope_digest
 from scanner.format.records import Note, Record
 from scanner.models import Scope
-from tests.checker.divergences.worlds import LATER, World, file, kinds
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def between(*runs: list[Record]) -> dict[str, str]:
     """The kinds of the newest run of a history."""
-    world = World()
+    world = StagedReplica()
     for records in runs:
         world.run(records)
-    return kinds(world.compare())
+    return change_kinds(world.compare())
 
 
 BASE: list[Record] = [file("keep")]
@@ -33,10 +33,10 @@ BASE: list[Record] = [file("keep")]
     [
         ([], [file("a")], {"a": "added"}),
         ([file("a")], [], {"a": "removed"}),
-        ([file("a")], [file("a", mtime_ns=LATER)], {"a": "touched"}),
+        ([file("a")], [file("a", mtime_ns=LATER_MTIME)], {"a": "touched"}),
         ([file("a")], [file("a", mode=0o100600)], {"a": "touched"}),
         ([file("a")], [file("a", uid=5)], {"a": "touched"}),
-        ([file("a")], [file("a", b"other!!", mtime_ns=LATER)], {"a": "modified"}),
+        ([file("a")], [file("a", b"other!!", mtime_ns=LATER_MTIME)], {"a": "modified"}),
         ([file("a")], [file("a", b"other!!")], {"a": "rewritten"}),
         ([file("a")], [file("a", b"short")], {"a": "rewritten"}),
         ([file("a")], [link_row("a", "b")], {"a": "retyped"}),
@@ -75,7 +75,7 @@ def confirmed(path: str, against: str, *, same: bool = True) -> Note:
 
 def test_corrupted_needs_the_note_of_its_run() -> None:
     """Only a confirmed change under the same ctime, against the very run before, is called damage."""
-    world = World()
+    world = StagedReplica()
     first = world.run([file("a"), file("b"), file("c"), file("d")])
     notes = [
         confirmed("a", str(first.uuid)),
@@ -84,83 +84,89 @@ def test_corrupted_needs_the_note_of_its_run() -> None:
         confirmed("d", str(first.uuid)),
     ]
     changed = [file(name, b"changed") for name in "abc"]
-    world.run([*changed, file("d", b"changed", mtime_ns=LATER), *notes])
+    world.run([*changed, file("d", b"changed", mtime_ns=LATER_MTIME), *notes])
     comparison = world.compare()
-    assert kinds(comparison) == {"a": "corrupted", "b": "rewritten", "c": "rewritten", "d": "modified"}
+    assert change_kinds(comparison) == {"a": "corrupted", "b": "rewritten", "c": "rewritten", "d": "modified"}
     change = Change.objects.get(comparison_id=comparison.pk, path="a")
     assert change.notes == {"confirmed": json.loads(notes[0].detail)}
 
 
 def test_reverted_comes_before_damage() -> None:
     """An earlier content is told as such, whatever its mtime."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a", b"one")])
-    world.run([file("a", b"two", mtime_ns=LATER)])
-    world.run([file("a", b"one", mtime_ns=LATER)])
-    assert kinds(world.compare()) == {"a": "reverted"}
+    world.run([file("a", b"two", mtime_ns=LATER_MTIME)])
+    world.run([file("a", b"one", mtime_ns=LATER_MTIME)])
+    assert change_kinds(world.compare()) == {"a": "reverted"}
 
 
 def test_there_and_back_is_no_change() -> None:
     """A path that became another and is again as it was does not differ."""
-    world = World()
+    world = StagedReplica()
     runs = [world.run([file("a", content)]) for content in (b"one", b"two", b"one")]
-    assert kinds(run_comparisons.wanted(runs[0], runs[2])) == {}
+    assert change_kinds(run_comparisons.wanted(runs[0], runs[2])) == {}
 
 
 def test_unknown_and_back() -> None:
     """What was below an unlistable directory is neither removed nor added when it comes back as it was."""
-    world = World()
+    world = StagedReplica()
     before = [file("d/same"), file("d/edited"), file("d/gone"), file("d/e/deep"), file("x")]
     world.run(before)
     world.run([error_row("d", stage="list"), file("x")])
-    assert kinds(world.compare()) == {
+    assert change_kinds(world.compare()) == {
         "d": "unreadable", "d/same": "unknown", "d/edited": "unknown", "d/gone": "unknown", "d/e/deep": "unknown"
     }  # fmt: skip
     world.run([error_row("d", stage="list"), file("x")])
-    assert kinds(world.compare()) == {}
-    world.run([file("d/same"), file("d/edited", b"new", mtime_ns=LATER), file("d/new"), file("d/e/deep"), file("x")])
-    assert kinds(world.compare()) == {
+    assert change_kinds(world.compare()) == {}
+    world.run(
+        [file("d/same"), file("d/edited", b"new", mtime_ns=LATER_MTIME), file("d/new"), file("d/e/deep"), file("x")]
+    )
+    assert change_kinds(world.compare()) == {
         "d": "readable", "d/edited": "modified", "d/gone": "-moved", "d/new": "moved"
     }  # fmt: skip
 
 
 def test_nested_covers() -> None:
     """One unlistable directory after the other hides without a gap."""
-    world = World()
+    world = StagedReplica()
     world.run([file("d/e/a"), file("x")])
     world.run([error_row("d/e", stage="list"), file("x")])
-    assert kinds(world.compare()) == {"d/e": "unreadable", "d/e/a": "unknown"}
+    assert change_kinds(world.compare()) == {"d/e": "unreadable", "d/e/a": "unknown"}
     world.run([error_row("d", stage="list"), file("x")])
-    assert kinds(world.compare()) == {"d": "unreadable", "d/e": "unknown"}
+    assert change_kinds(world.compare()) == {"d": "unreadable", "d/e": "unknown"}
     world.run([file("x")])
-    assert kinds(world.compare()) == {"d": "removed", "d/e/a": "removed"}
+    assert change_kinds(world.compare()) == {"d": "removed", "d/e/a": "removed"}
 
 
 def test_gone_before_it_was_hidden() -> None:
     """What was removed in sight is not unknown because its directory cannot be listed later."""
-    world = World()
+    world = StagedReplica()
     runs = [
         world.run([file("d/a"), file("d/b", b"2")]),
         world.run([file("d/b", b"2")]),
         world.run([error_row("d", stage="list")]),
         world.run([file("d/b", b"2")]),
     ]
-    assert kinds(world.compare()) == {"d": "readable"}
-    assert kinds(run_comparisons.wanted(runs[0], runs[2])) == {"d": "unreadable", "d/a": "removed", "d/b": "unknown"}
+    assert change_kinds(world.compare()) == {"d": "readable"}
+    assert change_kinds(run_comparisons.wanted(runs[0], runs[2])) == {
+        "d": "unreadable",
+        "d/a": "removed",
+        "d/b": "unknown",
+    }
 
 
 def test_error_and_back_with_other_content() -> None:
     """After an error the content is compared with what was last read."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), file("b"), file("c")])
     world.run([error_row("a"), error_row("b"), error_row("c")])
-    world.run([file("a", b"rotten!"), file("b", b"new", mtime_ns=LATER), link_row("c", "t")])
-    assert kinds(world.compare()) == {"a": "rewritten", "b": "modified", "c": "retyped"}
+    world.run([file("a", b"rotten!"), file("b", b"new", mtime_ns=LATER_MTIME), link_row("c", "t")])
+    assert change_kinds(world.compare()) == {"a": "rewritten", "b": "modified", "c": "retyped"}
 
 
 def test_moves_prefer_name_then_folder() -> None:
     """Of several that match, the one of the same name is it, then the one of the same folder."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a/one"), file("b/two"), file("c/three")])
     world.run([file("b/renamed"), file("z/one"), file("y/last")])
     comparison = world.compare()
@@ -171,41 +177,41 @@ def test_moves_prefer_name_then_folder() -> None:
 
 def test_first_run_tells_errors_alone() -> None:
     """Nothing is added by a first run; what it could not read is told."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), error_row("b"), error_row("d", stage="list")])
     comparison = world.compare()
-    assert kinds(comparison) == {"b": "unreadable", "d": "unreadable"} and comparison.base is None
+    assert change_kinds(comparison) == {"b": "unreadable", "d": "unreadable"} and comparison.base is None
 
 
 def test_failed_runs_are_stepped_over() -> None:
     """A failed run is neither compared nor in the way, and is named."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a")])
     failed = world.run([], outcome="failed")
     world.run([file("b", b"b")])
     comparison = world.compare()
-    assert kinds(comparison) == {"a": "removed", "b": "added"}
+    assert change_kinds(comparison) == {"a": "removed", "b": "added"}
     assert list(run_comparisons.stepped_over(comparison)) == [failed]
     assert Comparison.objects.count() == 2
 
 
 def test_out_of_scope() -> None:
     """What new excludes leave out has not been removed; what they do not, has."""
-    world = World()
+    world = StagedReplica()
     digests = [scope_digest(patterns, False) for patterns in ([], ["*.tmp"])]
     for digest, text in zip(digests, ("", "*.tmp"), strict=True):
         Scope.objects.create(digest=bytes.fromhex(digest), excludes=text, cross_mounts=False)
     world.run([file("a.tmp"), file("d/b.tmp"), file("c", b"c")], config=digests[0])
     world.run([], config=digests[1])
-    assert kinds(world.compare()) == {"a.tmp": "out_of_scope", "d/b.tmp": "out_of_scope", "c": "removed"}
+    assert change_kinds(world.compare()) == {"a.tmp": "out_of_scope", "d/b.tmp": "out_of_scope", "c": "removed"}
 
 
 def test_branches_count_below_each_directory() -> None:
     """Each directory knows how many paths below it changed, by kind; very deep ones are not counted."""
     deep = "/".join(["d"] * 100) + "/f"
-    world = World()
+    world = StagedReplica()
     world.run([file("a/b/1", b"1"), file("a/2", b"2"), file("3", b"3")])
-    world.run([file("a/b/1", b"x"), file("a/2", b"y", mtime_ns=LATER), file("3", b"z"), file(deep)])
+    world.run([file("a/b/1", b"x"), file("a/2", b"y", mtime_ns=LATER_MTIME), file("3", b"z"), file(deep)])
     comparison = world.compare()
     rows = Branch.objects.filter(comparison_id=comparison.pk)
     assert {(row.directory, row.kind): row.number for row in rows if row.depth < 2} == {
@@ -226,7 +232,7 @@ def test_hostile_names(name: str) -> None:
 
 def test_runs_that_cannot_be_compared() -> None:
     """What is no pair of complete runs of one replica is refused in words."""
-    one, other = World(), World()
+    one, other = StagedReplica(), StagedReplica()
     first, second = one.run([file("a")]), other.run([file("a")])
     failed = one.run([], outcome="failed")
     for pair in ((first, second), (first, first), (first, failed)):

@@ -16,14 +16,14 @@ from django.db.migrations import RunSQL
 from django.utils import timezone
 
 from checker.divergences import missing_directories, queries
-from checker.divergences.queries import Row, Wish
+from checker.divergences.queries import DivergenceFilter, DivergenceRow
 from checker.findings import actions
 from checker.models import Divergence, Finding, GroupComparison
 from scanner.format.records import Record
 from tests.checker import stage
 from tests.checker.divergences.test_missing_directories import NEVER, accept_all, again, kept, many
-from tests.checker.divergences.worlds import LATER, file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import LATER_MTIME, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row
 
@@ -39,21 +39,21 @@ def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return number
 
 
-def rows(comparison: GroupComparison) -> list[Row]:
+def rows(comparison: GroupComparison) -> list[DivergenceRow]:
     """All paths."""
-    return list(queries.every(comparison.pk, Wish()))
+    return list(queries.iterate_divergences(comparison.pk, DivergenceFilter()))
 
 
-def told(fleet: Fleet) -> set[str]:
+def told(fleet: StagedGroup) -> set[str]:
     """The paths that an open finding tells by the newest comparison."""
     comparison = fleet.compare()
     opened = set(Finding.objects.filter(replica=None, state="open").values_list("uuid", flat=True))
     return {row.path for row in rows(comparison) if row.finding in opened}
 
 
-def lost_and_accepted(number: int, *, replicas: int = 2) -> Fleet:
+def lost_and_accepted(number: int, *, replicas: int = 2) -> StagedGroup:
     """The last replica lacks so many paths below share/, which was accepted."""
-    fleet = Fleet(replicas, limit_files=100_000)
+    fleet = StagedGroup(replicas, limit_files=100_000)
     fleet.runs(*[[*many(number), ALL]] * (replicas - 1), [ALL])
     fleet.compare()
     accept_all()
@@ -88,8 +88,8 @@ def test_other_content_is_another_loss_and_other_metadata_is_not() -> None:
     """What was accepted is that this content is not there."""
     fleet = lost_and_accepted(9)
     edited, touched = many(9), many(9)
-    edited[4] = touched[4] = file("share/dir1/f004", b"edited", mtime_ns=LATER)
-    touched[5] = file("share/dir2/f005", b"5", mtime_ns=LATER)
+    edited[4] = touched[4] = file("share/dir1/f004", b"edited", mtime_ns=LATER_MTIME)
+    touched[5] = file("share/dir2/f005", b"5", mtime_ns=LATER_MTIME)
     fleet.run(0, [*edited, ALL])
     assert told(fleet) == {"share/dir1/f004"}
     accept_all()
@@ -101,7 +101,7 @@ def test_other_content_is_another_loss_and_other_metadata_is_not() -> None:
 
 def test_as_many_as_were_accepted_are_not_the_same() -> None:
     """A loss is not covered because as many other paths are no longer lost."""
-    fleet = Fleet(2, limit_files=100_000)
+    fleet = StagedGroup(2, limit_files=100_000)
     one = [file(f"share/a/f{at:03}", b"a%d" % at) for at in range(40)]
     other = [file(f"share/b/g{at:03}", b"b%d" % at) for at in range(10)]
     fleet.runs([*one, *other, ALL], [*other, ALL])
@@ -114,7 +114,7 @@ def test_as_many_as_were_accepted_are_not_the_same() -> None:
 
 def test_a_few_accepted_do_not_accept_all(least: int) -> None:
     """Two lost files that were accepted stay so when all of their directory is lost; the others are told."""
-    fleet = Fleet(2, limit_files=100_000)
+    fleet = StagedGroup(2, limit_files=100_000)
     fleet.runs([*many(9), ALL], [*many(9)[2:], ALL])
     fleet.compare()
     accept_all()
@@ -165,7 +165,7 @@ def test_several_findings_that_were_accepted(monkeypatch: pytest.MonkeyPatch, le
 
 def test_an_open_one_stays_open() -> None:
     """What is still lost is not resolved because its parent directory is lost, too."""
-    fleet = Fleet(2, limit_files=100_000)
+    fleet = StagedGroup(2, limit_files=100_000)
     top = [*many(30, "top/d{}"), file("top/all")]
     fleet.runs([*many(30), *top], top)
     fleet.compare()
@@ -178,7 +178,7 @@ def test_an_open_one_stays_open() -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_a_replica_that_cannot_look_comes_to_it(first: bool) -> None:
     """Who holds what is as before, whatever the places of the replicas are now."""
-    fleet = Fleet(3, limit_files=100_000)
+    fleet = StagedGroup(3, limit_files=100_000)
     newcomer = 0 if first else 2
     holder, lacking = sorted({0, 1, 2} - {newcomer})
     fleet.run(holder, [*many(30), ALL])
@@ -191,7 +191,7 @@ def test_a_replica_that_cannot_look_comes_to_it(first: bool) -> None:
 
 def test_what_is_unreadable_elsewhere_is_told() -> None:
     """Who comes to it and cannot read one of the files holds that one, too: it is no longer the same."""
-    fleet = Fleet(3, limit_files=100_000)
+    fleet = StagedGroup(3, limit_files=100_000)
     fleet.run(0, [ALL])
     fleet.run(1, [*many(9), ALL])
     fleet.compare()
@@ -202,7 +202,7 @@ def test_what_is_unreadable_elsewhere_is_told() -> None:
 
 def test_nothing_is_accepted_unseen() -> None:
     """One path less and another one more are as many: who looked before has not seen the new one."""
-    fleet = Fleet(2, limit_files=100_000)
+    fleet = StagedGroup(2, limit_files=100_000)
     fleet.runs([*many(9), ALL], [ALL])
     fleet.compare()
     pages = [(one, actions.revision(one)) for one in Finding.objects.filter(replica=None)]
@@ -224,12 +224,12 @@ def test_after_the_upgrade() -> None:
     with connection.cursor() as cursor:
         cursor.execute(seats)
     assert told(fleet) == set()
-    assert GroupComparison.objects.get().seating == [world.replica.pk for world in fleet.worlds]
+    assert GroupComparison.objects.get().seating == [world.replica.pk for world in fleet.replicas]
 
 
 def test_many_that_came_under_other_names(least: int) -> None:
     """What the replica holds beside is compared by content: what has a copy there is moved, and the rest is lost."""
-    fleet = Fleet(3, limit_files=100_000)
+    fleet = StagedGroup(3, limit_files=100_000)
     other = [file(f"new/{at:03}", b"other %d" % at) for at in range(40)]
     fleet.runs([*many(30), ALL], [*many(30), ALL], [*other, file("new/moved", b"4"), ALL])
     kinds = {row.path: row.kind for row in rows(fleet.compare())}
@@ -239,16 +239,16 @@ def test_many_that_came_under_other_names(least: int) -> None:
 
 def test_too_few_to_compare_for_a_while() -> None:
     """A finding keeps its paths while fewer than two replicas can be compared, and goes on when they can."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([*many(9), ALL], [ALL])
     fleet.compare()
-    holder = fleet.worlds[0].replica
+    holder = fleet.replicas[0].replica
     holder.archived_at = timezone.now()
     holder.save()
     factories.make_replica(group=fleet.group)
     fleet.compare()
     findings = Finding.objects.filter(replica=None, state="open")
-    assert sum(len(queries.members(one.pk).rows) for one in findings) == 9
+    assert sum(len(queries.read_finding_page(one.pk).rows) for one in findings) == 9
     accept_all()
     holder.archived_at = None
     holder.save()
@@ -257,7 +257,7 @@ def test_too_few_to_compare_for_a_while() -> None:
 
 def test_directories_that_are_spelled_alike() -> None:
     """Each of two lost directories whose names differ in case alone is near to a third one."""
-    fleet = Fleet(2, limit_files=100_000)
+    fleet = StagedGroup(2, limit_files=100_000)
     upper = [file(f"Share/f{at}", b"S%d" % at) for at in range(5)]
     lower = [file(f"share/f{at}", b"s%d" % at) for at in range(5)]
     fleet.runs([*upper, *lower, ALL], [ALL, file("SHARE/f1", b"zz")])
@@ -270,10 +270,10 @@ def test_every_new_loss_is_told(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
     """Over random histories: what is lost anew is told by an open finding, and what was accepted and is still lost is
     not."""
     dice = random.Random(seed)
-    fleet = Fleet(dice.choice([2, 3]), limit_files=100_000)
+    fleet = StagedGroup(dice.choice([2, 3]), limit_files=100_000)
     accepted: set[tuple[str, str]] = set()
     before: set[tuple[str, int]] = set()
-    for states in _nights(dice, len(fleet.worlds)):
+    for states in _nights(dice, len(fleet.replicas)):
         for at, records in states.items():
             fleet.run(at, records)
         opened = told(fleet)

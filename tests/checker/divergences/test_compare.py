@@ -15,8 +15,8 @@ from scanner import scopes
 from scanner.format.excludes import parse, scope_digest
 from scanner.models import Group, Run
 from tests.checker import stage
-from tests.checker.divergences.worlds import LATER, file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import LATER_MTIME, file
 from tests.scanner.factories import error_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,21 +24,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_equal_is_immediate() -> None:
     """Replicas that hold the same diverge in nothing, and the signed digests say so."""
-    fleet = Fleet()
+    fleet = StagedGroup()
     fleet.runs(*[[file("a"), file("b", b"b"), link_row("l", "a")]] * 3)
     comparison = fleet.compare()
-    assert comparison.equal and comparison.counts == {} and fleet.found() == {}
+    assert comparison.equal and comparison.counts == {} and fleet.divergences() == {}
 
 
 def test_lost_mismatch_unknown_and_moved() -> None:
     """Each path has one kind, and a character for each replica."""
-    fleet = Fleet()
+    fleet = StagedGroup()
     fleet.runs(
         [file("same"), file("lost", b"1"), file("other", b"2"), file("shut", b"3"), file("old/name", b"4")],
         [file("same"), file("other", b"2"), error_row("shut"), file("old/name", b"4")],
         [file("same"), file("lost", b"1"), file("other", b"x"), file("shut", b"3"), file("new/name", b"4")],
     )
-    found = fleet.found()
+    found = fleet.divergences()
     assert found["lost"][:2] == ("lost", "+-+")
     assert found["other"][:2] == ("mismatch", "+++")
     assert found["shut"][:2] == ("unknown", "+!+")
@@ -53,24 +53,24 @@ def test_lost_mismatch_unknown_and_moved() -> None:
 
 def test_damage_is_told_with_the_good_copy_and_resolved_by_proof() -> None:
     """A damaged copy is a finding of its own that names the good copies; equal again resolves it."""
-    fleet = Fleet()
+    fleet = StagedGroup()
     fleet.runs(*[[file("a", b"good"), file("b")]] * 3)
     fleet.compare()
     fleet.run(1, [file("a", b"rotten"), file("b")])
-    assert fleet.found() == {"a": ("mismatch", "+++", "gdg")}
+    assert fleet.divergences() == {"a": ("mismatch", "+++", "gdg")}
     finding = Finding.objects.get(replica=None)
-    damaged = fleet.worlds[1].replica
+    damaged = fleet.replicas[1].replica
     assert finding.severity == Finding.Severity.CRITICAL and finding.concerns == [damaged.pk]
     told = description.describe(finding)
-    good = fleet.worlds[0].replica.server.name
+    good = fleet.replicas[0].replica.server.name
     assert f"damaged on {damaged.server.name}:/srv/data" in told.title and good in told.title
     assert any(good in step for step in told.next_steps) and len(told.reasons) == 5
     states = {
         line.replica: line.verdict.state for line in overview.list_lines(replica_facts.replicas(), timezone.now())
     }
-    assert states[damaged] == "damaged" and states[fleet.worlds[0].replica] == "proven"
+    assert states[damaged] == "damaged" and states[fleet.replicas[0].replica] == "proven"
     fleet.run(1, [file("a", b"good"), file("b")])
-    assert fleet.found() == {}
+    assert fleet.divergences() == {}
     finding.refresh_from_db()
     assert finding.state == "resolved"
     assert [entry.action for entry in finding.audit_entries.all()] == ["opened", "resolved"]
@@ -78,7 +78,7 @@ def test_damage_is_told_with_the_good_copy_and_resolved_by_proof() -> None:
 
 def test_accepted_stays_accepted_until_it_is_another() -> None:
     """What was accepted opens no finding again while it is the same; another content, or another loser, does."""
-    fleet = Fleet()
+    fleet = StagedGroup()
     fleet.runs([file("a"), file("only", b"1")], [file("a")], [file("a"), file("only", b"1")])
     fleet.compare()
     finding = Finding.objects.get(replica=None)
@@ -93,7 +93,7 @@ def test_accepted_stays_accepted_until_it_is_another() -> None:
 
 def test_a_thousand_lost_files_are_few_lines() -> None:
     """Like divergences fold by directory; a damaged copy among them never does."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     many = [file(f"dir{at % 3}/f{at:04}", str(at).encode()) for at in range(300)]
     fleet.runs([*many, file("z", b"good")], [file("z", b"good")])
     fleet.run(1, [file("z", b"bad")])
@@ -110,32 +110,32 @@ def test_a_thousand_lost_files_are_few_lines() -> None:
 
 def test_stale_held_failed_and_without_a_run() -> None:
     """Who does not stand for what is there now says so, has no vote and opens nothing."""
-    fleet = Fleet(4)
+    fleet = StagedGroup(4)
     fleet.runs(*[[file("a", b"1")]] * 2, [file("a", b"2")])
-    assert fleet.found()["a"][2] == "ggd "[:3]
-    Run.objects.filter(replica=fleet.worlds[1].replica).update(
+    assert fleet.divergences()["a"][2] == "ggd "[:3]
+    Run.objects.filter(replica=fleet.replicas[1].replica).update(
         finished_at=timezone.now() - timedelta(days=9), received_at=timezone.now() - timedelta(days=9)
     )
-    assert fleet.found()["a"][2] == "uuu", "one vote against one"
+    assert fleet.divergences()["a"][2] == "uuu", "one vote against one"
     seats = {one.replica_id: one.standing for one in fleet.compare().participants.all()}
     assert list(seats.values()) == ["current", "stale", "current", "none"]
     fleet.run(0, [], outcome="failed")
-    assert fleet.compare().participants.get(replica=fleet.worlds[0].replica).standing == "failed"
-    server = fleet.worlds[2].replica.server
+    assert fleet.compare().participants.get(replica=fleet.replicas[0].replica).standing == "failed"
+    server = fleet.replicas[2].replica.server
     server.held_at = timezone.now()
     server.save()
-    assert fleet.compare().participants.get(replica=fleet.worlds[2].replica).standing == "held"
+    assert fleet.compare().participants.get(replica=fleet.replicas[2].replica).standing == "held"
     assert not Divergence.objects.get().current
 
 
 def test_unknown_is_neither_lost_nor_fine() -> None:
     """What lies below a directory that could not be listed, or behind a mount, is unknown there."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs(
         [file("d/a", b"1"), file("d/b", b"2"), file("m/c", b"3"), file("e", b"4")],
         [error_row("d", "EIO", "list"), special_row("m", "mount"), file("e", b"4")],
     )
-    found = fleet.found()
+    found = fleet.divergences()
     assert found == {
         "d": ("unknown", ".!", ""), "d/a": ("unknown", "+?", ""), "d/b": ("unknown", "+?", ""),
         "m": ("unknown", ".!", ""), "m/c": ("unknown", "+?", ""),
@@ -145,7 +145,7 @@ def test_unknown_is_neither_lost_nor_fine() -> None:
 
 def test_names_that_are_almost_alike() -> None:
     """Names that differ only in normalisation or in letter case are pointed out, moved or not."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs(
         [file("caf\u00e9.txt", b"1"), file("Readme", b"2"), file("Notes", b"3"), file("x", b"9")],
         [file("cafe\u0301.txt", b"1"), file("README", b"2"), file("notes", b"other"), file("x", b"9")],
@@ -159,66 +159,66 @@ def test_names_that_are_almost_alike() -> None:
 
 def test_one_leads() -> None:
     """Where one leads, the others may lag for a while and keep what it removed; what it never had is lost on it."""
-    fleet = Fleet(2, relation="primary", lag=timedelta(hours=6))
-    leader = fleet.worlds[0].replica
+    fleet = StagedGroup(2, relation="primary", lag=timedelta(hours=6))
+    leader = fleet.replicas[0].replica
     leader.leads = True
     leader.save()
     fleet.runs(*[[file("gone", b"1"), file("edit", b"2"), file("same")]] * 2)
-    fleet.run(0, [file("edit", b"3", mtime_ns=LATER), file("new", b"4"), file("same")])
+    fleet.run(0, [file("edit", b"3", mtime_ns=LATER_MTIME), file("new", b"4"), file("same")])
     fleet.run(1, [file("gone", b"1"), file("edit", b"2"), file("same"), file("stray", b"5")])
-    assert fleet.found() == {
+    assert fleet.divergences() == {
         "gone": ("lingering", ".~", ""), "edit": ("lagging", "+~", ""), "new": ("lagging", "+~", ""),
         "stray": ("lost", "-+", ""),
     }  # fmt: skip
     early = timezone.now() - timedelta(hours=9)
     Run.objects.filter(replica=leader).update(finished_at=early)
     Group.objects.filter(pk=fleet.group.pk).update(lag=timedelta(hours=7))
-    found = fleet.found()
+    found = fleet.divergences()
     assert found["edit"] == ("mismatch", "++", "no") and found["new"] == ("lost", "+-", "")
     assert found["gone"] == ("lingering", ".~", "")
 
 
 def test_what_went_is_no_lag() -> None:
     """What a follower had, and lost while the leader held it, does not lag: however new the leader's content is."""
-    fleet = Fleet(2, relation="primary", lag=timedelta(hours=6))
-    leader = fleet.worlds[0].replica
+    fleet = StagedGroup(2, relation="primary", lag=timedelta(hours=6))
+    leader = fleet.replicas[0].replica
     leader.leads = True
     leader.save()
     fleet.runs(*[[file("same", b"1"), file("edited", b"2"), file("back", b"3"), file("z")]] * 2)
-    fleet.run(0, [file("same", b"1"), file("edited", b"9", mtime_ns=LATER), file("z")])
+    fleet.run(0, [file("same", b"1"), file("edited", b"9", mtime_ns=LATER_MTIME), file("z")])
     fleet.run(1, [file("z")])
-    assert fleet.found() == {"same": ("lost", "+-", ""), "edited": ("lost", "+-", "")}
-    fleet.run(0, [file("same", b"1"), file("edited", b"9", mtime_ns=LATER), file("back", b"4"), file("z")])
-    assert fleet.found()["back"] == ("lagging", "+~", ""), "the leader had removed it, too, and brought it anew"
+    assert fleet.divergences() == {"same": ("lost", "+-", ""), "edited": ("lost", "+-", "")}
+    fleet.run(0, [file("same", b"1"), file("edited", b"9", mtime_ns=LATER_MTIME), file("back", b"4"), file("z")])
+    assert fleet.divergences()["back"] == ("lagging", "+~", ""), "the leader had removed it, too, and brought it anew"
 
 
 def test_a_leader_may_be_damaged() -> None:
     """What came to the leader by damage is not what the others may lag behind: it is told before it is spread."""
-    fleet = Fleet(2, relation="primary", lag=timedelta(hours=6))
-    leader = fleet.worlds[0].replica
+    fleet = StagedGroup(2, relation="primary", lag=timedelta(hours=6))
+    leader = fleet.replicas[0].replica
     leader.leads = True
     leader.save()
     fleet.runs(*[[file("a", b"good"), file("b", b"1"), file("z")]] * 2)
     fleet.compare()
-    fleet.run(0, [file("a", b"rotten"), file("b", b"2", mtime_ns=LATER), file("z")])
-    assert fleet.found() == {"a": ("mismatch", "++", "dg"), "b": ("lagging", "+~", "")}
+    fleet.run(0, [file("a", b"rotten"), file("b", b"2", mtime_ns=LATER_MTIME), file("z")])
+    assert fleet.divergences() == {"a": ("mismatch", "++", "dg"), "b": ("lagging", "+~", "")}
     finding = Finding.objects.get(replica=None)
     assert finding.severity == Finding.Severity.CRITICAL and finding.concerns == [leader.pk]
 
 
 def test_some_keep_only_a_part() -> None:
     """Where some keep only a part, what does not fit their patterns is not expected there."""
-    fleet = Fleet(2, relation="subset")
-    part = fleet.worlds[1].replica
+    fleet = StagedGroup(2, relation="subset")
+    part = fleet.replicas[1].replica
     part.keeps = "2026/\n*.jpg"
     part.save()
     fleet.runs([file("2025/a", b"1"), file("2026/a", b"2"), file("2025/b.jpg", b"3")], [file("2026/a", b"2")])
-    assert fleet.found() == {"2025/b.jpg": ("lost", "+-", "")}
+    assert fleet.divergences() == {"2025/b.jpg": ("lost", "+-", "")}
 
 
 def test_other_excludes_are_unknown() -> None:
     """What one run left out by its excludes is not known there."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     scopes.note(fleet.group)
     before = scope_digest(parse("").patterns, False)
     fleet.group.excludes = "*.tmp"
@@ -227,20 +227,22 @@ def test_other_excludes_are_unknown() -> None:
     after = scope_digest(parse("*.tmp").patterns, False)
     fleet.run(0, [file("a"), file("b.tmp", b"1"), file("c", b"2")], config=before)
     fleet.run(1, [file("a")], config=after)
-    assert fleet.found() == {"b.tmp": ("unknown", "+?", ""), "c": ("lost", "+-", "")}
+    assert fleet.divergences() == {"b.tmp": ("unknown", "+?", ""), "c": ("lost", "+-", "")}
 
 
 def test_as_of_a_moment() -> None:
     """The replicas as they were at a chosen time; such a comparison opens nothing."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("a", b"1")], [file("a", b"1")])
     Run.objects.update(received_at=timezone.now() - timedelta(days=2), finished_at=timezone.now() - timedelta(days=2))
     then = timezone.now() - timedelta(days=1)
     fleet.runs([file("a", b"1")], [file("b", b"2")])
-    before = group_comparisons.wanted(fleet.group, then)
+    before = group_comparisons.get_or_request(fleet.group, then)
     assert before.state == "done" and before.counts == {}
     assert fleet.compare().counts == {"lost": 2}
     Run.objects.filter(sequence=2).update(received_at=then, finished_at=then)
-    assert group_comparisons.wanted(fleet.group, then).counts == {"lost": 2}, "runs of then that were proven late"
+    assert group_comparisons.get_or_request(fleet.group, then).counts == {"lost": 2}, (
+        "runs of then that were proven late"
+    )
     GroupComparison.objects.filter(pk=before.pk).update(asked_at="2020-01-01T00:00Z")
-    assert group_comparisons.forget() == 1
+    assert group_comparisons.delete_unused() == 1

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from checker.divergences import missing_directories, queries
-from checker.divergences.queries import Row, Wish
+from checker.divergences.queries import DivergenceFilter, DivergenceRow
 from checker.findings import actions, description
 from checker.jobs import group_comparisons
 from checker.models import Divergence, Finding, GroupComparison
@@ -18,8 +18,8 @@ from checker.pages import divergence_export
 from scanner.format.records import Record
 from scanner.models import Group, Run
 from tests.checker import stage
-from tests.checker.divergences.worlds import file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import file
 from tests.scanner.factories import error_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +44,7 @@ def many(number: int, folder: str = "share/dir{}") -> list[Record]:
 
 def seen(comparison: GroupComparison) -> dict[str, Any]:
     """All that readers see of a comparison, but since when, and by which finding."""
-    rows = list(queries.every(comparison.pk, Wish()))
+    rows = list(queries.iterate_divergences(comparison.pk, DivergenceFilter()))
     paths = [row.path for row in rows]
     assert paths == sorted(paths) and len(set(paths)) == len(paths)
     assert paths == [row.path for row in _pages(comparison)]
@@ -53,7 +53,7 @@ def seen(comparison: GroupComparison) -> dict[str, Any]:
     levels: dict[str, Any] = {}
     below = [""]
     while below:
-        some, after = queries.level(comparison.pk, Wish(below=below.pop()), sides)
+        some, after = queries.read_subdirectories(comparison.pk, DivergenceFilter(below=below.pop()), sides)
         assert not after
         levels |= {one.directory: (one.counts, one.damaged, one.wrong) for one in some}
         below += [one.directory for one in some]
@@ -61,10 +61,10 @@ def seen(comparison: GroupComparison) -> dict[str, Any]:
     return {"rows": plain, "counts": comparison.counts, "seats": seats, "levels": levels}
 
 
-def _pages(comparison: GroupComparison) -> list[Row]:
+def _pages(comparison: GroupComparison) -> list[DivergenceRow]:
     found, after = [], ""
     while True:
-        page = queries.page(comparison.pk, Wish(), after, 7)
+        page = queries.read_page(comparison.pk, DivergenceFilter(), after, 7)
         found += page.rows
         after = page.after
         if not after:
@@ -78,7 +78,7 @@ def accept_all() -> None:
         actions.accept(one, operator, "known")
 
 
-def again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, least: int) -> GroupComparison:
+def again(fleet: StagedGroup, monkeypatch: pytest.MonkeyPatch, least: int) -> GroupComparison:
     """The newest runs compared anew, with absences of so many paths."""
     monkeypatch.setattr(missing_directories, "LEAST", least)
     GroupComparison.objects.update(basis="")
@@ -87,39 +87,41 @@ def again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, least: int) -> GroupCom
 
 def test_an_empty_replica_is_one_row() -> None:
     """All is there to be read, page by page and path by path; what differs on the others has rows of its own."""
-    fleet = Fleet(3)
+    fleet = StagedGroup(3)
     fleet.runs([*many(30), file("share/odd", b"1")], [*many(30), file("share/odd", b"2")], [])
     comparison = fleet.compare()
     assert kept(comparison) == {"": 30, "share/odd": None}
     assert comparison.counts == {"lost": 30, "mismatch": 1, "unsure": 1}
-    empty = comparison.participants.get(replica=fleet.worlds[2].replica)
+    empty = comparison.participants.get(replica=fleet.replicas[2].replica)
     assert empty.counts["-"] == 31
-    assert [row.path for row in queries.direct(comparison.pk, Wish(below="share/")).rows] == ["share/odd"]
-    (level,) = queries.level(comparison.pk, Wish(), 3)[0]
+    assert [row.path for row in queries.read_directory_page(comparison.pk, DivergenceFilter(below="share/")).rows] == [
+        "share/odd"
+    ]
+    (level,) = queries.read_subdirectories(comparison.pk, DivergenceFilter(), 3)[0]
     assert (level.directory, level.counts, level.wrong[2]) == ("share/", {"lost": 30, "mismatch": 1}, 31)
-    below = queries.page(comparison.pk, Wish(below="share/dir1/"))
+    below = queries.read_page(comparison.pk, DivergenceFilter(below="share/dir1/"))
     assert len(below.rows) == 10 and {row.cells for row in below.rows} == {"++-"}
-    assert queries.page(comparison.pk, Wish(below="share/dir1/"), limit=10).after == ""
-    assert len(queries.page(comparison.pk, Wish(search="f02")).rows) == 10
-    assert len(queries.page(comparison.pk, Wish(kinds=("mismatch",))).rows) == 1
-    assert queries.page(comparison.pk, Wish(at=1)).rows[0].path == "share/odd"
-    assert len(queries.page(comparison.pk, Wish(at=3)).rows) == 31
-    one = queries.exactly(comparison.pk, "share/dir1/f001")
+    assert queries.read_page(comparison.pk, DivergenceFilter(below="share/dir1/"), limit=10).after == ""
+    assert len(queries.read_page(comparison.pk, DivergenceFilter(search="f02")).rows) == 10
+    assert len(queries.read_page(comparison.pk, DivergenceFilter(kinds=("mismatch",))).rows) == 1
+    assert queries.read_page(comparison.pk, DivergenceFilter(position=1)).rows[0].path == "share/odd"
+    assert len(queries.read_page(comparison.pk, DivergenceFilter(position=3)).rows) == 31
+    one = queries.read_divergence(comparison.pk, "share/dir1/f001")
     assert one and (one.kind, one.cells, one.current) == ("lost", "++-", True)
-    assert queries.exactly(comparison.pk, "share/dir1/f") is None
-    lines = b"".join(divergence_export.lines(comparison, Wish(), "jsonl")).splitlines()
+    assert queries.read_divergence(comparison.pk, "share/dir1/f") is None
+    lines = b"".join(divergence_export.lines(comparison, DivergenceFilter(), "jsonl")).splitlines()
     assert len(lines) == 31
 
 
 def test_one_finding_tells_an_absence() -> None:
     """It names the directory and the number, and shows each path as any other finding does."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([*many(9), file("all")], [file("all")])
     assert kept(fleet.compare()) == {"share/": 9}
     finding = Finding.objects.get(replica=None)
     assert (finding.path, finding.folded, finding.number) == ("share/", True, 9)
-    assert finding.concerns == [fleet.worlds[1].replica.pk] and "9 paths below share" in description.title(finding)
-    assert len(queries.members(finding.pk).rows) == 9
+    assert finding.concerns == [fleet.replicas[1].replica.pk] and "9 paths below share" in description.title(finding)
+    assert len(queries.read_finding_page(finding.pk).rows) == 9
     assert {row.finding for row in _pages(fleet.compare())} == {finding.uuid}
     fleet.run(1, [*many(9), file("all")])
     fleet.compare()
@@ -129,10 +131,10 @@ def test_one_finding_tells_an_absence() -> None:
 
 def test_the_root_and_what_lies_in_it() -> None:
     """A replica that holds nothing lacks what lies in no directory, too; so does a finding of all."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("a", b"1"), file("b", b"2"), file("d/c", b"3")], [])
     assert kept(fleet.compare()) == {"": 3}
-    assert list(fleet.found()) == ["a", "b", "d/c"]
+    assert list(fleet.divergences()) == ["a", "b", "d/c"]
     finding = Finding.objects.get(replica=None)
     assert (finding.path, finding.folded, finding.number) == ("", True, 3)
 
@@ -140,7 +142,7 @@ def test_the_root_and_what_lies_in_it() -> None:
 def test_all_accepted_stays_so_when_it_becomes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths that were lost one by one and are told by one finding are still told by it as an absence, and back."""
     monkeypatch.setattr(missing_directories, "LEAST", NEVER)
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     lost = [file(f"share/{at % 30:02}/f{at}", str(at).encode()) for at in range(90)]
     fleet.runs([*lost, file("all")], [file("all")])
     assert len(kept(fleet.compare())) == 90
@@ -156,39 +158,39 @@ def test_all_accepted_stays_so_when_it_becomes_one(monkeypatch: pytest.MonkeyPat
 
 def test_moved_or_spelled_otherwise_is_told_path_by_path() -> None:
     """What a replica lacks under one name and may have under another is no absence; nor is what it could not see."""
-    fleet = Fleet(3, limit_files=10_000)
+    fleet = StagedGroup(3, limit_files=10_000)
     other = [*many(9, "elsewhere/dir{}"), file("all")]
     fleet.runs([*many(9), file("all")], other[3:], [*many(9), file("all")])
-    found = fleet.found()
+    found = fleet.divergences()
     assert found["share/dir0/f003"] == ("moved", "+>+", "") and None in kept(fleet.compare()).values()
     fleet.runs([*many(9), file("all")], [file("all"), file("kept", b"4")], [*many(9), file("all")])
-    assert fleet.found()["share/dir1/f004"][:2] == ("moved", "+>+")
+    assert fleet.divergences()["share/dir1/f004"][:2] == ("moved", "+>+")
     fleet.runs([*many(9), file("all")], [file("all"), file("Share/dir1/f004", b"x")], [*many(9), file("all")])
     fleet.compare()
     assert Divergence.objects.get(path="share/dir1/f004").alike == "case"
     shut = [file("all"), error_row("share", "EIO", "list")]
     fleet.runs([*many(9), file("all")], shut, [*many(9), file("all")])
-    assert set(fleet.found().values()) == {("unknown", "+?+", ""), ("unknown", ".!.", "")}
+    assert set(fleet.divergences().values()) == {("unknown", "+?+", ""), ("unknown", ".!.", "")}
 
 
 def test_what_need_not_be_there_is_told_path_by_path() -> None:
     """What a replica is not to keep, or what may lag, is no absence; what has been there for longer is."""
-    fleet = Fleet(2, relation=Group.Relation.SUBSET)
-    fleet.worlds[1].replica.keeps = "/all\n"
-    fleet.worlds[1].replica.save()
+    fleet = StagedGroup(2, relation=Group.Relation.SUBSET)
+    fleet.replicas[1].replica.keeps = "/all\n"
+    fleet.replicas[1].replica.save()
     fleet.runs([*many(9), file("all")], [file("all")])
-    assert fleet.found() == {}
+    assert fleet.divergences() == {}
     Group.objects.update(relation=Group.Relation.PRIMARY)
-    fleet.worlds[0].replica.leads = True
-    fleet.worlds[0].replica.save()
-    assert {kind for kind, *_ in fleet.found().values()} == {"lagging"}
-    Run.objects.filter(replica=fleet.worlds[0].replica).update(finished_at=timezone.now() - timedelta(days=9))
+    fleet.replicas[0].replica.leads = True
+    fleet.replicas[0].replica.save()
+    assert {kind for kind, *_ in fleet.divergences().values()} == {"lagging"}
+    Run.objects.filter(replica=fleet.replicas[0].replica).update(finished_at=timezone.now() - timedelta(days=9))
     fleet.run(0, [*many(12), file("all")])
-    found = fleet.found()
+    found = fleet.divergences()
     assert {kind for kind, *_ in found.values()} == {"lagging", "lost"} and found["share/dir0/f009"][0] == "lagging"
     assert [number for number in kept(fleet.compare()).values() if number] == [9]
-    fleet.worlds[0].replica.leads, fleet.worlds[1].replica.leads = False, True
-    for world in fleet.worlds:
+    fleet.replicas[0].replica.leads, fleet.replicas[1].replica.leads = False, True
+    for world in fleet.replicas:
         world.replica.save()
     assert set(kept(fleet.compare()).values()) == {None}, "what the leader lacks may linger"
 
@@ -197,7 +199,7 @@ def test_what_need_not_be_there_is_told_path_by_path() -> None:
 def test_readers_see_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over random histories nobody can tell an absence from a row for each of its paths."""
     dice, folded = random.Random(seed), 0
-    fleet = Fleet(3, limit_files=10_000)
+    fleet = StagedGroup(3, limit_files=10_000)
     for night in range(4):
         fleet.runs(*_states(dice, night))
         moment = timezone.now()
@@ -208,7 +210,7 @@ def test_readers_see_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> Non
         got = again(fleet, monkeypatch, 2)
         assert seen(got) == wanted
         folded += sum(1 for number in kept(got).values() if number)
-        assert seen(group_comparisons.wanted(fleet.group, moment)) == wanted
+        assert seen(group_comparisons.get_or_request(fleet.group, moment)) == wanted
     assert folded
 
 

@@ -6,20 +6,20 @@ import pytest
 
 from checker.divergences import moves
 from checker.models import Divergence, Finding
-from tests.checker.divergences.worlds import file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import file
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def kept(fleet: Fleet) -> dict[str, Divergence]:
+def kept(fleet: StagedGroup) -> dict[str, Divergence]:
     """By path what is kept of the newest comparison."""
     return {one.path: one for one in Divergence.objects.filter(comparison_id=fleet.compare().pk)}
 
 
 def test_what_stays_keeps_its_finding_and_since() -> None:
     """What is as it was stays as it is; what changed begins anew; what is over goes; what is new is told at once."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     same = [file("all")]
     fleet.runs([*same, file("stays"), file("changes", b"1"), file("ends")], same)
     before = kept(fleet)
@@ -38,7 +38,7 @@ def test_what_stays_keeps_its_finding_and_since() -> None:
 
 def test_folded_findings_tell_all_that_is_written() -> None:
     """A finding that is made before its divergences are written has them all, and counts on when more come."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     lost = [file(f"{number % 30:02}/{number:03}", b"%d" % number) for number in range(90)]
     fleet.runs([file("all"), *lost], [file("all")])
     rows = kept(fleet)
@@ -63,7 +63,7 @@ def test_folded_findings_tell_all_that_is_written() -> None:
 )
 def test_names_almost_alike(one: str, other: str, alike: str) -> None:
     """A name that differs in letter case or normalisation alone is told, whichever of both is of ASCII."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("all"), file(one, b"1")], [file("all"), file(other, b"2")])
     rows = kept(fleet)
     assert {rows[one].alike, rows[other].alike} == {alike}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker.divergences.history import Holding, Past
-from checker.divergences.verdicts import Why, count_votes, rule
+from checker.divergences.verdicts import Reason, count_votes, rule
 from checker.models import Divergence
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -73,7 +73,7 @@ def test_an_edit_is_newer() -> None:
     assert said(edited, held(P), held(P, past("x", 4, T0, "corrupted"))) == "nod"
     twice = held(P, past("n", 5, T1, "modified"), past("m", 6, T2, "modified"))
     assert said(twice, held(P, past("n", 6, T1, "modified")), held(P)) == "noo"
-    assert rule([edited, held(P)]).reasons == (Why.EDITED_HERE, Why.SUPERSEDED)
+    assert rule([edited, held(P)]).reasons == (Reason.EDITED_HERE, Reason.SUPERSEDED)
 
 
 def test_an_older_time_proves_no_edit() -> None:
@@ -89,7 +89,7 @@ def test_put_back() -> None:
     """An earlier content that was put back is older than the edit that another replica still holds."""
     back = held(P, past("n", 5, T1, "modified"), past("p", 6, T0, "reverted"))
     assert said(back, held(P, past("n", 6, T1, "modified"))) == "on"
-    assert rule([back, held(P, past("n", 6, T1, "modified"))]).reasons[0] == Why.PUT_BACK
+    assert rule([back, held(P, past("n", 6, T1, "modified"))]).reasons[0] == Reason.PUT_BACK
 
 
 def test_put_back_by_a_later_write() -> None:
@@ -136,7 +136,7 @@ def test_doubtful() -> None:
     assert said(edited, held(P, past("x", 7, T1, "modified")), held(P)) == "uuo"
     again = held(P, past("x", 5, T0, "rewritten"), past("m", 6, T2, "modified"))
     assert said(again, held(P, past("m", 7, T2, "modified")), held(P, past("q", 4, T0, "rewritten"))) == "uuu"
-    assert rule([*spread, held(P, past("n", 5, T1, "modified"))]).reasons[0] == Why.DOUBTFUL
+    assert rule([*spread, held(P, past("n", 5, T1, "modified"))]).reasons[0] == Reason.DOUBTFUL
 
 
 def test_older_than_what_was_damaged() -> None:
@@ -180,7 +180,7 @@ def test_what_is_not_there_is_not_judged() -> None:
 def test_the_path_as_a_whole() -> None:
     """Damage is the gravest verdict; a newer version only where nothing is damaged."""
     rotten, edited = held(P, past("x", 5, T0, "corrupted")), held(P, past("n", 5, T1, "modified"))
-    verdict = Divergence.Verdict
+    verdict = Divergence.PathVerdict
     assert rule([rotten, held(P)]).verdict == verdict.DAMAGED
     assert rule([edited, held(P)]).verdict == verdict.NEWER
     assert rule([held(P), held(X)]).verdict == verdict.UNSURE
@@ -204,14 +204,14 @@ def test_no_content_is_good_and_damaged(some: list[Holding]) -> None:
     for one, copy in zip(some, ruling.copies, strict=True):
         if one.content is not None:
             by_content.setdefault(one.content, set()).add(copy.value)
-        assert (copy == Divergence.Copy.NOTHING) == (one.content is None)
+        assert (copy == Divergence.CopyVerdict.NOTHING) == (one.content is None)
     assert sum(bool({"g", "n"} & copies) for copies in by_content.values()) <= 1
     assert not any({"d", "g"} <= copies or {"d", "n"} <= copies for copies in by_content.values())
     assert rule(some) == ruling
 
 
-@pytest.mark.parametrize("why", list(Why))
-def test_every_reason_has_words(why: Why) -> None:
+@pytest.mark.parametrize("why", list(Reason))
+def test_every_reason_has_words(why: Reason) -> None:
     """Each reason is a sentence's part in the language of the page."""
     from checker.findings.text import replicas
 

@@ -13,7 +13,7 @@ from checker.divergences.verdicts import rule
 from checker.models import Divergence, Kind
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-Copy = Divergence.Copy
+Copy = Divergence.CopyVerdict
 
 
 class Disk:

@@ -23,7 +23,7 @@ from scanner.db import keyset
 from scanner.format.records import FILE, Record, Row
 from scanner.ingest import worker
 from scanner.models import Replica
-from tests.checker.divergences.worlds import World, file
+from tests.checker.staged_replica import StagedReplica, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row, link_row
 from tests.scanner.ingest.test_legacy import document
@@ -41,9 +41,9 @@ class Told(NamedTuple):
     names: tuple[tuple[int, str, str | None], ...]
 
 
-def second(world: World, root: str) -> World:
+def second(world: StagedReplica, root: str) -> StagedReplica:
     """Another replica of the same group."""
-    other = World()
+    other = StagedReplica()
     other.replica = factories.make_replica(group=world.replica.group, root=root)
     other.signer = factories.make_key(other.replica.server)
     return other
@@ -128,7 +128,7 @@ def random_state(dice: random.Random) -> list[Record]:
 def test_as_a_plain_computation_has_it(seed: int) -> None:
     """Of a replica and of a group, by pages of any length and as a file, with and without a search."""
     dice = random.Random(seed)
-    worlds = [first := World(), second(first, "/b"), second(first, "/c")]
+    worlds = [first := StagedReplica(), second(first, "/b"), second(first, "/c")]
     states: dict[int, list[Row]] = {}
     for world in worlds:
         history = [random_state(dice) for _run in range(dice.randrange(1, 4))]
@@ -150,7 +150,7 @@ def test_as_a_plain_computation_has_it(seed: int) -> None:
 
 def test_hard_links_are_no_waste() -> None:
     """Two names of one file are one copy; a third name with a file of its own is the second one."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a", b"12345"), file("b", b"12345", detail="a")])
     assert queries.page(places.of_replica(world.replica.uuid)).rows == []
     world.run([file("a", b"12345"), file("b", b"12345", detail="a"), file("c", b"12345")])
@@ -161,7 +161,7 @@ def test_hard_links_are_no_waste() -> None:
 
 def test_one_copy_on_each_replica_is_no_waste() -> None:
     """A group whose replicas are equal and hold nothing twice has no duplicates; archived replicas do not count."""
-    first = World()
+    first = StagedReplica()
     other, idle = second(first, "/b"), second(first, "/c")
     for world in (first, other):
         world.run([file("a", b"1"), file("b", b"22")])
@@ -179,7 +179,7 @@ def test_one_copy_on_each_replica_is_no_waste() -> None:
 
 def test_many_names_are_counted_and_cut() -> None:
     """Of a content with many names a page tells the first ones and how many are left out."""
-    world = World()
+    world = StagedReplica()
     world.run([file(f"f{number:03d}", b"same") for number in range(50)])
     (row,) = queries.page(places.of_replica(world.replica.uuid), names=3).rows
     (held,) = row.holdings
@@ -189,7 +189,7 @@ def test_many_names_are_counted_and_cut() -> None:
 
 def test_waste_beyond_what_a_column_holds() -> None:
     """Sizes that a run may just report add up to more in a group: told to the last byte, and pages go on behind it."""
-    worlds, big = [first := World(), second(first, "/b"), second(first, "/c")], 2**61 - 1
+    worlds, big = [first := StagedReplica(), second(first, "/b"), second(first, "/c")], 2**61 - 1
     for world in worlds:
         world.run([file(f"{name}{at}", name.encode(), size=big) for name in "ab" for at in range(2)])
     place = places.of_group(first.replica.group.uuid)
@@ -199,7 +199,7 @@ def test_waste_beyond_what_a_column_holds() -> None:
 
 def test_two_sizes_of_one_digest() -> None:
     """A server that reports two sizes for one digest has its copies counted with the larger one."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a", b"x", size=5), file("b", b"x", size=7)])
     (row,) = queries.page(places.of_replica(world.replica.uuid)).rows
     assert (row.size, row.waste, row.copies) == (7, 7, 2)
@@ -214,7 +214,7 @@ def test_unsigned_import_has_copies_and_no_bytes(tmp_path: Path) -> None:
     page = queries.page(places.of_replica(replica.uuid))
     assert page.totals == (1, 2, 0, 1)
     assert (page.rows[0].size, page.rows[0].waste, page.rows[0].copies) == (None, 0, 3)
-    signed = World()
+    signed = StagedReplica()
     Replica.objects.filter(pk=signed.replica.pk).update(group=replica.group)
     signed.replica.refresh_from_db()
     signed.run([file("one", b"x")])
@@ -226,7 +226,7 @@ def test_unsigned_import_has_copies_and_no_bytes(tmp_path: Path) -> None:
 
 def test_tokens_that_no_page_gave() -> None:
     """A made-up place in the list is refused, whatever it holds."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a")])
     place = places.of_replica(world.replica.uuid)
     for key in ("x", [1, 2], [1, 2, "zz"], [-1, 1, "0" * 64], [True, 1, "0" * 64], [1, 2**64, "0" * 64], [1.5, 1, "a"]):
@@ -247,9 +247,9 @@ def command(*arguments: str) -> tuple[str, str, int]:
     return out.getvalue(), err.getvalue(), 0
 
 
-def some() -> World:
+def some() -> StagedReplica:
     """A replica with two contents that waste, a hard link, and a hostile name."""
-    world = World(name="Photos")
+    world = StagedReplica(name="Photos")
     big, small = b"big" * 100, b"small"
     world.run([
         file("a", big), file("b", big, detail="a"), file(HOSTILE, big), file("=s", small), file("t", small), file("u"),

@@ -13,14 +13,14 @@ from checker.models import Finding
 from scanner.format.records import Record
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import World, file, kinds
 from tests.checker.findings.test_update import mass, told
+from tests.checker.staged_replica import StagedReplica, change_kinds, file
 from tests.scanner.factories import link_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def prove_all(world: World) -> None:
+def prove_all(world: StagedReplica) -> None:
     """Compare and prove each run that the world has."""
     world.compare()
     for run in world.replica.runs.all():
@@ -45,7 +45,7 @@ def prove_all(world: World) -> None:
 )
 def test_limits(limits: dict[str, Any], changed: int, held: bool) -> None:
     """More than both limits holds; nought means that nothing may change, empty that the history decides."""
-    world = World(**limits)
+    world = StagedReplica(**limits)
     mass(world, 500, 0)
     mass(world, 500, changed)
     assert bool(told(world)) == held
@@ -53,14 +53,14 @@ def test_limits(limits: dict[str, Any], changed: int, held: bool) -> None:
 
 def test_what_is_usual_is_learned() -> None:
     """After five comparisons three times the most until now is allowed, and no more."""
-    world = World()
+    world = StagedReplica()
     mass(world, 500, 0)
     for at in range(6):
         mass(world, 500, 60, b"day" * (at + 1))
     assert told(world) == [] and mass_change.limits_for(world.compare()) == (180, 360, True, True)
     mass(world, 500, 180, b"many")
     assert told(world) == []
-    world = World()
+    world = StagedReplica()
     mass(world, 500, 0)
     for at in range(6):
         mass(world, 500, 20, b"day" * (at + 1))
@@ -70,7 +70,7 @@ def test_what_is_usual_is_learned() -> None:
 
 def test_history_costs_no_more_than_a_few_statements() -> None:
     """The limits of thirty comparisons are looked up as those of two are."""
-    world, spent = World(), []
+    world, spent = StagedReplica(), []
     mass(world, 50, 0)
     for at in range(12):
         mass(world, 50, 2, b"x" * (at + 1))
@@ -83,7 +83,7 @@ def test_history_costs_no_more_than_a_few_statements() -> None:
 
 def test_a_hold_survives_until_it_is_released() -> None:
     """A second mass change while it is held is told of by the same finding; release ends it, and it can come again."""
-    world, user = World(limit_files=10, limit_share=10), stage.make_user("operator")
+    world, user = StagedReplica(limit_files=10, limit_share=10), stage.make_user("operator")
     mass(world, 100, 0)
     prove_all(world)
     for at in range(2):
@@ -125,7 +125,7 @@ def test_a_hold_survives_until_it_is_released() -> None:
 )
 def test_a_small_replica_that_is_emptied(group: dict[str, Any], before: int, after: int, held: bool) -> None:
     """More than half of the files removed, ten at least, holds where the group sets no limits, however few they are."""
-    world = World(**group)
+    world = StagedReplica(**group)
     mass(world, before, 0)
     mass(world, after, 0)
     finding = Finding.objects.filter(kind="mass_change", replica=world.compare().replica).first()
@@ -137,14 +137,14 @@ def test_a_small_replica_that_is_emptied(group: dict[str, Any], before: int, aft
 
 def test_links_and_moves_empty_nothing() -> None:
     """Only files that went count: neither links, nor what lies under another name now."""
-    world = World()
+    world = StagedReplica()
     links = [link_row(f"l{at}", "f0") for at in range(15)]
     world.run([*(file(f"f{at}", b"%d" % at) for at in range(20)), *links])
     world.run([file(f"moved/f{at}", b"%d" % at) for at in range(20)])
-    assert set(kinds(world.compare()).values()) == {"-moved", "moved", "removed"} and told(world) == []
+    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved", "removed"} and told(world) == []
 
 
-def encrypted(world: World, number: int, more: list[Record] | None = None) -> None:
+def encrypted(world: StagedReplica, number: int, more: list[Record] | None = None) -> None:
     """A run of a thousand files of which so many have the ending that malware gave them."""
     names = [f"d{at % 3}/{at}.jpg" for at in range(1000)]
     locked = [file(f"{name}.locked", b"E" + name.encode()) for name in names[:number]]
@@ -153,7 +153,7 @@ def encrypted(world: World, number: int, more: list[Record] | None = None) -> No
 
 def test_one_earlier_file_with_the_ending_hides_no_ransom() -> None:
     """A file that had the ending before is told, and silences nothing."""
-    world = World()
+    world = StagedReplica()
     for number in (0, 25):
         encrypted(world, number, more=[file("old.locked", b"old")])
     assert told(world) == [("mass_change", "", 25)]
@@ -163,7 +163,7 @@ def test_one_earlier_file_with_the_ending_hides_no_ransom() -> None:
 
 def test_an_attack_that_was_caught_at_its_begin() -> None:
     """Fifteen files in one night are too few for a sign; they do not hide those of the next night."""
-    world = World(limit_files=10_000)
+    world = StagedReplica(limit_files=10_000)
     for number, expected in ((0, []), (15, []), (915, [("mass_change", "", 900)])):
         encrypted(world, number)
         assert told(world) == expected
@@ -172,7 +172,7 @@ def test_an_attack_that_was_caught_at_its_begin() -> None:
 
 def test_a_usual_ending_that_grows_is_no_sign() -> None:
     """Pictures that are converted into what most pictures are already raise nothing."""
-    world = World()
+    world = StagedReplica()
     usual = [file(f"{at}.jpg", b"%d" % at) for at in range(900)]
     names = [f"raw/{at}" for at in range(80)]
     world.run([*usual, *(file(f"{name}.png", name.encode()) for name in names)])
@@ -180,7 +180,7 @@ def test_a_usual_ending_that_grows_is_no_sign() -> None:
     assert told(world) == []
 
 
-def last_good(world: World, contents: dict[str, bytes]) -> Any:
+def last_good(world: StagedReplica, contents: dict[str, bytes]) -> Any:
     """The last good run that is named when nearly all is removed, after all runs until now were proven."""
     prove_all(world)
     world.run([file(path, content) for path, content in list(contents.items())[:2]])
@@ -190,9 +190,9 @@ def last_good(world: World, contents: dict[str, bytes]) -> Any:
     return finding.evidence["good"]
 
 
-def damaged(*later: str) -> tuple[World, dict[str, bytes]]:
+def damaged(*later: str) -> tuple[StagedReplica, dict[str, bytes]]:
     """A replica with a run, one in which a file was damaged, and then so many as are named: `bad` or `good`."""
-    world, whole = World(), {f"f{at}": b"%d" % at for at in range(30)}
+    world, whole = StagedReplica(), {f"f{at}": b"%d" % at for at in range(30)}
     first = world.run([file(path, content) for path, content in whole.items()])
     for at, name in enumerate(("bad", *later)):
         now = whole | {"f0": b"rot"} if name == "bad" else whole
@@ -239,7 +239,7 @@ def test_what_a_person_accepted_is_good() -> None:
 
 def test_no_run_is_good() -> None:
     """Where no run before is proven, or each has damage, no run is named and the words say so."""
-    world = World(limit_files=10, limit_share=10)
+    world = StagedReplica(limit_files=10, limit_share=10)
     mass(world, 100, 0)
     mass(world, 100, 50)
     world.compare()

@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from checker.models import Finding
 from scanner.format.records import LINK, Record, Row
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file
 from tests.checker.findings.test_update import told
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[list[Record], list[Record], set[str]]] = {
     "rewritten": ([file("x", b"old")], [file("x", b"new")], set(POLICIES)),
     "unreadable": ([file("x", b"old")], [error_row("x")], set(POLICIES)),
     "removed": ([file("x", b"old")], [], {"append_only", "immutable"}),
-    "modified": ([file("x", b"old")], [file("x", b"new", mtime_ns=LATER)], {"append_only", "immutable"}),
+    "modified": ([file("x", b"old")], [file("x", b"new", mtime_ns=LATER_MTIME)], {"append_only", "immutable"}),
     "retyped": ([file("x", b"old")], [link("x", "y")], {"append_only", "immutable"}),
     "moved": ([file("x", b"old")], [file("z", b"old")], {"append_only", "immutable"}),
     "added": ([], [file("x", b"new")], {"immutable"}),
@@ -42,7 +42,7 @@ TABLE: dict[str, tuple[list[Record], list[Record], set[str]]] = {
 def test_the_table(policy: str, kind: str) -> None:
     """Each kind of change opens a finding exactly in the policies that say so, and damage alone is critical."""
     was, now, where = TABLE[kind]
-    world = World(policy=policy, limit_files=1000, **({"keep_days": 30} if policy == "rotating" else {}))
+    world = StagedReplica(policy=policy, limit_files=1000, **({"keep_days": 30} if policy == "rotating" else {}))
     first = world.run([file("keep"), *was])
     notes = [confirmed("x", str(first.uuid))] if kind == "corrupted" else []
     world.run([file("keep"), *now, *notes])
@@ -57,9 +57,9 @@ def test_the_table(policy: str, kind: str) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_an_earlier_content(policy: str) -> None:
     """What holds again what it held before its last change is a finding where nothing should change."""
-    world = World(policy=policy, limit_files=1000, **({"keep_days": 30} if policy == "rotating" else {}))
+    world = StagedReplica(policy=policy, limit_files=1000, **({"keep_days": 30} if policy == "rotating" else {}))
     for at, content in enumerate((b"1", b"2", b"3", b"2")):
-        world.run([file("keep"), file("x", content, mtime_ns=LATER + at)])
+        world.run([file("keep"), file("x", content, mtime_ns=LATER_MTIME + at)])
     kinds = {kind for kind, _path, _number in told(world)}
     assert kinds == ({"modified", "reverted"} if policy in ("append_only", "immutable") else set())
 
@@ -67,7 +67,7 @@ def test_an_earlier_content(policy: str) -> None:
 @pytest.mark.parametrize("error", ["EIO", "EUNSTABLE", "EBADMSG", "EUCLEAN"])
 def test_errors_of_the_medium(error: str) -> None:
     """They are damage, one finding a file, however many lie side by side."""
-    world = World()
+    world = StagedReplica()
     names = [f"d/{at:02d}" for at in range(30)]
     world.run([file(name, name.encode()) for name in names])
     world.run([error_row(name, error, "read") for name in names])
@@ -80,12 +80,12 @@ def test_the_work_is_done_in_sets(what: str) -> None:
     """A thousand changes, their findings and their cure cost as many statements as thirty do."""
     spent = []
     for number in (30, 1000):
-        world = World(policy="immutable", limit_files=10**6)
+        world = StagedReplica(policy="immutable", limit_files=10**6)
         rows: list[Record] = [file(f"d/{at:05d}", b"%d" % at) for at in range(number)]
         bad: list[Record] = (
             [error_row(f"d/{at:05d}", "EIO", "read") for at in range(number)]
             if what == "damaged"
-            else [file(f"d/{at:05d}", b"new %d" % at, mtime_ns=LATER) for at in range(number)]
+            else [file(f"d/{at:05d}", b"new %d" % at, mtime_ns=LATER_MTIME) for at in range(number)]
         )
         for one in (rows, bad, rows):
             world.run(one)

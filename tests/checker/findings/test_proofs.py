@@ -13,8 +13,8 @@ from checker.models import AuditEntry, Finding
 from scanner.format.report import timestamp
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file
 from tests.checker.findings.test_update import mass, told
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_damage_that_went_on_is_resolved_by_the_first_content() -> None:
     """What the path held before the first damage proves it right; what lay between is damage as well."""
-    world = World()
+    world = StagedReplica()
     keep = file("keep", b"k")
     runs = [world.run([file("a", b"good"), keep])]
     for content in (b"bad", b"worse"):
         runs.append(world.run([file("a", content), keep, confirmed("a", str(runs[-1].uuid))]))
         assert told(world) == [("corrupted", "a", 1)]
-    world.run([file("a", b"bad", mtime_ns=LATER), keep])
+    world.run([file("a", b"bad", mtime_ns=LATER_MTIME), keep])
     assert told(world) == [("corrupted", "a", 1)]
     world.run([file("a", b"good"), keep])
     assert told(world) == []
@@ -36,18 +36,18 @@ def test_damage_that_went_on_is_resolved_by_the_first_content() -> None:
 
 def test_what_lay_between_restores_nothing() -> None:
     """Of data that must not change, a return to what a finding had in between is a change as any other."""
-    world = World(policy="immutable", limit_files=1000)
+    world = StagedReplica(policy="immutable", limit_files=1000)
     keep = file("keep", b"k")
     for at, content in enumerate((b"one", b"two", b"three", b"two")):
-        world.run([file("a", content, mtime_ns=LATER + at), keep])
+        world.run([file("a", content, mtime_ns=LATER_MTIME + at), keep])
     assert told(world) == [("modified", "a", 1), ("reverted", "a", 1)]
-    world.run([file("a", b"one", mtime_ns=LATER), keep])
+    world.run([file("a", b"one", mtime_ns=LATER_MTIME), keep])
     assert [one for one in told(world) if one[0] == "modified"] == []
 
 
 def test_hidden_is_not_gone() -> None:
     """A path that came and that nobody can see any more has not gone: its finding stays until it is seen to be gone."""
-    world = World(policy="immutable", limit_files=1000)
+    world = StagedReplica(policy="immutable", limit_files=1000)
     world.run([file("d/a", b"a"), file("keep")])
     world.run([file("d/a", b"a"), file("d/new", b"new"), file("keep")])
     assert told(world) == [("added", "d/new", 1)]
@@ -59,7 +59,7 @@ def test_hidden_is_not_gone() -> None:
 
 def test_a_directory_that_another_hides_was_not_read() -> None:
     """What covers an unreadable directory proves nothing of it, nor does its removal."""
-    world = World()
+    world = StagedReplica()
     world.run([file("p/d/a", b"a"), file("p/b", b"b"), file("q/a", b"qa"), file("keep")])
     world.run([error_row("p/d", stage="list"), file("p/b", b"b"), error_row("q", stage="list"), file("keep")])
     world.run([error_row("p", stage="list"), file("keep")])
@@ -70,7 +70,7 @@ def test_a_directory_that_another_hides_was_not_read() -> None:
 
 def test_read_again_after_it_was_hidden() -> None:
     """A file that could not be read, then was hidden and is read again as it was, is no change and is resolved."""
-    world = World()
+    world = StagedReplica()
     world.run([file("d/a", b"a"), file("keep")])
     for error in (error_row("d/a"), error_row("d", stage="list")):
         world.run([error, file("keep")])
@@ -81,7 +81,7 @@ def test_read_again_after_it_was_hidden() -> None:
 
 def test_rotation_under_a_date() -> None:
     """Logs that are packed each night under a name with a date are no ransom, new as the date is."""
-    world = World()
+    world = StagedReplica()
     names = [f"log/{at}.log" for at in range(30)]
     packed = [file(f"{name}.20261121.gz", b"old" + name.encode()) for name in names]
     keep = [*packed, *(file(f"k/{at}", b"%d" % at) for at in range(900))]
@@ -92,7 +92,7 @@ def test_rotation_under_a_date() -> None:
 
 def test_no_new_file_is_accepted_once() -> None:
     """Who accepted that nothing new comes is not told again by the next run; a new file begins anew."""
-    world = World(policy="rotating", keep_days=30, expected_interval=timedelta(hours=1))
+    world = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(hours=1))
     now = timezone.now().timestamp()
     for hours in (9, 5):
         world.run([file("a")], started_at=timestamp(now - hours * 3600 - 9), finished_at=timestamp(now - hours * 3600))
@@ -104,7 +104,7 @@ def test_no_new_file_is_accepted_once() -> None:
 
 def test_nought_is_nought() -> None:
     """With both limits nought one changed file among thousands holds the replica."""
-    world = World(limit_files=0, limit_share=0)
+    world = StagedReplica(limit_files=0, limit_share=0)
     mass(world, 1500, 0)
     mass(world, 1500, 1)
     assert told(world) == [("mass_change", "", 1)]
@@ -113,7 +113,7 @@ def test_nought_is_nought() -> None:
 @pytest.mark.parametrize("ending", [".id-1A2B.[pay@example.org].dharma", ".locked"])
 def test_endings_of_many_parts(ending: str) -> None:
     """An ending may have several parts, as malware likes it."""
-    world = World()
+    world = StagedReplica()
     names = [f"d{at % 3}/{at}.tar.gz" for at in range(1000)]
     world.run([file(name, name.encode()) for name in names])
     gone = [file(name + ending, b"E" + name.encode()) for name in names[:25]]
@@ -124,7 +124,7 @@ def test_endings_of_many_parts(ending: str) -> None:
 
 def test_empty_files_that_are_renamed() -> None:
     """An empty file under another name is no other content."""
-    world = World()
+    world = StagedReplica()
     names = [f"{at}.flag" for at in range(25)]
     keep = [file(f"k/{at}", str(at).encode()) for at in range(900)]
     world.run([*(file(name, b"") for name in names), *keep])
@@ -134,7 +134,7 @@ def test_empty_files_that_are_renamed() -> None:
 
 def test_folded_directories_say_what_they_hide() -> None:
     """Also when several directories are told in one line, it says how many paths are hidden below them."""
-    world = World()
+    world = StagedReplica()
     rows = [file(f"d/{at}/x{number}", f"{at}{number}".encode()) for at in range(3) for number in range(4)]
     world.run([*rows, file("keep")])
     world.run([*(error_row(f"d/{at}", stage="list") for at in range(3)), file("d/z"), error_row("e"), file("keep")])
@@ -146,10 +146,11 @@ def test_folded_directories_say_what_they_hide() -> None:
 
 def test_a_line_counts_its_paths_once() -> None:
     """Paths of a line that change again are counted once."""
-    world = World(policy="immutable", limit_files=1000)
+    world = StagedReplica(policy="immutable", limit_files=1000)
     for at in range(3):
         world.run(
-            [file(f"d/{number}", b"%d %d" % (at, number), mtime_ns=LATER + at) for number in range(25)] + [file("k")]
+            [file(f"d/{number}", b"%d %d" % (at, number), mtime_ns=LATER_MTIME + at) for number in range(25)]
+            + [file("k")]
         )
         told(world)
     assert told(world) == [("modified", "d/", 25)]
@@ -158,16 +159,16 @@ def test_a_line_counts_its_paths_once() -> None:
 def test_twenty_lines() -> None:
     """Up to twenty directories have a line each; more are one line."""
     for folders, expected in ((20, 20), (21, 1)):
-        world = World(policy="immutable", limit_files=1000)
+        world = StagedReplica(policy="immutable", limit_files=1000)
         names = [f"u/{folder:02d}/{number}" for folder in range(folders) for number in range(2)]
         world.run([file(name, name.encode()) for name in names])
-        world.run([file(name, b"2" + name.encode(), mtime_ns=LATER) for name in names])
+        world.run([file(name, b"2" + name.encode(), mtime_ns=LATER_MTIME) for name in names])
         assert len(told(world)) == expected
 
 
 def test_judging_twice_changes_nothing() -> None:
     """A comparison that is judged again opens nothing, not even what was accepted or released meanwhile."""
-    world = World(policy="immutable", limit_files=2, limit_share=1)
+    world = StagedReplica(policy="immutable", limit_files=2, limit_share=1)
     world.run([file(str(at), b"%d" % at) for at in range(50)])
     world.run([file(str(at), b"new %d" % at if at < 9 else b"%d" % at) for at in range(50)])
     comparison, user = world.compare(), stage.make_user("operator")
@@ -185,7 +186,7 @@ def test_judging_twice_changes_nothing() -> None:
 
 def test_restless_files_fold() -> None:
     """Many files of a directory that never stand still are one line."""
-    world = World()
+    world = StagedReplica()
     for _run in range(3):
         world.run([*(error_row(f"db/{at}", "ECHANGED", "read") for at in range(30)), file("x")])
     assert told(world) == [("restless", "db/", 30)]
@@ -194,7 +195,7 @@ def test_restless_files_fold() -> None:
 @pytest.mark.parametrize("error", ["EACCES", "ECHANGED"])
 def test_read_again_with_another_content(error: str) -> None:
     """A file that could not be read and then holds something else was read again, and is told as what it is now."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a", b"good"), file("keep")])
     for _run in range(3):
         world.run([error_row("a", error, "read"), file("keep")])
@@ -210,7 +211,7 @@ def test_read_again_with_another_content(error: str) -> None:
 )
 def test_advice_fits_the_error(error: str, says: str, says_not: str) -> None:
     """Who lacks a right is not sent to the disk, and who has a bad disk not to the rights."""
-    world = World()
+    world = StagedReplica()
     world.run([error_row("a", error, "read"), file("keep")])
     told(world)
     steps = " ".join(description.describe(Finding.objects.get()).next_steps)

@@ -15,14 +15,14 @@ from scanner.format.records import Record
 from scanner.format.report import timestamp
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file
 from tests.checker.findings.test_update import mass, told
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def why(world: World, kind: str) -> list[str]:
+def why(world: StagedReplica, kind: str) -> list[str]:
     """The proofs of the one finding of a kind."""
     world.compare()
     return description.describe(Finding.objects.get(replica=world.replica, kind=kind)).reasons
@@ -35,7 +35,7 @@ def short(content: bytes) -> str:
 
 def test_what_is_seen_again_is_told_as_it_is_now() -> None:
     """A file that was damaged twice: what it held before, what it held then, and what it holds now."""
-    world = World()
+    world = StagedReplica()
     runs = [world.run([file("a", b"good"), file("keep")])]
     for content in (b"bad!", b"worse"):
         runs.append(world.run([file("a", content), file("keep"), confirmed("a", str(runs[-1].uuid))]))
@@ -50,9 +50,9 @@ def test_what_is_seen_again_is_told_as_it_is_now() -> None:
 
 def test_edited_again() -> None:
     """Where nothing may change each further edit is told with its own facts; a third takes the place of the second."""
-    world = World(policy="immutable", limit_files=1000)
+    world = StagedReplica(policy="immutable", limit_files=1000)
     for at, content in enumerate((b"1", b"2", b"3", b"4")):
-        world.run([file("a", content, mtime_ns=LATER + at), file("keep")])
+        world.run([file("a", content, mtime_ns=LATER_MTIME + at), file("keep")])
         told(world)
     said = " ".join(why(world, "modified"))
     assert f"now {short(b'4')}" in said and "Run 4 saw it again" in said and short(b"1") in said
@@ -60,7 +60,7 @@ def test_edited_again() -> None:
 
 def test_another_error_than_at_first() -> None:
     """What the system said last is what is told, and what to do fits it."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), file("keep")])
     world.run([error_row("a"), file("keep")])
     told(world)
@@ -70,13 +70,13 @@ def test_another_error_than_at_first() -> None:
     assert "SMART" in " ".join(description.describe(Finding.objects.get()).next_steps)
 
 
-def held(world: World) -> description.Description:
+def held(world: StagedReplica) -> description.Description:
     """All that is said of the one mass change."""
     world.compare()
     return description.describe(Finding.objects.get(replica=world.replica, kind="mass_change"))
 
 
-def ransom(world: World) -> None:
+def ransom(world: StagedReplica) -> None:
     """Two runs: of a thousand files 25 get one new ending and another content."""
     names = [f"{at}.jpg" for at in range(1000)]
     world.run([file(name, name.encode()) for name in names])
@@ -86,7 +86,7 @@ def ransom(world: World) -> None:
 
 def test_a_sign_says_nothing_of_limits() -> None:
     """Where ransomware or an emptied replica is the cause no limit is said to be exceeded, nor where it comes from."""
-    signs, emptied = World(), World()
+    signs, emptied = StagedReplica(), StagedReplica()
     ransom(signs)
     for number in (118, 40):
         emptied.run([file(str(at), b"%d" % at) for at in range(number)])
@@ -104,7 +104,7 @@ def test_a_sign_says_nothing_of_limits() -> None:
 )
 def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) -> None:
     """The history is named when there is one, the group's own limits when they are all that counts."""
-    world = World(**limits)
+    world = StagedReplica(**limits)
     for _run in range(runs):
         mass(world, 500, 0)
     mass(world, 500, 200)
@@ -115,7 +115,7 @@ def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) 
 
 def test_after_a_release_nothing_is_held() -> None:
     """What is said to do, and what it means, is true of a replica that was released; undone, it is held again."""
-    world, user = World(), stage.make_user("operator")
+    world, user = StagedReplica(), stage.make_user("operator")
     ransom(world)
     said = held(world)
     assert "until then it stays held" in said.next_steps[-1] and "counts as held" in said.meaning
@@ -129,7 +129,7 @@ def test_after_a_release_nothing_is_held() -> None:
 
 
 NOON = "2020-09-13 12:26:40"
-"""LATER in the calendar."""
+"""LATER_MTIME in the calendar."""
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ NOON = "2020-09-13 12:26:40"
     [
         ("touched", file("x"), file("x", mode=0o100600), "Mode: -rw-r--r-- 0644 → -rw------- 0600"),
         ("touched", file("x"), file("x", uid=5), "Owner, group: 0, 0 → 5, 0"),
-        ("touched", file("x"), file("x", mtime_ns=LATER + 7), f"and is {NOON}.000000007 UTC."),
+        ("touched", file("x"), file("x", mtime_ns=LATER_MTIME + 7), f"and is {NOON}.000000007 UTC."),
         ("moved", file("x"), file("y"), "It was x and is y now."),
         ("retyped", file("x"), link_row("x", "a/b"), "What it is: file → link"),
         ("retyped", file("x"), link_row("x", "a/b"), "Points to: – → a/b"),
@@ -146,7 +146,7 @@ NOON = "2020-09-13 12:26:40"
         ("removed", link_row("x", "a"), None, "What was removed: link → a."),
         (
             "removed",
-            file("x", b"old", mtime_ns=LATER),
+            file("x", b"old", mtime_ns=LATER_MTIME),
             None,
             f"What was removed: file, 3 bytes, {NOON}.000000000 UTC, SHA-256 {short(b'old')}….",
         ),
@@ -154,7 +154,7 @@ NOON = "2020-09-13 12:26:40"
 )
 def test_facts_of_a_change(kind: str, was: Record, now: Record | None, says: str) -> None:
     """What differs is told from what to what, and of what was removed what it was."""
-    world = World(policy="immutable", limit_files=1000)
+    world = StagedReplica(policy="immutable", limit_files=1000)
     world.run([file("keep", b"keep"), was])
     world.run([file("keep", b"keep"), *([now] if now else [])])
     assert says in " ".join(why(world, kind))
@@ -162,7 +162,7 @@ def test_facts_of_a_change(kind: str, was: Record, now: Record | None, says: str
 
 def test_age_of_what_was_removed() -> None:
     """Of rotating data it is told how old the file was, and how long one is kept; without a time, how long known."""
-    world, now = World(policy="rotating", keep_days=30), timezone.now().timestamp()
+    world, now = StagedReplica(policy="rotating", keep_days=30), timezone.now().timestamp()
     times = {"young": int((now - 3 * 86400) * 10**9), "timeless": 0}
     moments = {"started_at": timestamp(now - 2 * 86400 - 9), "finished_at": timestamp(now - 2 * 86400)}
     world.run([file("k/x"), *(file(name, name.encode(), mtime_ns=at) for name, at in times.items())], **moments)
@@ -177,7 +177,7 @@ def test_age_of_what_was_removed() -> None:
 
 def test_long_names_are_short_in_a_sentence() -> None:
     """A name of thousands of bytes does not fill the proofs."""
-    world, long = World(policy="append_only"), "/".join(["d" * 250] * 15)
+    world, long = StagedReplica(policy="append_only"), "/".join(["d" * 250] * 15)
     world.run([file("keep", b"keep"), file(long, b"x"), link_row("l", long)])
     world.run([file("keep", b"keep"), file(f"{long}.moved", b"x"), link_row("l", "keep")])
     for kind in ("moved", "retyped"):
@@ -186,7 +186,7 @@ def test_long_names_are_short_in_a_sentence() -> None:
 
 def test_a_long_path_stands_whole_once(client: Client) -> None:
     """Lists and the title of the window have its two ends; the finding's own page has the whole of it, to be copied."""
-    world, long = World(name="Photos"), "/".join(["d" * 250] * 16)
+    world, long = StagedReplica(name="Photos"), "/".join(["d" * 250] * 16)
     world.run([file("keep", b"keep"), file(long, b"x")])
     world.run([file("keep", b"keep"), file(long, b"y")])
     world.compare()
@@ -204,7 +204,7 @@ def test_a_long_path_stands_whole_once(client: Client) -> None:
 
 def test_a_short_path_is_not_told_twice(client: Client) -> None:
     """Where the heading has the whole path already it is not repeated."""
-    world = World()
+    world = StagedReplica()
     for content in (b"x", b"y"):
         world.run([file("a/short/path", content), file("keep")])
     world.compare()

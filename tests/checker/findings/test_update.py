@@ -19,14 +19,14 @@ from scanner.format.report import timestamp
 from scanner.models import Group
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OPEN, RESOLVED, ACCEPTED = Finding.State.OPEN, Finding.State.RESOLVED, Finding.State.ACCEPTED
 
 
-def told(world: World) -> list[tuple[str, str, int]]:
+def told(world: StagedReplica) -> list[tuple[str, str, int]]:
     """Open findings as kind, path (a directory's with its slash) and number."""
     world.compare()
     found = Finding.objects.filter(replica=world.replica, state=OPEN).order_by("kind", "path")
@@ -36,7 +36,7 @@ def told(world: World) -> list[tuple[str, str, int]]:
 CHANGES: dict[str, tuple[Record | None, Record | None]] = {
     "added": (None, file("x", b"new")),
     "removed": (file("x", b"old"), None),
-    "modified": (file("x", b"old"), file("x", b"new", mtime_ns=LATER)),
+    "modified": (file("x", b"old"), file("x", b"new", mtime_ns=LATER_MTIME)),
     "rewritten": (file("x", b"old"), file("x", b"new")),
     "touched": (file("x", b"old"), file("x", b"old", mode=0o100600)),
     "unreadable": (file("x", b"old"), error_row("x")),
@@ -57,7 +57,7 @@ def test_policy(policy: str, opens: set[str]) -> None:
     """What is a finding depends on what the data is; damage, rewriting and what cannot be read always are."""
     more = {"keep_days": 30} if policy == "rotating" else {}
     for kind, (was, now) in CHANGES.items():
-        world = World(policy=policy, limit_files=1000, **more)
+        world = StagedReplica(policy=policy, limit_files=1000, **more)
         world.run([one for one in (file("keep"), was) if one])
         world.run([one for one in (file("keep"), now) if one])
         assert told(world) == ([(kind, "x", 1)] if kind in opens else []), (policy, kind)
@@ -66,7 +66,7 @@ def test_policy(policy: str, opens: set[str]) -> None:
 def test_rotation() -> None:
     """What is removed at its age was expected to go; what is removed earlier, and a new file that does not come, are
     findings."""
-    world = World(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
+    world = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
     now = timezone.now()
     old, young = (int((now - timedelta(days=days)).timestamp()) * 10**9 for days in (40, 3))
     day = {
@@ -82,7 +82,7 @@ def test_rotation() -> None:
 
 def test_corruption_is_told_file_by_file_and_resolved_by_proof() -> None:
     """Damage is never folded; it stays open until the content is again what it was."""
-    world = World()
+    world = StagedReplica()
     names = [f"d/{number:02d}" for number in range(30)]
     first = world.run([file(name, name.encode()) for name in names])
     notes = [confirmed(name, str(first.uuid)) for name in names[:25]]
@@ -122,10 +122,10 @@ def test_corruption_is_told_file_by_file_and_resolved_by_proof() -> None:
 
 def test_a_patch_day_is_a_few_lines() -> None:
     """Thousands of like changes are told by directory, and every path knows its finding."""
-    world = World(policy="immutable", limit_files=10_000)
+    world = StagedReplica(policy="immutable", limit_files=10_000)
     names = [f"usr/{folder}/{number}" for folder in ("bin", "lib", "share") for number in range(200)]
     world.run([file(name, name.encode()) for name in names])
-    world.run([file(name, b"2" + name.encode(), mtime_ns=LATER) for name in names])
+    world.run([file(name, b"2" + name.encode(), mtime_ns=LATER_MTIME) for name in names])
     assert told(world) == [("modified", f"usr/{folder}/", 200) for folder in ("bin", "lib", "share")]
     assert Change.objects.filter(finding_id__isnull=False).count() == 600
     world.run([file(name, name.encode()) for name in names])
@@ -134,7 +134,7 @@ def test_a_patch_day_is_a_few_lines() -> None:
 
 def test_unreadable() -> None:
     """The medium's errors are damage and told one by one; a directory says what it hides; reading again resolves."""
-    world = World()
+    world = StagedReplica()
     rows = [file(f"d/{number}", str(number).encode()) for number in range(5)]
     world.run([*rows, file("a"), file("b", b"b")])
     world.run([error_row("d", stage="list"), error_row("a", "EIO", "read"), file("b", b"b")])
@@ -148,25 +148,25 @@ def test_unreadable() -> None:
 
 def test_first_run_tells_what_it_could_not_read() -> None:
     """An error of the very first run is a finding."""
-    world = World()
+    world = StagedReplica()
     world.run([error_row("a"), file("b")])
     assert told(world) == [("unreadable", "a", 1)]
 
 
 def test_restless_after_three_runs() -> None:
     """A file that never stands still is a finding after three complete runs in a row, and resolved when it was read."""
-    world = World()
+    world = StagedReplica()
     world.run([file("db"), file("x", b"x")])
     for expected in ([], [], [("restless", "db", 1)], [("restless", "db", 1)]):
         world.run([error_row("db", "ECHANGED", "read"), file("x", b"x")])
         assert told(world) == expected
-    world.run([file("db", b"other", mtime_ns=LATER), file("x", b"x")])
+    world.run([file("db", b"other", mtime_ns=LATER_MTIME), file("x", b"x")])
     assert told(world) == []
 
 
 def test_acts_and_their_trail() -> None:
     """Accepting needs a reason, can be undone and can run out; every act stands in a trail that cannot be edited."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), file("keep")])
     world.run([file("a", b"new"), file("keep")])
     told(world)
@@ -210,7 +210,7 @@ def test_the_trail_is_not_emptied(what: str) -> None:
 
 def test_two_people_at_once() -> None:
     """Of two who accept the same finding at the same time one is told that it is not open any more."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a")])
     world.run([file("a", b"new")])
     told(world)
@@ -238,7 +238,7 @@ def test_two_people_at_once() -> None:
 
 def test_damage_is_not_accepted_in_bulk() -> None:
     """Several findings are accepted at once only when none of them is damage."""
-    world = World()
+    world = StagedReplica()
     first = world.run([file("a"), file("b", b"b"), file("c", b"c")])
     world.run([file("a", b"A"), file("b", b"B"), file("c", b"C"), confirmed("a", str(first.uuid))])
     told(world)
@@ -251,7 +251,7 @@ def test_damage_is_not_accepted_in_bulk() -> None:
 
 def test_list_and_its_filters() -> None:
     """The gravest first, page by page, each once."""
-    world = World(policy="immutable")
+    world = StagedReplica(policy="immutable")
     first = world.run([file(f"{number}/x", str(number).encode()) for number in range(9)])
     rows: list[Record] = [file(f"{number}/x", b"new" + str(number).encode()) for number in range(9)]
     world.run([*rows, confirmed("5/x", str(first.uuid))])
@@ -269,12 +269,12 @@ def test_list_and_its_filters() -> None:
     assert not listing.list_findings(listing.FindingFilter(group="nonsense")).rows
 
 
-def mass(world: World, number: int, changed: int, content: bytes = b"changed") -> None:
+def mass(world: StagedReplica, number: int, changed: int, content: bytes = b"changed") -> None:
     world.run(
         [
-            file(f"f{at}", content + str(at).encode(), mtime_ns=LATER + len(content))
+            file(f"f{at}", content + str(at).encode(), mtime_ns=LATER_MTIME + len(content))
             if at < changed
-            else file(f"f{at}", str(at).encode(), mtime_ns=LATER)
+            else file(f"f{at}", str(at).encode(), mtime_ns=LATER_MTIME)
             for at in range(number)
         ]
     )
@@ -282,7 +282,7 @@ def mass(world: World, number: int, changed: int, content: bytes = b"changed") -
 
 def test_mass_change_holds_until_it_is_released() -> None:
     """A run that changes more than is usual holds the replica, whatever later runs say, until a person lets it go."""
-    world = World()
+    world = StagedReplica()
     mass(world, 400, 0)
     mass(world, 400, 90)
     assert told(world) == []
@@ -304,7 +304,7 @@ def test_mass_change_holds_until_it_is_released() -> None:
 def test_limits() -> None:
     """The group's own limits count where they are set; nought means that nothing may change."""
     for limits, held in (({"limit_files": 0, "limit_share": 0}, True), ({"limit_files": 5, "limit_share": 100}, False)):
-        world = World(**limits)
+        world = StagedReplica(**limits)
         mass(world, 50, 0)
         mass(world, 50, 6)
         assert bool(told(world)) == held, limits
@@ -312,7 +312,7 @@ def test_limits() -> None:
 
 def test_ransomware() -> None:
     """Many files that get one new ending and another content hold the replica, however few they are of all."""
-    world = World()
+    world = StagedReplica()
     names = [f"d{at % 3}/{at}.jpg" for at in range(2000)]
     world.run([file(name, name.encode()) for name in names])
     gone = [file(name + ".locked", b"E" + name.encode()) for name in names[:25]]
@@ -323,7 +323,7 @@ def test_ransomware() -> None:
 
 def test_honest_renaming_is_no_sign() -> None:
     """An ending that as many files had before, or a content that is the same, is nobody's ransom."""
-    world = World()
+    world = StagedReplica()
     names = [f"{at}.jpg" for at in range(2000)]
     bak = [file(f"old/{at}.bak", b"%d" % at) for at in range(25)]
     world.run([file(name, name.encode()) for name in names] + bak)
@@ -337,13 +337,13 @@ def test_states() -> None:
     """What is open decides the state, and says in one line what it is."""
     from checker.pages import overview, replica_facts
 
-    def state(world: World) -> tuple[State, str]:
+    def state(world: StagedReplica) -> tuple[State, str]:
         world.compare()
         stage.prove(world.replica.runs.latest("sequence"))
         (line,) = overview.list_lines(replica_facts.replicas().filter(pk=world.replica.pk), timezone.now())
         return line.verdict.state, line.verdict.reasons[0].text if line.verdict.reasons else ""
 
-    world = World(policy=Group.Policy.APPEND_ONLY)
+    world = StagedReplica(policy=Group.Policy.APPEND_ONLY)
     first = world.run([file("a"), file("b", b"b")])
     assert state(world) == (State.PROVEN, "")
     world.run([file("a")])

@@ -19,8 +19,8 @@ from checker.models import Divergence, Finding, GroupComparison, Participant
 from scanner.export import report as export
 from scanner.format.records import Record
 from scanner.models import Run
-from tests.checker.divergences.worlds import file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import file
 from tests.scanner.factories import error_row, link_row
 from tests.scanner.ingest.workers import killed_worker
 
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_once_for_what_is_new() -> None:
     """However often it is asked for, a group is compared once for the same runs; a burst of runs is one comparison."""
-    fleet = Fleet(3)
+    fleet = StagedGroup(3)
     fleet.runs(*[[file("a", b"1")]] * 3)
-    assert group_comparisons.lacking(timezone.now()) == [fleet.group.pk]
+    assert group_comparisons.groups_to_compare(timezone.now()) == [fleet.group.pk]
     assert tasks.compare_groups() == 1 and tasks.compare_groups() == 0
     computed = fleet.compare().computed_at
     for _ in range(2):
@@ -44,10 +44,10 @@ def test_once_for_what_is_new() -> None:
 
 def test_a_run_wakes_its_group_when_it_is_proven() -> None:
     """Verification and comparison are tasks of their own: each wakes the group, and the last one has it compared."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("a")], [file("a")])
     OrmQ.objects.all().delete()
-    run = fleet.worlds[0].run([file("a", b"x")])
+    run = fleet.replicas[0].run([file("a", b"x")])
     assert tasks.catch_up(run.replica_id) == 1 and tasks.verify_run(run.pk)
     queued = [one.task for one in OrmQ.objects.all()]
     wanted = [one["args"] for one in queued if one["func"] == "checker.tasks.compare_replicas"]
@@ -57,18 +57,18 @@ def test_a_run_wakes_its_group_when_it_is_proven() -> None:
 
 def test_only_what_is_proven_takes_part() -> None:
     """A run that is not proven, or not compared, does not stand for its replica."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("a")], [file("a")])
-    run = fleet.worlds[1].run([file("b")])
-    fleet.worlds[1].compare()
-    assert fleet.found() == {}, "run 2 was not verified"
+    run = fleet.replicas[1].run([file("b")])
+    fleet.replicas[1].compare()
+    assert fleet.divergences() == {}, "run 2 was not verified"
     assert tasks.verify_run(run.pk)
-    assert set(fleet.found()) == {"a", "b"}
+    assert set(fleet.divergences()) == {"a", "b"}
 
 
 def test_one_worker_at_a_time() -> None:
     """While another session compares a group, nothing is done twice."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("a")], [file("a")])
     other, key = connections.create_connection("default"), {"locks": replicas.LOCKS, "key": fleet.group.pk}
     try:
@@ -108,7 +108,7 @@ group_comparisons.catch_up(int(group))
 )
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves what was kept before, and the next one does it whole."""
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file("a", b"1"), file("b")], [file("a", b"1")])
     fleet.compare()
     fleet.run(1, [file("a", b"2"), file("c", b"c")])
@@ -116,19 +116,19 @@ def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     assert {one.path: one.kind for one in Divergence.objects.all()} == {"b": "lost"}
     assert Finding.objects.filter(replica=None).count() == 1
     while not group_comparisons.catch_up(fleet.group.pk):  # until the database has seen that the worker died
-        assert group_comparisons.lacking(timezone.now())
-    assert {path: said[0] for path, said in fleet.found().items()} == {"a": "mismatch", "b": "lost", "c": "lost"}
+        assert group_comparisons.groups_to_compare(timezone.now())
+    assert {path: said[0] for path, said in fleet.divergences().items()} == {"a": "mismatch", "b": "lost", "c": "lost"}
 
 
 def test_archived_replicas_take_no_part() -> None:
     """A replica that was archived leaves the comparison; an open finding that concerns it waits for a person."""
-    fleet = Fleet(3)
+    fleet = StagedGroup(3)
     fleet.runs([file("a"), file("b", b"b")], [file("a"), file("b", b"b")], [file("a")])
     fleet.compare()
-    gone = fleet.worlds[2].replica
+    gone = fleet.replicas[2].replica
     gone.archived_at = timezone.now()
     gone.save()
-    assert fleet.found() == {} and fleet.compare().participants.count() == 2
+    assert fleet.divergences() == {} and fleet.compare().participants.count() == 2
     assert Finding.objects.get(replica=None).state == "open"
 
 
@@ -158,12 +158,12 @@ def naive(reports: list[dict[str, dict[str, Any]]]) -> dict[str, str]:
 def test_the_same_as_a_naive_comparison(seed: int) -> None:
     """Over random histories what diverges is what a naive comparison of the exported reports finds, run after run."""
     dice = random.Random(seed)
-    fleet = Fleet(3, limit_files=10_000)
+    fleet = StagedGroup(3, limit_files=10_000)
     for _ in range(3):
         states = [_state(dice) for _ in range(3)]
         fleet.runs(*states)
-        said = {path: "lost" if ">" in cells else kind for path, (kind, cells, _judged) in fleet.found().items()}
-        newest = [world.replica.runs.select_related("replica").latest("sequence") for world in fleet.worlds]
+        said = {path: "lost" if ">" in cells else kind for path, (kind, cells, _judged) in fleet.divergences().items()}
+        newest = [world.replica.runs.select_related("replica").latest("sequence") for world in fleet.replicas]
         wanted = naive([report(run) for run in newest])
         assert said == wanted
         assert sum(fleet.compare().counts.get(kind, 0) for kind in Divergence.Kind.values) == len(wanted)
@@ -188,6 +188,6 @@ def test_names_as_long_as_they_can_be() -> None:
     """Names of 4,000 bytes that cannot be packed are paired as any other: no index is too small for them."""
     dice = random.Random(0)
     first, second = ("".join(dice.choices("0123456789abcdefghijklmnopqrstuvwxyzабвг", k=3900))[:3500] for _ in range(2))
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     fleet.runs([file(first, b"1")], [file(second, b"1")])
-    assert fleet.found() == {first: ("moved", "+>", ""), second: ("moved", ">+", "")}
+    assert fleet.divergences() == {first: ("moved", "+>", ""), second: ("moved", ">+", "")}

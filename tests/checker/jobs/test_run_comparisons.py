@@ -24,7 +24,7 @@ from checker.pages.status import Verdict, judge
 from scanner.db import entries as of_scanner
 from scanner.format.records import Note, Record, Row
 from scanner.models import Run, Version
-from tests.checker.divergences.worlds import LATER, World, file, kinds
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row, link_row
 from tests.scanner.ingest.workers import killed_worker
 
@@ -44,7 +44,7 @@ def states(draw: st.DrawFn) -> list[Record]:
             continue
         kind = draw(st.sampled_from(["file"] * 4 + ["none", "none", "error", "link"]))
         if kind == "file":
-            mtime_ns = draw(st.sampled_from([1, LATER]))
+            mtime_ns = draw(st.sampled_from([1, LATER_MTIME]))
             rows.append(file(path, draw(st.sampled_from(CONTENTS)), mtime_ns=mtime_ns))
         elif kind == "error":
             rows.append(error_row(path))
@@ -99,7 +99,7 @@ def naive_agrees(history: list[list[Record]]) -> None:
 
     But for what cannot be seen: a path that is hidden at either run is compared with what was last read of it.
     """
-    world = World()
+    world = StagedReplica()
     runs = [world.run(records) for records in history]
     reports = [lines(run) for run in runs]
     for first in range(len(runs)):
@@ -126,7 +126,7 @@ def naive_agrees(history: list[list[Record]]) -> None:
 
 def test_in_order_and_once() -> None:
     """Every ingested run is compared once, with the complete run before, however often it is asked for."""
-    world = World()
+    world = StagedReplica()
     for number in range(4):
         world.run([file("a", str(number).encode())])
     assert run_comparisons.lacking() == [world.replica.pk]
@@ -138,7 +138,7 @@ def test_in_order_and_once() -> None:
 
 def test_only_one_worker_at_a_time() -> None:
     """While another session compares a replica's runs, nothing is done twice."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a")])
     other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "key": world.replica.pk}
     try:
@@ -155,7 +155,7 @@ def test_only_one_worker_at_a_time() -> None:
 
 def test_three_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison that always fails is set aside with its reason, and those behind it go on."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a")])
     world.run([file("a", b"x")])
     prepare = compare.prepare
@@ -172,7 +172,7 @@ def test_three_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_comparisons.catch_up(world.replica.pk) == 2
     aside = Comparison.objects.get(run__sequence=1)
     assert aside.state == "set_aside" and "it cannot be" in aside.reason
-    assert kinds(Comparison.objects.get(run__sequence=2)) == {"a": "rewritten"}
+    assert change_kinds(Comparison.objects.get(run__sequence=2)) == {"a": "rewritten"}
 
 
 @pytest.fixture
@@ -189,14 +189,14 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     return sequences
 
 
-def give_up(world: World) -> None:
+def give_up(world: StagedReplica) -> None:
     """Try until what fails is set aside."""
     while run_comparisons.lacking():
         with suppress(ValueError):
             run_comparisons.catch_up(world.replica.pk)
 
 
-def state_of(world: World) -> Verdict:
+def state_of(world: StagedReplica) -> Verdict:
     """What the overview says of the replica."""
     found = replica_facts.replicas().filter(pk=world.replica.pk)
     return judge(replica_facts.facts(found, timezone.now())[0])
@@ -204,7 +204,7 @@ def state_of(world: World) -> Verdict:
 
 def test_set_aside_and_made_again(failing: set[int]) -> None:
     """The newest is made again with those set aside before it, in order; then *attention* has a reason less."""
-    world = World()
+    world = StagedReplica()
     runs = [world.run([file("a", content), file("k")]) for content in (b"1", b"1", b"2", b"3")]
     names = [str(run.uuid) for run in runs]
     failing |= {2, 3, 4}
@@ -224,7 +224,7 @@ def test_set_aside_and_made_again(failing: set[int]) -> None:
 @pytest.mark.parametrize("changed", [False, True])
 def test_judged_meanwhile(failing: set[int], changed: bool) -> None:
     """One set aside is made again as long as nothing changed since; afterwards it is refused in words."""
-    world = World()
+    world = StagedReplica()
     runs = [world.run([file("a", content), file("k")]) for content in (b"1", b"2", b"2", b"3" if changed else b"2")]
     failing.add(2)
     give_up(world)
@@ -239,7 +239,7 @@ def test_judged_meanwhile(failing: set[int], changed: bool) -> None:
 
 def test_on_demand_and_made_again(failing: set[int]) -> None:
     """What was asked for and set aside is made again however old it is; not while another process is at it."""
-    world = World()
+    world = StagedReplica()
     runs = [world.run([file("a", content)]) for content in (b"1", b"2", b"3")]
     names = [str(runs[0].uuid), str(runs[2].uuid)]
     world.compare()
@@ -285,7 +285,7 @@ comparisons.catch_up(int(replica))
 @pytest.mark.parametrize("point", [("compare", "prepare"), ("store", "keep"), ("opening", "judge")], ids="-".join)
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves nothing half done, and the next one does it whole."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), file("b", b"b")])
     world.compare()
     world.run([file("a", b"x")])
@@ -293,13 +293,13 @@ def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     assert not Change.objects.exists() and not Finding.objects.exists()
     while run_comparisons.lacking():  # the lock of the dead is free when the database has seen that it died
         run_comparisons.catch_up(world.replica.pk)
-    assert kinds(world.compare()) == {"a": "rewritten", "b": "removed"}
+    assert change_kinds(world.compare()) == {"a": "rewritten", "b": "removed"}
     assert Finding.objects.count() == 1 and Comparison.objects.latest("pk").attempts == 2
 
 
 def test_forgotten_when_nobody_looks() -> None:
     """What was compared on demand goes after some time; what is adjacent stays."""
-    world = World()
+    world = StagedReplica()
     runs = [world.run([file("a", str(number).encode())]) for number in range(3)]
     world.compare()
     comparison = run_comparisons.wanted(runs[0], runs[2])
@@ -323,7 +323,7 @@ def call(*arguments: str) -> tuple[int, str]:
 
 def test_command() -> None:
     """The command says what the page says, in words, as JSON and as a table."""
-    world = World()
+    world = StagedReplica()
     first = world.run([file("a"), file("b", b"b"), file("m", b"m")])
     second = world.run([file("a", b"x"), file("esc\x1b[31m", b"n"), file("n", b"m")])
     code, words = call(str(first.uuid), f"{world.replica.uuid}:2")
@@ -342,9 +342,9 @@ def test_command() -> None:
 
 def test_notes_of_other_paths_do_not_leak() -> None:
     """A note is that of its path and its run."""
-    world = World()
+    world = StagedReplica()
     world.run([file("a"), file("b")])
-    world.run([file("a", b"1", mtime_ns=LATER), file("b"), Note("b", "clock", '{"mtime":"back","mtime_ns":1}')])
+    world.run([file("a", b"1", mtime_ns=LATER_MTIME), file("b"), Note("b", "clock", '{"mtime":"back","mtime_ns":1}')])
     comparison = world.compare()
     assert [one.notes for one in Change.objects.filter(comparison_id=comparison.pk)] == [None]
     assert Version.objects.count() == 3 and isinstance(file("a"), Row)
@@ -353,7 +353,7 @@ def test_notes_of_other_paths_do_not_leak() -> None:
 def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What looks for findings comes after the changes were counted by the planner too, when they are many."""
     monkeypatch.setattr(store, "MANY", 5)
-    world, analysed = World(), []
+    world, analysed = StagedReplica(), []
     for number in (3, 5):
         world.run([file("keep")])
         world.compare()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from scanner.models import Replica, Server
-from tests.checker import fleet_stage, stage
+from tests.checker import stage, status_grid_stage
 from tests.scanner import factories
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +110,7 @@ def test_the_filter_narrows_the_grid_as_well(viewer: Client) -> None:
 def test_what_is_wrong_stands_below_in_lines_and_what_is_proven_is_folded(viewer: Client) -> None:
     """In a large fleet the groups that are all proven are folded; the others show their urgent lines, and say how many
     more there are."""
-    fleet_stage.fill(12, 20)
+    status_grid_stage.fill(12, 20)
     page = get(viewer, "/")
     opened, folded = page.split('<details class="proven-groups" >')
     assert re.findall(r'<h2 id="group-\d+">.*?class="name">([^<]*)', opened) == ["share 000", "share 004", "share 008"]
@@ -130,7 +130,7 @@ def test_a_large_fleet_is_light_and_asks_little(
     corner: str,
 ) -> None:
     """2,000 replicas cost as many queries as seven, and a page of bounded size; the longer side goes down."""
-    fleet_stage.fill(groups, servers)
+    status_grid_stage.fill(groups, servers)
     with django_assert_max_num_queries(23):  # one of them counts what was read wrong at first, of all newest runs
         page = get(viewer, "/")
     table = grid(page)
@@ -143,7 +143,7 @@ def test_a_large_fleet_is_light_and_asks_little(
 
 def test_lines_have_no_room_for_all_that_is_wrong(viewer: Client) -> None:
     """When hundreds of replicas are late, each group still has its head and says how many more there are."""
-    fleet_stage.fill(10, 20, 1)
+    status_grid_stage.fill(10, 20, 1)
     Replica.objects.update(enabled=False)
     page = get(viewer, "/")
     assert page.count('class="replica-cell"') == 120

@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from checker.pages import charts, work_time
 from checker.pages.charts import Moment
 from scanner.models import Run
-from tests.checker import fleet_stage, stage
+from tests.checker import stage, status_grid_stage
 from tests.scanner import factories
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_the_newest_runs_are_read_at_once_and_the_longest_are_drawn(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     """Twenty lines of sixty runs at most, whatever there is, in two queries; the slow ones are among them."""
-    made = fleet_stage.fill(24, 2, 63)
+    made = status_grid_stage.fill(24, 2, 63)
     Run.objects.filter(replica__group=made.groups[7]).update(work_time_ns=9 * 10**15)
     with django_assert_max_num_queries(2):
         found = work_time.of_server(made.servers[0])
@@ -131,7 +131,7 @@ def test_the_newest_runs_are_read_at_once_and_the_longest_are_drawn(
 def test_the_pages_show_lines_legend_and_the_same_as_a_table(client: Client) -> None:
     """Both pages have two charts with a tooltip at each point, a legend, and the figures once more in rows."""
     client.force_login(stage.make_user("viewer"))
-    made = fleet_stage.fill(3, 2, 5)
+    made = status_grid_stage.fill(3, 2, 5)
     for address, lines in ((f"/servers/{made.servers[0].uuid}/", 3), (f"/groups/{made.groups[0].uuid}/", 2)):
         page = client.get(address).content.decode()
         section = page.split('aria-labelledby="work-time-head"', 1)[1]
@@ -146,5 +146,5 @@ def test_the_pages_show_lines_legend_and_the_same_as_a_table(client: Client) -> 
 def test_one_run_is_no_chart(client: Client) -> None:
     """Before the second run there is nothing to compare, and no chart."""
     client.force_login(stage.make_user("viewer"))
-    made = fleet_stage.fill(1, 1, 1)
+    made = status_grid_stage.fill(1, 1, 1)
     assert "work-time-head" not in client.get(f"/servers/{made.servers[0].uuid}/").content.decode()

@@ -21,7 +21,7 @@ from scanner.format.records import Record
 from scanner.models import Replica, Run
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
-from tests.checker.divergences.worlds import LATER, World, file, kinds
+from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row, link_row
 
@@ -45,9 +45,9 @@ def operator() -> Client:
     return made
 
 
-def history() -> World:
+def history() -> StagedReplica:
     """Three runs in which most kinds of change happen, and a failed one between."""
-    world = World()
+    world = StagedReplica()
     world.run(
         [
             file("d/old", b"1"),
@@ -61,7 +61,7 @@ def history() -> World:
     world.run([], outcome="failed")
     first = world.replica.runs.get(sequence=1)
     changed: list[Record] = [
-        file("e/old", b"1"), file("d/sub/a", b"rotten!"), file(HOSTILE, b"3!", mtime_ns=LATER), error_row("top"),
+        file("e/old", b"1"), file("d/sub/a", b"rotten!"), file(HOSTILE, b"3!", mtime_ns=LATER_MTIME), error_row("top"),
         link_row("l", "y"), file("+new", b"5"), confirmed("d/sub/a", str(first.uuid)),
     ]  # fmt: skip
     world.run(changed)
@@ -82,7 +82,7 @@ def hidden(page: str) -> str:
     return str(seen)
 
 
-def pair(world: World) -> tuple[Run, Run]:
+def pair(world: StagedReplica) -> tuple[Run, Run]:
     """The first and the last run."""
     return world.replica.runs.get(sequence=1), world.replica.runs.get(sequence=3)
 
@@ -125,10 +125,10 @@ def test_filters_tree_and_search(client: Client) -> None:
 
 def test_every_change_is_on_one_page_once(client: Client) -> None:
     """The pages of a long list hold each change once, in the order of the paths."""
-    world = World()
+    world = StagedReplica()
     names = [f"f{number:04d}" for number in range(250)]
     world.run([file(name, name.encode()) for name in names])
-    run = world.run([file(name, b"x" + name.encode(), mtime_ns=LATER) for name in names])
+    run = world.run([file(name, b"x" + name.encode(), mtime_ns=LATER_MTIME) for name in names])
     world.compare()
     url, seen = reverse("changes", args=[run.uuid]), []
     found = text(client, url)
@@ -159,7 +159,7 @@ def test_any_two_runs(client: Client) -> None:
     ):  # fmt: skip
         answer = client.get(reverse("compare", args=[world.replica.uuid]) + numbers, follow=True)
         assert answer.status_code == 200 and said in answer.content.decode()
-    other = World().run([file("a")])
+    other = StagedReplica().run([file("a")])
     text(client, reverse("diff", args=[first.uuid, other.uuid]), 404)
     text(client, reverse("diff", args=[third.uuid, third.uuid]), 404)
 
@@ -188,7 +188,7 @@ def test_downloads(client: Client) -> None:
     lines = [json.loads(line) for line in response.getvalue().splitlines()]
     comparison = run_comparisons.wanted(first, third)
     assert {one["path"]: one["kind"] for one in lines} == {
-        path: kind for path, kind in kinds(comparison).items() if not kind.startswith("-")
+        path: kind for path, kind in change_kinds(comparison).items() if not kind.startswith("-")
     }
     assert next(one for one in lines if one["kind"] == "corrupted")["notes"]["confirmed"]["cold"] is True
     assert re.fullmatch(r'attachment; filename="[\w.-]+"', response["Content-Disposition"])
@@ -201,7 +201,7 @@ def test_downloads(client: Client) -> None:
 
 def test_first_run_and_no_change(client: Client) -> None:
     """A first run, and a run that changed nothing, say so."""
-    world = World()
+    world = StagedReplica()
     first = world.run([file("a")])
     second = world.run([file("a")])
     world.compare()
@@ -213,7 +213,7 @@ def test_file_page(client: Client) -> None:
     """The life of a path tells each time in it, and what the other replicas hold under it now."""
     world = history()
     other = factories.make_replica(group=world.replica.group, root="/other")
-    far = World()
+    far = StagedReplica()
     far.replica, far.signer = other, factories.make_key(other.server)
     far.run([file("d/sub/a")])
     far.compare()
@@ -291,7 +291,7 @@ def test_many_at_once(operator: Client) -> None:
 def test_nothing_is_accepted_unseen(operator: Client, what: str) -> None:
     """What grew or got graver since the page was loaded is refused in words, and accepted when it was looked at."""
     held = what == "is held again"
-    world = World(**({"limit_files": 0} if held else {"policy": "append_only", "limit_files": 1000}))
+    world = StagedReplica(**({"limit_files": 0} if held else {"policy": "append_only", "limit_files": 1000}))
     names = [f"d/{number:02d}" for number in range(60)]
     for gone in (0, 30):
         world.run([file(name, name.encode()) for name in names[gone:]])
@@ -319,9 +319,9 @@ def test_nothing_is_accepted_unseen(operator: Client, what: str) -> None:
 
 def test_folded_finding_lists_its_paths(client: Client) -> None:
     """A folded finding shows each path that it tells, page by page."""
-    world = World(policy="immutable", limit_files=1000)
+    world = StagedReplica(policy="immutable", limit_files=1000)
     world.run([file(f"d/{number:03d}", str(number).encode()) for number in range(150)])
-    world.run([file(f"d/{number:03d}", b"x" + str(number).encode(), mtime_ns=LATER) for number in range(150)])
+    world.run([file(f"d/{number:03d}", b"x" + str(number).encode(), mtime_ns=LATER_MTIME) for number in range(150)])
     world.compare()
     finding = Finding.objects.get(kind="modified")
     page = text(client, reverse("finding", args=[finding.uuid]))

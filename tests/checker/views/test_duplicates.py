@@ -14,8 +14,8 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.checker import stage
-from tests.checker.divergences.worlds import World, file
 from tests.checker.duplicates.test_queries import second
+from tests.checker.staged_replica import StagedReplica, file
 from tests.scanner import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,9 +37,9 @@ def text(client: Client, url: str, status: int = 200, **headers: Any) -> str:
     return response.content.decode()
 
 
-def some() -> World:
+def some() -> StagedReplica:
     """A replica with two contents that waste, a hard link and a hostile name; another that has one of them once."""
-    world = World(name="Photos")
+    world = StagedReplica(name="Photos")
     big = b"big" * 1000
     world.run(
         [file("a", big), file("b", big, detail="a"), file(HOSTILE, big), file("s", b"small"), file("t", b"small")]
@@ -79,7 +79,7 @@ def test_group_page(client: Client) -> None:
 
 def test_every_content_is_on_one_page_once(client: Client) -> None:
     """The pages hold each content once, by waste; a fragment is no whole page."""
-    world = World()
+    world = StagedReplica()
     contents = [b"x" * size for size in range(1, 121)]
     world.run([file(f"{name}/{len(content):03d}", content) for content in contents for name in "ab"])
     for url in (

@@ -16,14 +16,14 @@ from django.test import Client
 from django.utils import timezone
 
 from checker.divergences import queries, store
-from checker.divergences.queries import Wish
+from checker.divergences.queries import DivergenceFilter
 from checker.jobs import group_comparisons
 from checker.models import Finding, GroupComparison, Proof
 from scanner.formatting.names import shown
 from scanner.models import Run
 from tests.checker import stage
-from tests.checker.divergences.worlds import file
-from tests.checker.fleets import Fleet
+from tests.checker.staged_group import StagedGroup
+from tests.checker.staged_replica import file
 from tests.scanner import factories
 from tests.scanner.factories import error_row
 
@@ -44,9 +44,9 @@ def viewer(transactional_db: None) -> Client:
 
 
 @pytest.fixture
-def fleet(transactional_db: None) -> Fleet:
+def fleet(transactional_db: None) -> StagedGroup:
     """Three replicas, one of them with a damaged copy, a lost and an unreadable file."""
-    fleet = Fleet()
+    fleet = StagedGroup()
     whole = [file("a", b"good"), file("b/lost", b"1"), file("b/shut", b"2")]
     fleet.runs(whole, whole, whole)
     fleet.run(1, [file("a", b"bad"), error_row("b/shut")])
@@ -54,11 +54,11 @@ def fleet(transactional_db: None) -> Fleet:
     return fleet
 
 
-def test_the_page_and_its_filters(viewer: Client, fleet: Fleet) -> None:
+def test_the_page_and_its_filters(viewer: Client, fleet: StagedGroup) -> None:
     """Branches are folded; a replica, a kind, a verdict, a text choose among what diverges."""
     address = f"/groups/{fleet.group.uuid}/"
     page = viewer.get(address).content.decode()
-    name = fleet.worlds[1].replica.server.name
+    name = fleet.replicas[1].replica.server.name
     assert f"Look at {name} first: 1 damaged copy, 1 lost path, 1 unknown path." in page
     assert "?below=b%2F" in page and "square-lost" not in page
     assert "lost" in viewer.get(address, {"below": "b"}).content.decode()
@@ -77,7 +77,7 @@ def test_the_page_and_its_filters(viewer: Client, fleet: Fleet) -> None:
     assert fragment.lstrip().startswith("<tr") and "<html" not in fragment
 
 
-def test_who_may_see_it(fleet: Fleet) -> None:
+def test_who_may_see_it(fleet: StagedGroup) -> None:
     """Nobody sees it without a login and a role."""
     for address in (f"/groups/{fleet.group.uuid}/", f"/groups/{fleet.group.uuid}/download/?format=csv"):
         assert Client().get(address).status_code == 302
@@ -85,7 +85,7 @@ def test_who_may_see_it(fleet: Fleet) -> None:
         assert Client().post(address).status_code in (302, 403, 405)
 
 
-def test_downloads(viewer: Client, fleet: Fleet) -> None:
+def test_downloads(viewer: Client, fleet: StagedGroup) -> None:
     """Both files hold what the page shows, each replica of each path."""
     address = f"/groups/{fleet.group.uuid}/download/"
     answer: Any = viewer.get(address, {"format": "jsonl"})
@@ -108,16 +108,16 @@ def test_empty_states(viewer: Client) -> None:
     assert "kept nowhere" in viewer.get(f"/groups/{nowhere.uuid}/").content.decode()
     once = factories.make_replica()
     assert "one replica" in viewer.get(f"/groups/{once.group.uuid}/").content.decode()
-    fleet = Fleet(2)
+    fleet = StagedGroup(2)
     assert "two of them have a proven run" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
     fleet.runs([file("a")], [file("a")])
     fleet.compare()
     assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
 
 
-def test_no_run_yet(viewer: Client, fleet: Fleet) -> None:
+def test_no_run_yet(viewer: Client, fleet: StagedGroup) -> None:
     """Before the first proven run, of a new group and of a moment long ago, the page and the command say so."""
-    new, said = Fleet(2).group, "two of them have a proven run"
+    new, said = StagedGroup(2).group, "two of them have a proven run"
     assert group_comparisons.catch_up(new.pk)
     for group, asked in ((new, {}), (new, {"below": "a"}), (fleet.group, {"moment": "2020-01-01T00:00"})):
         address = f"/groups/{group.uuid}/"
@@ -128,13 +128,13 @@ def test_no_run_yet(viewer: Client, fleet: Fleet) -> None:
         assert viewer.get(f"{address}download/", asked | {"format": "jsonl"}).status_code == 302
     too_few = (2, "fewer than two replicas have a proven run: there is nothing to compare")
     assert call(new.name) == too_few and call(fleet.group.name, "--at", "2020-01-01T00:00") == too_few
-    comparison = group_comparisons.newest(new)
-    assert comparison is not None and queries.level(comparison.pk, Wish(), 0) == ([], "")
+    comparison = group_comparisons.newest_comparison(new)
+    assert comparison is not None and queries.read_subdirectories(comparison.pk, DivergenceFilter(), 0) == ([], "")
 
 
-def test_one_proven_run_is_left(viewer: Client, fleet: Fleet) -> None:
+def test_one_proven_run_is_left(viewer: Client, fleet: StagedGroup) -> None:
     """What was found with runs that do not hold any more is not shown as what is so now; what was opened stays open."""
-    Proof.objects.exclude(run__replica=fleet.worlds[0].replica).update(ok=False, proven_at=None)
+    Proof.objects.exclude(run__replica=fleet.replicas[0].replica).update(ok=False, proven_at=None)
     fleet.compare()
     address = f"/groups/{fleet.group.uuid}/"
     page = viewer.get(address, {"view": "list"}).content.decode()
@@ -144,7 +144,7 @@ def test_one_proven_run_is_left(viewer: Client, fleet: Fleet) -> None:
     assert Finding.objects.filter(replica=None, state="open").count() == 2
 
 
-def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:
+def test_as_of_a_time(viewer: Client, fleet: StagedGroup) -> None:
     """The page of a moment shows what was then; what is no time is now."""
     old = timezone.now() - timedelta(days=3)
     Run.objects.filter(sequence=1).update(received_at=old, finished_at=old)
@@ -159,16 +159,16 @@ def test_as_of_a_time(viewer: Client, fleet: Fleet) -> None:
     assert GroupComparison.objects.count() == kept, "a time that no database holds would be in the way for ever"
 
 
-def test_while_a_moment_is_compared(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_a_moment_is_compared(viewer: Client, fleet: StagedGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison that takes long is made by a task; the page waits for it and comes back by itself."""
-    monkeypatch.setattr(group_comparisons, "SMALL", 0)
+    monkeypatch.setattr(group_comparisons, "IMMEDIATE_FILES", 0)
     address = f"/groups/{fleet.group.uuid}/"
     query = {"moment": (timezone.now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S")}
     assert "are being compared" in viewer.get(address, query).content.decode()
     waits = viewer.get(address, query | {"poll": "1"}, headers={"HX-Request": "true"})
     assert "are being compared" in waits.content.decode()
-    (pk,) = group_comparisons.waiting()
-    group_comparisons.make(pk)
+    (pk,) = group_comparisons.requested_comparisons()
+    group_comparisons.compute(pk)
     assert viewer.get(address, query | {"poll": "1"}, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
 
 
@@ -184,7 +184,7 @@ def call(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_command(fleet: Fleet) -> None:
+def test_command(fleet: StagedGroup) -> None:
     """The command says what the page says, in words, as JSON and as a table."""
     code, words = call(fleet.group.name)
     assert code == 1 and "1 mismatch, 1 lost, 1 unknown" in words
@@ -200,14 +200,14 @@ def test_command(fleet: Fleet) -> None:
     assert call(alone.group.name) == (2, "the group has fewer than two replicas")
 
 
-def test_files_say_what_the_page_says(fleet: Fleet) -> None:
+def test_files_say_what_the_page_says(fleet: StagedGroup) -> None:
     """Who does not stand for now, names that are almost alike, digests, and why a copy is good: in each form."""
-    fleet.worlds[2].replica.enabled = False
-    fleet.worlds[2].replica.save()
+    fleet.replicas[2].replica.enabled = False
+    fleet.replicas[2].replica.save()
     both = [file("a", b"good"), file("b/shut", b"2")]
     fleet.run(0, [*both, file("b/lost", b"1"), file("Photo", b"p")])
     fleet.run(1, [file("a", b"bad"), file("b/shut", b"2"), file("b/lost", b"1"), file("photo", b"q")])
-    name = f"{fleet.worlds[2].replica.server.name}:/srv/data"
+    name = f"{fleet.replicas[2].replica.server.name}:/srv/data"
     text = call(fleet.group.name)[1]
     assert f"3  {name}  run 1" in text and "(off: no vote)" in text and "; alike but for case]" in text
     lines = text.splitlines()
@@ -225,7 +225,7 @@ def test_files_say_what_the_page_says(fleet: Fleet) -> None:
     assert {row[1]: row[6:] for row in table}["Photo"] == ["case", "yes"]
 
 
-def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_aside_after_three_tries(viewer: Client, fleet: StagedGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison that always fails is set aside with its reason, and made anew when there is something new."""
 
     def failing(*_given: Any) -> None:
@@ -239,15 +239,15 @@ def test_set_aside_after_three_tries(viewer: Client, fleet: Fleet, monkeypatch: 
                 group_comparisons.catch_up(fleet.group.pk)
         group_comparisons.catch_up(fleet.group.pk)
         assert "it cannot be" in GroupComparison.objects.get(moment=None).reason
-        assert group_comparisons.lacking(timezone.now()) == []
+        assert group_comparisons.groups_to_compare(timezone.now()) == []
     assert "could not be compared" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
     fleet.run(2, [file("a", b"good"), file("b/lost", b"1")])
     assert fleet.compare().counts["lost"] == 2
 
 
-def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: Fleet) -> None:
+def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: StagedGroup) -> None:
     """Columns have the names of servers, with the root where one server holds two replicas."""
-    one, other, third = (world.replica for world in fleet.worlds)
+    one, other, third = (world.replica for world in fleet.replicas)
     other.root, other.server = "/srv/second", one.server
     other.save()
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"view": "list"}).content.decode()
@@ -255,7 +255,7 @@ def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: Fleet) -
     assert f'data-label="{one.server.name}:/srv/data"' in page and f'data-label="{third.server.name}"' in page
 
 
-def test_open_findings_name_their_replica(viewer: Client, fleet: Fleet) -> None:
+def test_open_findings_name_their_replica(viewer: Client, fleet: StagedGroup) -> None:
     """Findings that say the same of different replicas are told apart by where they are."""
     fleet.run(2, [file("a", b"bad"), file("b/lost", b"1"), file("b/shut", b"2")])
     fleet.compare()
@@ -265,4 +265,4 @@ def test_open_findings_name_their_replica(viewer: Client, fleet: Fleet) -> None:
     ones = [line for line in section.split("<li>") if "rewritten, time kept: a<" in line]
     assert len(ones) == 2
     for at in (1, 2):
-        assert sum(f">{shown(fleet.worlds[at].replica.server.name)} " in line for line in ones) == 1
+        assert sum(f">{shown(fleet.replicas[at].replica.server.name)} " in line for line in ones) == 1

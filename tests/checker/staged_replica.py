@@ -12,11 +12,11 @@ from scanner.ingest import worker
 from scanner.models import Replica, Run
 from tests.scanner import factories
 
-LATER = 1_600_000_000_000_000_000
+LATER_MTIME = 1_600_000_000_000_000_000
 """An mtime other than that of `factories.file_row`."""
 
 
-class World:
+class StagedReplica:
     """One replica and its runs."""
 
     def __init__(self, **group: Any) -> None:
@@ -41,7 +41,7 @@ class World:
         )
 
 
-def kinds(comparison: Comparison) -> dict[str, str]:
+def change_kinds(comparison: Comparison) -> dict[str, str]:
     """The kind of each path; a path that left by a move is told with `-`."""
     found = Change.objects.filter(comparison_id=comparison.pk)
     return {one.path: ("-" if one.departed else "") + one.kind for one in found}
