@@ -11,7 +11,7 @@ import pytest
 
 from scanner.format.excludes import MAX_PATTERN, ExcludeError, Excludes, parse
 
-VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "excludes.json").read_text("utf-8"))
+VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "excludes.json").read_text("utf-8"))
 
 
 def vector_path(vector: dict[str, Any]) -> bytes:
