@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from backup_syncer.bundled import PACKAGE
 from backup_syncer.errors import NotStarted, StepFailed
 from backup_syncer.launcher.postgres import Embedded
 from backup_syncer.launcher.processes import MARK, Child, stop_left_over
@@ -217,7 +218,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _paths() -> list[str]:
     """The folder that holds our packages, so that children started elsewhere find them, and what was set before."""
     before = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    return list(dict.fromkeys([str(Path(__file__).resolve().parent.parent), *before]))
+    return list(dict.fromkeys([str(PACKAGE.parent), *before]))
 
 
 def interruptible() -> None:

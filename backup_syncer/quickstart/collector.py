@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backup_syncer.bundled import PACKAGE
 from backup_syncer.errors import StepFailed
 
 GRACE = 10.0
@@ -56,7 +57,7 @@ class LocalCollector:
 
     def _run(self, *arguments: str, stdin: str = "") -> int:
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-        environment["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+        environment["PYTHONPATH"] = str(PACKAGE.parent)
         command = [*_program(), "--config", str(self.config), *arguments]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=sys.stderr)
         try:
