@@ -21,8 +21,9 @@ from django.utils import timezone
 from scanner import server_key
 from scanner.errors import Forbidden, Malformed, Refused, Unauthorised
 from scanner.format import signing
-from scanner.format.records import RecordError, decode_json
-from scanner.format.report import ENROLMENT_TYPE, ReportError, open_envelope
+from scanner.format.canonical_json import decode_json
+from scanner.format.envelope import ENROLMENT_TYPE, open_envelope
+from scanner.format.errors import RecordError, ReportError, SigningError
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _read(line: bytes) -> tuple[bytes, dict[str, str]]:
     public = bytes.fromhex(said["public_key"])
     try:
         signing.check_public_key(public)
-    except signing.SigningError as error:
+    except SigningError as error:
         raise Refused(f"{error}.".capitalize(), recorded=False) from error
     if envelope.keyid != signing.keyid(public) or not envelope.verify(public):
         raise Forbidden("The enrolment is not signed by the key that it names.")

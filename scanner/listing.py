@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy
 
-from scanner.format.records import ERROR, FILE, LINK, SPECIAL
+from scanner.format.entry_type import EntryType
 
-TYPES = {"file": FILE, "error": ERROR, "link": LINK, "special": SPECIAL}
+TYPES = {"file": EntryType.FILE, "error": EntryType.ERROR, "link": EntryType.LINK, "special": EntryType.SPECIAL}
 LABELS = {
     "": gettext_lazy("everything"),
     "file": gettext_lazy("files"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from scanner.format.excludes import ExcludeError, parse, scope_digest
+from scanner.format.errors import ExcludeError
+from scanner.format.excludes import parse_excludes, scope_digest
 from scanner.models import Group, Scope
 
 
 def note(group: Group) -> None:
     """Keep the group's present excludes and options under their digest."""
     try:
-        patterns = parse(group.excludes).patterns
+        patterns = parse_excludes(group.excludes).patterns
     except ExcludeError:
         return  # no collector runs with them: each refuses them by itself
     digest = bytes.fromhex(scope_digest(patterns, group.cross_mounts))

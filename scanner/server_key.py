@@ -11,9 +11,10 @@ from typing import Any
 
 from django.conf import settings
 
-from scanner.format.records import canonical
-from scanner.format.report import REPLY_TYPE, seal, timestamp
+from scanner.format.canonical_json import canonical_json
+from scanner.format.envelope import REPLY_TYPE, seal_envelope
 from scanner.format.signing import SigningKey
+from scanner.format.timestamps import format_timestamp
 from scanner.ingest.storage import sync_folder
 from scanner.models import Server
 
@@ -45,6 +46,8 @@ def _create(path: Path) -> None:
 
 def reply(for_: str, server: Server, **members: Any) -> bytes:
     """The signed envelope line of a reply to `server`; its payload is {"for", "server", "time", …members}."""
-    payload = canonical({"for": for_, "server": str(server.uuid), "time": timestamp(time.time()), **members}).encode()
+    payload = canonical_json(
+        {"for": for_, "server": str(server.uuid), "time": format_timestamp(time.time()), **members}
+    ).encode()
     own = key()
-    return seal(REPLY_TYPE, payload, own.sign, own.keyid)
+    return seal_envelope(REPLY_TYPE, payload, own.sign, own.keyid)

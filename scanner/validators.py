@@ -6,13 +6,14 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from scanner.format import paths
-from scanner.format.excludes import ExcludeError, parse
+from scanner.format.errors import ExcludeError, PathError
+from scanner.format.excludes import parse_excludes
 
 
 def validate_excludes(text: str) -> None:
     """Raise ValidationError naming the first pattern that the grammar does not know."""
     try:
-        parse(text)
+        parse_excludes(text)
     except ExcludeError as error:
         raise ValidationError(str(error)) from error
 
@@ -23,7 +24,7 @@ def validate_root(text: str) -> None:
         return
     try:
         if not text.startswith("/"):
-            raise paths.PathError(text)
+            raise PathError(text)
         paths.check(text[1:])
-    except paths.PathError as error:
+    except PathError as error:
         raise ValidationError(_("Enter an absolute path such as /srv/photos; write a backslash twice.")) from error

@@ -25,7 +25,9 @@ from scanner import errors, roles
 from scanner.api.routes import api
 from scanner.collector import cli, config, version
 from scanner.export import formats
-from scanner.format import records, report
+from scanner.format import records
+from scanner.format.envelope import RUN_TYPE
+from scanner.format.statement import STATEMENT_KEYS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READMES = {"ru": "README.md", "en": "README_eng.md"}
@@ -330,13 +332,13 @@ def test_lines_of_the_report_are_such_lines(language: str) -> None:
     (example,) = (block.code for block in blocks(language) if block.kind == "json")
     whole = example.replace('"sha256":"…"', f'"sha256":"{"1" * 64}"').replace('"md5":"…"', f'"md5":"{"2" * 32}"')
     envelope, *lines = whole.splitlines()
-    assert json.loads(envelope)["payloadType"] == report.RUN_TYPE
+    assert json.loads(envelope)["payloadType"] == RUN_TYPE
     assert list(json.loads(envelope)) == ["payloadType", "payload", "signatures"]
-    found = [records.decode(line.encode()) for line in lines]
+    found = [records.decode_record(line.encode()) for line in lines]
     for record, line in zip(found, lines, strict=True):
-        records.check(record)
-        assert records.encode(record).decode() == line + "\n"
-    entries = [record for record in found if isinstance(record, records.Row)]
+        records.check_record(record)
+        assert records.encode_record(record).decode() == line + "\n"
+    entries = [record for record in found if isinstance(record, records.Entry)]
     assert found[: len(entries)] == sorted(entries) and {entry.type for entry in entries} == {1, 2, 3, 4}
 
 
@@ -344,9 +346,9 @@ def test_lines_of_the_report_are_such_lines(language: str) -> None:
 def test_words_of_the_format_are_those_of_the_code(language: str) -> None:
     """The statement's keys in their order, and every note, stage and special, stand in the READMEs."""
     rows = [spans(row[0]) for table in tables(language) for row in table.rows if table.rows[0][0].startswith("`run`, ")]
-    assert [key for keys in rows for key in keys] == report.KEYS
+    assert [key for keys in rows for key in keys] == STATEMENT_KEYS
     code = set(spans(prose(language)))
-    assert code >= records.NOTES | records.STAGES | records.SPECIALS
+    assert code >= records.NOTE_KINDS | records.ERROR_STAGES | records.SPECIAL_KINDS
 
 
 @both

@@ -14,8 +14,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scanner.collector.commands import verify
-from scanner.format import excludes, paths, records, report
+from scanner.format import excludes, paths, records
+from scanner.format.canonical_json import canonical_json
 from scanner.format.digests import RecordsDigest
+from scanner.format.envelope import ENVELOPE_LIMIT, PAYLOAD_LIMIT
+from scanner.format.errors import PathError
+from scanner.format.statement import STATEMENT_KEYS
 from tests.scanner.standalone import PATH as VERIFIER
 from tests.scanner.standalone import call, look, verify_report
 
@@ -177,7 +181,7 @@ def test_path_vectors(language: str) -> None:
         coded = json.loads(text)
         assert paths.encode(name) == verify_report.encode_name(name) == coded
         assert paths.decode(coded) == verify_report.decode_name(coded) == name
-        assert records.canonical(coded) == text
+        assert canonical_json(coded) == text
         paths.check(coded)
         verify_report.check_path(coded)
 
@@ -189,7 +193,7 @@ def test_bad_path_vectors(language: str) -> None:
     assert len(vectors) > 10
     for text in vectors:
         coded = json.loads(text)
-        with pytest.raises(paths.PathError):
+        with pytest.raises(PathError):
             paths.check(coded)
         with pytest.raises(verify_report.CheckFailed):
             verify_report.check_path(coded)
@@ -222,10 +226,10 @@ def test_scope_is_digested_as_the_page_says(language: str) -> None:
 @both
 def test_tables_name_what_the_code_knows(language: str) -> None:
     """Members of the statement, its objects, kinds of notes and stages are those of the code."""
-    assert [key for keys in table(language, "statement") for key in keys] == report.KEYS
-    assert {key for keys in table(language, "notes") for key in keys} == records.NOTES
+    assert [key for keys in table(language, "statement") for key in keys] == STATEMENT_KEYS
+    assert {key for keys in table(language, "notes") for key in keys} == records.NOTE_KINDS
     text = page(language)
-    for words in (records.STAGES, records.SPECIALS):
+    for words in (records.ERROR_STAGES, records.SPECIAL_KINDS):
         assert all(f"`{word}`" in text for word in words)
     for name, keys in verify_report.OBJECT_MEMBERS.items():
         assert f"`{name}`" in text and all(f"`{key}`" in text for key in keys)
@@ -235,12 +239,12 @@ def test_tables_name_what_the_code_knows(language: str) -> None:
 def test_limits_are_those_of_the_code(language: str) -> None:
     """The limits of the page are those of the code."""
     numbers = re.sub(r"(?<=\d)[,\u00a0](?=\d{3}\b)", "", page(language))
-    for limit in (report.ENVELOPE_LIMIT, report.PAYLOAD_LIMIT, records.LINE_LIMIT):
+    for limit in (ENVELOPE_LIMIT, PAYLOAD_LIMIT, records.LINE_LIMIT):
         assert str(limit) in numbers
-    assert verify_report.ENVELOPE_LIMIT == report.ENVELOPE_LIMIT
-    assert verify_report.PAYLOAD_LIMIT == report.PAYLOAD_LIMIT
+    assert verify_report.ENVELOPE_LIMIT == ENVELOPE_LIMIT
+    assert verify_report.PAYLOAD_LIMIT == PAYLOAD_LIMIT
     assert verify_report.LINE_LIMIT == records.LINE_LIMIT
-    assert verify_report.MOST_BLOCKS == records.BLOCKS
+    assert verify_report.MOST_BLOCKS == records.MAX_BLOCKS
 
 
 def test_verifier_names_sections_that_exist() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 
 from checker.changes.queries import Row, Side
-from scanner.format.records import ERROR, FILE, LINK
+from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import error_text, exact_time, permissions, special_text, stage_text
 from scanner.formatting.names import plain_shown
 from scanner.formatting.numbers import exact_size
@@ -58,12 +58,12 @@ def _values(side: Side | None) -> dict[str, str]:
     """The values of a version by their labels."""
     if side is None:
         return {}
-    if side.type == FILE:
+    if side.type == EntryType.FILE:
         return _file(side)
     detail = plain_shown(side.detail or "")
-    if side.type == LINK:
+    if side.type == EntryType.LINK:
         return {_("Type"): _("link"), _("Points to"): detail}
-    if side.type == ERROR:
+    if side.type == EntryType.ERROR:
         words = error_text(side.detail or "")
         said = f"{detail} ({words})" if words else detail
         return {_("Type"): _("error"), _("Error"): f"{said}, {stage_text(side.stage)}" if side.stage else said}

@@ -9,7 +9,7 @@ from checker.divergences import participants, verdicts
 from checker.divergences.judgement import ruling_of
 from checker.divergences.queries import DivergenceRow, PathHistory, PathVersion
 from checker.models import Divergence, GroupComparison, Participant
-from scanner.format.records import FILE
+from scanner.format.entry_type import EntryType
 from scanner.models import Run
 
 
@@ -103,7 +103,7 @@ def build_spread_evidence(
 
 def _content(one: dict[str, Any]) -> tuple[Any, ...]:
     """Of a copy: equal for equal contents. Of a hard link the name of the first path says nothing of that."""
-    return one.get("type"), one.get("sha256"), None if one.get("type") == FILE else one.get("detail")
+    return one.get("type"), one.get("sha256"), None if one.get("type") == EntryType.FILE else one.get("detail")
 
 
 def _copy(

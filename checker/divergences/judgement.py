@@ -9,7 +9,7 @@ from checker.divergences.compare import ComparedReplica
 from checker.divergences.history import Holding, Past
 from checker.divergences.queries import PathHistory, PathVersion
 from checker.divergences.verdicts import Ruling
-from scanner.format.records import ERROR
+from scanner.format.entry_type import EntryType
 
 Voters = Mapping[int, str]
 """By position who votes there; nobody where there is none."""
@@ -31,12 +31,14 @@ def holding(moments: Sequence[PathVersion], side: ComparedReplica, voters: Voter
     """What a side held, content by content; what could not be read in between is stepped over."""
     pasts: list[Past] = []
     for one in moments:
-        if one.type == ERROR or one.received_at is None:
+        if one.type == EntryType.ERROR or one.received_at is None:
             continue
         if pasts and pasts[-1].content == one.content:
             pasts[-1] = pasts[-1]._replace(mtime_ns=one.mtime_ns)
         else:
             pasts.append(Past(one.content, one.received_at, one.from_seq, one.mtime_ns, one.kind, one.after))
     last = moments[-1] if moments else None
-    present = last is not None and last.type != ERROR and (last.until_seq is None or last.until_seq > side.sequence)
+    present = (
+        last is not None and last.type != EntryType.ERROR and (last.until_seq is None or last.until_seq > side.sequence)
+    )
     return Holding(tuple(pasts), present, voters.get(side.position) if present else None)

@@ -15,8 +15,10 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from checker.divergences.compare import ComparedReplica
 from checker.models import Comparison, Finding, Participant
 from scanner import scopes
-from scanner.format.excludes import ExcludeError, Excludes, parse
-from scanner.format.report import ReportError, Statement, open_envelope, read_statement
+from scanner.format.envelope import open_envelope
+from scanner.format.errors import ExcludeError, ReportError
+from scanner.format.excludes import Excludes, parse_excludes
+from scanner.format.statement import Statement, read_statement
 from scanner.intervals import grace, next_run_due
 from scanner.models import Group, Replica, Run
 
@@ -89,7 +91,7 @@ class Member:
         """What the run left out; None where that is not known."""
         scope = scopes.find(bytes.fromhex(self.statement.config)) if self.statement else None
         try:
-            return parse(scope.excludes) if scope else None
+            return parse_excludes(scope.excludes) if scope else None
         except ExcludeError:
             return None  # a row that somebody changed: then nothing is known
 

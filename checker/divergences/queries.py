@@ -15,7 +15,7 @@ from checker.divergences.within import MEMBER
 from checker.models import Divergence
 from scanner.db import keyset
 from scanner.db.entries import fetch_all, fetched
-from scanner.format.records import FILE, LINK
+from scanner.format.entry_type import EntryType
 
 # All versions of a path up to the run of each side, with what the comparison of the run that brought it says. Each is
 # looked up by its key: planned as joins, the histories are read as a whole, since nobody knows how many paths differ.
@@ -71,9 +71,9 @@ class PathVersion(NamedTuple):
     @property
     def content(self) -> str:
         """Equal for equal contents."""
-        if self.type == FILE:
+        if self.type == EntryType.FILE:
             return self.sha256 or ""
-        return f"{'link' if self.type == LINK else 'special'}:{self.detail}"
+        return f"{'link' if self.type == EntryType.LINK else 'special'}:{self.detail}"
 
 
 PathHistory = dict[int, list[PathVersion]]

@@ -20,7 +20,7 @@ from checker.divergences.participants import Member
 from checker.findings.replicas import update
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.db.errors import Later, edge
-from scanner.format.excludes import Excludes, parse
+from scanner.format.excludes import Excludes, parse_excludes
 from scanner.format.paths import decode
 from scanner.models import Group
 from scanner.tasks import UNSAVED
@@ -187,7 +187,7 @@ def _find(group: Group, members: list[Member], there: list[ComparedReplica], bef
     if group.relation == Group.Relation.SUBSET:
         for member, side in zip(members, there, strict=True):
             if member.replica.keeps:
-                kept = parse(member.replica.keeps)
+                kept = parse_excludes(member.replica.keeps)
                 compare.mark(side.position, Divergence.Cell.UNWANTED, partial(_is_not_in, kept))
     if lead is not None:
         primary.follow(lead, followers, group.lag)

@@ -16,8 +16,10 @@ from checker.findings import update
 from checker.models import Comparison
 from scanner import scopes
 from scanner.db.errors import Later, edge
-from scanner.format.excludes import ExcludeError, Excludes, parse
-from scanner.format.report import ReportError, open_envelope, read_statement
+from scanner.format.envelope import open_envelope
+from scanner.format.errors import ExcludeError, ReportError
+from scanner.format.excludes import Excludes, parse_excludes
+from scanner.format.statement import read_statement
 from scanner.models import Run
 from scanner.tasks import UNSAVED
 
@@ -242,7 +244,7 @@ def _scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | None:
         return None
     known = [scopes.find(digest) for digest in (was, now)]
     try:
-        patterns = [parse(scope.excludes) for scope in known if scope is not None]
+        patterns = [parse_excludes(scope.excludes) for scope in known if scope is not None]
     except ExcludeError:
         return None  # a row that somebody changed: then nothing is known
     return (patterns[0], patterns[1]) if len(patterns) == 2 else None

@@ -13,7 +13,7 @@ from checker.models import Finding
 from checker.pages import replica_facts
 from scanner.db import entries
 from scanner.db.entries import Entry
-from scanner.format.records import ERROR, FILE
+from scanner.format.entry_type import EntryType
 from scanner.intervals import grace, next_run_due
 from scanner.models import Replica, Run
 
@@ -83,9 +83,9 @@ def _chapters(replica: Replica, path: str, versions: list[Entry], letters: dict[
 
 def _letter(entry: Entry, letters: dict[object, str]) -> str:
     """The letter of a content; errors and what is no file or link have none."""
-    if entry.type == ERROR:
+    if entry.type == EntryType.ERROR:
         return ""
-    key = (entry.type, entry.sha256 if entry.type == FILE else entry.detail)
+    key = (entry.type, entry.sha256 if entry.type == EntryType.FILE else entry.detail)
     if key not in letters:
         at = len(letters)
         letters[key] = LETTERS[at] if at < len(LETTERS) else f"{LETTERS[at % 26]}{at // 26}"
@@ -110,7 +110,7 @@ def _copy(other: replica_facts.Found, path: str, letters: dict[object, str], min
     if entry is None:
         return Copy(other, run, None, "", "old" if old else "absent")
     letter = _letter(entry, letters)
-    if entry.type == ERROR:
+    if entry.type == EntryType.ERROR:
         return Copy(other, run, entry, "", "unreadable")
-    same = mine is not None and mine.type != ERROR and _letter(mine, letters) == letter
+    same = mine is not None and mine.type != EntryType.ERROR and _letter(mine, letters) == letter
     return Copy(other, run, entry, letter, "old" if old else "same" if same else "other")

@@ -10,7 +10,9 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy
 
 from checker.models import Proof
-from scanner.format.report import ReportError, Statement, open_envelope, read_statement
+from scanner.format.envelope import open_envelope
+from scanner.format.errors import ReportError
+from scanner.format.statement import Statement, read_statement
 from scanner.models import Progress, Run
 
 PATIENCE = timedelta(minutes=10)

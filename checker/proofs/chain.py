@@ -10,7 +10,9 @@ from django.utils.translation import gettext_noop as _
 
 from checker.proofs.outcome import Check
 from scanner.format import signing
-from scanner.format.report import Envelope, ReportError, Statement, open_envelope, read_statement
+from scanner.format.envelope import Envelope, open_envelope
+from scanner.format.errors import ReportError
+from scanner.format.statement import Statement, read_statement
 from scanner.ingest import journal
 from scanner.ingest.journal import JournalEntry
 from scanner.models import Replica, Run, ServerKey

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_noop as _
 from checker.proofs.outcome import Check
 from scanner.db import entries as queries
 from scanner.format.digests import RecordsDigest
-from scanner.format.records import BLOCKS, Records
-from scanner.format.report import ReportError, Statement
+from scanner.format.errors import ReportError
+from scanner.format.records import MAX_BLOCKS, RecordsSummary
+from scanner.format.statement import Statement
 from scanner.format.threaded_digest import Sha3Aside
 from scanner.ingest import inbox, legacy
 from scanner.ingest.gunzip import BodyError
@@ -139,7 +140,7 @@ _WHERE = {
 """Whether the block holds any rows, and whether the uploaded bytes are still there to compare with."""
 
 
-def _differs(run: Run, records: Records) -> Check:
+def _differs(run: Run, records: RecordsSummary) -> Check:
     """Where the rows are not what was signed: the first block that differs, and the paths, while the upload is kept."""
     found = locate(queries.record_lines(run), records) or Difference(len(records.blocks), "", "")
     values: dict[str, object] = {**found._asdict(), "blocks": len(records.blocks)}
@@ -158,12 +159,12 @@ def _original(run: Run) -> Iterator[bytes]:
     return inbox.lines_below_envelope(run)
 
 
-def locate(lines: Iterator[bytes], records: Records) -> Difference | None:
+def locate(lines: Iterator[bytes], records: RecordsSummary) -> Difference | None:
     """The first block of `lines` that is not that of `records`, with the paths that it holds now; None for no lines.
 
     Where the lines end before the signed ones do, the block is the first that is not whole.
     """
-    size, block = max(1, -(-records.total // BLOCKS)), 0
+    size, block = max(1, -(-records.line_count // MAX_BLOCKS)), 0
     while batch := list(islice(lines, size)):
         block += 1
         here = hashlib.sha256(b"".join(batch)).hexdigest()

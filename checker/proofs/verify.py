@@ -16,7 +16,9 @@ from checker.models import Proof
 from checker.proofs import queries, records
 from checker.proofs.chain import Chain
 from checker.proofs.outcome import Check, Verdict
-from scanner.format.report import ReportError, open_envelope, read_statement
+from scanner.format.envelope import open_envelope
+from scanner.format.errors import ReportError
+from scanner.format.statement import read_statement
 from scanner.models import Replica, Run
 
 

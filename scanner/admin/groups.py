@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 from scanner.admin.actions import Act, ActsAdmin, Done, archive_acts
 from scanner.admin.base import KeptAdmin, TabularInline
-from scanner.format.excludes import ExcludeError, parse
+from scanner.format.errors import ExcludeError
+from scanner.format.excludes import parse_excludes
 from scanner.formatting.numbers import every, long_span
 from scanner.models import Group, Replica, Server
 
@@ -118,7 +119,7 @@ class GroupForm(GroupModelForm):
         errors = []
         for number, line in enumerate(text.splitlines(), 1):
             try:
-                parse(line)
+                parse_excludes(line)
             except ExcludeError as error:
                 errors.append(gettext("Line %(number)d: %(error)s") % {"number": number, "error": error})
         if errors:

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it has no types
 
 from scanner.errors import Incomplete, Malformed, TooLarge
-from scanner.format.report import ENVELOPE_LIMIT
+from scanner.format.envelope import ENVELOPE_LIMIT
 
 CHUNK = 1 << 14
 """Bytes that are read at a time, and that must come within BACKUP_SYNCER_UPLOAD_IDLE_SECONDS."""

@@ -8,8 +8,9 @@ from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.errors import Forbidden, Malformed
-from scanner.format.records import RecordError, decode_json
-from scanner.format.report import ReportError, read_timestamp
+from scanner.format.canonical_json import decode_json
+from scanner.format.errors import RecordError, ReportError
+from scanner.format.timestamps import parse_timestamp
 from scanner.models import Progress, Replica, Run, Server
 
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -53,7 +54,7 @@ def note(server: Server, message: Message) -> None:
     if replica is None:
         raise Forbidden("This is no replica of this server.")
     try:
-        started_at = read_timestamp(message.started_at)
+        started_at = parse_timestamp(message.started_at)
     except ReportError as error:
         raise Malformed(f"started_at: {error}.") from error
     if Run.objects.filter(uuid=message.run).exists():

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from scanner.api import responses, throttling
 from scanner.api.body import RequestBody, content_digest
 from scanner.errors import Refusal, TooLarge, Unsupported
-from scanner.format.report import ENVELOPE_LIMIT
+from scanner.format.envelope import ENVELOPE_LIMIT
 from scanner.ingest import accept
 from scanner.ingest.gunzip import GZIP, IDENTITY
 from scanner.ingest.stream import SLACK

@@ -24,7 +24,7 @@ from scanner.collector.run.summary import RunSummary
 from scanner.collector.system import durable, impact, interrupt, lock
 from scanner.collector.terminal import printable
 from scanner.collector.version import VERSION
-from scanner.format.signing import SigningError
+from scanner.format.errors import SigningError
 
 EXIT_CODES = (
     "exit codes: 0 all proven; 1 done, but some files could not be read; 2 not done, or not delivered "

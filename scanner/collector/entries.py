@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple, Optional, Union
 
-FILE, ERROR, LINK, SPECIAL = 1, 2, 3, 4
-"""The types of an entry, as numbers: they order nothing and are stored as they are."""
-
 
 class WalkedEntry(NamedTuple):
     """One path as the walk saw it by `lstat`; a path that could not be listed or looked at has type ERROR."""
@@ -15,6 +12,7 @@ class WalkedEntry(NamedTuple):
     path: bytes
     """Relative to the root, `/`-separated, never empty."""
     type: int
+    """One of scanner.format.entry_type.EntryType."""
     size: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0

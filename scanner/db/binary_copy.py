@@ -5,7 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from scanner.format.records import FILE, Note, Row
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Entry, Note
+
+# A plain integer: an enum's members are slow to look up, and this one is needed once an entry.
+_FILE = EntryType.FILE.value
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -14,25 +18,25 @@ NOTE_COLUMNS = "run_id, note, path, detail"
 
 _NULL = b"\xff\xff\xff\xff"
 _MD5_LENGTH = struct.pack("!i", 16)
-_FILE = struct.Struct("!h iiii iq iq iq iq ii ih i")
+_FILE_ROW = struct.Struct("!h iiii iq iq iq iq ii ih i")
 """The count of columns, then each number after its length, up to the length of sha256."""
 _LENGTH = struct.Struct("!i")
 _ODD = struct.Struct("!h iiii")
 _INT2, _INT4, _INT8 = struct.Struct("!ih"), struct.Struct("!ii"), struct.Struct("!iq")
 
 
-def version_packer(replica_id: int, sequence: int) -> Callable[[Row], bytes]:
+def version_packer(replica_id: int, sequence: int) -> Callable[[Entry], bytes]:
     """What makes a row of `scanner_version`, VERSION_COLUMNS in their order, of an entry that begins at this run."""
-    file, length = _FILE.pack, _LENGTH.pack
+    file, length = _FILE_ROW.pack, _LENGTH.pack
     odd = _ODD.pack(13, 4, replica_id, 4, sequence)
 
-    def pack(row: Row) -> bytes:
+    def pack(row: Entry) -> bytes:
         path, kind, size, mtime_ns, mode, uid, gid, sha256, md5, detail, stage = row
         name = path.encode()
-        if kind == FILE and size is not None and detail is None:
+        if kind == _FILE and size is not None and detail is None:
             assert sha256 is not None and md5 is not None
             numbers = file(
-                13, 4, replica_id, 4, sequence, 8, size, 8, mtime_ns, 8, uid, 8, gid, 4, mode, 2, FILE, 32
+                13, 4, replica_id, 4, sequence, 8, size, 8, mtime_ns, 8, uid, 8, gid, 4, mode, 2, _FILE, 32
             )  # fmt: skip
             return b"".join((numbers, sha256, _MD5_LENGTH, md5, length(len(name)), name, _NULL, _NULL))
         wide = [_NULL if number is None else _INT8.pack(8, number) for number in (size, mtime_ns, uid, gid)]

@@ -19,7 +19,7 @@ from scanner.models import Replica, Run
 
 
 class Entry(NamedTuple):
-    """A version row as a page shows it. `detail` as in `scanner.format.records.Row`; digests are raw bytes."""
+    """A version row as a page shows it. `detail` as in `scanner.format.records.Entry`; digests are raw bytes."""
 
     id: int
     path: str

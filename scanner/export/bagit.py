@@ -10,7 +10,7 @@ from scanner.collector.version import VERSION
 from scanner.export.entries import files, pieces
 from scanner.export.omissions import LeftOut, Why
 from scanner.format import paths
-from scanner.format.records import Row
+from scanner.format.records import Entry
 from scanner.models import Run
 
 ALGORITHMS = ("sha256", "md5")
@@ -66,7 +66,7 @@ def bagit(run: Run, _prefix: bytes, left_out: LeftOut) -> Iterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _sayable(run: Run, left_out: LeftOut) -> Iterator[Row]:
+def _sayable(run: Run, left_out: LeftOut) -> Iterator[Entry]:
     for row in files(run, left_out):
         if _is_text(row.path):
             yield row
@@ -79,7 +79,7 @@ def _is_text(path: str) -> bool:
     return "\\x" not in path or "\\x" not in path.replace("\\\\", "")
 
 
-def _line(row: Row, algorithm: str) -> bytes:
+def _line(row: Entry, algorithm: str) -> bytes:
     """A line of a manifest. `%`, CR and LF are percent-encoded, and nothing else is (RFC 8493, 2.1.3)."""
     digest = row.sha256 if algorithm == "sha256" else row.md5
     assert digest is not None

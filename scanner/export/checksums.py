@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from scanner.export.entries import files, pieces
 from scanner.export.omissions import LeftOut
 from scanner.format import paths
-from scanner.format.records import Row
+from scanner.format.records import Entry
 from scanner.models import Run
 
 
@@ -30,12 +30,12 @@ def bsd(run: Run, prefix: bytes, left_out: LeftOut) -> Iterator[bytes]:
     return pieces(_tagged(row, prefix) for row in files(run, left_out))
 
 
-def _plain(digest: bytes, row: Row, prefix: bytes) -> bytes:
+def _plain(digest: bytes, row: Entry, prefix: bytes) -> bytes:
     mark, name = _escaped(prefix + paths.decode(row.path))
     return mark + digest + b"  " + name + b"\n"
 
 
-def _tagged(row: Row, prefix: bytes) -> bytes:
+def _tagged(row: Entry, prefix: bytes) -> bytes:
     mark, name = _escaped(prefix + paths.decode(row.path))
     said = ((b"SHA256", row.sha256), (b"MD5", row.md5))
     return b"".join(b"%s%s (%s) = %s\n" % (mark, tag, name, _hex(digest)) for tag, digest in said)

@@ -10,12 +10,13 @@ from typing import Any
 
 from scanner.export.entries import entries
 from scanner.export.omissions import LeftOut
-from scanner.format.records import ERROR, FILE, LINK, Row
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Entry
 from scanner.models import Run
 
 COLUMNS = ("path", "type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "md5", "hardlink", "said", "stage")
 """`said` is the error's name, the link's target or the special's kind. Paths are coded as in a report."""
-_TYPES = {FILE: "file", ERROR: "error", LINK: "link"}
+_TYPES: dict[int, str] = {EntryType.FILE: "file", EntryType.ERROR: "error", EntryType.LINK: "link"}
 _ACTS = re.compile(r"[=+\-@\t\r']")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection); and the mark itself, so that taking
 one mark away always gives the value back."""
@@ -42,8 +43,8 @@ def table(run: Run, _prefix: bytes, _left_out: LeftOut) -> Iterator[bytes]:
     yield text.getvalue().encode()
 
 
-def _cells(row: Row) -> list[Any]:
+def _cells(row: Entry) -> list[Any]:
     digests = [digest and digest.hex() for digest in (row.sha256, row.md5)]
-    said = [harmless(row.detail), ""] if row.type == FILE else ["", harmless(row.detail)]
+    said = [harmless(row.detail), ""] if row.type == EntryType.FILE else ["", harmless(row.detail)]
     numbers = [row.size, row.mtime_ns, row.mode, row.uid, row.gid]
     return [harmless(row.path), _TYPES.get(row.type, "special"), *numbers, *digests, *said, row.stage]

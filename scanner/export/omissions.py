@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 
-from scanner.format.records import ERROR, LINK, Row
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Entry
 from scanner.formatting.names import plain_shown
 
 FIRST = 5
@@ -21,6 +22,9 @@ class Why(Enum):
     NAME = "name that this form cannot say"
     LINK = "symbolic link"
     SPECIAL = "special file"
+
+
+_REASONS: dict[int, Why] = {EntryType.ERROR: Why.UNREADABLE, EntryType.LINK: Why.LINK}
 
 
 class LeftOut:
@@ -41,9 +45,9 @@ class LeftOut:
         if self.counts[why] <= FIRST:
             self._first.setdefault(why, []).append(path)
 
-    def add_other(self, row: Row) -> None:
+    def add_other(self, row: Entry) -> None:
         """Count an entry that is no file."""
-        self.add({ERROR: Why.UNREADABLE, LINK: Why.LINK}.get(row.type, Why.SPECIAL), row.path)
+        self.add(_REASONS.get(row.type, Why.SPECIAL), row.path)
 
     def lines(self) -> Iterator[str]:
         """A sentence for each kind, harmless wherever it is shown."""

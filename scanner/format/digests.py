@@ -1,123 +1,157 @@
-"""What the lines of a report come to: their order, their sums and their digests, taken as they pass in flat memory."""
+"""Digest and count the records of a report as they pass by, in constant memory."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
-from scanner.format import paths
-from scanner.format.records import BLOCKS, ERROR, FILE, LINK, Record, RecordError, Records, Row, check, decode, encode
+from scanner.format.entry_type import EntryType
+from scanner.format.errors import PathError, RecordError
+from scanner.format.records import (
+    Entry,
+    Record,
+    RecordsSummary,
+    block_size,
+    check_record,
+    decode_record,
+    encode_record,
+)
+
+_FILE = EntryType.FILE.value
+_ERROR = EntryType.ERROR.value
+_LINK = EntryType.LINK.value
+
+_BUFFERED_LINES = 4096
+"""Hashing a joined buffer is faster than hashing line by line."""
 
 
 class RecordsDigest:
-    """Digests lines as they pass. `count`, the number of lines to come, fixes the slices: equal but for the last."""
+    """SHA3-512 of all lines, and SHA-256 of each block of lines."""
 
-    def __init__(self, count: int) -> None:
-        self._whole, self._block = hashlib.sha3_512(), hashlib.sha256()
-        self._slice = max(1, -(-count // BLOCKS))
-        self._room, self._lines, self._blocks = self._slice, [], []  # type: int, list[bytes], list[str]
-        self.count = self.bytes = 0
+    def __init__(self, line_count: int) -> None:
+        """`line_count` is the number of lines to come. It fixes the size of the blocks."""
+        self.count = 0
+        self.bytes = 0
+        self._whole = hashlib.sha3_512()
+        self._block_size = block_size(line_count)
+        self._block = hashlib.sha256()
+        self._lines_left_in_block = self._block_size
+        self._block_digests: list[str] = []
+        self._buffer: list[bytes] = []
 
     def add(self, line: bytes) -> None:
-        """Take in the next line, newline included."""
-        self._lines.append(line)
-        if len(self._lines) >= min(self._room, 4096):
+        """Add the next line, newline included."""
+        self._buffer.append(line)
+        if len(self._buffer) >= min(self._lines_left_in_block, _BUFFERED_LINES):
             self._flush()
 
     def _flush(self) -> None:
-        chunk = b"".join(self._lines)
-        self._whole.update(chunk)
-        self._block.update(chunk)
-        self.count, self.bytes, self._room = (
-            self.count + len(self._lines),
-            self.bytes + len(chunk),
-            self._room - len(self._lines),
-        )
-        self._lines.clear()
-        if not self._room:
-            self._blocks.append(self._block.hexdigest())
-            self._block, self._room = hashlib.sha256(), self._slice
+        data = b"".join(self._buffer)
+        self._whole.update(data)
+        self._block.update(data)
+        self.count += len(self._buffer)
+        self.bytes += len(data)
+        self._lines_left_in_block -= len(self._buffer)
+        self._buffer.clear()
+        if self._lines_left_in_block == 0:
+            self._finish_block()
 
-    def finish(self) -> Records:
-        """What was added, in the form of the statement. `blocks` are SHA-256: they locate, `sha3_512` proves."""
+    def _finish_block(self) -> None:
+        self._block_digests.append(self._block.hexdigest())
+        self._block = hashlib.sha256()
+        self._lines_left_in_block = self._block_size
+
+    def finish(self) -> RecordsSummary:
+        """Return the summary of all lines that were added."""
         self._flush()
-        if self._room != self._slice:
-            self._blocks.append(self._block.hexdigest())
-            self._block, self._room = hashlib.sha256(), self._slice
-        return Records(self.count, self.bytes, self._whole.hexdigest(), tuple(self._blocks))
+        if self._lines_left_in_block != self._block_size:
+            self._finish_block()
+        return RecordsSummary(self.count, self.bytes, self._whole.hexdigest(), tuple(self._block_digests))
 
 
 class ContentDigest:
-    """SHA3-512 over `path NUL sha256-hex NUL` of files and `path NUL ->target NUL` of links, in the order of the
-    report."""
+    """SHA3-512 of what the entries contain, whatever their times and owners.
+
+    The bytes are `path NUL sha256-hex NUL` for a file and `path NUL ->target NUL` for a link, in the order of the
+    report.
+    """
 
     def __init__(self) -> None:
         self._digest = hashlib.sha3_512()
-        self._parts: list[str] = []
+        self._buffer: list[str] = []
 
-    def add(self, row: Row) -> None:
-        """Take in the next entry."""
-        if row.type == FILE and row.sha256 is not None:
-            self._parts.append(f"{row.path}\0{row.sha256.hex()}\0")
-        elif row.type == LINK:
-            self._parts.append(f"{row.path}\0->{row.detail}\0")
-        if len(self._parts) >= 4096:
+    def add(self, entry: Entry) -> None:
+        """Add the next entry."""
+        if entry.type == _FILE and entry.sha256 is not None:
+            self._buffer.append(f"{entry.path}\0{entry.sha256.hex()}\0")
+        elif entry.type == _LINK:
+            self._buffer.append(f"{entry.path}\0->{entry.detail}\0")
+        if len(self._buffer) >= _BUFFERED_LINES:
             self._flush()
 
     def _flush(self) -> None:
-        self._digest.update("".join(self._parts).encode())
-        self._parts.clear()
+        self._digest.update("".join(self._buffer).encode())
+        self._buffer.clear()
 
     def hexdigest(self) -> str:
-        """The digest of what was added until now."""
+        """Return the digest of what has been added so far."""
         self._flush()
         return self._digest.hexdigest()
 
 
-class Tally:
-    """Sums over records in the order of a report: what its statement must say. `order` breaks raise RecordError."""
+class RecordTotals:
+    """Counts and digests of records in the order of a report: what its statement has to say of them."""
 
-    def __init__(self, count: int) -> None:
-        self.digest, self.content = RecordsDigest(count), ContentDigest()
-        self.files = self.size = self.errors = 0
-        self._last_row = ""
+    def __init__(self, line_count: int) -> None:
+        self.records_digest = RecordsDigest(line_count)
+        self.content_digest = ContentDigest()
+        self.files = 0
+        self.size = 0
+        """Bytes of all files."""
+        self.errors = 0
+        self._last_path = ""
         self._last_note: tuple[str, str] | None = None
 
     def add(self, record: Record, line: bytes) -> None:
-        """Take in the next record and its line; RecordError when it stands out of order."""
-        if isinstance(record, Row):
-            self._add_row(record)
+        """Add the next record and its line. Raise RecordError when it is out of order."""
+        if isinstance(record, Entry):
+            self._add_entry(record)
         else:
-            here = (record.path, record.note)
-            if self._last_note is not None and here <= self._last_note:
+            position = (record.path, record.note)
+            if self._last_note is not None and position <= self._last_note:
                 raise RecordError("notes are not in ascending order")
-            self._last_note = here
-        self.digest.add(line)
+            self._last_note = position
+        self.records_digest.add(line)
 
-    def _add_row(self, row: Row) -> None:
-        if row.path <= self._last_row or self._last_note is not None:
+    def _add_entry(self, entry: Entry) -> None:
+        # Comparing text compares bytes: code points and their UTF-8 have the same order.
+        if entry.path <= self._last_path or self._last_note is not None:
             raise RecordError("entries are not in strictly ascending order of path, before all notes")
-        self._last_row = row.path
-        if row.type == FILE:
-            self.files, self.size = self.files + 1, self.size + (row.size or 0)
-        elif row.type == ERROR:
+        self._last_path = entry.path
+
+        if entry.type == _FILE:
+            self.files += 1
+            self.size += entry.size or 0
+        elif entry.type == _ERROR:
             self.errors += 1
-        self.content.add(row)
+        self.content_digest.add(entry)
 
 
-def read(lines: Iterable[bytes], tally: Tally, parse: Callable[[bytes], Record] = decode) -> Iterator[Record]:
-    """Each record of `lines`, checked as strictly as a report demands; `tally` has seen all of them in the end.
+def read_records(
+    lines: Iterable[bytes], totals: RecordTotals, decode: Callable[[bytes], Record] = decode_record
+) -> Iterator[Record]:
+    """Yield the record of each line, checked as strictly as the format demands, and add it to `totals`.
 
-    `parse` may be a quicker decoder that accepts whatever `decode` accepts: what it makes of a line is checked all the
-    same. Raises RecordError with the number of the first bad line (the envelope is line 1).
+    `decode` may be a faster decoder that accepts whatever `decode_record` accepts: its result is checked all the same.
+    Raise RecordError with the number of the first bad line (the envelope is line 1).
     """
     for number, line in enumerate(lines, 2):
         try:
-            record = parse(line)
-            check(record)
-            if encode(record) != line:
+            record = decode(line)
+            check_record(record)
+            if encode_record(record) != line:
                 raise RecordError("the line is not in its canonical form")
-            tally.add(record, line)
-        except (RecordError, paths.PathError) as error:
+            totals.add(record, line)
+        except (RecordError, PathError) as error:
             raise RecordError(f"line {number}: {error}") from error
         yield record

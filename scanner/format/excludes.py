@@ -1,4 +1,4 @@
-r"""The one grammar of excludes: the collector applies it to what it walks, the server checks what is typed in.
+r"""Match paths against exclude patterns: the collector leaves out what matches, the server checks what is typed in.
 
 A pattern is text, one a line:
 
@@ -12,6 +12,9 @@ A pattern is text, one a line:
 
 What lies below a matched directory is matched as well. A name is matched character by character where it is UTF-8 and
 byte by byte where it is not. Nothing is normalised and nothing is case-folded.
+
+A pattern becomes one regular expression: the pattern is read into tokens, tokens are grouped into the parts between
+slashes, and each part is rendered.
 """
 
 from __future__ import annotations
@@ -21,86 +24,136 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scanner.format.records import canonical
+from scanner.format.canonical_json import canonical_json
+from scanner.format.errors import ExcludeError
 
-MAX_PATTERN = 4096
-_HEX = re.compile(r"[0-9A-Fa-f]{2}")
-_DIRECTORIES = "(?:[^/]+/)*"
+MAX_PATTERN_LENGTH = 4096
+"""Characters: as many as a path has bytes on Linux."""
+
+_HEX_BYTE = re.compile(r"[0-9A-Fa-f]{2}")
+_ANY_DIRECTORIES = "(?:[^/]+/)*"
 
 
 class _Token(NamedTuple):
     expression: str
+    """The regular expression that the token becomes."""
     literal: str = ""
-    """The character or characters that a token stands for, when it stands for itself."""
+    """The text that the token matches, when it matches only itself."""
 
 
-_STAR, _ANY, _DEEP = _Token("[^/]*"), _Token("[^/]"), _Token(".*")
+class _TokenEnd(NamedTuple):
+    token: _Token
+    end: int
+    """Offset of what follows the token in the pattern."""
 
 
-class ExcludeError(ValueError):
-    """A pattern that cannot be read; the text names the pattern and what is wrong with it."""
+class _CharacterEnd(NamedTuple):
+    character: str
+    end: int
+    """Offset of what follows the character in the pattern."""
 
-    def __init__(self, pattern: str, reason: str) -> None:
-        super().__init__(f"exclude pattern {pattern!r}: {reason}")
-        self.pattern = pattern
-        self.reason = reason
+
+_STAR = _Token("[^/]*")
+_QUESTION_MARK = _Token("[^/]")
+_DOUBLE_STAR = _Token(".*")
+
+_Part = list[_Token]
+"""The tokens between two slashes."""
 
 
 class Excludes:
     """A set of patterns, compiled once."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
+        """Raise ExcludeError for a pattern that cannot be read."""
         self.patterns: tuple[str, ...] = tuple(patterns)
-        alternatives = "|".join(_expression(pattern) for pattern in self.patterns)
+        alternatives = "|".join(_compile_pattern(pattern) for pattern in self.patterns)
         self._match = re.compile(alternatives, re.DOTALL).fullmatch if self.patterns else None
 
     def matches(self, path: bytes, is_dir: bool) -> bool:
-        """Whether `path`, relative to the root, is excluded by itself or with a directory above it."""
+        """Return whether `path`, relative to the root, is excluded, either itself or with a directory above it."""
         if self._match is None:
             return False
+
         text = path.decode("utf-8", "surrogateescape")
         return self._match(text + "/" if is_dir else text) is not None
 
 
-def parse(text: str) -> Excludes:
-    """The excludes of a text with one pattern a line; empty lines and lines that begin with `#` say nothing.
+def parse_excludes(text: str) -> Excludes:
+    """Return the excludes of a text with one pattern a line. Empty lines and lines that begin with `#` are skipped.
 
     White space around a pattern is dropped; a backslash keeps it.
     """
-    return Excludes(pattern for pattern in map(_strip, text.splitlines()) if pattern and not pattern.startswith("#"))
+    patterns = (_strip_line(line) for line in text.splitlines())
+    return Excludes(pattern for pattern in patterns if pattern and not pattern.startswith("#"))
 
 
-def _strip(line: str) -> str:
+def scope_digest(patterns: Iterable[str], cross_mounts: bool) -> str:
+    """Return the SHA3-512, in hex, of what changes which paths are read, and of nothing else.
+
+    The statement carries it as `config`: runs with different digests do not cover the same paths.
+    """
+    scope = {"excludes": list(patterns), "cross_mounts": cross_mounts}
+    return hashlib.sha3_512(canonical_json(scope).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _strip_line(line: str) -> str:
     line = line.lstrip()
-    bare = line.rstrip()
-    escaped = (len(bare) - len(bare.rstrip("\\"))) % 2
-    return line[: len(bare) + 1] if escaped else bare
+    stripped = line.rstrip()
+    backslashes = len(stripped) - len(stripped.rstrip("\\"))
+    if backslashes % 2:  # the last one escapes the white space behind it
+        return line[: len(stripped) + 1]
+    return stripped
 
 
-def _expression(pattern: str) -> str:
-    """A regular expression for a path's text, to which a directory adds a final `/`."""
-    if len(pattern) > MAX_PATTERN:
-        raise ExcludeError(pattern[:40] + "…", f"longer than {MAX_PATTERN} characters")
-    parts = _parts(pattern)
+def _compile_pattern(pattern: str) -> str:
+    """Return a regular expression for the text of a path, to which a directory adds a final `/`."""
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise ExcludeError(pattern[:40] + "…", f"longer than {MAX_PATTERN_LENGTH} characters")
+
+    parts = _split_into_parts(pattern)
     only_directories = len(parts) > 1 and not parts[-1]
     if only_directories:
         parts.pop()
     anchored = len(parts) > 1
     if anchored and not parts[0]:
         parts.pop(0)
-    _refuse_impossible(pattern, parts)
-    parts = [part for part, following in zip(parts, [*parts[1:], []]) if not part == following == [_DEEP]]
-    rendered = [_part(part, last=number == len(parts)) for number, part in enumerate(parts, 1)]
-    return f"(?:{'' if anchored else _DIRECTORIES}{''.join(rendered)}{'/.*' if only_directories else '(?:/.*)?'})"
+    _refuse_impossible_parts(pattern, parts)
+
+    *directories, last = _merge_double_stars(parts)
+    start = "" if anchored else _ANY_DIRECTORIES
+    above = "".join(_render_directory(part) for part in directories)
+    end = "/.*" if only_directories else "(?:/.*)?"
+    return f"(?:{start}{above}{_render_last(last)}{end})"
 
 
-def _part(tokens: list[_Token], *, last: bool) -> str:
-    if tokens == [_DEEP]:
-        return ".+" if last else _DIRECTORIES
-    return "".join(token.expression for token in tokens) + ("" if last else "/")
+def _merge_double_stars(parts: list[_Part]) -> list[_Part]:
+    """Return the parts without a `**` that another `**` follows: a run of them would backtrack without end."""
+    merged: list[_Part] = []
+    for part in parts:
+        if part == [_DOUBLE_STAR] and merged[-1:] == [part]:
+            continue
+        merged.append(part)
+    return merged
 
 
-def _refuse_impossible(pattern: str, parts: list[list[_Token]]) -> None:
+def _render_directory(part: _Part) -> str:
+    if part == [_DOUBLE_STAR]:
+        return _ANY_DIRECTORIES
+    return _expression(part) + "/"
+
+
+def _render_last(part: _Part) -> str:
+    if part == [_DOUBLE_STAR]:
+        return ".+"
+    return _expression(part)
+
+
+def _expression(part: _Part) -> str:
+    return "".join(token.expression for token in part)
+
+
+def _refuse_impossible_parts(pattern: str, parts: list[_Part]) -> None:
     for part in parts:
         text = "".join(token.literal or "*" for token in part)
         if text in ("", ".", ".."):
@@ -109,88 +162,101 @@ def _refuse_impossible(pattern: str, parts: list[list[_Token]]) -> None:
             raise ExcludeError(pattern, "no path has a NUL")
 
 
-def _parts(pattern: str) -> list[list[_Token]]:
-    parts: list[list[_Token]] = [[]]
-    for token in _joined(_tokens(pattern)):
+def _split_into_parts(pattern: str) -> list[_Part]:
+    parts: list[_Part] = [[]]
+    for token in _join_literals(_read_tokens(pattern)):
         if token.literal == "/":
             parts.append([])
-        elif not (token in (_DEEP, _STAR) and parts[-1][-1:] == [token]):  # a run of stars backtracks without end
+        elif token in (_DOUBLE_STAR, _STAR) and parts[-1][-1:] == [token]:
+            continue  # a run of stars matches what one matches, and would backtrack without end
+        else:
             parts[-1].append(token)
     return parts
 
 
-def _joined(tokens: Iterable[_Token]) -> Iterator[_Token]:
-    """Bytes named one by one become the character that they spell, as in the decoded path."""
-    run = ""
+def _join_literals(tokens: Iterable[_Token]) -> Iterator[_Token]:
+    """Yield the tokens with neighbouring literals joined.
+
+    Bytes that were named one by one become the character that they spell, as they do in the decoded path.
+    """
+    literal = ""
     for token in tokens:
         if token.literal and token.literal != "/":
-            run += token.literal
+            literal += token.literal
             continue
-        yield from _literals(run)
-        run = ""
+        if literal:
+            yield _literal_token(literal)
+            literal = ""
         yield token
-    yield from _literals(run)
+    if literal:
+        yield _literal_token(literal)
 
 
-def _literals(run: str) -> Iterator[_Token]:
-    if run:
-        text = run.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-        yield _Token(re.escape(text), text)
+def _literal_token(literal: str) -> _Token:
+    text = literal.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return _Token(re.escape(text), text)
 
 
-def _tokens(pattern: str) -> Iterator[_Token]:
-    at = 0
-    while at < len(pattern):
-        if pattern.startswith("**", at):
-            token, at = _DEEP, at + 2
-        elif pattern[at] == "[":
-            token, at = _set(pattern, at + 1)
-        elif pattern[at] in "*?":
-            token, at = (_STAR if pattern[at] == "*" else _ANY), at + 1
-        else:
-            literal, at = _character(pattern, at)
-            token = _Token("", literal)
+def _read_tokens(pattern: str) -> Iterator[_Token]:
+    offset = 0
+    while offset < len(pattern):
+        token, offset = _read_token(pattern, offset)
         yield token
 
 
-def _character(pattern: str, at: int) -> tuple[str, int]:
-    """The character that stands at `at`, and where the next one begins."""
-    char = pattern[at]
-    if "\ud800" <= char <= "\udfff":
+def _read_token(pattern: str, offset: int) -> _TokenEnd:
+    if pattern.startswith("**", offset):
+        return _TokenEnd(_DOUBLE_STAR, offset + 2)
+    if pattern[offset] == "*":
+        return _TokenEnd(_STAR, offset + 1)
+    if pattern[offset] == "?":
+        return _TokenEnd(_QUESTION_MARK, offset + 1)
+    if pattern[offset] == "[":
+        return _read_set(pattern, offset + 1)
+
+    character, end = _read_character(pattern, offset)
+    return _TokenEnd(_Token("", character), end)
+
+
+def _read_character(pattern: str, offset: int) -> _CharacterEnd:
+    """Read one character, which may be escaped."""
+    character = pattern[offset]
+    if "\ud800" <= character <= "\udfff":
         raise ExcludeError(pattern, "a lone surrogate is no character")
-    if char != "\\":
-        return char, at + 1
-    if at + 1 == len(pattern):
+    if character != "\\":
+        return _CharacterEnd(character, offset + 1)
+    if offset + 1 == len(pattern):
         raise ExcludeError(pattern, "ends in a backslash that escapes nothing")
-    if pattern[at + 1] != "x":
-        return pattern[at + 1], at + 2
-    found = _HEX.match(pattern, at + 2)
-    if not found:
+    if pattern[offset + 1] != "x":
+        return _CharacterEnd(pattern[offset + 1], offset + 2)
+
+    digits = _HEX_BYTE.match(pattern, offset + 2)
+    if not digits:
         raise ExcludeError(pattern, "\\x needs two hexadecimal digits")
-    return bytes([int(found[0], 16)]).decode("utf-8", "surrogateescape"), at + 4
+    byte = bytes([int(digits[0], 16)])
+    return _CharacterEnd(byte.decode("utf-8", "surrogateescape"), offset + 4)
 
 
-def _set(pattern: str, at: int) -> tuple[_Token, int]:
-    """The token of a set whose first character stands at `at`, and where the pattern goes on."""
-    negated = pattern.startswith("!", at)
-    start = at = at + negated
+def _read_set(pattern: str, offset: int) -> _TokenEnd:
+    """Read a set, whose first character is at `offset`."""
+    negated = pattern.startswith("!", offset)
+    if negated:
+        offset += 1
+
+    start = offset
     members: list[str] = []
-    while at == start or not pattern.startswith("]", at):
-        if at >= len(pattern):
+    while offset == start or not pattern.startswith("]", offset):
+        if offset >= len(pattern):
             raise ExcludeError(pattern, "a [ without its ]")
-        low, at = _character(pattern, at)
+        low, offset = _read_character(pattern, offset)
         high = low
-        if pattern.startswith("-", at) and at + 1 < len(pattern) and pattern[at + 1] != "]":
-            high, at = _character(pattern, at + 1)
+        if pattern.startswith("-", offset) and offset + 1 < len(pattern) and pattern[offset + 1] != "]":
+            high, offset = _read_character(pattern, offset + 1)
         if low > high:
             raise ExcludeError(pattern, f"the range {low}-{high} is empty")
         if "/" in (low, high):
             raise ExcludeError(pattern, "a set never matches /")
         members.append(f"{re.escape(low)}-{re.escape(high)}")
-    return _Token(f"(?!/)[{'^' if negated else ''}{''.join(members)}]"), at + 1
 
-
-def scope_digest(patterns: Iterable[str], cross_mounts: bool) -> str:
-    """SHA3-512, in hex, of all that changes which paths are read, and of nothing else: a statement's `config`."""
-    scope = {"excludes": list(patterns), "cross_mounts": cross_mounts}
-    return hashlib.sha3_512(canonical(scope).encode("utf-8", "surrogatepass")).hexdigest()
+    caret = "^" if negated else ""
+    return _TokenEnd(_Token(f"(?!/)[{caret}{''.join(members)}]"), offset + 1)

@@ -8,9 +8,14 @@ from datetime import UTC, datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from scanner.format.records import ERROR, FILE, LINK, SPECIAL
+from scanner.format.entry_type import EntryType
 
-KINDS = {FILE: "file", ERROR: "error", LINK: "link", SPECIAL: "special"}
+KINDS: dict[int, str] = {
+    EntryType.FILE: "file",
+    EntryType.ERROR: "error",
+    EntryType.LINK: "link",
+    EntryType.SPECIAL: "special",
+}
 SPECIALS = {
     "fifo": gettext_lazy("named pipe"),
     "socket": gettext_lazy("socket"),

@@ -12,7 +12,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from scanner.errors import Busy, Equivocates, Forbidden, Gap, Malformed, Refused, Stale
-from scanner.format.report import Envelope, ReportError, Statement, open_envelope, read_statement, read_timestamp
+from scanner.format.envelope import Envelope, open_envelope
+from scanner.format.errors import ReportError
+from scanner.format.statement import Statement, read_statement
+from scanner.format.timestamps import parse_timestamp
 from scanner.ingest import inbox, journal
 from scanner.ingest.gunzip import BodyError
 from scanner.ingest.stream import Arrival, Read
@@ -133,8 +136,8 @@ def _take(arrival: Arrival, claim: Claim, final: bool) -> Receipt:
 def _keep(arrival: Arrival, statement: Statement, final: bool) -> tuple[str, str]:
     """The name under which the report is kept, or why its body is refused for good."""
     try:
-        if statement.records.size > settings.BACKUP_SYNCER_RECORDS_BYTES:
-            raise BodyError(f"{statement.records.size} bytes of records are more than this central server takes")
+        if statement.records.byte_count > settings.BACKUP_SYNCER_RECORDS_BYTES:
+            raise BodyError(f"{statement.records.byte_count} bytes of records are more than this central server takes")
         return inbox.keep(arrival, statement), ""
     except BodyError as error:
         arrival.drain()
@@ -161,16 +164,16 @@ def _run(claim: Claim, upload: str, size: int, refused: str) -> Run:
         previous=statement.previous and bytes.fromhex(statement.previous),
         key=claim.key,
         break_reason=statement.break_ or "",
-        started_at=read_timestamp(statement.started_at),
-        finished_at=read_timestamp(statement.finished_at),
+        started_at=parse_timestamp(statement.started_at),
+        finished_at=parse_timestamp(statement.finished_at),
         work_time_ns=statement.work_time_ns,
         engine=engine[:10] if isinstance(engine, str) else "",
         files=statement.files,
         bytes=statement.bytes_,
         errors=statement.errors,
         content=bytes.fromhex(statement.content),
-        records_count=statement.records.total,
-        records_bytes=statement.records.size,
+        records_count=statement.records.line_count,
+        records_bytes=statement.records.byte_count,
         records_digest=bytes.fromhex(statement.records.sha3_512),
         upload=upload,
         upload_size=size,

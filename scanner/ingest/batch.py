@@ -15,21 +15,16 @@ from typing import Annotated, Any
 
 import msgspec
 
-from scanner.format import paths
-from scanner.format.digests import ContentDigest, RecordsDigest, Tally
-from scanner.format.records import (
-    ERROR,
-    FILE,
-    LINE_LIMIT,
-    LINK,
-    SPECIAL,
-    Record,
-    RecordError,
-    Row,
-    check,
-    decode,
-    encode,
-)
+from scanner.format.digests import ContentDigest, RecordsDigest, RecordTotals
+from scanner.format.entry_type import EntryType
+from scanner.format.errors import PathError, RecordError
+from scanner.format.records import LINE_LIMIT, Entry, Record, check_record, decode_record, encode_record
+
+# Plain integers: an enum's members are slow to look up, and these are needed once an entry.
+_FILE = EntryType.FILE.value
+_ERROR = EntryType.ERROR.value
+_LINK = EntryType.LINK.value
+_SPECIAL = EntryType.SPECIAL.value
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -62,21 +57,21 @@ ASIDE = 10_000
 def parse(line: bytes) -> Record:
     """The record of one line, unchecked like that of `records.decode`, which reads the notes."""
     if line.startswith(b'{"note":'):
-        return decode(line)
+        return decode_record(line)
     try:
         entry = _decoder.decode(line)
         if entry.sha256 is not None and entry.md5 is not None:
-            return Row(
-                entry.path, FILE, entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid,
+            return Entry(
+                entry.path, _FILE, entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid,
                 _fromhex(entry.sha256), _fromhex(entry.md5), entry.hardlink,
             )  # fmt: skip
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"not a record: {error}"[:200]) from error
     if entry.error is not None:
-        return Row(entry.path, ERROR, detail=entry.error, stage=entry.stage)
+        return Entry(entry.path, _ERROR, detail=entry.error, stage=entry.stage)
     if entry.link is not None:
-        return Row(entry.path, LINK, detail=entry.link)
-    return Row(entry.path, SPECIAL, detail=entry.special)
+        return Entry(entry.path, _LINK, detail=entry.link)
+    return Entry(entry.path, _SPECIAL, detail=entry.special)
 
 
 _BAD_PARTS = ('""', "//", '/"', '"/', "/./", "/../", '"./', '"../', '/."', '/.."', '"."', '".."')
@@ -150,10 +145,10 @@ class _BatchDigest(RecordsDigest):
     def add_all(self, lines: list[bytes]) -> None:
         at = 0
         while at < len(lines):
-            upto = at + min(self._room, 4096) - len(self._lines)
-            self._lines += lines[at:upto]
+            upto = at + min(self._lines_left_in_block, 4096) - len(self._buffer)
+            self._buffer += lines[at:upto]
             at = upto
-            if len(self._lines) >= min(self._room, 4096):
+            if len(self._buffer) >= min(self._lines_left_in_block, 4096):
                 self._flush()
 
 
@@ -172,16 +167,18 @@ class _BatchContent(ContentDigest):
         self._digest.update("".join([f"{entry.path}\0{entry.sha256}\0" for entry in files]).encode())
 
 
-class BatchTally(Tally):
+class BatchTally(RecordTotals):
     """A tally that is fed whole lines, many at a time. `lines` is the last one's number; the envelope is line 1."""
 
-    digest: _BatchDigest
-    content: _BatchContent
+    records_digest: _BatchDigest
+    content_digest: _BatchContent
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
         pool = ThreadPoolExecutor(1, "sha3") if count > ASIDE else None
-        self.digest, self.content, self.lines = _BatchDigest(count, pool), _BatchContent(pool), 1
+        self.records_digest = _BatchDigest(count, pool)
+        self.content_digest = _BatchContent(pool)
+        self.lines = 1
 
     def add_text(self, text: bytes) -> None:
         """Check and add the lines of `text`, which ends with a newline; RecordError names the first bad one.
@@ -204,15 +201,15 @@ class BatchTally(Tally):
     def _add_files(self, files: list[_Entry], lines: list[bytes]) -> None:
         """Add neighbours that are files: at once when all is well, else one by one to find what is not."""
         found = [entry.path for entry in files]
-        ordered = self._last_row < found[0] and all(map(operator.lt, found, found[1:]))
+        ordered = self._last_path < found[0] and all(map(operator.lt, found, found[1:]))
         if not (ordered and self._last_note is None and _are_sound(files) and max(map(len, lines)) <= LINE_LIMIT):
             self._add_each(lines)
             return
         self.files += len(files)
         self.size += sum([entry.size or 0 for entry in files])
-        self._last_row = found[-1]
-        self.content.add_all(files)
-        self.digest.add_all(lines)
+        self._last_path = found[-1]
+        self.content_digest.add_all(files)
+        self.records_digest.add_all(lines)
         self.lines += len(lines)
 
     def _add_each(self, lines: list[bytes]) -> None:
@@ -220,15 +217,15 @@ class BatchTally(Tally):
             self.lines += 1
             try:
                 self._add_line(line)
-            except (RecordError, paths.PathError) as error:
+            except (RecordError, PathError) as error:
                 raise RecordError(f"line {self.lines}: {error}") from error
 
     def _add_line(self, line: bytes) -> None:
         if len(line) > LINE_LIMIT:
             raise RecordError(f"longer than {LINE_LIMIT} bytes")
         record = parse(line)
-        check(record)
-        if encode(record) != line:
+        check_record(record)
+        if encode_record(record) != line:
             raise RecordError("the line is not in its canonical form")
         self.add(record, line)
 

@@ -21,7 +21,9 @@ from django.db.models import Model
 
 from scanner.errors import Refusal
 from scanner.format import signing
-from scanner.format.report import Envelope, ReportError, Statement, open_envelope, read_statement
+from scanner.format.envelope import Envelope, open_envelope
+from scanner.format.errors import ReportError, SigningError
+from scanner.format.statement import Statement, read_statement
 from scanner.ingest import accept, inbox, journal, legacy
 from scanner.ingest.gunzip import BodyError
 from scanner.ingest.stream import Arrival
@@ -66,7 +68,7 @@ def take(path: Path, operator: Operator) -> Taken:
             return Taken(*_receive(identity, file), identity.made)
     except Refusal as error:
         raise ImportFailed(error.detail) from error
-    except (ReportError, BodyError, legacy.OldFormError, signing.SigningError) as error:
+    except (ReportError, BodyError, legacy.OldFormError, SigningError) as error:
         raise ImportFailed(f"{error}.") from error
     except PermissionError as error:
         raise Unreadable(
@@ -246,5 +248,5 @@ def _fill(run: Run, report: legacy.OldReport, newest: Run | None) -> None:
     run.finished_at = report.started_at + timedelta(microseconds=report.work_time_ns // 1000)
     run.work_time_ns = report.work_time_ns
     run.files, run.bytes, run.errors = sums.files, 0, sums.errors
-    run.records_count, run.records_bytes = sums.records.total, sums.records.size
+    run.records_count, run.records_bytes = sums.records.line_count, sums.records.byte_count
     run.records_digest = bytes.fromhex(sums.records.sha3_512)

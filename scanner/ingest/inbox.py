@@ -17,8 +17,10 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from scanner.errors import Busy
+from scanner.format.envelope import ENVELOPE_LIMIT
+from scanner.format.lines import split_lines
 from scanner.format.records import LINE_LIMIT
-from scanner.format.report import ENVELOPE_LIMIT, Statement, lines
+from scanner.format.statement import Statement
 from scanner.ingest.gunzip import GZIP, IDENTITY, BodyError, Unpacker
 from scanner.ingest.storage import DurableStorage
 from scanner.ingest.stream import Arrival
@@ -108,7 +110,7 @@ class _Unpacked:
 def lines_below_envelope(run: Run) -> Iterator[bytes]:
     """The record lines of the kept report, newline included; nothing is checked but the length of lines."""
     with read_upload(run) as plain:
-        found = lines(plain.read, max(ENVELOPE_LIMIT, LINE_LIMIT))
+        found = split_lines(plain.read, max(ENVELOPE_LIMIT, LINE_LIMIT))
         next(found)
         yield from found
 

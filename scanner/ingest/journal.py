@@ -18,8 +18,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from scanner.format.records import canonical
-from scanner.format.report import timestamp
+from scanner.format.canonical_json import canonical_json
+from scanner.format.timestamps import format_timestamp
 from scanner.ingest.storage import sync_folder
 from scanner.models import Replica, Run
 
@@ -78,14 +78,14 @@ def _entry(line: bytes) -> JournalEntry | None:
 
 def _line(run: Run, replica: Replica) -> bytes:
     entry = JournalEntry(
-        time=timestamp(time.time()),
+        time=format_timestamp(time.time()),
         replica=str(replica.uuid),
         sequence=run.sequence,
         run=str(run.uuid),
         statement=bytes(run.statement).hex(),
         keyid=run.key.keyid if run.key else "",
     )
-    return canonical(entry._asdict()).encode() + b"\n"
+    return canonical_json(entry._asdict()).encode() + b"\n"
 
 
 def _write_pending(replica: Replica) -> int:

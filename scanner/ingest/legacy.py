@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 from scanner.format import paths
 from scanner.format.digests import ContentDigest, RecordsDigest
-from scanner.format.records import ERROR, FILE, LINE_LIMIT, Records, Row
+from scanner.format.entry_type import EntryType
+from scanner.format.errors import PathError
+from scanner.format.records import LINE_LIMIT, Entry, RecordsSummary
 from scanner.ingest import inbox
 from scanner.models import Run
 
@@ -46,7 +48,7 @@ class OldReport(NamedTuple):
     root: str
     started_at: datetime
     work_time_ns: int
-    rows: list[Row]
+    rows: list[Entry]
 
 
 class Sums(NamedTuple):
@@ -55,7 +57,7 @@ class Sums(NamedTuple):
     files: int
     errors: int
     content: bytes
-    records: Records
+    records: RecordsSummary
 
 
 def looks_old(start: bytes) -> bool:
@@ -88,13 +90,13 @@ def sums(report: OldReport) -> Sums:
     for row in report.rows:
         content.add(row)
         digest.add(encode(row))
-    errors = sum(row.type == ERROR for row in report.rows)
+    errors = sum(row.type == EntryType.ERROR for row in report.rows)
     return Sums(len(report.rows) - errors, errors, bytes.fromhex(content.hexdigest()), digest.finish())
 
 
-def encode(row: Row) -> bytes:
+def encode(row: Entry) -> bytes:
     """The line of an entry of an unsigned import, as `queries.record_lines` writes it, too."""
-    if row.type == ERROR:
+    if row.type == EntryType.ERROR:
         return f'{{"path":{quote(row.path)},"error":{quote(row.detail or "")}}}\n'.encode()
     assert row.sha256 is not None and row.md5 is not None
     return f'{{"path":{quote(row.path)},"sha256":"{row.sha256.hex()}","md5":"{row.md5.hex()}"}}\n'.encode()
@@ -168,13 +170,13 @@ def _moment(text: Any) -> datetime:
     return moment
 
 
-def _rows(inner: dict[str, Any]) -> list[Row]:
+def _rows(inner: dict[str, Any]) -> list[Entry]:
     """The entries in the order of a report. Of a path with sum and error the error counts."""
     checksums, errors, files = inner["checksums"], inner["errors"], inner["files"]
     if not (isinstance(checksums, dict) and isinstance(errors, dict) and isinstance(files, list)):
         raise OldFormError("checksums and errors are objects, files is a list")
     base = inner["root_data"].rstrip("/") + "/"
-    rows = {path: Row(path, ERROR, detail=NOTHING_SAID) for path in _below(base, files)}
+    rows = {path: Entry(path, EntryType.ERROR, detail=NOTHING_SAID) for path in _below(base, files)}
     rows |= {path: _file(path, sums) for path, sums in zip(_below(base, checksums), checksums.values())}
     rows |= {path: _error(path, said) for path, said in zip(_below(base, errors), errors.values())}
     return [rows[path] for path in sorted(rows)]
@@ -188,7 +190,7 @@ def _below(base: str, absolute: Iterable[Any]) -> Iterator[str]:
         path = _coded(name[len(base) :])
         try:
             paths.check(path)
-        except paths.PathError as error:
+        except PathError as error:
             raise OldFormError(str(error)) from error
         if len(path.encode()) > LINE_LIMIT // 2:
             raise OldFormError(f"{path[:200]!r} is too long")
@@ -203,11 +205,11 @@ def _coded(name: str) -> str:
         raise OldFormError(f"{name[:200]!r} is no name of a file") from error
 
 
-def _file(path: str, said: Any) -> Row:
+def _file(path: str, said: Any) -> Entry:
     if not isinstance(said, dict):
         raise OldFormError(f"{path[:200]!r} has no sums")
     sha256, md5 = _digest(path, said.get("sha256"), 32), _digest(path, said.get("md5"), 16)
-    return Row(path, FILE, sha256=sha256, md5=md5)
+    return Entry(path, EntryType.FILE, sha256=sha256, md5=md5)
 
 
 def _digest(path: str, text: Any, size: int) -> bytes:
@@ -217,9 +219,9 @@ def _digest(path: str, text: Any, size: int) -> bytes:
     return bytes.fromhex(digits)
 
 
-def _error(path: str, said: Any) -> Row:
+def _error(path: str, said: Any) -> Entry:
     text = said.get("error") if isinstance(said, dict) else None
     if not isinstance(text, str):
         raise OldFormError(f"{path[:200]!r} has an error without a text")
     shown = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()[:1000]
-    return Row(path, ERROR, detail=shown or "no text")
+    return Entry(path, EntryType.ERROR, detail=shown or "no text")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from scanner.format.records import Note, Row
+from scanner.format.records import Entry, Note
 from scanner.ingest.batch import parse
 
-Change = int | Row | Note
+Change = int | Entry | Note
 """The id of a version that ends, an entry that begins, or a note."""
 
 

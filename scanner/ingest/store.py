@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from scanner.db import binary_copy, entries
 from scanner.db.errors import Never, edge
-from scanner.format.records import Note, Row
+from scanner.format.records import Entry, Note
 from scanner.ingest.merge import Change, changes
 from scanner.models import Replica, Run
 
@@ -23,7 +23,7 @@ PIECE = 1 << 18
 LOCKS = 0x62737263
 """The class of the advisory locks of replicas."""
 
-_Record = TypeVar("_Record", Row, Note)
+_Record = TypeVar("_Record", Entry, Note)
 
 
 class Counts(NamedTuple):
@@ -180,12 +180,12 @@ class _Until:
     def __init__(self, records: Iterator[Change]) -> None:
         self._records, self._note = records, list[Note]()
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Entry]:
         for record in self._records:
             if isinstance(record, Note):
                 self._note.append(record)
                 return
-            assert isinstance(record, Row)
+            assert isinstance(record, Entry)
             yield record
 
     def notes(self) -> Iterator[Note]:
@@ -204,7 +204,7 @@ def _spooled(run: Run, found: Iterator[Change], spool: IO[bytes]) -> tuple[array
     for change in found:
         if isinstance(change, int):
             ended.append(change)
-        elif isinstance(change, Row):
+        elif isinstance(change, Entry):
             spool.write(pack(change))
             opened += 1
         else:

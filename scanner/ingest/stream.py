@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 from scanner.errors import Incomplete, Malformed
-from scanner.format.records import LINE_LIMIT, RecordError
-from scanner.format.report import ENVELOPE_LIMIT, Statement
+from scanner.format.envelope import ENVELOPE_LIMIT
+from scanner.format.errors import RecordError
+from scanner.format.records import LINE_LIMIT
+from scanner.format.statement import Statement
 from scanner.ingest.batch import BatchTally
 from scanner.ingest.gunzip import GZIP, IDENTITY, BodyError, Unpacker
 
@@ -21,8 +23,8 @@ class Body:
     """The lines below the envelope, checked against what the statement says of them. Fed with any pieces."""
 
     def __init__(self, statement: Statement) -> None:
-        self._statement, self._left = statement, statement.records.size
-        self._tally = BatchTally(statement.records.total)
+        self._statement, self._left = statement, statement.records.byte_count
+        self._tally = BatchTally(statement.records.line_count)
         self._rest = b""
 
     def feed(self, piece: bytes) -> None:
@@ -30,7 +32,7 @@ class Body:
         self._left -= len(piece)
         if self._left < 0:
             raise BodyError(
-                f"more than the {self._statement.records.size} bytes of records that the statement announces"
+                f"more than the {self._statement.records.byte_count} bytes of records that the statement announces"
             )
         head, newline, tail = piece.rpartition(b"\n")
         if newline:
@@ -52,7 +54,7 @@ class Body:
         if self._rest:
             raise BodyError("the last line is cut short")
         tally, statement = self._tally, self._statement
-        found = (tally.files, tally.size, tally.errors, tally.digest.finish(), tally.content.hexdigest())
+        found = (tally.files, tally.size, tally.errors, tally.records_digest.finish(), tally.content_digest.hexdigest())
         said = (statement.files, statement.bytes_, statement.errors, statement.records, statement.content)
         for name, here, there in zip(("files", "bytes", "errors", "records", "content"), found, said):
             if here != there:
@@ -113,7 +115,7 @@ class Arrival:
     def expect(self, statement: Statement) -> None:
         """From here on `read` checks what it reads against `statement`."""
         self._body = Body(statement)
-        self._limit = ENVELOPE_LIMIT + statement.records.size + statement.records.size // 100 + SLACK
+        self._limit = ENVELOPE_LIMIT + statement.records.byte_count + statement.records.byte_count // 100 + SLACK
 
     def read(self, size: int = 1 << 14) -> bytes:
         """The next bytes as sent, checked; none at the end, where digest and sums are compared.

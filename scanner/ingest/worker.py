@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from django.db import connection, transaction
 
 from scanner.db.errors import Later, Never, edge
-from scanner.format.paths import PathError
-from scanner.format.records import RecordError
-from scanner.format.report import ReportError
+from scanner.format.errors import PathError, RecordError, ReportError
 from scanner.format.threaded_digest import Sha3Aside
 from scanner.ingest import inbox, legacy, store
 from scanner.ingest.gunzip import BodyError

@@ -19,10 +19,11 @@ from typing import TypeVar
 
 from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.delivery.spool import Spool
-from scanner.collector.entries import FILE, HashedFile, WalkedEntry
+from scanner.collector.entries import HashedFile, WalkedEntry
 from scanner.collector.run import report_body, state
 from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
 from scanner.collector.run.workspace import Workspace
+from scanner.format.entry_type import EntryType
 from scanner.format.signing import SigningKey
 
 WRITE_LIMIT, MEMORY_LIMIT = 5.0, 250
@@ -39,7 +40,7 @@ def found(count: int) -> Iterator[WalkedEntry]:
         path = b"photos/%04d/2019-%07d-%04d-some-name.jpg" % (number // 1000, number, here)
         size = number * 2654435761 % (1 << 22)
         yield WalkedEntry(
-            path, FILE, size, 1_573_000_000_000_000_000 + number, number, 0o100644, 1000, 1000, 2049, number
+            path, EntryType.FILE, size, 1_573_000_000_000_000_000 + number, number, 0o100644, 1000, 1000, 2049, number
         )
 
 

@@ -25,10 +25,11 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from scanner.collector.engines.choice import choose
-from scanner.collector.entries import FILE, HashedFile, WalkedEntry
+from scanner.collector.entries import HashedFile, WalkedEntry
 from scanner.collector.run.hash_pass import HashPass
 from scanner.collector.run.walk import walk
 from scanner.collector.system import cores
+from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes
 
 MIB = 1 << 20
@@ -93,7 +94,7 @@ def limit(workers: int) -> float:
 def report(title: str, folder: Path, options: argparse.Namespace, most: float | None) -> None:
     """Measure everything on one set and print a line each, the ratio being to our hashlib engine."""
     files = sorted(walk(os.fsencode(folder), Excludes([])), key=lambda found: -found.size)
-    assert all(found.type == FILE for found in files)
+    assert all(found.type == EntryType.FILE for found in files)
     total = sum(found.size for found in files)
     listed = folder.with_suffix(".list")
     listed.write_bytes(b"".join(os.fsencode(folder) + b"/" + found.path + b"\n" for found in files))

@@ -14,8 +14,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from checker.models import Comparison, Finding, Proof
-from scanner.format.records import Row
-from scanner.format.report import timestamp
+from scanner.format.records import Entry
+from scanner.format.timestamps import format_timestamp
 from scanner.models import Progress, Replica, Run, Server, Version
 from tests.scanner import factories
 from tests.scanner.factories import Signer
@@ -33,9 +33,13 @@ def make_user(role: str = "viewer", **fields: Any) -> User:
 def run(replica: Replica, signer: Signer, files: int = 3, *, ago: timedelta = timedelta(), **fields: Any) -> Run:
     """The replica's next run, received `ago`."""
     end = time.time() - ago.total_seconds()
-    more: list[Row] = fields.pop("rows", [])
+    more: list[Entry] = fields.pop("rows", [])
     rows = [factories.file_row(f"dir{at % 7}/file{at:05d}", b"x" * (at + 1)) for at in range(files)]
-    fields = {"started_at": timestamp(end - 90), "finished_at": timestamp(end), "work_time_ns": 88_200_000_000} | fields
+    fields = {
+        "started_at": format_timestamp(end - 90),
+        "finished_at": format_timestamp(end),
+        "work_time_ns": 88_200_000_000,
+    } | fields
     made = factories.accept(replica, signer, [*rows, *more], **fields)
     Run.objects.filter(pk=made.pk).update(received_at=F("finished_at") + timedelta(seconds=2))
     made.refresh_from_db()
@@ -75,7 +79,7 @@ def unreadable(made: Run, path: str = "locked/a") -> Finding:
     )
 
 
-def store(made: Run, rows: list[Row]) -> None:
+def store(made: Run, rows: list[Entry]) -> None:
     """The run's entries as rows of history that begin with it."""
     begun = {"replica": made.replica, "from_seq": made.sequence}
     Version.objects.bulk_create([Version(**begun, **row._asdict()) for row in rows])

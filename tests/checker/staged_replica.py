@@ -7,7 +7,7 @@ from typing import Any
 
 from checker.jobs import run_comparisons
 from checker.models import Change, Comparison
-from scanner.format.records import Record, Row
+from scanner.format.records import Entry, Record
 from scanner.ingest import worker
 from scanner.models import Replica, Run
 from tests.scanner import factories
@@ -47,6 +47,6 @@ def change_kinds(comparison: Comparison) -> dict[str, str]:
     return {one.path: ("-" if one.departed else "") + one.kind for one in found}
 
 
-def file(path: str, content: bytes = b"content", **fields: Any) -> Row:
+def file(path: str, content: bytes = b"content", **fields: Any) -> Entry:
     """The entry of a file."""
     return factories.file_row(path, content, **fields)

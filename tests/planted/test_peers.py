@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from checker.models import Divergence
-from scanner.format.records import FILE
+from scanner.format.entry_type import EntryType
 from scanner.models import Version
 from tests.planted.fleet import Fleet, Tables, grow
 from tests.planted.scatter import Scatter
@@ -50,8 +50,8 @@ def ours(fleet: Fleet, first: int, second: int) -> Pair:
         if one is None or other is None:
             if one is not other:
                 (pair.extra if one is None else pair.lost).add(row.path)
-        elif (one.type, one.sha256, one.detail if one.type != FILE else "") != (
-            other.type, other.sha256, other.detail if other.type != FILE else ""
+        elif (one.type, one.sha256, one.detail if one.type != EntryType.FILE else "") != (
+            other.type, other.sha256, other.detail if other.type != EntryType.FILE else ""
         ):  # fmt: skip
             pair.mismatched.add(row.path)
     return pair
@@ -105,7 +105,7 @@ def hashdeep(first: Path, second: Path) -> Pair:
 def not_files(fleet: Fleet) -> set[str]:
     """Paths that are something else than a regular file on some replica: `hashdeep` does not see them."""
     replicas = [road.replica.pk for road in fleet.roads]
-    found = Version.objects.filter(replica__in=replicas, until_seq=None).exclude(type=FILE)
+    found = Version.objects.filter(replica__in=replicas, until_seq=None).exclude(type=EntryType.FILE)
     return set(found.values_list("path", flat=True))
 
 

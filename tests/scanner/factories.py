@@ -18,10 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client, TestCase
 
 from scanner import enrolment
-from scanner.format.digests import Tally
-from scanner.format.records import BLOCKS, ERROR, FILE, LINK, SPECIAL, Note, Record, Records, Row, encode
-from scanner.format.report import RUN_TYPE, Envelope, Statement, open_envelope, seal, timestamp
+from scanner.format.digests import RecordTotals
+from scanner.format.entry_type import EntryType
+from scanner.format.envelope import RUN_TYPE, Envelope, open_envelope, seal_envelope
+from scanner.format.records import MAX_BLOCKS, Entry, Note, Record, RecordsSummary, encode_record
 from scanner.format.signing import keyid
+from scanner.format.statement import Statement
+from scanner.format.timestamps import format_timestamp
 from scanner.ingest import accept as chain
 from scanner.models import Group, Replica, Run, Server, ServerKey
 
@@ -95,7 +98,7 @@ def make_replica(
     return Replica.objects.create(server=server or make_server(), group=group or make_group(), root=root, **fields)
 
 
-def file_row(path: str, content: bytes = b"content", **fields: Any) -> Row:
+def file_row(path: str, content: bytes = b"content", **fields: Any) -> Entry:
     """The entry of a file with this content. `path` is in its coded form."""
     values: dict[str, Any] = {
         "size": len(content),
@@ -106,26 +109,26 @@ def file_row(path: str, content: bytes = b"content", **fields: Any) -> Row:
         "sha256": hashlib.sha256(content).digest(),
         "md5": hashlib.md5(content).digest(),
     }
-    return Row(path, FILE, **(values | fields))
+    return Entry(path, EntryType.FILE, **(values | fields))
 
 
-def error_row(path: str, error: str = "EACCES", stage: str = "open") -> Row:
-    return Row(path, ERROR, detail=error, stage=stage)
+def error_row(path: str, error: str = "EACCES", stage: str = "open") -> Entry:
+    return Entry(path, EntryType.ERROR, detail=error, stage=stage)
 
 
-def link_row(path: str, target: str) -> Row:
-    return Row(path, LINK, detail=target)
+def link_row(path: str, target: str) -> Entry:
+    return Entry(path, EntryType.LINK, detail=target)
 
 
-def special_row(path: str, kind: str = "fifo") -> Row:
-    return Row(path, SPECIAL, detail=kind)
+def special_row(path: str, kind: str = "fifo") -> Entry:
+    return Entry(path, EntryType.SPECIAL, detail=kind)
 
 
 def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields: Any) -> Statement:
     """The statement that `records`, in their order, demand, as the first of its chain. `fields` overrides any of it."""
-    tally = Tally(len(records))
+    tally = RecordTotals(len(records))
     for record in records:
-        tally.add(record, encode(record))
+        tally.add(record, encode_record(record))
     now = time.time()
     values: dict[str, Any] = {
         "run": str(uuid.uuid4()),
@@ -137,8 +140,8 @@ def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields
         "previous": None,
         "break_": None,
         "base": None,
-        "started_at": timestamp(now - 60),
-        "finished_at": timestamp(now - 1),
+        "started_at": format_timestamp(now - 60),
+        "finished_at": format_timestamp(now - 1),
         "work_time_ns": 59_000_000_000,
         "outcome": "complete",
         "reason": None,
@@ -156,8 +159,8 @@ def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields
         "files": tally.files,
         "bytes_": tally.size,
         "errors": tally.errors,
-        "content": tally.content.hexdigest(),
-        "records": tally.digest.finish(),
+        "content": tally.content_digest.hexdigest(),
+        "records": tally.records_digest.finish(),
     }
     return Statement(**(values | fields))
 
@@ -175,12 +178,12 @@ def make_report(replica: Replica, signer: Signer, records: Iterable[Record] = ()
     if fields.get("outcome") == "failed":
         fields = {"reason": "the root is missing"} | fields
     statement = make_statement(replica, ordered, **fields)
-    return Report(signed(statement, signer), b"".join(map(encode, ordered)), statement)
+    return Report(signed(statement, signer), b"".join(map(encode_record, ordered)), statement)
 
 
 def signed(statement: Statement, signer: Signer, payload_type: str = RUN_TYPE) -> bytes:
     """The envelope line of a statement."""
-    return seal(payload_type, statement.payload(), signer.sign, signer.keyid)
+    return seal_envelope(payload_type, statement.payload(), signer.sign, signer.keyid)
 
 
 def accept(replica: Replica, signer: Signer, records: Iterable[Record] = (), /, **fields: Any) -> Run:
@@ -231,7 +234,7 @@ def refused(response: Any, *statuses: int) -> dict[str, Any]:
 def with_body(replica: Replica, signer: Signer, body: bytes, **fields: Any) -> Report:
     """A report whose signed statement fits these bytes as well as any bytes can be fitted."""
     count = body.count(b"\n")
-    slices = -(-count // max(1, -(-count // BLOCKS)))
-    records = Records(count, len(body), hashlib.sha3_512(body).hexdigest(), ("0" * 64,) * slices)
+    slices = -(-count // max(1, -(-count // MAX_BLOCKS)))
+    records = RecordsSummary(count, len(body), hashlib.sha3_512(body).hexdigest(), ("0" * 64,) * slices)
     statement = make_report(replica, signer, (), **({"files": count, "records": records} | fields)).statement
     return Report(signed(statement, signer), body, statement)

@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from scanner import enrolment, server_key
 from scanner.errors import Forbidden, Malformed, Refused, Unauthorised
-from scanner.format.records import canonical
-from scanner.format.report import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal, timestamp
+from scanner.format.canonical_json import canonical_json
+from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal_envelope
 from scanner.format.signing import keyid
+from scanner.format.timestamps import format_timestamp
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
@@ -37,9 +38,9 @@ def request(token: str, signer: Signer, payload_type: str = ENROLMENT_TYPE, **fi
         "public_key": signer.public.hex(),
         "central": fingerprint,
         "host": "backup1",
-        "time": timestamp(time.time()),
+        "time": format_timestamp(time.time()),
     }
-    return seal(payload_type, canonical(members | fields).encode(), signer.sign, signer.keyid)
+    return seal_envelope(payload_type, canonical_json(members | fields).encode(), signer.sign, signer.keyid)
 
 
 def test_the_tokens_text() -> None:
@@ -183,7 +184,7 @@ def test_bad_members(fields: dict[str, Any]) -> None:
     members = json.loads(open_envelope(request(enrolment.create_token(make.make_server()), signer), ENROLMENT_TYPE)[1])
     payload = json.dumps(members | fields).encode()
     with pytest.raises(Malformed):
-        enrolment.redeem(seal(ENROLMENT_TYPE, payload, signer.sign, signer.keyid))
+        enrolment.redeem(seal_envelope(ENROLMENT_TYPE, payload, signer.sign, signer.keyid))
 
 
 def test_guessing_is_slowed_down() -> None:

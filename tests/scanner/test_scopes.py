@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from scanner import scopes
-from scanner.format.excludes import parse, scope_digest
+from scanner.format.excludes import parse_excludes, scope_digest
 from scanner.models import Scope
 from tests.scanner import factories as make
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def digest(excludes: str, cross_mounts: bool) -> bytes:
     """The `config` of a statement, as a collector makes it of what it was told."""
-    return bytes.fromhex(scope_digest(parse(excludes).patterns, cross_mounts))
+    return bytes.fromhex(scope_digest(parse_excludes(excludes).patterns, cross_mounts))
 
 
 def test_what_is_handed_out_is_kept() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from scanner import server_key
-from scanner.format.report import REPLY_TYPE, open_envelope
-from scanner.format.signing import SigningError
+from scanner.format.envelope import REPLY_TYPE, open_envelope
+from scanner.format.errors import SigningError
 from tests.scanner import factories as make
 
 PROGRAM = "import django; django.setup(); from scanner import server_key; print(server_key.key().keyid)"

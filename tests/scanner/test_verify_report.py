@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from scanner.collector.commands import verify
-from scanner.format.records import Note, Record, encode
-from scanner.format.report import KEYS, RUN_TYPE, seal
+from scanner.format.envelope import RUN_TYPE, seal_envelope
+from scanner.format.records import Note, Record, encode_record
+from scanner.format.statement import STATEMENT_KEYS
 from scanner.models import Replica
 from tests import pythons
 from tests.scanner import factories as make
@@ -150,7 +151,7 @@ def test_lines_that_were_moved(tmp_path: Path, replica: Replica, signer: Signer)
 @pytest.mark.parametrize("name", BAD_LINES)
 def test_bad_lines(tmp_path: Path, replica: Replica, signer: Signer, name: str) -> None:
     """A line that is not in its one form is found by its number, whatever the signature says."""
-    body = encode(make.file_row("A")) + BAD_LINES[name] + b"\n"
+    body = encode_record(make.file_row("A")) + BAD_LINES[name] + b"\n"
     code, said = both(tmp_path, signer, make.with_body(replica, signer, body).data)
     assert code == 1 and said.startswith("line 3: "), said
 
@@ -159,14 +160,14 @@ def test_bad_lines(tmp_path: Path, replica: Replica, signer: Signer, name: str) 
 def test_bad_statements(tmp_path: Path, replica: Replica, signer: Signer, name: str) -> None:
     """A statement that is not in its one form is found though its signature holds."""
     payload = BAD_PAYLOADS[name](make.make_report(replica, signer).statement.payload())
-    assert both(tmp_path, signer, seal(RUN_TYPE, payload, signer.sign, signer.keyid))[0] == 1
+    assert both(tmp_path, signer, seal_envelope(RUN_TYPE, payload, signer.sign, signer.keyid))[0] == 1
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
 def test_bad_paths(tmp_path: Path, replica: Replica, signer: Signer, path: str) -> None:
     """A path that is absolute, climbs, or is not in its coded form is found in any kind of line."""
     for row in (make.file_row(path), make.file_row("zz", detail=path), make.link_row(path, "t"), make.error_row(path)):
-        code, said = both(tmp_path, signer, make.with_body(replica, signer, encode(row)).data)
+        code, said = both(tmp_path, signer, make.with_body(replica, signer, encode_record(row)).data)
         assert code == 1 and said.startswith("line 2: ")
 
 
@@ -197,13 +198,14 @@ def test_statements_that_do_not_fit(tmp_path: Path, replica: Replica, signer: Si
 
 
 @pytest.mark.parametrize(
-    "changes", [{"total": 3}, {"size": 1}, {"size": 10**6}, {"sha3_512": "0" * 128}, {"blocks": ("0" * 64,) * 2}]
+    "changes",
+    [{"line_count": 3}, {"byte_count": 1}, {"byte_count": 10**6}, {"sha3_512": "0" * 128}, {"blocks": ("0" * 64,) * 2}],
 )
 def test_records_that_differ(tmp_path: Path, replica: Replica, signer: Signer, changes: dict[str, Any]) -> None:
     """The count, the bytes, the digest and the blocks of the lines are held against the statement."""
     rows = [make.file_row("a"), make.file_row("b")]
     records = make.make_statement(replica, rows).records._replace(**changes)
-    if "total" in changes:
+    if "line_count" in changes:
         records = records._replace(blocks=(*records.blocks, "0" * 64))
     assert both(tmp_path, signer, make.make_report(replica, signer, rows, records=records).data)[0] == 1
 
@@ -211,7 +213,7 @@ def test_records_that_differ(tmp_path: Path, replica: Replica, signer: Signer, c
 def test_another_key_and_another_purpose(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """A signature of another key under this key's name, and one for another purpose, are found."""
     report = make.make_report(replica, signer)
-    forged = seal(RUN_TYPE, report.statement.payload(), make.make_signer().sign, signer.keyid)
+    forged = seal_envelope(RUN_TYPE, report.statement.payload(), make.make_signer().sign, signer.keyid)
     assert "did not sign" in both(tmp_path, signer, forged)[1]
     assert both(tmp_path, signer, make.signed(report.statement, signer, "application/other"))[0] == 1
 
@@ -296,4 +298,4 @@ def test_on_the_oldest_python(tmp_path: Path, replica: Replica, signer: Signer) 
 
 def test_its_names_are_those_of_the_format() -> None:
     """Its statement has the keys of the format, in their order."""
-    assert list(verify_report.STATEMENT_MEMBERS) == KEYS
+    assert list(verify_report.STATEMENT_MEMBERS) == STATEMENT_KEYS

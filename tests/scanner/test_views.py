@@ -12,7 +12,7 @@ from django.test import Client
 from scanner.export import formats
 from scanner.export.omissions import LeftOut
 from scanner.export.report import ExportError
-from scanner.format.records import Row
+from scanner.format.records import Entry
 from scanner.models import Note, Run
 from tests.checker import stage
 from tests.scanner import factories
@@ -184,7 +184,7 @@ def test_a_state_is_that_of_its_run(viewer: Client, run: Run) -> None:
 
 def test_a_file_of_an_unsigned_import_has_digests_alone(viewer: Client, run: Run) -> None:
     """Sizes and times that nobody knows are shown as unknown."""
-    stage.store(run, [Row("old", 1, sha256=b"a" * 32, md5=b"b" * 16)])
+    stage.store(run, [Entry("old", 1, sha256=b"a" * 32, md5=b"b" * 16)])
     page = get(viewer, f"/runs/{run.uuid}/entries/?search=old")
     assert "61" * 32 in page and "1970" not in page
 

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from checker.changes import sides
 from checker.changes.queries import Side
 from checker.models import AuditEntry, Finding
-from scanner.format.records import ERROR, LINK
+from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import exact_time
 from scanner.formatting.names import brief_plain, plain_shown
 from scanner.formatting.numbers import exact_size, long_span, number
@@ -53,7 +53,11 @@ def reasons(finding: Finding) -> list[str]:
 def _removed(facts: dict[str, Any]) -> list[str]:
     """What was removed, and of what should stay until an age how old it was."""
     old = _side(facts.get("old"))
-    said = [] if old is None or old.type == ERROR else [_("Removed: %(what)s.") % {"what": ", ".join(_what(old))}]
+    said = (
+        []
+        if old is None or old.type == EntryType.ERROR
+        else [_("Removed: %(what)s.") % {"what": ", ".join(_what(old))}]
+    )
     age = facts.get("age")
     if age:
         about = {"age": long_span(timedelta(seconds=age["seconds"])), "kept": long_span(timedelta(age["kept_days"]))}
@@ -71,7 +75,7 @@ def _removed(facts: dict[str, Any]) -> list[str]:
 
 def _what(side: Side) -> list[str]:
     said = [sides.what(side)]
-    if side.type == LINK:
+    if side.type == EntryType.LINK:
         said = [f"{said[0]} → {brief_plain(plain_shown(side.detail or ''))}"]
     if side.size is not None:
         said.append(exact_size(side.size))
@@ -83,7 +87,7 @@ def _what(side: Side) -> list[str]:
 def _attributes(facts: dict[str, Any]) -> list[str]:
     """What else differs: type, target, mode, owner, from what to what; of what cannot be read nothing is known."""
     old, new = _side(facts.get("old")), _side(facts.get("new"))
-    if old is None or new is None or ERROR in (old.type, new.type):
+    if old is None or new is None or EntryType.ERROR in (old.type, new.type):
         return []
     return [
         f"{one.label}: {brief_plain(one.old) or '–'} → {brief_plain(one.new) or '–'}"

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from checker.divergences.queries import DivergenceRow
 from checker.divergences.verdicts import Reason
 from checker.models import Divergence, Finding
-from scanner.format.records import ERROR
+from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import exact_time
 from scanner.formatting.names import brief_plain, plain_shown
 from scanner.formatting.numbers import exact_size, number
@@ -158,7 +158,7 @@ def _copy(one: dict[str, Any]) -> str:
 
 
 def _what(one: dict[str, Any]) -> str:
-    if one.get("type") == ERROR:
+    if one.get("type") == EntryType.ERROR:
         return _("unreadable since run %(run)d (%(error)s)") % {
             "error": plain_shown(one["detail"]), "run": one["since"]
         }  # fmt: skip

@@ -13,8 +13,10 @@ from scanner.collector.delivery.spool import RECEIPT_SUFFIX, REPORT_SUFFIX, Spoo
 from scanner.collector.errors import CollectorError
 from scanner.collector.run import replica_list
 from scanner.collector.terminal import printable
-from scanner.format.records import RecordError, decode_json
-from scanner.format.report import REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope, read_statement
+from scanner.format.canonical_json import decode_json
+from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope
+from scanner.format.errors import RecordError, ReportError
+from scanner.format.statement import read_statement
 
 
 def collect_status(config: Config) -> Dict[str, Any]:

@@ -11,9 +11,12 @@ from scanner.collector.config import Config
 from scanner.collector.delivery.spool import open_report
 from scanner.collector.errors import CollectorError
 from scanner.format import signing
-from scanner.format.digests import Tally, read
-from scanner.format.records import LINE_LIMIT, RecordError, Records
-from scanner.format.report import ENVELOPE_LIMIT, Envelope, ReportError, Statement, lines, open_envelope, read_statement
+from scanner.format.digests import RecordTotals, read_records
+from scanner.format.envelope import ENVELOPE_LIMIT, Envelope, open_envelope
+from scanner.format.errors import RecordError, ReportError, SigningError
+from scanner.format.lines import split_lines
+from scanner.format.records import LINE_LIMIT, RecordsSummary
+from scanner.format.statement import Statement, read_statement
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -59,7 +62,7 @@ def load_known_keys(config: Config, named: Optional[str]) -> Dict[str, Tuple[byt
     for path in sorted(config.state.glob("key*.pem")):
         try:
             key = signing.SigningKey(path)
-        except signing.SigningError:
+        except SigningError:
             continue  # another user's key is none of ours
         keys[key.keyid] = (key.public, "this server's own key")
     return keys
@@ -77,7 +80,7 @@ def _public(named: str) -> bytes:
             raise CollectorError(f"{named} holds no public key: 64 hexadecimal digits")
         public = bytes.fromhex(text)
         signing.check_public_key(public)
-    except (OSError, UnicodeDecodeError, signing.SigningError) as error:
+    except (OSError, UnicodeDecodeError, SigningError) as error:
         raise CollectorError(f"cannot read the key {named}: {error}") from error
     return public
 
@@ -96,8 +99,8 @@ def verify_report(path: Path, keys: Dict[str, Tuple[bytes, str]]) -> Verificatio
             verdict.held.append(
                 f"statement: run {statement.sequence} of replica {statement.replica}, {statement.outcome}"
             )
-            tally = Tally(statement.records.total)
-            for _ in read(lines(file.read, LINE_LIMIT), tally):
+            tally = RecordTotals(statement.records.line_count)
+            for _ in read_records(split_lines(file.read, LINE_LIMIT), tally):
                 pass
     except (ReportError, RecordError, zlib.error, EOFError) as error:
         verdict.broken.append(str(error))
@@ -127,18 +130,18 @@ def _check_signature(envelope: Envelope, keys: Dict[str, Tuple[bytes, str]], ver
     return True
 
 
-def _compare(statement: Statement, tally: Tally, verdict: Verification) -> None:
-    found: Records = tally.digest.finish()
+def _compare(statement: Statement, tally: RecordTotals, verdict: Verification) -> None:
+    found: RecordsSummary = tally.records_digest.finish()
     said = statement.records
     pairs = [
-        ("number of lines", said.total, found.total),
-        ("bytes of the lines", said.size, found.size),
+        ("number of lines", said.line_count, found.line_count),
+        ("bytes of the lines", said.byte_count, found.byte_count),
         ("SHA3-512 of the lines", said.sha3_512, found.sha3_512),
         ("SHA-256 of each block", said.blocks, found.blocks),
         ("number of files", statement.files, tally.files),
         ("bytes of the files", statement.bytes_, tally.size),
         ("number of errors", statement.errors, tally.errors),
-        ("SHA3-512 of paths and contents", statement.content, tally.content.hexdigest()),
+        ("SHA3-512 of paths and contents", statement.content, tally.content_digest.hexdigest()),
     ]
     verdict.held.append("lines: each in its one form, in strictly ascending order")
     for name, told, counted in pairs:

@@ -15,8 +15,9 @@ from scanner.collector.config import Config
 from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.system.failpoint import reach
 from scanner.collector.version import VERSION
-from scanner.format.records import RecordError, canonical, decode_json
-from scanner.format.report import REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope
+from scanner.format.canonical_json import canonical_json, decode_json
+from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope
+from scanner.format.errors import RecordError, ReportError
 
 BASE = "/api/v1"
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
@@ -122,7 +123,7 @@ class Client:
 
     def post_json(self, path: str, members: Mapping[str, Any]) -> None:
         """Tell something that needs no reply. Raises Refusal or Unreachable."""
-        body = canonical(members).encode()
+        body = canonical_json(members).encode()
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         answer = self.request("POST", path, headers, body)
         if answer.status not in (200, 204):

@@ -22,8 +22,10 @@ from scanner.collector.delivery.identity import Identity
 from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
 from scanner.format import signing
-from scanner.format.records import RecordError, canonical, decode_json
-from scanner.format.report import ENROLMENT_TYPE, REPLY_LIMIT, REPLY_TYPE, ReportError, open_envelope, seal, timestamp
+from scanner.format.canonical_json import canonical_json, decode_json
+from scanner.format.envelope import ENROLMENT_TYPE, REPLY_LIMIT, REPLY_TYPE, open_envelope, seal_envelope
+from scanner.format.errors import RecordError, ReportError, SigningError
+from scanner.format.timestamps import format_timestamp
 
 _NEW_KEY = "key.new.pem"
 
@@ -80,9 +82,9 @@ def _redeem(client: Client, wanted: enrolment_token.EnrolmentToken, key: signing
         "public_key": key.public.hex(),
         "central": wanted.central,
         "host": platform.node()[:200],
-        "time": timestamp(time.time()),
+        "time": format_timestamp(time.time()),
     }
-    line = seal(ENROLMENT_TYPE, canonical(members).encode(), key.sign, key.keyid)
+    line = seal_envelope(ENROLMENT_TYPE, canonical_json(members).encode(), key.sign, key.keyid)
     headers = {"Content-Type": ENVELOPE_TYPE, "Content-Length": str(len(line))}
     answer = client.request("POST", "/enrolment", headers, line)
     if answer.status not in (200, 201):
@@ -100,7 +102,7 @@ def _central_key(line: bytes, fingerprint: str) -> bytes:
         members: Any = decode_json(open_envelope(line, REPLY_TYPE, REPLY_LIMIT).payload)
         public = bytes.fromhex(members["central"])
         signing.check_public_key(public)
-    except (ReportError, RecordError, signing.SigningError, KeyError, TypeError, ValueError) as error:
+    except (ReportError, RecordError, SigningError, KeyError, TypeError, ValueError) as error:
         raise UntrustedReplyError(f"the reply to the enrolment is none: {error}") from error
     if signing.keyid(public) != fingerprint:
         raise UntrustedReplyError("the server that answers is not the central server that the token names")

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Optional
 
 from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
-from scanner.format.signing import SigningError, SigningKey
+from scanner.format.errors import SigningError
+from scanner.format.signing import SigningKey
 
 FILE_NAME = "identity.json"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")

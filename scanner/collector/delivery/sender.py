@@ -22,8 +22,8 @@ from scanner.collector.delivery.identity import Identity
 from scanner.collector.delivery.spool import Spool, SpooledReport
 from scanner.collector.errors import ChainError, CollectorError
 from scanner.collector.system.failpoint import reach
-from scanner.format.report import read_statement
 from scanner.format.signing import SigningKey
+from scanner.format.statement import read_statement
 
 REPORT_TYPE = "application/vnd.backup-syncer.report+jsonl"
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0

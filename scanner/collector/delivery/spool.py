@@ -15,17 +15,10 @@ from typing import BinaryIO, Callable, Iterator, List, NamedTuple, Optional, Tup
 
 from scanner.collector.errors import StorageError
 from scanner.collector.system import durable
-from scanner.format.report import (
-    ENVELOPE_LIMIT,
-    RUN_TYPE,
-    Envelope,
-    ReportError,
-    Statement,
-    open_envelope,
-    read_statement,
-    seal,
-)
+from scanner.format.envelope import ENVELOPE_LIMIT, RUN_TYPE, Envelope, open_envelope, seal_envelope
+from scanner.format.errors import ReportError
 from scanner.format.signing import SigningKey
+from scanner.format.statement import Statement, read_statement
 
 REPORT_SUFFIX = ".jsonl.gz"
 RECEIPT_SUFFIX = ".receipt.jsonl"
@@ -122,7 +115,7 @@ class Spool:
         path = (folder or self.queue) / name
         payload = statement.payload()
         read_statement(payload)  # what would be refused elsewhere is not signed here
-        line = seal(RUN_TYPE, payload, key.sign, key.keyid)
+        line = seal_envelope(RUN_TYPE, payload, key.sign, key.keyid)
         with durable.create(path) as file:
             with gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) as packed:
                 packed.write(line)

@@ -15,7 +15,8 @@ from scanner.collector.engines.inprocess import HashlibEngine
 from scanner.collector.engines.native import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue
 from scanner.collector.engines.tool import Tool, run_batch
-from scanner.collector.entries import FILE, WalkedEntry
+from scanner.collector.entries import WalkedEntry
+from scanner.format.entry_type import EntryType
 
 Statement = Dict[str, Union[str, List[ToolStatement]]]
 WANTED = ("auto", "native", "hashlib")
@@ -170,7 +171,7 @@ def _found(path: bytes) -> WalkedEntry:
     status = os.lstat(path)
     return WalkedEntry(
         os.path.basename(path),
-        FILE,
+        EntryType.FILE,
         status.st_size,
         status.st_mtime_ns,
         status.st_ctime_ns,

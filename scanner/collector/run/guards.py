@@ -13,7 +13,7 @@ from scanner.collector.run.statement import Job
 from scanner.collector.system import filesystem
 from scanner.collector.system.filesystem import FileSystem, RootError
 from scanner.format import paths
-from scanner.format.report import read_statement
+from scanner.format.statement import read_statement
 
 _MOUNTS = 4096
 """More mount points are not remembered."""
@@ -47,7 +47,9 @@ def last_complete_run(folder: Path, spool: Spool) -> Optional[LastRun]:
         statement = read_statement(envelope.payload)
         if statement.outcome == "complete":
             return LastRun(
-                statement.sequence, statement.records.total, state.file_system_from_json(statement.host["filesystem"])
+                statement.sequence,
+                statement.records.line_count,
+                state.file_system_from_json(statement.host["filesystem"]),
             )
     return None
 

@@ -28,7 +28,8 @@ from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import durable
 from scanner.collector.terminal import printable
 from scanner.format import excludes, paths
-from scanner.format.report import read_statement
+from scanner.format.errors import ExcludeError
+from scanner.format.statement import read_statement
 
 NAME = "local.json"
 _UNFIT = re.compile(r"[/\0-\x1f\x7f]|\A\.")
@@ -85,8 +86,8 @@ def _watched(runner: ReplicaRunner, job: Job) -> FinishedRun:
 
 def _check_excludes(patterns: Tuple[str, ...]) -> None:
     try:
-        read = excludes.parse("\n".join(patterns)).patterns
-    except excludes.ExcludeError as error:
+        read = excludes.parse_excludes("\n".join(patterns)).patterns
+    except ExcludeError as error:
         raise ConfigError(str(error)) from error
     if read != patterns:
         raise ConfigError(

@@ -11,14 +11,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Iterator, List, Optional, Tuple, Type
 
-from scanner.collector.entries import FILE, FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.errors import StorageError
 from scanner.collector.run import ctime_trust, queries, state
 from scanner.collector.run.confirm import FUTURE_NS, Confirmation, Suspect
 from scanner.collector.system import durable, interrupt
 from scanner.collector.system.failpoint import reach
 from scanner.format import paths
-from scanner.format.records import INT64, UINT32, canonical
+from scanner.format.canonical_json import canonical_json
+from scanner.format.entry_type import EntryType
+from scanner.format.records import INT64, UINT32
+
+# A plain integer: an enum's members are slow to look up, and this one is needed once an entry.
+_FILE = EntryType.FILE.value
 
 CHUNK, CHUNK_BYTES = 5000, 1 << 30
 """Suspects, and their bytes, that are dropped from the page cache and then read: with more, others could have brought
@@ -102,7 +107,7 @@ class PreviousRun:
         with storage(self._folder):
             self._settle(path, verdict.result)
             for note, members in verdict.notes.items():
-                self._say(path, note, canonical(members))
+                self._say(path, note, canonical_json(members))
 
     def _settle(self, path: str, result: Optional[FileResult]) -> None:
         if isinstance(result, HashedFile):
@@ -144,7 +149,7 @@ def _chunk(rows: List[Tuple[Any, ...]]) -> Tuple[List[List[Suspect]], int]:
 def _suspect(row: Tuple[Any, ...]) -> Suspect:
     _number, _lead, path, *status, digest, was, ctime_same = row
     size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-    found = WalkedEntry(paths.decode(path), FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
+    found = WalkedEntry(paths.decode(path), _FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
     return Suspect(found, digest, was, bool(ctime_same))
 
 

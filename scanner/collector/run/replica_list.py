@@ -22,6 +22,7 @@ from scanner.collector.errors import CollectorError, ConfigError
 from scanner.collector.run.statement import Job
 from scanner.collector.system import durable
 from scanner.format import paths
+from scanner.format.errors import PathError
 
 FILE_NAME = "replicas.jsonl"
 _TRIES = 3
@@ -51,7 +52,7 @@ class AssignedReplica(NamedTuple):
         """What is to be run; ConfigError when the root is no path."""
         try:
             root = paths.decode(self.root)
-        except paths.PathError as error:
+        except PathError as error:
             raise ConfigError(f"the central server names a root that is no path: {self.root[:200]!r}") from error
         accepted = "operator" if self.accept_root else "local" if accept else None
         return Job(

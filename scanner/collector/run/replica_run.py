@@ -27,10 +27,11 @@ from scanner.collector.system import durable
 from scanner.collector.system.failpoint import reach
 from scanner.collector.system.filesystem import RootError
 from scanner.format import excludes, paths
-from scanner.format.digests import Tally
-from scanner.format.excludes import ExcludeError, Excludes
-from scanner.format.report import Statement
-from scanner.format.signing import SigningError, SigningKey
+from scanner.format.digests import RecordTotals
+from scanner.format.errors import ExcludeError, SigningError
+from scanner.format.excludes import Excludes
+from scanner.format.signing import SigningKey
+from scanner.format.statement import Statement
 
 _NO_ENGINE: Dict[str, Any] = {"name": "", "wanted": "", "why": "nothing was read", "tools": []}
 
@@ -94,11 +95,11 @@ class ReplicaRunner:
                 lines = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
             patterns, work = excludes.Excludes(()), None
             try:
-                patterns = excludes.parse(job.excludes)
+                patterns = excludes.parse_excludes(job.excludes)
                 work = stack.enter_context(Workspace(job.folder))
                 seen = self._read(job, patterns, spool, work, progress, lines)
             except (RunFailed, RootError, ExcludeError, StorageError, HashPassError) as error:
-                seen = ReadOutcome(None, {**_NO_ENGINE, "wanted": job.engine}, Tally(0), _reason(error))
+                seen = ReadOutcome(None, {**_NO_ENGINE, "wanted": job.engine}, RecordTotals(0), _reason(error))
                 _undo(work, lines)
                 work = None
             link = chain.next_position(spool, known, begun)

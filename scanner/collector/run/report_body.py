@@ -7,19 +7,19 @@ from typing import BinaryIO, Iterable, List
 
 from scanner.collector.system import durable
 from scanner.collector.system.failpoint import reach
-from scanner.format.digests import Tally
-from scanner.format.records import Record, encode
+from scanner.format.digests import RecordTotals
+from scanner.format.records import Record, encode_record
 
 _LINES = 2000
 
 
-def write_body(records: Iterable[Record], count: int, file: BinaryIO, path: Path) -> Tally:
+def write_body(records: Iterable[Record], count: int, file: BinaryIO, path: Path) -> RecordTotals:
     """Write `records`, which are `count`, to `file`; what they come to. StorageError names `path` when it cannot be
     written."""
-    tally = Tally(count)
+    tally = RecordTotals(count)
     lines: List[bytes] = []
     for record in records:
-        line = encode(record)
+        line = encode_record(record)
         tally.add(record, line)
         lines.append(line)
         if len(lines) >= _LINES:

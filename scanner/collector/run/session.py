@@ -22,7 +22,7 @@ from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import cores, durable
 from scanner.collector.terminal import printable
-from scanner.format.report import timestamp
+from scanner.format.timestamps import format_timestamp
 
 _TOKEN_SECONDS = 30 * 86400.0
 """A bearer token older than this is exchanged for a new one."""
@@ -152,7 +152,7 @@ class RunSession:
 
     def _watched(self, job: Job, known: Optional[CentralChainEnd], begun: bool, carrier: QueueSender) -> FinishedRun:
         run, progress = str(uuid.uuid4()), Progress()
-        about = {"run": run, "replica": job.replica, "started_at": timestamp(time.time())}
+        about = {"run": run, "replica": job.replica, "started_at": format_timestamp(time.time())}
         with ProgressDisplay(progress, sys.stderr, printable(job.group_name)):
             if not self._options.send:
                 return self._runner.run(job, run, known, begun, progress)

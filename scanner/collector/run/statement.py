@@ -13,9 +13,10 @@ from scanner.collector.run import state
 from scanner.collector.system.filesystem import FileSystem
 from scanner.collector.version import VERSION
 from scanner.format import paths
-from scanner.format.digests import Tally
+from scanner.format.digests import RecordTotals
 from scanner.format.excludes import scope_digest
-from scanner.format.report import ALGORITHMS, Statement, timestamp
+from scanner.format.statement import ALGORITHMS, Statement
+from scanner.format.timestamps import format_timestamp
 
 _REASON = 1000
 _TEXT = 8192
@@ -36,12 +37,12 @@ class RunClock:
     @property
     def started_at(self) -> str:
         """The beginning as a time of the report."""
-        return timestamp(self.wall)
+        return format_timestamp(self.wall)
 
     @property
     def finished_at(self) -> str:
         """Now as a time of the report, not before the beginning though the clock be set back."""
-        return timestamp(max(self.wall, time.time()))
+        return format_timestamp(max(self.wall, time.time()))
 
 
 class Job(NamedTuple):
@@ -66,7 +67,7 @@ class ReadOutcome(NamedTuple):
 
     file_system: Optional[FileSystem]
     engine: Dict[str, Any]
-    tally: Tally
+    tally: RecordTotals
     reason: Optional[str] = None
     mounts: Tuple[bytes, ...] = ()
     """Mount points below the root that were entered, or should have been."""
@@ -101,8 +102,8 @@ def build_statement(
         files=tally.files,
         bytes_=tally.size,
         errors=tally.errors,
-        content=tally.content.hexdigest(),
-        records=tally.digest.finish(),
+        content=tally.content_digest.hexdigest(),
+        records=tally.records_digest.finish(),
     )
 
 

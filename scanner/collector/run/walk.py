@@ -13,10 +13,17 @@ import os
 import stat
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional
 
-from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, WalkedEntry, error_name
+from scanner.collector.entries import WalkedEntry, error_name
 from scanner.collector.system.filesystem import mount_points_below
 from scanner.collector.system.folders import DIRECTORY, RootError, open_directory, open_root
+from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes
+
+# Plain integers: an enum's members are slow to look up, and these are needed once an entry.
+_FILE = EntryType.FILE.value
+_ERROR = EntryType.ERROR.value
+_LINK = EntryType.LINK.value
+_SPECIAL = EntryType.SPECIAL.value
 
 _LONG = 4000
 """Paths of this many bytes are near PATH_MAX and opened part by part."""
@@ -61,7 +68,7 @@ def _missing(scope: _Scope) -> Iterator[WalkedEntry]:
         above = path.split(b"/")
         under = any(b"/".join(above[:depth]) in scope.unmounted for depth in range(1, len(above)))
         if not under and not scope.excludes.matches(path, True):
-            yield WalkedEntry(path, ERROR, detail=UNMOUNTED.encode(), stage="list")
+            yield WalkedEntry(path, _ERROR, detail=UNMOUNTED.encode(), stage="list")
 
 
 def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[WalkedEntry]:
@@ -132,24 +139,24 @@ def _look(
     """What an entry is; None for a directory, which is put where directories wait, and for what is gone."""
     kind = stat.S_IFMT(status.st_mode)
     if path in scope.mounts or (scope.device is not None and status.st_dev != scope.device):
-        return _found(path, SPECIAL, status, b"mount")
+        return _found(path, _SPECIAL, status, b"mount")
     if kind == stat.S_IFREG:
-        return _found(path, FILE, status)
+        return _found(path, _FILE, status)
     if kind == stat.S_IFDIR:
         waiting.append(_Directory(path, status.st_dev, status.st_ino))
         return None
     if kind == stat.S_IFLNK:
         return _link(descriptor, path, status)
-    return _found(path, SPECIAL, status, _SPECIAL.get(kind, b"socket"))
+    return _found(path, _SPECIAL, status, _SPECIAL_KINDS.get(kind, b"socket"))
 
 
-_SPECIAL = {stat.S_IFIFO: b"fifo", stat.S_IFBLK: b"block", stat.S_IFCHR: b"char"}
+_SPECIAL_KINDS = {stat.S_IFIFO: b"fifo", stat.S_IFBLK: b"block", stat.S_IFCHR: b"char"}
 """Everything else that a name can stand for is an end point of communication: sockets, and doors and ports on SunOS."""
 
 
 def _link(descriptor: int, path: bytes, status: os.stat_result) -> Optional[WalkedEntry]:
     try:
-        return _found(path, LINK, status, os.readlink(os.path.basename(path), dir_fd=descriptor))
+        return _found(path, _LINK, status, os.readlink(os.path.basename(path), dir_fd=descriptor))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -157,7 +164,7 @@ def _link(descriptor: int, path: bytes, status: os.stat_result) -> Optional[Walk
 
 
 def _error(path: bytes, error: OSError, stage: str) -> WalkedEntry:
-    return WalkedEntry(path, ERROR, detail=error_name(error).encode(), stage=stage)
+    return WalkedEntry(path, _ERROR, detail=error_name(error).encode(), stage=stage)
 
 
 def _found(path: bytes, kind: int, status: os.stat_result, detail: Optional[bytes] = None) -> WalkedEntry:

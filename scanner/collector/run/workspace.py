@@ -15,14 +15,20 @@ from json.encoder import encode_basestring as quote
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
-from scanner.collector.entries import ERROR, FILE, FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.run import queries, state
 from scanner.collector.run.confirm import UNSTABLE
 from scanner.collector.run.previous_run import PreviousRun, fit, storage
 from scanner.collector.system import durable, interrupt
 from scanner.collector.system.failpoint import reach
 from scanner.format import paths
-from scanner.format.records import Note, Record, Row, canonical
+from scanner.format.canonical_json import canonical_json
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Entry, Note, Record
+
+# Plain integers: an enum's members are slow to look up, and these are needed once an entry.
+_FILE = EntryType.FILE.value
+_ERROR = EntryType.ERROR.value
 
 BATCH = 5000
 PATH_LIMIT = 32_000
@@ -191,12 +197,12 @@ class Workspace:
         """The records of the report, entries then notes, in their order. Call after `count_records`."""
         with storage(self._folder):
             for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in self._db.execute(queries.ROWS):
-                if kind == FILE:
-                    yield Row(path, FILE, size, mtime_ns, mode, uid, gid, digest[:32], digest[32:], detail or None)
+                if kind == _FILE:
+                    yield Entry(path, _FILE, size, mtime_ns, mode, uid, gid, digest[:32], digest[32:], detail or None)
                 else:
-                    yield Row(path, kind, detail=detail, stage=stage if kind == ERROR else None)
+                    yield Entry(path, kind, detail=detail, stage=stage if kind == _ERROR else None)
             for path, note, count, detail in self._db.execute(queries.NOTES):
-                skipped = canonical({"reason": "ENAMETOOLONG", "count": count}) if note == "skipped" else ""
+                skipped = canonical_json({"reason": "ENAMETOOLONG", "count": count}) if note == "skipped" else ""
                 yield Note(path, note, detail or skipped)
 
     def commit(self, meta: Dict[str, Any]) -> None:
@@ -241,6 +247,6 @@ def _told(found: WalkedEntry) -> Tuple[object, ...]:
     """What the walk told of a path, as it is kept. None becomes empty: SQLite's binding is slow with None."""
     kind, stage = found.type, found.stage or ""
     detail = "" if found.detail is None else paths.encode(found.detail)
-    if kind != FILE and not detail:
-        kind, detail, stage = ERROR, "EINVAL", "stat"
+    if kind != _FILE and not detail:
+        kind, detail, stage = _ERROR, "EINVAL", "stat"
     return (kind, *fit(found[2:10]), found.nlink, detail, stage)

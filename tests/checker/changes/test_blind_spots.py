@@ -15,7 +15,7 @@ from checker.jobs import run_comparisons
 from checker.models import AuditEntry, Finding
 from scanner.format.excludes import scope_digest
 from scanner.format.records import Note
-from scanner.format.report import timestamp
+from scanner.format.timestamps import format_timestamp
 from scanner.models import Run, Scope
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
@@ -187,7 +187,7 @@ def nights(world: StagedReplica, numbers: range, *, content: bytes = b"the same"
             file(f"dump-{ago if renamed else number}", content, mtime_ns=int(now - number * 86400) * 10**9)
             for number in ([numbers[0]] if renamed else range(ago, ago + 3))
         ]
-        world.run([KEEP, *rows], started_at=timestamp(at - 9), finished_at=timestamp(at))
+        world.run([KEEP, *rows], started_at=format_timestamp(at - 9), finished_at=format_timestamp(at))
 
 
 def test_the_same_dump_each_night_is_a_new_file() -> None:
@@ -225,7 +225,7 @@ def test_dumps_under_the_names_of_older_ones(same: bool) -> None:
             for name, day in written.items()
         ]
         at = now - ago * 86400
-        world.run([KEEP, *rows], started_at=timestamp(at - 9), finished_at=timestamp(at))
+        world.run([KEEP, *rows], started_at=format_timestamp(at - 9), finished_at=format_timestamp(at))
         assert told(world) == ([("no_new_file", "", 0)] if ago == 2 else []), ago
 
 

@@ -12,7 +12,7 @@ from checker.jobs import group_comparisons
 from checker.models import Divergence, Finding, GroupComparison
 from checker.pages import overview, replica_facts
 from scanner import scopes
-from scanner.format.excludes import parse, scope_digest
+from scanner.format.excludes import parse_excludes, scope_digest
 from scanner.models import Group, Run
 from tests.checker import stage
 from tests.checker.staged_group import StagedGroup
@@ -220,11 +220,11 @@ def test_other_excludes_are_unknown() -> None:
     """What one run left out by its excludes is not known there."""
     fleet = StagedGroup(2)
     scopes.note(fleet.group)
-    before = scope_digest(parse("").patterns, False)
+    before = scope_digest(parse_excludes("").patterns, False)
     fleet.group.excludes = "*.tmp"
     fleet.group.save()
     scopes.note(fleet.group)
-    after = scope_digest(parse("*.tmp").patterns, False)
+    after = scope_digest(parse_excludes("*.tmp").patterns, False)
     fleet.run(0, [file("a"), file("b.tmp", b"1"), file("c", b"2")], config=before)
     fleet.run(1, [file("a")], config=after)
     assert fleet.divergences() == {"b.tmp": ("unknown", "+?", ""), "c": ("lost", "+-", "")}

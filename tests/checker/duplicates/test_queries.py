@@ -20,7 +20,8 @@ from checker.duplicates import export, places, queries
 from checker.duplicates.places import Place
 from checker.duplicates.queries import Wish
 from scanner.db import keyset
-from scanner.format.records import FILE, Record, Row
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Entry, Record
 from scanner.ingest import worker
 from scanner.models import Replica
 from tests.checker.staged_replica import StagedReplica, file
@@ -49,12 +50,12 @@ def second(world: StagedReplica, root: str) -> StagedReplica:
     return other
 
 
-def naive(states: dict[int, list[Row]], search: str = "") -> list[Told]:
+def naive(states: dict[int, list[Entry]], search: str = "") -> list[Told]:
     """What is held more than once, found with dictionaries."""
-    held: dict[bytes, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    held: dict[bytes, dict[int, list[Entry]]] = defaultdict(lambda: defaultdict(list))
     for replica, rows in states.items():
         for row in rows:
-            if row.type == FILE and row.size:
+            if row.type == EntryType.FILE and row.size:
                 assert row.sha256 is not None
                 held[row.sha256][replica].append(row)
     found = []
@@ -110,7 +111,9 @@ def random_state(dice: random.Random) -> list[Record]:
     rows: dict[str, Record] = {}
     names = [f"d{number % 3}/{number:03d}" for number in range(60)] + [HOSTILE, "a%b_c\\\\d", "ü/\u202e"]
     for path in sorted(dice.sample(names, dice.randrange(20, len(names)))):
-        earlier = [row for row in rows.values() if isinstance(row, Row) and row.type == FILE and row.detail is None]
+        earlier = [
+            row for row in rows.values() if isinstance(row, Entry) and row.type == EntryType.FILE and row.detail is None
+        ]
         what = dice.randrange(10)
         if what == 0:
             rows[path] = error_row(path)
@@ -129,13 +132,13 @@ def test_as_a_plain_computation_has_it(seed: int) -> None:
     """Of a replica and of a group, by pages of any length and as a file, with and without a search."""
     dice = random.Random(seed)
     worlds = [first := StagedReplica(), second(first, "/b"), second(first, "/c")]
-    states: dict[int, list[Row]] = {}
+    states: dict[int, list[Entry]] = {}
     for world in worlds:
         history = [random_state(dice) for _run in range(dice.randrange(1, 4))]
         for state in history:
             world.run(state)
         world.run([], outcome="failed")
-        states[world.replica.pk] = [row for row in history[-1] if isinstance(row, Row)]
+        states[world.replica.pk] = [row for row in history[-1] if isinstance(row, Entry)]
     group = places.of_group(first.replica.group.uuid)
     for search in ("", "d1/", "%", "\u202e", "b_c\\\\"):
         whole = naive(states, search)

@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from checker.models import Finding
-from scanner.format.records import LINK, Record, Row
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Entry, Record
 from tests.checker.changes.test_compare import confirmed
 from tests.checker.findings.test_update import told
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
@@ -17,9 +18,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 POLICIES = ("mutable", "append_only", "immutable", "rotating")
 
 
-def link(path: str, target: str) -> Row:
+def link(path: str, target: str) -> Entry:
     """The entry of a link."""
-    return error_row(path)._replace(type=LINK, detail=target, stage=None)
+    return error_row(path)._replace(type=EntryType.LINK, detail=target, stage=None)
 
 
 # What stands at first, what stands then, and the policies in which that is a finding.

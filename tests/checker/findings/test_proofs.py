@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checker.findings import actions, description, update
 from checker.models import AuditEntry, Finding
-from scanner.format.report import timestamp
+from scanner.format.timestamps import format_timestamp
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
 from tests.checker.findings.test_update import mass, told
@@ -95,7 +95,11 @@ def test_no_new_file_is_accepted_once() -> None:
     world = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(hours=1))
     now = timezone.now().timestamp()
     for hours in (9, 5):
-        world.run([file("a")], started_at=timestamp(now - hours * 3600 - 9), finished_at=timestamp(now - hours * 3600))
+        world.run(
+            [file("a")],
+            started_at=format_timestamp(now - hours * 3600 - 9),
+            finished_at=format_timestamp(now - hours * 3600),
+        )
     assert told(world) == [("no_new_file", "", 0)]
     actions.accept(Finding.objects.get(), stage.make_user("operator"), "a holiday")
     world.run([file("a")])

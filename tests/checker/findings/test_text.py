@@ -12,7 +12,7 @@ from django.utils import timezone
 from checker.findings import actions, description
 from checker.models import Finding
 from scanner.format.records import Record
-from scanner.format.report import timestamp
+from scanner.format.timestamps import format_timestamp
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
 from tests.checker.findings.test_update import mass, told
@@ -164,9 +164,9 @@ def test_age_of_what_was_removed() -> None:
     """Of rotating data it is told how old the file was, and how long one is kept; without a time, how long known."""
     world, now = StagedReplica(policy="rotating", keep_days=30), timezone.now().timestamp()
     times = {"young": int((now - 3 * 86400) * 10**9), "timeless": 0}
-    moments = {"started_at": timestamp(now - 2 * 86400 - 9), "finished_at": timestamp(now - 2 * 86400)}
+    moments = {"started_at": format_timestamp(now - 2 * 86400 - 9), "finished_at": format_timestamp(now - 2 * 86400)}
     world.run([file("k/x"), *(file(name, name.encode(), mtime_ns=at) for name, at in times.items())], **moments)
-    world.run([file("k/x")], started_at=timestamp(now - 9), finished_at=timestamp(now))
+    world.run([file("k/x")], started_at=format_timestamp(now - 9), finished_at=format_timestamp(now))
     world.compare()
     said = {one.path: description.describe(one).reasons[-1] for one in Finding.objects.filter(kind="removed")}
     assert said == {

@@ -15,7 +15,7 @@ from checker.findings import actions, description, listing
 from checker.models import AuditEntry, Change, Finding
 from checker.pages.status import State
 from scanner.format.records import Record
-from scanner.format.report import timestamp
+from scanner.format.timestamps import format_timestamp
 from scanner.models import Group
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed
@@ -70,8 +70,8 @@ def test_rotation() -> None:
     now = timezone.now()
     old, young = (int((now - timedelta(days=days)).timestamp()) * 10**9 for days in (40, 3))
     day = {
-        "started_at": timestamp(now.timestamp() - 3 * 86400),
-        "finished_at": timestamp(now.timestamp() - 3 * 86400 + 9),
+        "started_at": format_timestamp(now.timestamp() - 3 * 86400),
+        "finished_at": format_timestamp(now.timestamp() - 3 * 86400 + 9),
     }
     world.run([file("old", b"1", mtime_ns=old), file("young", b"2", mtime_ns=young), file("z")], **day)
     world.run([file("z")])

@@ -22,7 +22,7 @@ from checker.models import Change, Comparison, Finding
 from checker.pages import replica_facts
 from checker.pages.status import Verdict, judge
 from scanner.db import entries as of_scanner
-from scanner.format.records import Note, Record, Row
+from scanner.format.records import Entry, Note, Record
 from scanner.models import Run, Version
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row, link_row
@@ -347,7 +347,7 @@ def test_notes_of_other_paths_do_not_leak() -> None:
     world.run([file("a", b"1", mtime_ns=LATER_MTIME), file("b"), Note("b", "clock", '{"mtime":"back","mtime_ns":1}')])
     comparison = world.compare()
     assert [one.notes for one in Change.objects.filter(comparison_id=comparison.pk)] == [None]
-    assert Version.objects.count() == 3 and isinstance(file("a"), Row)
+    assert Version.objects.count() == 3 and isinstance(file("a"), Entry)
 
 
 def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from checker.proofs.verify import Inquiry
+from scanner.format.envelope import RUN_TYPE, open_envelope, seal_envelope
 from scanner.format.records import Note
-from scanner.format.report import RUN_TYPE, open_envelope, seal
 from scanner.ingest import inbox, worker
 from scanner.models import Replica, Run
 from tests.scanner.factories import accept, file_row, make_key, make_replica, make_signer
@@ -113,7 +113,7 @@ def sign_again(replica: Replica) -> None:
     for each in Run.objects.filter(replica=replica):
         payload = open_envelope(bytes(each.envelope or b"")).payload
         sql("UPDATE scanner_run SET envelope = %(e)s WHERE id = %(i)s",
-            e=seal(RUN_TYPE, payload, other.sign, other.keyid), i=each.pk)  # fmt: skip
+            e=seal_envelope(RUN_TYPE, payload, other.sign, other.keyid), i=each.pk)  # fmt: skip
 
 
 def change_note(replica: Replica) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from scanner.errors import Refusal
-from scanner.format.records import encode
-from scanner.format.report import ReportError, open_envelope, read_statement
+from scanner.format.envelope import open_envelope
+from scanner.format.errors import ReportError
+from scanner.format.records import encode_record
+from scanner.format.statement import read_statement
 from scanner.ingest import accept, inbox
 from scanner.ingest.gunzip import BodyError
 from scanner.ingest.stream import Arrival
@@ -23,7 +25,7 @@ from tests.scanner import factories as make
 from tests.scanner.factories import Signer
 
 pytestmark = pytest.mark.django_db
-GOOD = encode(make.file_row("m"))
+GOOD = encode_record(make.file_row("m"))
 
 
 @pytest.fixture
@@ -90,7 +92,9 @@ def bomb(line: bytes) -> bytes:
 def test_gzip_bomb(replica: Replica, signer: Signer, bearer: str, announced: int) -> None:
     """1 GiB of zeros in 1 MiB ends at the bytes that were signed, or at the longest line; memory stays flat."""
     statement = make.make_report(replica, signer).statement
-    statement = statement._replace(records=statement.records._replace(total=1, size=announced, blocks=("0" * 64,)))
+    statement = statement._replace(
+        records=statement.records._replace(line_count=1, byte_count=announced, blocks=("0" * 64,))
+    )
     packed = bomb(make.signed(statement, signer))
     tracemalloc.start()
     try:
@@ -111,7 +115,7 @@ def test_gzip_bomb_of_many_lines(replica: Replica, signer: Signer) -> None:
     """Lines that pack better than any honest report's are refused by their ratio, however they are signed."""
     packer = zlib.compressobj(9, wbits=31)
     statement = make.make_report(replica, signer).statement
-    records = statement.records._replace(total=1 << 20, size=1 << 30, blocks=("0" * 64,) * 256)
+    records = statement.records._replace(line_count=1 << 20, byte_count=1 << 30, blocks=("0" * 64,) * 256)
     packed = packer.compress(make.signed(statement._replace(records=records), signer))
     body = packer.compress(b"\n" * (64 << 20)) + packer.flush()
     stream = iter([packed, *[body[at : at + 4096] for at in range(0, len(body), 4096)]])

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from scanner.format.records import encode
-from scanner.format.report import RUN_TYPE, seal
+from scanner.format.envelope import RUN_TYPE, seal_envelope
+from scanner.format.records import encode_record
 from scanner.ingest import inbox
 from scanner.models import Replica, Run
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
 
 pytestmark = pytest.mark.django_db
-GOOD = encode(make.file_row("m"))
+GOOD = encode_record(make.file_row("m"))
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ BAD_LINES = {
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_bad_line(replica: Replica, signer: Signer, bearer: str, name: str, encoding: str) -> None:
     """A line that is not in its one form is refused for good, by its number, whatever the signature says."""
-    report = make.with_body(replica, signer, encode(make.file_row("A")) + BAD_LINES[name] + b"\n")
+    report = make.with_body(replica, signer, encode_record(make.file_row("A")) + BAD_LINES[name] + b"\n")
     data = report.gzip if encoding == "gzip" else report.data
     members = make.refused(make.upload(bearer, data, encoding), 422)
     assert (members["recorded"], members["sequence"]) == (True, 1)
@@ -143,7 +143,7 @@ BAD_PAYLOADS: dict[str, Callable[[bytes], bytes]] = {
 def test_bad_statement(replica: Replica, signer: Signer, bearer: str, name: str) -> None:
     """A statement that is not in its one form is refused though its signature holds, and takes no place."""
     payload = BAD_PAYLOADS[name](make.make_report(replica, signer).statement.payload())
-    line = seal(RUN_TYPE, payload, signer.sign, signer.keyid)
+    line = seal_envelope(RUN_TYPE, payload, signer.sign, signer.keyid)
     assert make.refused(make.upload(bearer, line, "identity"), 400)["error"] == "malformed"
     assert not Run.objects.exists()
 
@@ -195,14 +195,14 @@ BAD_PATHS = [
 def test_bad_path(replica: Replica, signer: Signer, bearer: str, path: str) -> None:
     """A path that is absolute, climbs, has an empty part or is not in its coded form is refused in any kind of line."""
     for row in (make.file_row(path), make.file_row("zz", detail=path), make.link_row(path, "t"), make.error_row(path)):
-        report = make.with_body(replica, signer, encode(row))
+        report = make.with_body(replica, signer, encode_record(row))
         make.refused(make.upload(bearer, report.gzip), 422)
 
 
 @pytest.mark.parametrize("names", [("b", "a"), ("a", "a"), ("a", "a/b", "a"), ("a/b", "a.b"), ("é", "z")])
 def test_bad_order(replica: Replica, signer: Signer, bearer: str, names: tuple[str, ...]) -> None:
     """Entries that are not in strictly ascending order of their bytes are refused."""
-    body = b"".join(encode(make.file_row(name)) for name in names)
+    body = b"".join(encode_record(make.file_row(name)) for name in names)
     assert "order" in make.refused(make.upload(bearer, make.with_body(replica, signer, body).gzip), 422)["detail"]
 
 
@@ -227,13 +227,20 @@ def test_a_sum_that_differs(replica: Replica, signer: Signer, bearer: str, membe
 
 
 @pytest.mark.parametrize(
-    "changes", [{"total": 3}, {"size": 1}, {"size": 10**6}, {"sha3_512": "0" * 128}, {"blocks": ("0" * 64, "1" * 64)}]
+    "changes",
+    [
+        {"line_count": 3},
+        {"byte_count": 1},
+        {"byte_count": 10**6},
+        {"sha3_512": "0" * 128},
+        {"blocks": ("0" * 64, "1" * 64)},
+    ],
 )
 def test_records_that_differ(replica: Replica, signer: Signer, bearer: str, changes: dict[str, Any]) -> None:
     """The count, the bytes, the digest and the blocks of the lines are held against the statement."""
     rows = [make.file_row("a"), make.file_row("b")]
     records = make.make_statement(replica, rows).records._replace(**changes)
-    if "total" in changes:
+    if "line_count" in changes:
         records = records._replace(blocks=(*records.blocks, "0" * 64))
     report = make.make_report(replica, signer, rows, records=records)
     make.refused(make.upload(bearer, report.gzip), 422)

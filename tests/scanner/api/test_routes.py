@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from backup_syncer.log_filters import BriefRefusals
 from scanner import enrolment, server_key
-from scanner.format.report import REPLY_TYPE, open_envelope, timestamp
+from scanner.format.envelope import REPLY_TYPE, open_envelope
+from scanner.format.timestamps import format_timestamp
 from scanner.models import Progress, Replica, Run, Server
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
@@ -189,7 +190,7 @@ def message(replica: Replica, /, **fields: Any) -> dict[str, Any]:
     values = {
         "run": str(uuid.uuid4()),
         "replica": str(replica.uuid),
-        "started_at": timestamp(time.time()),
+        "started_at": format_timestamp(time.time()),
         "phase": "hash",
         "files_done": 3,
         "files_total": 10,

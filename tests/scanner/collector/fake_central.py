@@ -19,23 +19,17 @@ from types import TracebackType
 from typing import Any
 
 from scanner.format import paths
-from scanner.format.digests import Tally, read
-from scanner.format.records import LINE_LIMIT, canonical
-from scanner.format.report import (
-    ENROLMENT_TYPE,
-    ENVELOPE_LIMIT,
-    REPLY_TYPE,
-    Statement,
-    lines,
-    open_envelope,
-    read_statement,
-    seal,
-    timestamp,
-)
+from scanner.format.canonical_json import canonical_json
+from scanner.format.digests import RecordTotals, read_records
+from scanner.format.envelope import ENROLMENT_TYPE, ENVELOPE_LIMIT, REPLY_TYPE, open_envelope, seal_envelope
+from scanner.format.lines import split_lines
+from scanner.format.records import LINE_LIMIT
 from scanner.format.signing import SigningKey
+from scanner.format.statement import Statement, read_statement
+from scanner.format.timestamps import format_timestamp
 
 SECRET = "A" * 43
-TIME = timestamp(1_800_000_000)
+TIME = format_timestamp(1_800_000_000)
 
 
 @dataclass
@@ -135,8 +129,8 @@ class FakeCentral:
 
     def reply(self, purpose: str, **members: Any) -> bytes:
         """A signed reply."""
-        payload = canonical({"for": purpose, "server": self.server, "time": TIME, **members}).encode()
-        return seal(REPLY_TYPE, payload, self.key.sign, self.key.keyid)
+        payload = canonical_json({"for": purpose, "server": self.server, "time": TIME, **members}).encode()
+        return seal_envelope(REPLY_TYPE, payload, self.key.sign, self.key.keyid)
 
 
 class _Refused(Exception):
@@ -279,8 +273,8 @@ class _Handler(BaseHTTPRequestHandler):
         replica = next(each for each in self.central.replicas if each.replica == statement.replica)
         status = self._place(replica.chain, statement, envelope.digest)
         if status == 201:
-            tally, kept = Tally(statement.records.total), list(lines(file.read, LINE_LIMIT))
-            assert list(read(kept, tally)) is not None and tally.digest.finish() == statement.records
+            tally, kept = RecordTotals(statement.records.line_count), list(split_lines(file.read, LINE_LIMIT))
+            assert list(read_records(kept, tally)) is not None and tally.records_digest.finish() == statement.records
             replica.chain.append(Taken(statement, envelope.digest, kept))
         if fault == "recorded":
             replica.chain[-1].state = "refused"

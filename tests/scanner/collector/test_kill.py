@@ -15,7 +15,7 @@ import pytest
 
 from scanner.collector.delivery import sender
 from scanner.collector.delivery.spool import read_envelope
-from scanner.format.report import read_statement
+from scanner.format.statement import read_statement
 from tests.scanner.collector.fake_central import FakeCentral, Replica
 from tests.scanner.collector.stage import Stage, clean_environment
 

@@ -8,8 +8,9 @@ import socket
 from pathlib import Path
 
 from scanner.collector.engines.base import Meter
-from scanner.collector.entries import FILE, HashedFile, WalkedEntry
+from scanner.collector.entries import HashedFile, WalkedEntry
 from scanner.collector.run.walk import walk
+from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes
 
 RECORD = hashlib.sha256(b"b").hexdigest().encode()
@@ -82,7 +83,7 @@ def specials(root: Path) -> dict[bytes, bytes]:
 
 def files(root: Path, *patterns: str) -> list[WalkedEntry]:
     """The files below `root`, largest first."""
-    found = [each for each in walk(os.fsencode(root), Excludes(patterns)) if each.type == FILE]
+    found = [each for each in walk(os.fsencode(root), Excludes(patterns)) if each.type == EntryType.FILE]
     return sorted(found, key=lambda each: (-each.size, each.path))
 
 

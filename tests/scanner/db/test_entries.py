@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scanner.db import entries
-from scanner.format.records import ERROR, FILE, LINK, Note, Record
+from scanner.format.entry_type import EntryType
+from scanner.format.records import Note, Record
 from scanner.ingest import worker
 from scanner.models import Run
 from tests.scanner.factories import accept, error_row, file_row, link_row, make_key, make_replica
@@ -61,9 +62,9 @@ def test_a_prefix_bounds_both_ends(run: Run) -> None:
 
 def test_a_type_is_listed_alone(run: Run) -> None:
     """Files, errors, links: each by itself, in the wanted order."""
-    assert paths(entries.entries(run, type=ERROR)) == ["back\\\\slash/x"]
-    assert paths(entries.entries(run, type=LINK, order="-size")) == ["a0"]
-    assert paths(entries.entries(run, type=FILE, order="-size"))[:3] == ["a!", "a/c", "100x_sure"]
+    assert paths(entries.entries(run, type=EntryType.ERROR)) == ["back\\\\slash/x"]
+    assert paths(entries.entries(run, type=EntryType.LINK, order="-size")) == ["a0"]
+    assert paths(entries.entries(run, type=EntryType.FILE, order="-size"))[:3] == ["a!", "a/c", "100x_sure"]
 
 
 def test_the_tree_shows_names_once(run: Run) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scanner.format.excludes import MAX_PATTERN, ExcludeError, Excludes, parse
+from scanner.format.errors import ExcludeError
+from scanner.format.excludes import MAX_PATTERN_LENGTH, Excludes, parse_excludes
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "excludes.json").read_text("utf-8"))
 
@@ -50,7 +51,7 @@ def test_any_of_many() -> None:
 
 def test_parse_lines() -> None:
     """Empty lines and comments say nothing; white space around a pattern goes unless it is escaped."""
-    parsed = parse("# comment\r\n\r\n  *.tmp  \n\t\ntrailing\\ \n\\ leading\nboth\\\\  \n")
+    parsed = parse_excludes("# comment\r\n\r\n  *.tmp  \n\t\ntrailing\\ \n\\ leading\nboth\\\\  \n")
     assert parsed.patterns == ("*.tmp", "trailing\\ ", "\\ leading", "both\\\\")
     assert parsed.matches(b"trailing ", False)
     assert parsed.matches(b" leading", False)
@@ -60,13 +61,13 @@ def test_parse_lines() -> None:
 def test_parse_names_the_bad_line() -> None:
     """A bad pattern in a text is named."""
     with pytest.raises(ExcludeError, match=r"\[open"):
-        parse("good\n[open\n")
+        parse_excludes("good\n[open\n")
 
 
 def test_overlong_pattern() -> None:
     """A pattern longer than the limit is refused without being compiled."""
     with pytest.raises(ExcludeError, match="longer than"):
-        Excludes(["x" * (MAX_PATTERN + 1)])
+        Excludes(["x" * (MAX_PATTERN_LENGTH + 1)])
 
 
 def test_stars_in_a_row_do_not_explode() -> None:

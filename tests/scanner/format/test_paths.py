@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.format import paths
+from scanner.format.errors import PathError
 
 NAMES = st.one_of(
     st.binary(max_size=40), st.text(max_size=20).map(str.encode), st.sampled_from([b"\\", b"\\xff", b"\n"])
@@ -30,7 +31,7 @@ def test_text_is_refused_or_canonical(text: str) -> None:
     """Whatever text is decoded at all is the one that its bytes are coded to."""
     try:
         name = paths.decode(text)
-    except paths.PathError:
+    except PathError:
         return
     assert paths.encode(name) == text
 
@@ -58,7 +59,7 @@ def test_examples(name: bytes, text: str) -> None:
 @pytest.mark.parametrize("text", ["\\", "\\x", "\\xFF", "\\x41", "\\xc3\\xa9", "\\n", "a\\", "\ud800", "\\x4"])
 def test_refused_texts(text: str) -> None:
     """A lone backslash, upper-case hex, an escape for what needs none, a surrogate: not canonical."""
-    with pytest.raises(paths.PathError):
+    with pytest.raises(PathError):
         paths.decode(text)
 
 
@@ -73,5 +74,5 @@ def test_relative_paths(path: str) -> None:
 )
 def test_refused_paths(path: str) -> None:
     """No empty, `.` or `..` part, no NUL, no leading or trailing slash, nothing that is not coded canonically."""
-    with pytest.raises(paths.PathError):
+    with pytest.raises(PathError):
         paths.check(path)

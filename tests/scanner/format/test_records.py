@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.format import paths, records
-from scanner.format.records import ERROR, FILE, LINE_LIMIT, LINK, SPECIAL, Note, Record, RecordError, Row
+from scanner.format.canonical_json import decode_json
+from scanner.format.entry_type import EntryType
+from scanner.format.errors import PathError, RecordError
+from scanner.format.records import LINE_LIMIT, Entry, Note, Record
 
 PARTS = st.binary(min_size=1, max_size=12).filter(
     lambda part: b"/" not in part and b"\0" not in part and part not in (b".", b"..")
@@ -18,7 +21,7 @@ PATHS = st.lists(PARTS, min_size=1, max_size=3).map(lambda parts: paths.encode(b
 TARGETS = st.binary(min_size=1, max_size=20).filter(lambda target: b"\0" not in target).map(paths.encode)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 FILES = st.builds(
-    lambda path, *values: Row(path, FILE, *values),
+    lambda path, *values: Entry(path, EntryType.FILE, *values),
     PATHS,
     st.integers(0, 2**63 - 1),
     INT64,
@@ -30,27 +33,31 @@ FILES = st.builds(
 )
 ROWS = st.one_of(
     FILES,
-    st.builds(lambda path, target: Row(path, LINK, detail=target), PATHS, TARGETS),
-    st.builds(lambda path, kind: Row(path, SPECIAL, detail=kind), PATHS, st.sampled_from(sorted(records.SPECIALS))),
+    st.builds(lambda path, target: Entry(path, EntryType.LINK, detail=target), PATHS, TARGETS),
     st.builds(
-        lambda path, name, stage: Row(path, ERROR, detail=name, stage=stage),
+        lambda path, kind: Entry(path, EntryType.SPECIAL, detail=kind),
+        PATHS,
+        st.sampled_from(sorted(records.SPECIAL_KINDS)),
+    ),
+    st.builds(
+        lambda path, name, stage: Entry(path, EntryType.ERROR, detail=name, stage=stage),
         PATHS,
         st.sampled_from(["EACCES", "ECHANGED", "ESHORT", "E2BIG"]),
-        st.sampled_from(sorted(records.STAGES)),
+        st.sampled_from(sorted(records.ERROR_STAGES)),
     ),
 )
 DETAILS = st.sampled_from(["", '{"count":3}', '{"ctime_same":true,"engines":["hashlib","native"]}'])
-RECORDS = st.one_of(ROWS, st.builds(Note, PATHS, st.sampled_from(sorted(records.NOTES)), DETAILS))
-GOOD = Row("a/b", FILE, 3, -1, 0o100644, 0, 2**32 - 1, b"\1" * 32, b"\2" * 16, "a/a")
-LINE = records.encode(GOOD)
+RECORDS = st.one_of(ROWS, st.builds(Note, PATHS, st.sampled_from(sorted(records.NOTE_KINDS)), DETAILS))
+GOOD = Entry("a/b", EntryType.FILE, 3, -1, 0o100644, 0, 2**32 - 1, b"\1" * 32, b"\2" * 16, "a/a")
+LINE = records.encode_record(GOOD)
 
 
 @given(RECORDS)
 def test_round_trip(record: Record) -> None:
     """A record's line gives the record again, passes the check, and is what the standard json makes of its members."""
-    line = records.encode(record)
-    assert records.decode(line) == record
-    records.check(record)
+    line = records.encode_record(record)
+    assert records.decode_record(line) == record
+    records.check_record(record)
     assert json.dumps(json.loads(line), ensure_ascii=False, separators=(",", ":")).encode() + b"\n" == line
 
 
@@ -60,11 +67,14 @@ def test_forms() -> None:
         b'{"path":"a/b","size":3,"mtime_ns":-1,"mode":33188,"uid":0,"gid":4294967295,"sha256":"' + b"01" * 32
         + b'","md5":"' + b"02" * 16 + b'","hardlink":"a/a"}\n'
     )  # fmt: skip
-    assert records.encode(Row("b", ERROR, detail="EIO", stage="read")) == b'{"path":"b","error":"EIO","stage":"read"}\n'
-    assert records.encode(Row("l", LINK, detail="../é")) == '{"path":"l","link":"../é"}\n'.encode()
-    assert records.encode(Row("m", SPECIAL, detail="mount")) == b'{"path":"m","special":"mount"}\n'
-    assert records.encode(Note("v", "vanished")) == b'{"note":"vanished","path":"v"}\n'
-    assert records.encode(Note("v", "misread", '{"reads":2}')) == b'{"note":"misread","path":"v","reads":2}\n'
+    assert (
+        records.encode_record(Entry("b", EntryType.ERROR, detail="EIO", stage="read"))
+        == b'{"path":"b","error":"EIO","stage":"read"}\n'
+    )
+    assert records.encode_record(Entry("l", EntryType.LINK, detail="../é")) == '{"path":"l","link":"../é"}\n'.encode()
+    assert records.encode_record(Entry("m", EntryType.SPECIAL, detail="mount")) == b'{"path":"m","special":"mount"}\n'
+    assert records.encode_record(Note("v", "vanished")) == b'{"note":"vanished","path":"v"}\n'
+    assert records.encode_record(Note("v", "misread", '{"reads":2}')) == b'{"note":"misread","path":"v","reads":2}\n'
 
 
 @pytest.mark.parametrize(
@@ -78,7 +88,7 @@ def test_forms() -> None:
 def test_no_record(line: bytes) -> None:
     """What is not JSON, no object, or lacks a member is refused with RecordError, whatever it is."""
     with pytest.raises(RecordError):
-        records.decode(line)
+        records.decode_record(line)
 
 
 @pytest.mark.parametrize(
@@ -128,25 +138,25 @@ def test_no_record(line: bytes) -> None:
 )
 def test_refused_lines(line: bytes) -> None:
     """Any value out of its range, any other form of the same value: no line of a report."""
-    with pytest.raises((RecordError, paths.PathError)):
-        record = records.decode(line)
-        records.check(record)
-        if records.encode(record) != line:
+    with pytest.raises((RecordError, PathError)):
+        record = records.decode_record(line)
+        records.check_record(record)
+        if records.encode_record(record) != line:
             raise RecordError("not canonical")
 
 
 def test_digest_of_nothing() -> None:
     """A file that is not empty cannot have the digest of nothing."""
     empty = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-    records.check(GOOD._replace(size=0, sha256=empty))
+    records.check_record(GOOD._replace(size=0, sha256=empty))
     with pytest.raises(RecordError, match="digest of nothing"):
-        records.check(GOOD._replace(sha256=empty))
+        records.check_record(GOOD._replace(sha256=empty))
 
 
 def test_surrogate_is_not_written() -> None:
     """Text that is not Unicode never becomes a line."""
     with pytest.raises(RecordError):
-        records.encode(Row("\ud800", LINK, detail="x"))
+        records.encode_record(Entry("\ud800", EntryType.LINK, detail="x"))
 
 
 @pytest.mark.parametrize(
@@ -155,10 +165,10 @@ def test_surrogate_is_not_written() -> None:
 def test_strict_json(text: bytes) -> None:
     """JSON that two readers could read in two ways is refused, however it is nested."""
     with pytest.raises(RecordError):
-        records.decode_json(text)
+        decode_json(text)
 
 
 def test_line_limit_holds_any_path() -> None:
     """The longest path of Linux, all of it bytes that need an escape, twice, fits in a line."""
     path = paths.encode(b"\xff" * 4095)
-    assert len(records.encode(GOOD._replace(path=path, detail=path[:-4]))) < LINE_LIMIT
+    assert len(records.encode_record(GOOD._replace(path=path, detail=path[:-4]))) < LINE_LIMIT

@@ -13,8 +13,9 @@ import pytest
 from django.utils import timezone
 
 from scanner.errors import Equivocates, Forbidden, Gap, Incomplete, Malformed, Refused, Stale
-from scanner.format.records import encode
-from scanner.format.report import ENROLMENT_TYPE, REPLY_TYPE, timestamp
+from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE
+from scanner.format.records import encode_record
+from scanner.format.timestamps import format_timestamp
 from scanner.ingest import accept, inbox, journal
 from scanner.models import Equivocation, Progress, Replica, Run, Server
 from scanner.signals import run_received
@@ -164,7 +165,7 @@ def test_a_failed_run_with_a_body_is_refused(replica: Replica, signer: Signer) -
     """A failed run announces no records: lines below it are refused, its place is taken."""
     report = make.make_report(replica, signer, outcome="failed")
     with pytest.raises(Refused) as caught:
-        make.receive(replica.server, report.data + encode(make.file_row("a")))
+        make.receive(replica.server, report.data + encode_record(make.file_row("a")))
     assert caught.value.extra == {"recorded": True, "sequence": 1}
 
 
@@ -290,7 +291,7 @@ def test_the_operators_release_is_used_once(replica: Replica, signer: Signer) ->
 def test_a_clock_that_is_off_is_flagged(replica: Replica, signer: Signer, seconds: int, skewed: bool) -> None:
     """A run from the future is taken and flagged; one within five minutes is not worth a word."""
     end = timezone.now().timestamp() + seconds
-    run = make.accept(replica, signer, started_at=timestamp(end - 9), finished_at=timestamp(end))
+    run = make.accept(replica, signer, started_at=format_timestamp(end - 9), finished_at=format_timestamp(end))
     run.refresh_from_db()
     assert (run.clock_skew is not None) is skewed
 
@@ -298,7 +299,7 @@ def test_a_clock_that_is_off_is_flagged(replica: Replica, signer: Signer, second
 def test_a_clock_that_went_back_is_flagged(replica: Replica, signer: Signer) -> None:
     """A run that ended before it began is taken and flagged, with how far the clock went back at least."""
     end = timezone.now().timestamp() - 999
-    run = make.accept(replica, signer, started_at=timestamp(end + 60), finished_at=timestamp(end))
+    run = make.accept(replica, signer, started_at=format_timestamp(end + 60), finished_at=format_timestamp(end))
     run.refresh_from_db()
     assert run.clock_skew == timedelta(seconds=-60)
 

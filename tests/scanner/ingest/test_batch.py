@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.format.digests import Tally, read
-from scanner.format.records import Note, Record, RecordError, Row, encode
+from scanner.format.digests import RecordTotals, read_records
+from scanner.format.errors import RecordError
+from scanner.format.records import Entry, Note, Record, encode_record
 from scanner.ingest import batch
 from scanner.ingest.batch import BatchTally, parse
 from tests.scanner import factories as make
@@ -42,9 +43,9 @@ def rows(draw: st.DrawFn) -> Record:
 
 def slow(texts: list[bytes]) -> tuple[object, ...] | str:
     """What the plain road says: the sums, or the refusal."""
-    tally = Tally(len(texts))
+    tally = RecordTotals(len(texts))
     try:
-        for _ in read(texts, tally, parse):
+        for _ in read_records(texts, tally, parse):
             pass
     except RecordError as error:
         return str(error)
@@ -62,8 +63,8 @@ def quick(texts: list[bytes], cuts: list[int]) -> tuple[object, ...] | str:
     return sums(tally)
 
 
-def sums(tally: Tally) -> tuple[object, ...]:
-    return tally.files, tally.size, tally.errors, tally.digest.finish(), tally.content.hexdigest()
+def sums(tally: RecordTotals) -> tuple[object, ...]:
+    return tally.files, tally.size, tally.errors, tally.records_digest.finish(), tally.content_digest.hexdigest()
 
 
 @settings(max_examples=300, deadline=None)
@@ -72,7 +73,7 @@ def test_both_roads_agree(records: list[Record], ordered: bool, data: st.DataObj
     """The same sums for good lines, the same line named for bad ones, however the lines are cut into batches."""
     if ordered:
         records = sorted(set(records), key=lambda record: (isinstance(record, Note), record[0]))
-    texts = [encode(record) for record in records]
+    texts = [encode_record(record) for record in records]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=3)))
     assert quick(texts, cuts) == slow(texts)
 
@@ -82,7 +83,7 @@ def test_both_roads_agree(records: list[Record], ordered: bool, data: st.DataObj
 def test_damaged_text_is_never_taken(seed: int, patch: bytes) -> None:
     """Bytes put into good lines at random are refused, or make lines that the plain road takes as well."""
     chance = random.Random(seed)
-    texts = [encode(make.file_row(f"d/{number:03}", b"x" * number)) for number in range(20)]
+    texts = [encode_record(make.file_row(f"d/{number:03}", b"x" * number)) for number in range(20)]
     text = b"".join(texts)
     at = chance.randrange(len(text) - 4)
     text = text[:at] + patch + text[at + chance.choice([0, len(patch)]) :]
@@ -94,14 +95,14 @@ def test_damaged_text_is_never_taken(seed: int, patch: bytes) -> None:
 
 def test_a_line_that_is_too_long_is_refused() -> None:
     """A line of more than 64 KiB is refused although all else in it is right."""
-    text = encode(make.file_row("/".join(["n" * 250] * 270)))
+    text = encode_record(make.file_row("/".join(["n" * 250] * 270)))
     with pytest.raises(RecordError, match="line 2: longer than 65536 bytes"):
         BatchTally(1).add_text(text)
 
 
 def test_sums_on_a_thread_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where SHA3-512 has its own thread the digests are those of one thread."""
-    texts = [encode(make.file_row(f"d/{number:06}", b"x" * (number % 7))) for number in range(9000)]
+    texts = [encode_record(make.file_row(f"d/{number:06}", b"x" * (number % 7))) for number in range(9000)]
     plain = quick(texts, [1000, 5000])
     monkeypatch.setattr(batch, "ASIDE", 10)
     assert quick(texts, [1000, 5000]) == plain == slow(texts)
@@ -109,7 +110,7 @@ def test_sums_on_a_thread_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows_of_every_kind_are_counted() -> None:
     """Files, errors and bytes are counted; links and specials are lines only."""
-    records: list[Row] = [
+    records: list[Entry] = [
         make.file_row("a", b"123"),
         make.error_row("b"),
         make.link_row("c", "a"),
@@ -117,5 +118,5 @@ def test_rows_of_every_kind_are_counted() -> None:
         make.file_row("e", b"4567", detail="a"),
     ]
     tally = BatchTally(5)
-    tally.add_text(b"".join(map(encode, records)))
+    tally.add_text(b"".join(map(encode_record, records)))
     assert (tally.files, tally.errors, tally.size, tally.lines) == (2, 1, 7, 6)

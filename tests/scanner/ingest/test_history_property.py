@@ -10,7 +10,9 @@ from checker.proofs.verify import Inquiry
 from scanner.db import entries, keyset
 from scanner.export import report as export
 from scanner.format import paths
-from scanner.format.records import ERROR, FILE, LINK, SPECIAL, SPECIALS, STAGES, Note, Record, Row, canonical
+from scanner.format.canonical_json import canonical_json
+from scanner.format.entry_type import EntryType
+from scanner.format.records import ERROR_STAGES, SPECIAL_KINDS, Entry, Note, Record
 from scanner.ingest import worker
 from scanner.models import Run
 from tests.scanner.factories import make_key, make_replica, make_report, receive
@@ -28,17 +30,25 @@ PATH = st.lists(NAME, min_size=1, max_size=4).map(lambda parts: paths.encode(b"/
 LONG = st.integers(300, 3000).map(lambda size: "/".join(["long" * 50] * (size // 200)) + "/" + "é" * 100)
 DIGEST = st.binary(min_size=32, max_size=32)
 FILES = st.builds(
-    lambda path, size, mtime, mode, uid, gid, digest: Row(path, FILE, size, mtime, mode, uid, gid, digest, digest[:16]),
+    lambda path, size, mtime, mode, uid, gid, digest: Entry(
+        path, EntryType.FILE, size, mtime, mode, uid, gid, digest, digest[:16]
+    ),
     st.one_of(PATH, LONG), st.integers(0, 2**57), INT64, st.integers(0, 2**31 - 1), UINT32, UINT32, DIGEST,
 )  # fmt: skip
 OTHERS = st.one_of(
-    st.builds(lambda path, stage: Row(path, ERROR, detail="EIO", stage=stage), PATH, st.sampled_from(sorted(STAGES))),
-    st.builds(lambda path, target: Row(path, LINK, detail=target), PATH, PATH),
-    st.builds(lambda path, kind: Row(path, SPECIAL, detail=kind), PATH, st.sampled_from(sorted(SPECIALS))),
+    st.builds(
+        lambda path, stage: Entry(path, EntryType.ERROR, detail="EIO", stage=stage),
+        PATH,
+        st.sampled_from(sorted(ERROR_STAGES)),
+    ),
+    st.builds(lambda path, target: Entry(path, EntryType.LINK, detail=target), PATH, PATH),
+    st.builds(
+        lambda path, kind: Entry(path, EntryType.SPECIAL, detail=kind), PATH, st.sampled_from(sorted(SPECIAL_KINDS))
+    ),
 )
 VALUE = st.one_of(INT64, st.booleans(), st.text(max_size=5))
 DETAIL = st.dictionaries(st.sampled_from(["reads", "cold", "engines", "text"]), VALUE, max_size=3).map(
-    lambda value: canonical(value) if value else ""
+    lambda value: canonical_json(value) if value else ""
 )
 NOTES = st.builds(Note, PATH, st.sampled_from(["confirmed", "misread", "vanished"]), DETAIL).filter(
     lambda note: "\\u0000" not in note.detail and not any("\ud800" <= c <= "\udfff" for c in note.detail)
@@ -51,7 +61,7 @@ RUN = st.tuples(RECORDS, st.lists(NOTES, max_size=3, unique_by=lambda note: note
 def histories(draw: st.DrawFn) -> list[list[Record]]:
     """Runs that share some of their rows with the run before."""
     runs: list[list[Record]] = []
-    before: dict[str, Row] = {}
+    before: dict[str, Entry] = {}
     for rows, notes in draw(st.lists(RUN, min_size=1, max_size=4)):
         kept = {path: row for path, row in before.items() if draw(st.integers(0, 3))}
         before = kept | {row.path: row for row in rows}
@@ -60,11 +70,11 @@ def histories(draw: st.DrawFn) -> list[list[Record]]:
     return runs
 
 
-def _linked(row: Row, rows: dict[str, Row]) -> Row:
+def _linked(row: Entry, rows: dict[str, Entry]) -> Entry:
     """Some files are hard links of the first path there is."""
     first = min(rows)
-    links = row.type == FILE and row.size is not None and row.size % 3 == 0 and first < row.path
-    return row._replace(detail=first if links else None) if row.type == FILE else row
+    links = row.type == EntryType.FILE and row.size is not None and row.size % 3 == 0 and first < row.path
+    return row._replace(detail=first if links else None) if row.type == EntryType.FILE else row
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -97,7 +107,7 @@ def test_pages_together_are_the_whole(runs: list[list[Record]], limit: int) -> N
         receive(replica.server, make_report(replica, signer, records).gzip)
     worker.ingest_replica(replica.pk)
     run = Run.objects.filter(replica=replica).order_by("sequence")[len(runs) // 2]
-    rows = [record for record in runs[run.sequence - 1] if isinstance(record, Row)]
+    rows = [record for record in runs[run.sequence - 1] if isinstance(record, Entry)]
     assert pages(run, "path", limit) == sorted(row.path for row in rows)
     by_size = pages(run, "-size", limit)
     sizes = {row.path: -1 if row.size is None else row.size for row in rows}

@@ -17,7 +17,7 @@ from checker.proofs.verify import verify
 from checker.tasks import forget_uploads, verify_new
 from scanner.db import entries
 from scanner.export import report as export
-from scanner.format.records import ERROR, FILE
+from scanner.format.entry_type import EntryType
 from scanner.ingest import inbox, legacy, worker
 from scanner.models import Replica, Run, Server, Version
 
@@ -49,9 +49,13 @@ def test_everything_is_read() -> None:
     assert (report.group, report.root, report.work_time_ns) == ("photos", "/srv/data", 12_500_000_000)
     assert report.started_at.isoformat() == "2019-11-06T00:26:40.250000+00:00"
     assert [(row.path, row.type) for row in report.rows] == [
-        ("a/one", FILE), ("back\\\\slash\n", FILE), ("forgotten", ERROR), ("locked", ERROR), ("raw\\xff", FILE),
-    ]  # fmt: skip
-    assert all(row.sha256 == bytes.fromhex(SHA) for row in report.rows if row.type == FILE)
+        ("a/one", EntryType.FILE),
+        ("back\\\\slash\n", EntryType.FILE),
+        ("forgotten", EntryType.ERROR),
+        ("locked", EntryType.ERROR),
+        ("raw\\xff", EntryType.FILE),
+    ]
+    assert all(row.sha256 == bytes.fromhex(SHA) for row in report.rows if row.type == EntryType.FILE)
 
 
 BAD: dict[str, tuple[bytes, str]] = {

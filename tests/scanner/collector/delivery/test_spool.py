@@ -13,7 +13,7 @@ import pytest
 from scanner.collector.delivery.spool import Spool, open_body, read_envelope
 from scanner.collector.errors import StorageError
 from scanner.collector.system import durable
-from scanner.format.report import ReportError
+from scanner.format.errors import ReportError
 from scanner.format.signing import SigningKey
 from tests.scanner.format.test_report import UUID, statement
 

@@ -21,13 +21,14 @@ from scanner.collector.delivery import identity
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.engines.profiles import Catalogue
-from scanner.collector.entries import FILE, FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.confirm import Rereads, Suspect, judge
 from scanner.collector.run.ctime_trust import SETTLED_NS
 from scanner.collector.run.progress import Progress
 from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary
+from scanner.format.entry_type import EntryType
 from tests import images
 from tests.scanner.collector.faulty import Misreading
 
@@ -270,7 +271,7 @@ def test_without_native_tools(bench: Bench) -> None:
 
 
 FIRST, SECOND, OTHER = (bytes([number]) * 48 for number in (1, 2, 3))
-FOUND = WalkedEntry(b"p", FILE, 5, 10, 11, 0o100644, 0, 0, 1, 7)
+FOUND = WalkedEntry(b"p", EntryType.FILE, 5, 10, 11, 0o100644, 0, 0, 1, 7)
 
 
 def steady(digest: bytes, mtime_ns: int = 10, ctime_ns: int = 11, ino: int = 7) -> HashedFile:

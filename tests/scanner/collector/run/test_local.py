@@ -18,7 +18,7 @@ from scanner.collector.run.local import LocalTarget
 from scanner.collector.run.session import RunOptions
 from scanner.collector.run.summary import RunSummary
 from scanner.collector.system import durable
-from scanner.format.report import Statement, read_statement
+from scanner.format.statement import Statement, read_statement
 from tests.scanner.collector.stage import Stage
 
 

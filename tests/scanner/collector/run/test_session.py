@@ -95,7 +95,7 @@ def test_missing_root(stage: Stage, replica: Replica) -> None:
     shutil.rmtree(stage.tree)
     assert stage.run().exit_code == 2
     failed = replica.chain[1].statement
-    assert (failed.outcome, failed.reason, failed.records.total) == ("failed", "root missing", 0)
+    assert (failed.outcome, failed.reason, failed.records.line_count) == ("failed", "root missing", 0)
 
 
 def test_empty_root_and_its_release(stage: Stage, replica: Replica) -> None:

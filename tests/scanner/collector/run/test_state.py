@@ -10,24 +10,15 @@ from typing import Any
 
 import pytest
 
-from scanner.collector.entries import (
-    ERROR,
-    FILE,
-    LINK,
-    SPECIAL,
-    FailedFile,
-    FileResult,
-    HashedFile,
-    VanishedFile,
-    WalkedEntry,
-)
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.errors import StorageError
 from scanner.collector.run import state, workspace
 from scanner.collector.run.workspace import Workspace
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
-from scanner.format.digests import Tally, read
-from scanner.format.records import LINE_LIMIT, Note, Record, Row, encode
+from scanner.format.digests import RecordTotals, read_records
+from scanner.format.entry_type import EntryType
+from scanner.format.records import LINE_LIMIT, Entry, Note, Record, encode_record
 
 META = {
     "run": "r",
@@ -40,7 +31,7 @@ META = {
 
 def file(path: bytes, size: int = 1, ino: int = 1, nlink: int = 1) -> WalkedEntry:
     """A file as the walk sees it."""
-    return WalkedEntry(path, FILE, size, 10, 20, 0o100644, 1, 2, 3, ino, nlink)
+    return WalkedEntry(path, EntryType.FILE, size, 10, 20, 0o100644, 1, 2, 3, ino, nlink)
 
 
 def hashed(found: WalkedEntry, **other: Any) -> HashedFile:
@@ -55,7 +46,7 @@ def finish(tables: Workspace) -> list[Record]:
     tables.merge_results()
     count = sum(tables.count_records())
     records = list(tables.records())
-    assert list(read(map(encode, records), Tally(count))) == records
+    assert list(read_records(map(encode_record, records), RecordTotals(count))) == records
     assert len(records) == count
     return records
 
@@ -78,18 +69,18 @@ def test_records(tmp_path: Path) -> None:
     """Every type of entry comes out as its row, sorted by the bytes of its coded path."""
     with Workspace(tmp_path) as tables:
         tables.add_entry(file(b"z", size=5))
-        tables.add_entry(WalkedEntry(b"\xff\n", LINK, detail=b"../\xfe"))
-        tables.add_entry(WalkedEntry(b"dir", ERROR, detail=b"EACCES", stage="list"))
-        tables.add_entry(WalkedEntry(b"pipe", SPECIAL, detail=b"fifo"))
+        tables.add_entry(WalkedEntry(b"\xff\n", EntryType.LINK, detail=b"../\xfe"))
+        tables.add_entry(WalkedEntry(b"dir", EntryType.ERROR, detail=b"EACCES", stage="list"))
+        tables.add_entry(WalkedEntry(b"pipe", EntryType.SPECIAL, detail=b"fifo"))
         tables.add_entry(file(b"\xf0\x90\x80\x80", size=9))
         assert tables.plan_hash_pass() == (5, 2, 14)
         assert hash_all(tables) == [b"\xf0\x90\x80\x80", b"z"]
         assert finish(tables) == [
-            Row("\\xff\n", LINK, detail="../\\xfe"),
-            Row("dir", ERROR, detail="EACCES", stage="list"),
-            Row("pipe", SPECIAL, detail="fifo"),
-            Row("z", FILE, 5, 10, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
-            Row("\U00010000", FILE, 9, 10, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
+            Entry("\\xff\n", EntryType.LINK, detail="../\\xfe"),
+            Entry("dir", EntryType.ERROR, detail="EACCES", stage="list"),
+            Entry("pipe", EntryType.SPECIAL, detail="fifo"),
+            Entry("z", EntryType.FILE, 5, 10, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
+            Entry("\U00010000", EntryType.FILE, 9, 10, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
         ]
 
 
@@ -104,9 +95,9 @@ def test_what_became_of_files(tmp_path: Path) -> None:
         later = hashed(found[2], size=8, mtime_ns=11)
         hash_all(tables, [FailedFile(b"a", "EIO", "read"), VanishedFile(b"b"), later])
         assert finish(tables) == [
-            Row("a", ERROR, detail="EIO", stage="read"),
-            Row("c", FILE, 8, 11, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
-            Row("d", FILE, 1, 10, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
+            Entry("a", EntryType.ERROR, detail="EIO", stage="read"),
+            Entry("c", EntryType.FILE, 8, 11, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
+            Entry("d", EntryType.FILE, 1, 10, 0o100644, 1, 2, b"s" * 32, b"m" * 16),
             Note("b", "vanished"),
         ]
         assert (tables.skipped, tables.vanished) == (0, 1)
@@ -114,7 +105,7 @@ def test_what_became_of_files(tmp_path: Path) -> None:
 
 def links(tables: Workspace) -> dict[str, str | None]:
     """The first path of the inode, for each file of the report."""
-    return {row.path: row.detail for row in finish(tables) if isinstance(row, Row) and row.type == FILE}
+    return {row.path: row.detail for row in finish(tables) if isinstance(row, Entry) and row.type == EntryType.FILE}
 
 
 def test_hard_links_are_read_once(tmp_path: Path) -> None:
@@ -148,7 +139,7 @@ def test_read_error_is_that_of_the_inode(tmp_path: Path) -> None:
             tables.add_entry(file(name, ino=5, nlink=2))
         tables.plan_hash_pass()
         assert hash_all(tables, [FailedFile(b"a", "EIO", "read")]) == [b"a"]
-        assert [row.detail for row in finish(tables) if isinstance(row, Row)] == ["EIO", "EIO"]
+        assert [row.detail for row in finish(tables) if isinstance(row, Entry)] == ["EIO", "EIO"]
 
 
 def test_many_first_paths_are_gone(tmp_path: Path) -> None:
@@ -184,11 +175,11 @@ def test_too_long_for_a_line(tmp_path: Path) -> None:
         tables.plan_hash_pass()
         hash_all(tables)
         first, second, note = finish(tables)
-        assert isinstance(first, Row) and isinstance(second, Row) and second.detail == first.path
+        assert isinstance(first, Entry) and isinstance(second, Entry) and second.detail == first.path
         assert isinstance(note, Note) and note.note == "skipped" and tables.skipped == 2
         assert note.detail == '{"reason":"ENAMETOOLONG","count":2}'
         assert paths.decode(note.path) == b"/".join([b"\xff" * 250] * 25)
-        assert all(len(encode(record)) < LINE_LIMIT for record in (first, second, note))
+        assert all(len(encode_record(record)) < LINE_LIMIT for record in (first, second, note))
 
 
 def test_numbers_out_of_range(tmp_path: Path) -> None:
@@ -199,15 +190,15 @@ def test_numbers_out_of_range(tmp_path: Path) -> None:
         tables.plan_hash_pass()
         hash_all(tables)
         (row,) = finish(tables)
-        assert isinstance(row, Row) and row.mtime_ns == 2**63 - 1
+        assert isinstance(row, Entry) and row.mtime_ns == 2**63 - 1
 
 
 def test_link_without_a_target(tmp_path: Path) -> None:
     """An empty target, which no line can hold, is an error entry."""
     with Workspace(tmp_path) as tables:
-        tables.add_entry(WalkedEntry(b"a", LINK, detail=b""))
+        tables.add_entry(WalkedEntry(b"a", EntryType.LINK, detail=b""))
         tables.plan_hash_pass()
-        assert finish(tables) == [Row("a", ERROR, detail="EINVAL", stage="stat")]
+        assert finish(tables) == [Entry("a", EntryType.ERROR, detail="EINVAL", stage="stat")]
 
 
 def test_commit_makes_the_state(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.run import statement
 from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
 from scanner.collector.system.filesystem import FileSystem
-from scanner.format.digests import Tally
+from scanner.format.digests import RecordTotals
 from scanner.format.excludes import scope_digest
-from scanner.format.report import Statement, read_statement
+from scanner.format.statement import Statement, read_statement
 
 UUID = "00000000-0000-4000-8000-000000000000"
 ENGINE = {"name": "", "wanted": "auto", "why": "nothing was read", "tools": []}
@@ -22,7 +22,7 @@ ENGINE = {"name": "", "wanted": "auto", "why": "nothing was read", "tools": []}
 def made(clock: RunClock, root: bytes = b"/srv", seen: ReadOutcome | None = None, torn: str | None = None) -> Statement:
     """A statement that went over the wire."""
     job = Job(UUID, UUID, UUID, "photos", root, "", "auto", False, None, Path("/"))
-    told = seen or ReadOutcome(None, ENGINE, Tally(0))
+    told = seen or ReadOutcome(None, ENGINE, RecordTotals(0))
     return read_statement(build_statement(job, UUID, ChainPosition(1, None, torn), clock, told, ()).payload())
 
 
@@ -51,7 +51,9 @@ def test_scope() -> None:
 def test_long_words_fit() -> None:
     """A reason, a break, a root and a mount point of any length end as a statement that is within its limits."""
     disk = FileSystem("ext4", "uuid:1", b"/" + b"\xff" * 4000)
-    told = made(RunClock(), b"/" + b"\n" * 4000, ReadOutcome(disk, ENGINE, Tally(0), "x" * 5000), torn="y" * 5000)
+    told = made(
+        RunClock(), b"/" + b"\n" * 4000, ReadOutcome(disk, ENGINE, RecordTotals(0), "x" * 5000), torn="y" * 5000
+    )
     assert len(told.reason or "") == len(told.break_ or "") == 1000
     assert told.host["filesystem"] == {"type": None, "id": None, "mount_point": None, "accepted": None}
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.entries import ERROR, FILE, LINK, SPECIAL, WalkedEntry
+from scanner.collector.entries import WalkedEntry
 from scanner.collector.run.walk import walk
 from scanner.collector.system.filesystem import RootError
-from scanner.format.excludes import Excludes, parse
+from scanner.format.entry_type import EntryType
+from scanner.format.excludes import Excludes, parse_excludes
 from tests.scanner.collector import trees
 from tests.scanner.collector.stage import ROOT
 
@@ -25,7 +26,7 @@ NOBODY = 65534
 
 
 def seen(root: Path, excludes: str = "") -> dict[bytes, WalkedEntry]:
-    found = list(walk(os.fsencode(root), parse(excludes)))
+    found = list(walk(os.fsencode(root), parse_excludes(excludes)))
     by_path = {each.path: each for each in found}
     assert len(by_path) == len(found)
     return by_path
@@ -62,7 +63,7 @@ def test_every_name_once(tmp_path: Path) -> None:
         status = os.lstat(os.path.join(os.fsencode(tmp_path), path))
         assert each == WalkedEntry(
             path,
-            FILE,
+            EntryType.FILE,
             len(content[path]),
             status.st_mtime_ns,
             status.st_ctime_ns,
@@ -90,7 +91,7 @@ def test_links_are_told_not_followed(tmp_path: Path) -> None:
     for name, target in targets.items():
         os.symlink(target, os.path.join(os.fsencode(tmp_path), name))
     found = seen(tmp_path)
-    assert {path: each.detail for path, each in found.items() if each.type == LINK} == targets
+    assert {path: each.detail for path, each in found.items() if each.type == EntryType.LINK} == targets
     assert set(found) == {b"dir/file", *targets}
 
 
@@ -98,7 +99,7 @@ def test_special_files_are_not_opened(tmp_path: Path) -> None:
     """FIFOs and sockets are told as what they are; opening the FIFO would hang."""
     kinds = trees.specials(tmp_path)
     assert {path: (each.type, each.detail) for path, each in seen(tmp_path).items()} == {
-        path: (SPECIAL, kind) for path, kind in kinds.items()
+        path: (EntryType.SPECIAL, kind) for path, kind in kinds.items()
     }
 
 
@@ -106,7 +107,7 @@ def test_special_files_are_not_opened(tmp_path: Path) -> None:
 def test_devices() -> None:
     """Devices are told by their kind, and what is mounted in their folder is told as a mount."""
     found = seen(Path("/dev"))
-    assert (found[b"null"].type, found[b"null"].detail) == (SPECIAL, b"char")
+    assert (found[b"null"].type, found[b"null"].detail) == (EntryType.SPECIAL, b"char")
 
 
 def test_hard_links_are_all_told(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_unlistable_directory_is_an_error(open_folder: Path) -> None:
     with unprivileged():
         found = seen(open_folder)
     assert set(found) == {b"closed", b"open/file"}
-    assert found[b"closed"] == WalkedEntry(b"closed", ERROR, detail=b"EACCES", stage="list")
+    assert found[b"closed"] == WalkedEntry(b"closed", EntryType.ERROR, detail=b"EACCES", stage="list")
 
 
 def test_unsearchable_directory_is_an_error_for_each_name(open_folder: Path) -> None:
@@ -146,7 +147,9 @@ def test_unsearchable_directory_is_an_error_for_each_name(open_folder: Path) -> 
     (open_folder / "names/file").touch()
     (open_folder / "names").chmod(0o444)
     with unprivileged():
-        assert seen(open_folder) == {b"names/file": WalkedEntry(b"names/file", ERROR, detail=b"EACCES", stage="stat")}
+        assert seen(open_folder) == {
+            b"names/file": WalkedEntry(b"names/file", EntryType.ERROR, detail=b"EACCES", stage="stat")
+        }
 
 
 def test_deeper_than_path_max(tmp_path: Path) -> None:
@@ -192,7 +195,7 @@ def test_directory_swapped_for_a_link(tmp_path: Path) -> None:
     (root / "dir").rmdir()
     (root / "dir").symlink_to(tmp_path / "outside")
     found += walking
-    assert sorted((each.path, each.type) for each in found) == [(b"dir", LINK), (b"first", FILE)]
+    assert sorted((each.path, each.type) for each in found) == [(b"dir", EntryType.LINK), (b"first", EntryType.FILE)]
 
 
 def test_directory_below_a_swapped_one(tmp_path: Path) -> None:
@@ -277,14 +280,14 @@ def test_mounts_below_are_told(tmp_path: Path) -> None:
     script = [sys.executable, "-c", MOUNTS, str(tmp_path)]
     output = subprocess.run([*command, *script], check=True, capture_output=True, text=True, cwd=ROOT)
     staying, crossing = output.stdout.splitlines()
-    inside: list[tuple[bytes, int, bytes | None]] = [(b"dir/file", FILE, None)]
+    inside: list[tuple[bytes, int, bytes | None]] = [(b"dir/file", EntryType.FILE.value, None)]
     mounts: list[tuple[bytes, int, bytes | None]] = [
-        (name, SPECIAL, b"mount") for name in (b"bind", b"file", b"tmp fs")
+        (name, EntryType.SPECIAL.value, b"mount") for name in (b"bind", b"file", b"tmp fs")
     ]
     assert staying == repr(sorted(inside + mounts))
     more: list[tuple[bytes, int, bytes | None]] = [
-        (b"bind/file", FILE, None),
-        (b"file", FILE, None),
-        (b"tmp fs/inside", FILE, None),
+        (b"bind/file", EntryType.FILE.value, None),
+        (b"file", EntryType.FILE.value, None),
+        (b"tmp fs/inside", EntryType.FILE.value, None),
     ]
     assert crossing == repr(sorted(inside + more))

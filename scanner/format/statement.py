@@ -1,0 +1,211 @@
+"""Write, read and check the statement: what a run says of itself, and what its signature covers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, Optional, get_type_hints
+
+from scanner.format import paths
+from scanner.format.canonical_json import canonical_json, decode_json
+from scanner.format.envelope import PAYLOAD_LIMIT
+from scanner.format.errors import PathError, RecordError, ReportError
+from scanner.format.records import INT64, MAX_BLOCKS, RecordsSummary, block_size
+from scanner.format.timestamps import parse_timestamp
+
+ALGORITHMS = ("sha256", "md5")
+
+_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+_HEX128 = re.compile(r"[0-9a-f]{128}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_TIMESTAMP = re.compile(r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+"""Characters that a PostgreSQL text or UTF-8 cannot hold."""
+
+Check = Callable[[Any], bool]
+"""Returns whether a value from JSON is one that a member may have."""
+
+
+def _matches(pattern: re.Pattern[str]) -> Check:
+    return lambda value: isinstance(value, str) and bool(pattern.match(value))
+
+
+def _text(max_length: int) -> Check:
+    return lambda value: isinstance(value, str) and 0 < len(value) <= max_length and not _UNFIT.search(value)
+
+
+def _integer(least: int, most: int = INT64[-1]) -> Check:
+    # type() and not isinstance(): True is an int, too.
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _equals(constant: object) -> Check:
+    return lambda value: value == constant
+
+
+def _optional(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _is_outcome(value: Any) -> bool:
+    return value in ("complete", "failed")
+
+
+def _is_timestamp(value: Any) -> bool:
+    if not isinstance(value, str) or not _TIMESTAMP.match(value):
+        return False
+    try:
+        parse_timestamp(value)
+    except ReportError:
+        return False
+    return True
+
+
+def _is_root(value: Any) -> bool:
+    """Return whether a value is the coded form of an absolute path."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        return False
+    try:
+        return b"\0" not in paths.decode(value)
+    except PathError:
+        return False
+
+
+def _is_small(value: Any, depth: int = 4) -> bool:
+    """Return whether a JSON value has no float, no long text, no long list and at most `depth` levels."""
+    if isinstance(value, dict):
+        if depth == 0 or len(value) > 32 or not all(map(_text(64), value)):
+            return False
+        return all(_is_small(item, depth - 1) for item in value.values())
+    if isinstance(value, list):
+        return depth > 0 and len(value) <= 64 and all(_is_small(item, depth - 1) for item in value)
+    if isinstance(value, str):
+        return len(value) <= 8192 and not _UNFIT.search(value)
+    return value is None or isinstance(value, bool) or _integer(INT64[0])(value)
+
+
+def _object(*keys: str) -> Check:
+    return lambda value: isinstance(value, dict) and list(value) == list(keys) and _is_small(value)
+
+
+def _is_records_summary(value: Any) -> bool:
+    if not isinstance(value, dict) or list(value) != ["count", "bytes", "sha3_512", "blocks"]:
+        return False
+
+    blocks = value["blocks"]
+    return (
+        _integer(0)(value["count"])
+        and _integer(0)(value["bytes"])
+        and _matches(_HEX128)(value["sha3_512"])
+        and isinstance(blocks, list)
+        and len(blocks) <= MAX_BLOCKS
+        and all(map(_matches(_HEX64), blocks))
+    )
+
+
+class Statement(NamedTuple):
+    """The payload of a run's envelope.
+
+    Each member stands here once, in the order of the format: its name, its type, and the check that its JSON value has
+    to pass. A field has a trailing underscore where the key is a word of Python's: `break_` is `break`.
+    """
+
+    run: Annotated[str, _matches(_UUID)]
+    server: Annotated[str, _matches(_UUID)]
+    replica: Annotated[str, _matches(_UUID)]
+    group: Annotated[str, _matches(_UUID)]
+    root: Annotated[str, _is_root]
+    sequence: Annotated[int, _integer(1, 2**31 - 1)]
+    previous: Annotated[Optional[str], _optional(_matches(_HEX128))]
+    """Digest of the payload before this one in the chain."""
+    break_: Annotated[Optional[str], _optional(_text(1000))]
+    """Why the chain begins anew here."""
+    base: Annotated[None, _equals(None)]
+    """Always None: each report is complete by itself."""
+    started_at: Annotated[str, _is_timestamp]
+    finished_at: Annotated[str, _is_timestamp]
+    work_time_ns: Annotated[int, _integer(0)]
+    outcome: Annotated[str, _is_outcome]
+    reason: Annotated[Optional[str], _optional(_text(1000))]
+    """Why the run failed."""
+    mode: Annotated[str, _equals("full")]
+    engine: Annotated[dict[str, Any], _object("name", "wanted", "why", "tools")]
+    algorithms: Annotated[tuple[str, ...], _equals(list(ALGORITHMS))]
+    collector: Annotated[dict[str, Any], _object("version", "python")]
+    host: Annotated[dict[str, Any], _object("system", "release", "boot_id", "filesystem")]
+    config: Annotated[str, _matches(_HEX128)]
+    """Digest of what changes which paths are read: see `excludes.scope_digest`."""
+    files: Annotated[int, _integer(0)]
+    bytes_: Annotated[int, _integer(0)]
+    errors: Annotated[int, _integer(0)]
+    content: Annotated[str, _matches(_HEX128)]
+    records: Annotated[RecordsSummary, _is_records_summary]
+
+    def payload(self) -> bytes:
+        """Return the canonical bytes to be signed. Raise ReportError when they are longer than PAYLOAD_LIMIT."""
+        members = dict(zip(STATEMENT_KEYS, self))
+        members["records"] = {
+            "count": self.records.line_count,
+            "bytes": self.records.byte_count,
+            "sha3_512": self.records.sha3_512,
+            "blocks": self.records.blocks,
+        }
+        payload = canonical_json(members).encode()
+        if len(payload) > PAYLOAD_LIMIT:
+            raise ReportError("the statement is longer than 64 KiB")
+        return payload
+
+
+_CHECKS: dict[str, Check] = {
+    field.rstrip("_"): hint.__metadata__[0] for field, hint in get_type_hints(Statement, include_extras=True).items()
+}
+STATEMENT_KEYS = list(_CHECKS)
+"""The statement's keys, in their order."""
+
+
+def read_statement(payload: bytes) -> Statement:
+    """Return the statement of a payload whose signature has been verified.
+
+    Raise ReportError, with the name of the member, when one is missing, foreign or wrong.
+    """
+    try:
+        members = decode_json(payload)
+    except RecordError as error:
+        raise ReportError(f"the statement is {error}") from error
+    if not isinstance(members, dict) or list(members) != STATEMENT_KEYS:
+        raise ReportError("the statement's keys are not those of the format, in their order")
+
+    for key, is_allowed in _CHECKS.items():
+        if not is_allowed(members[key]):
+            raise ReportError(f"the statement's {key} is not what the format allows")
+
+    statement = _from_members(members)
+    _check_consistency(statement)
+    if statement.payload() != payload:
+        raise ReportError("the statement is not in its canonical form")
+    return statement
+
+
+def _from_members(members: dict[str, Any]) -> Statement:
+    records = members["records"]
+    summary = RecordsSummary(records["count"], records["bytes"], records["sha3_512"], tuple(records["blocks"]))
+    values = {**members, "algorithms": tuple(members["algorithms"]), "records": summary}
+    return Statement._make(values.values())
+
+
+def _check_consistency(statement: Statement) -> None:
+    """Raise ReportError when members that are right by themselves contradict each other."""
+    records = statement.records
+    if (statement.outcome == "failed") != (statement.reason is not None):
+        raise ReportError("a failed run has a reason, and a complete one has none")
+    if statement.outcome == "failed" and records.line_count:
+        raise ReportError("a failed run has no records")
+    if statement.sequence == 1 and statement.previous is not None:
+        raise ReportError("the first run has no run before it")
+
+    block_count = -(-records.line_count // block_size(records.line_count))
+    if len(records.blocks) != block_count:
+        raise ReportError("the number of blocks does not fit the number of records")
+
+    if statement.files + statement.errors > records.line_count:
+        raise ReportError("more files and errors than records")
