@@ -379,7 +379,7 @@ def test_words_are_those_of_the_pages(language: str) -> None:
     first = [[row[0] for row in table.rows] for table in tables(language)]
     with translation.override(language):
         assert [str(state.label).lower() for state in State] in first
-        assert translation.gettext("Enrolment token") in prose(language)
+        assert translation.gettext("Create an enrolment token") in prose(language)
 
 
 @both

@@ -104,7 +104,7 @@ def test_accept_undo_and_release(open_page: Open, told: Told) -> None:
     expect(page.get_by_role("status")).to_contain_text("accepted")
     page.goto("/")
     assert page.locator(".replica-cell .state").first.inner_text() == "Held"
-    page.locator(".lines").get_by_role("link", name="files changed or went").first.click()
+    page.locator(".lines").get_by_role("link", name="files were changed or removed").first.click()
     page.get_by_label("Reason").fill("the photos were converted")
     page.get_by_role("button", name="Release").click()
     page.goto("/")
@@ -131,7 +131,7 @@ def test_keyboard_and_paging(open_page: Open, told: Told) -> None:
     summary.focus()
     page.keyboard.press("Enter")
     expect(page.locator("table.sides").first).to_be_visible()
-    page.get_by_role("link", name="The life of this path").first.focus()
+    page.get_by_role("link", name="File history").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("2019/summer/IMG_0000.jpg")
 
@@ -155,7 +155,7 @@ def test_several_findings_at_once(open_page: Open, told: Told) -> None:
     expect(page.locator("tr", has_text="corrupted").locator("input[type=checkbox]")).to_have_count(0)
     for box in page.locator("input[name=finding]").all():
         box.check()
-    page.get_by_text("Accept the chosen ones").click()
+    page.get_by_text("Accept selected findings").click()
     page.get_by_label("Reason").fill("known")
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_role("status")).to_contain_text("accepted")

@@ -76,7 +76,7 @@ def test_keyboard_and_paging(open_page: Open, told: Told) -> None:
     expect(page.locator("details.entry")).to_have_count(72)
     page.locator("details.entry summary").first.focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".hardlink").first).to_contain_text("hard link of backup.tar")
+    expect(page.locator(".hardlink").first).to_contain_text("hard link to backup.tar")
     page.locator(".members a").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("backup.tar")

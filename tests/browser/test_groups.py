@@ -89,9 +89,9 @@ def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None
     page.locator("#repairs a", has_text="2018/a.jpg").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("2018/a.jpg")
     expect(page.locator("main")).to_contain_text(
-        "Restore it from alpha.example.net:/srv/data, gamma.example.net:/srv/data"
+        "Restore the file from alpha.example.net:/srv/data, gamma.example.net:/srv/data"
     )
-    page.get_by_role("link", name="The replicas side by side").click()
+    page.get_by_role("link", name="Compare copies").click()
     expect(page.locator("table.matrix tbody tr")).to_have_count(1)
     expect(page.locator(".square-damaged")).to_have_count(1)
     expect(page.locator(".square-good")).to_have_count(2)
@@ -109,7 +109,7 @@ def test_folded_branches_filters_and_paging(open_page: Open, told: Told) -> None
     expect(page.locator("details.entry")).to_have_count(130)
     page.get_by_label("Wrong on").select_option(label="alpha.example.net /srv/data")
     page.get_by_role("button", name="Show", exact=True).last.click()
-    expect(page.locator("main")).to_contain_text("Nothing fits this search.")
+    expect(page.locator("main")).to_contain_text("No results.")
     page.goto(told.pages["group"])
     page.get_by_role("link", name="newer version 1").click()
     expect(page.locator("table.matrix tbody tr")).to_have_count(1)

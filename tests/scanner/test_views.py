@@ -170,10 +170,10 @@ def test_directories_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pyt
 
 def test_notes_are_told(viewer: Client, run: Run) -> None:
     """What happened in a run is told in words; a run without notes says that, too."""
-    assert "Nothing out of the ordinary" in get(viewer, f"/runs/{run.uuid}/notes/")
+    assert "Nothing unusual" in get(viewer, f"/runs/{run.uuid}/notes/")
     Note.objects.create(run=run, note="vanished", path=EVIL, detail="")
     page = get(viewer, f"/runs/{run.uuid}/notes/")
-    assert "gone between the walk and the read" in page and "\u202e" not in page
+    assert "disappeared before it was read" in page and "\u202e" not in page
 
 
 def test_a_state_is_that_of_its_run(viewer: Client, run: Run) -> None:

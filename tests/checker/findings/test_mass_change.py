@@ -96,10 +96,10 @@ def test_a_hold_survives_until_it_is_released() -> None:
     mass(world, 100, 60, b"x")
     assert told(world) == [("mass_change", "", 60)]
     said = description.describe(Finding.objects.get())
-    assert said.title == "60 of 100 files changed or went"
+    assert said.title == "60 of 100 files were changed or removed"
     assert said.reasons[:2] == [
-        "Run 2 found it: 50 of 100 files changed or went.",
-        "Run 4 saw it again; run 3 is the complete run before.",
+        "Run 2 found this: 50 of 100 files were changed or removed.",
+        "Run 4 found this again; the previous complete run is 3.",
     ]
     mass(world, 100, 0)
     assert [kind for kind, _path, _number in told(world)] == ["mass_change"]
@@ -158,7 +158,7 @@ def test_one_earlier_file_with_the_ending_hides_no_ransom() -> None:
         encrypted(world, number, more=[file("old.locked", b"old")])
     assert told(world) == [("mass_change", "", 25)]
     said = description.describe(Finding.objects.get())
-    assert ".locked" in said.title and said.reasons[0].startswith("Only 1 file ended in .locked before")
+    assert ".locked" in said.title and said.reasons[0].startswith("Only 1 file had the extension .locked before")
 
 
 def test_an_attack_that_was_caught_at_its_begin() -> None:
@@ -167,7 +167,7 @@ def test_an_attack_that_was_caught_at_its_begin() -> None:
     for number, expected in ((0, []), (15, []), (915, [("mass_change", "", 900)])):
         encrypted(world, number)
         assert told(world) == expected
-    assert description.describe(Finding.objects.get()).reasons[0].startswith("Only 15 files ended in .locked before")
+    assert description.describe(Finding.objects.get()).reasons[0].startswith("Only 15 files had the extension .locked before")
 
 
 def test_a_usual_ending_that_grows_is_no_sign() -> None:

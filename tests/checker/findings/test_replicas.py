@@ -126,7 +126,7 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
         [replica_name(one) for one in Participant.objects.select_related("replica__server")],
     )
     assert (finding.state, finding.severity) == ("open", Finding.Severity.CRITICAL)
-    assert said.title == f"damaged on {', '.join(names)}, and no copy is known to be good: a"
+    assert said.title == f"damaged on {', '.join(names)}, no copy known to be good: a"
     assert "older backup" in " ".join(said.next_steps) and "good" not in " ".join(said.reasons)
     assert [line.split(": ", 1)[1].split(",")[0] for line in said.reasons[1:4]] == ["damaged"] * 3
     assert sum("it holds what came to a replica by damage" in line for line in said.reasons) == 2
@@ -153,7 +153,7 @@ def test_who_lacks_what() -> None:
     fleet.compare()
     one, two, three = (f"{world.replica.server.name}:/srv/data" for world in fleet.replicas)
     finding = Finding.objects.get(replica=None, folded=True)
-    said = "3 paths below 2019/ are missing, each on some of:"
+    said = "3 paths below 2019/ are missing on"
     assert description.title(finding) == f"{said} {one} (2), {two} (1), {three} (2)"
     client = Client()
     client.force_login(stage.make_user("viewer"))
@@ -178,4 +178,4 @@ def test_where_a_moved_file_is() -> None:
     said = between_words.describe_copies(
         row.kind, build_evidence(context, row, queries.read_path_histories(context.compared, ["a/x"])["a/x"])
     )
-    assert said[1].endswith("moved there → b/x")
+    assert said[1].endswith("at another path → b/x")

@@ -40,11 +40,11 @@ def test_what_is_seen_again_is_told_as_it_is_now() -> None:
     for content in (b"bad!", b"worse"):
         runs.append(world.run([file("a", content), file("keep"), confirmed("a", str(runs[-1].uuid))]))
     assert why(world, "corrupted")[:5] == [
-        "Run 2 found it; run 1 is the complete run before.",
-        f"The content became another one then (SHA-256 {short(b'good')}…, then {short(b'bad!')}…).",
-        "Run 3 saw it again; run 2 is the complete run before.",
-        f"The content is another one (SHA-256 {short(b'bad!')}…, now {short(b'worse')}…).",
-        "The size was 4 bytes and is 5 bytes.",
+        "Run 2 found this; the previous complete run is 1.",
+        f"The content changed in that run (SHA-256 {short(b'good')}…, then {short(b'bad!')}…).",
+        "Run 3 found this again; the previous complete run is 2.",
+        f"The content is different (SHA-256 {short(b'bad!')}…, now {short(b'worse')}…).",
+        "The size was 4 bytes and is now 5 bytes.",
     ]
 
 
@@ -139,16 +139,16 @@ NOON = "2020-09-13 12:26:40"
         ("touched", file("x"), file("x", uid=5), "Owner, group: 0, 0 → 5, 0"),
         ("touched", file("x"), file("x", mtime_ns=LATER_MTIME + 7), f"and is {NOON}.000000007 UTC."),
         ("moved", file("x"), file("y"), "It was x and is y now."),
-        ("retyped", file("x"), link_row("x", "a/b"), "What it is: file → link"),
+        ("retyped", file("x"), link_row("x", "a/b"), "Type: file → link"),
         ("retyped", file("x"), link_row("x", "a/b"), "Points to: – → a/b"),
         ("retyped", link_row("x", "a"), link_row("x", "b"), "Points to: a → b"),
-        ("retyped", special_row("x"), special_row("x", "socket"), "What it is: named pipe → socket"),
-        ("removed", link_row("x", "a"), None, "What was removed: link → a."),
+        ("retyped", special_row("x"), special_row("x", "socket"), "Type: named pipe → socket"),
+        ("removed", link_row("x", "a"), None, "Removed: link → a."),
         (
             "removed",
             file("x", b"old", mtime_ns=LATER_MTIME),
             None,
-            f"What was removed: file, 3 bytes, {NOON}.000000000 UTC, SHA-256 {short(b'old')}….",
+            f"Removed: file, 3 bytes, {NOON}.000000000 UTC, SHA-256 {short(b'old')}….",
         ),
     ],
 )
@@ -170,8 +170,8 @@ def test_age_of_what_was_removed() -> None:
     world.compare()
     said = {one.path: description.describe(one).reasons[-1] for one in Finding.objects.filter(kind="removed")}
     assert said == {
-        "young": "By its modification time it was 3 d old; here a file is kept 30 d.",
-        "timeless": "It was known for 2 d; here a file is kept 30 d.",
+        "young": "By its modification time the file was 3 d old; this group keeps files for 30 d.",
+        "timeless": "The file had been known for 2 d; this group keeps files for 30 d.",
     }
 
 

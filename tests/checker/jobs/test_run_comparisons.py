@@ -209,7 +209,7 @@ def test_set_aside_and_made_again(failing: set[int]) -> None:
     names = [str(run.uuid) for run in runs]
     failing |= {2, 3, 4}
     give_up(world)
-    assert "What changed with run 4 could not be found out." in [reason.text for reason in state_of(world).reasons]
+    assert "The changes of run 4 could not be determined." in [reason.text for reason in state_of(world).reasons]
     assert call(*names[2:])[0] == 2 and Comparison.objects.filter(state="set_aside").count() == 3
     failing.clear()
     code, words = call(*names[2:], "--again")

@@ -64,7 +64,7 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
         ({"proof": Proof(ok=False)}, State.DAMAGED, "not what its server signed"),
         ({"broken": 3}, State.DAMAGED, "run 3"),
         ({"compared": False}, State.UNKNOWN, "not compared"),
-        ({"comparison_aside": 6}, State.ATTENTION, "run 6 could not be found out"),
+        ({"comparison_aside": 6}, State.ATTENTION, "run 6 could not be determined"),
         (
             {"findings": (opened("corrupted", State.DAMAGED, 3),)},
             State.DAMAGED,

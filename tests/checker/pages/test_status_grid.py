@@ -66,7 +66,7 @@ def test_a_cell_says_group_server_state_and_why_and_leads_to_the_replica(viewer:
     page = get(viewer, "/")
     said = labels(page)
     assert said[0] == (
-        "Бухгалтерия 2019–2026 on beta.example.net: Damaged. What is stored of run 1 is not what its server signed."
+        "Бухгалтерия 2019–2026 on beta.example.net: Damaged. The stored data of run 1 is not what its server signed."
     )
     assert "Photos on alpha.example.net: Proven" in said and len(said) == 7
     assert f'href="/replicas/{world["broken"].uuid}/" aria-label="Бухгалтерия' in page
@@ -114,7 +114,7 @@ def test_what_is_wrong_stands_below_in_lines_and_what_is_proven_is_folded(viewer
     page = get(viewer, "/")
     opened, folded = page.split('<details class="proven-groups" >')
     assert re.findall(r'<h2 id="group-\d+">.*?class="name">([^<]*)', opened) == ["share 000", "share 004", "share 008"]
-    assert len(re.findall(r'<h2 id="group-\d+">', folded)) == 9 and "9 groups of which everything is proven" in folded
+    assert len(re.findall(r'<h2 id="group-\d+">', folded)) == 9 and "9 fully proven groups" in folded
     assert page.count('class="replica-cell"') == 120
     assert "20 more replicas" in folded and "more replica" not in opened
     assert '<details class="proven-groups" open>' in get(viewer, "/?state=proven")
@@ -180,8 +180,8 @@ def test_a_server_shows_what_it_keeps(viewer: Client) -> None:
 def test_a_server_page_is_for_who_may_see_it(client: Client, viewer: Client) -> None:
     """A stranger is sent to the login; an unknown server is not found; one without replicas says so."""
     server = factories.make_server("empty")
-    assert "No replica is kept here" in get(viewer, f"/servers/{server.uuid}/")
-    assert "never heard of" in get(viewer, f"/servers/{server.uuid}/")
+    assert "This server has no replicas" in get(viewer, f"/servers/{server.uuid}/")
+    assert "no contact yet" in get(viewer, f"/servers/{server.uuid}/")
     assert viewer.get(f"/servers/{factories.make_replica().uuid}/").status_code == 404
     client.logout()
     assert client.get(f"/servers/{server.uuid}/")["Location"] == f"/login/?next=/servers/{server.uuid}/"

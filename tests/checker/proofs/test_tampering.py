@@ -145,7 +145,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str, str]] = {
     "split a version": (split_version, "structure", "stays/05"),
     "move from_seq": (version("from_seq = 2 WHERE path = 'stays/09'"), "structure", "Run 1"),
     "drop a middle run": (drop_run(3), "chain", "Runs 3 to 3 are missing"),
-    "cut the tail": (drop_run(4), "journal", "the tail was cut"),
+    "cut the tail": (drop_run(4), "journal", "the newest runs are missing from the database"),
     "replace the key and sign again": (sign_again, "journal", "another key"),
     "change a note": (
         change_note,
@@ -191,7 +191,7 @@ def test_without_the_upload_the_block_is_named(replica: Replica) -> None:
     inbox.delete(Run.objects.get(replica=replica, sequence=RUNS))
     version("sha256 = sha256(sha256) WHERE path = 'stays/09'")(replica)
     text = wrong(replica)["records"]
-    assert "Block 12 of 23 differs first: from stays/09 to stays/09" in text
+    assert "The first block that differs is 12 of 23: from stays/09 to stays/09" in text
 
 
 def test_the_command_speaks_json(replica: Replica) -> None:

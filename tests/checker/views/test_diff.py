@@ -219,10 +219,10 @@ def test_file_page(client: Client) -> None:
     far.compare()
     url = reverse("file", args=[world.replica.uuid])
     found = text(client, url + "?path=d/sub/a")
-    assert re.findall(r'<span class="letter">(\w)', found) == ["B", "A", "A"] and "another one" in found
+    assert re.findall(r'<span class="letter">(\w)', found) == ["B", "A", "A"] and "different content" in found
     assert "change-corrupted" in found and "reason muted" in found
     gone = text(client, url + "?path=d/old")
-    assert "not there" in gone and "e/old" in gone
+    assert "not present" in gone and "e/old" in gone
     assert "nor of another one" in text(client, url + "?path=never", 404)
     text(client, url, 404)
     assert "<script>alert" not in text(client, url + "?path=" + HOSTILE.replace("\n", "%0A"))
@@ -307,11 +307,11 @@ def test_nothing_is_accepted_unseen(operator: Client, what: str) -> None:
         world.compare()
     answer = operator.post(act, stale)
     page = answer.content.decode()
-    assert answer.status_code == 422 and "Look again" in page and hidden(page) != stale["seen"]
+    assert answer.status_code == 422 and "Refresh" in page and hidden(page) != stale["seen"]
     if what == "grows":
         many = {"finding": re.findall(r'name="finding" value="([^"]+)"', listed), "reason": "tidied up"}
         answer = operator.post(reverse("findings-accept"), many, follow=True)
-        assert "Look again" in answer.content.decode()
+        assert "Refresh" in answer.content.decode()
     assert Finding.objects.get().state == "open"
     assert operator.post(act, stale | {"seen": hidden(page)}).status_code == 302
     assert Finding.objects.get().state == "accepted"

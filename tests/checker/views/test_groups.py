@@ -59,7 +59,7 @@ def test_the_page_and_its_filters(viewer: Client, fleet: StagedGroup) -> None:
     address = f"/groups/{fleet.group.uuid}/"
     page = viewer.get(address).content.decode()
     name = fleet.replicas[1].replica.server.name
-    assert f"Look at {name} first: 1 damaged copy, 1 lost path, 1 unknown path." in page
+    assert f"Look at {name} first: 1 damaged copy, 1 missing path, 1 unknown path." in page
     assert "?below=b%2F" in page and "square-lost" not in page
     assert "lost" in viewer.get(address, {"below": "b"}).content.decode()
     for query, there, gone in (
@@ -112,7 +112,7 @@ def test_empty_states(viewer: Client) -> None:
     assert "two of them have a proven run" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
     fleet.runs([file("a")], [file("a")])
     fleet.compare()
-    assert "All replicas hold the same." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    assert "No differences between the compared replicas." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
 
 
 def test_no_run_yet(viewer: Client, fleet: StagedGroup) -> None:
@@ -150,7 +150,7 @@ def test_as_of_a_time(viewer: Client, fleet: StagedGroup) -> None:
     Run.objects.filter(sequence=1).update(received_at=old, finished_at=old)
     then = (timezone.now() - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"moment": then}).content.decode()
-    assert "All replicas hold the same." in page
+    assert "No differences between the compared replicas." in page
     kept = GroupComparison.objects.count()
     for text in ("x", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00", "2026-02-30T00:00"):
         asked = {"moment": text, "view": "list"}
@@ -262,7 +262,7 @@ def test_open_findings_name_their_replica(viewer: Client, fleet: StagedGroup) ->
     page = viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
     section = page[page.index("findings-short") :]
     section = section[: section.index("</ul>")]
-    ones = [line for line in section.split("<li>") if "rewritten, time kept: a<" in line]
+    ones = [line for line in section.split("<li>") if "changed, date unchanged: a<" in line]
     assert len(ones) == 2
     for at in (1, 2):
         assert sum(f">{shown(fleet.replicas[at].replica.server.name)} " in line for line in ones) == 1

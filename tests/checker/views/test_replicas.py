@@ -79,7 +79,7 @@ def test_the_empty_overview_says_what_to_do_first(viewer: Client) -> None:
     """Without replicas the overview leads through the first steps."""
     assert "Four steps" in get(viewer, "/")
     factories.make_group("photos")
-    assert 'class="step-done"><strong>Make a group' in get(viewer, "/")
+    assert 'class="step-done"><strong>Create a group' in get(viewer, "/")
 
 
 def test_the_overview_puts_what_is_urgent_first(viewer: Client) -> None:
