@@ -167,7 +167,8 @@ def test_an_attack_that_was_caught_at_its_begin() -> None:
     for number, expected in ((0, []), (15, []), (915, [("mass_change", "", 900)])):
         encrypted(world, number)
         assert told(world) == expected
-    assert description.describe(Finding.objects.get()).reasons[0].startswith("Only 15 files had the extension .locked before")
+    reasons = description.describe(Finding.objects.get()).reasons
+    assert reasons[0].startswith("Only 15 files had the extension .locked before")
 
 
 def test_a_usual_ending_that_grows_is_no_sign() -> None:

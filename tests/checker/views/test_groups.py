@@ -112,7 +112,8 @@ def test_empty_states(viewer: Client) -> None:
     assert "two of them have a proven run" in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
     fleet.runs([file("a")], [file("a")])
     fleet.compare()
-    assert "No differences between the compared replicas." in viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    page = viewer.get(f"/groups/{fleet.group.uuid}/").content.decode()
+    assert "No differences between the compared replicas." in page
 
 
 def test_no_run_yet(viewer: Client, fleet: StagedGroup) -> None:
