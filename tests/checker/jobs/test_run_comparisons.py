@@ -263,12 +263,12 @@ def test_on_demand_and_made_again(failing: set[int]) -> None:
 WORKER = """
 import os, signal, sys, django
 django.setup()
-from checker import comparisons, compare
-from checker.changes import store
-from checker.findings import opening
+from checker.changes import compare, store
+from checker.findings import update
+from checker.jobs import run_comparisons
 
 module, name, after, replica = sys.argv[1:]
-module = {"compare": compare, "store": store, "opening": opening}[module]
+module = {"compare": compare, "store": store, "update": update}[module]
 whole = getattr(module, name)
 
 def dying(*given):
@@ -277,12 +277,12 @@ def dying(*given):
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr(module, name, dying)
-comparisons.catch_up(int(replica))
+run_comparisons.catch_up(int(replica))
 """
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("point", [("compare", "prepare"), ("store", "keep"), ("opening", "judge")], ids="-".join)
+@pytest.mark.parametrize("point", [("compare", "prepare"), ("store", "keep"), ("update", "update_findings")], ids="-".join)
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves nothing half done, and the next one does it whole."""
     world = StagedReplica()
