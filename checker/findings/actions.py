@@ -1,4 +1,4 @@
-"""What a person does about a finding: accept it, undo that, release a replica that is held. Each act has a reason."""
+"""What people do about findings: accept, undo, release. Each action needs a reason, which stays in the audit log."""
 
 from __future__ import annotations
 
@@ -11,37 +11,50 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checker.findings import audit_log, description, store
+from checker.findings import audit_log, description, resolution
+from checker.findings.kinds.registry import kind_of
 from checker.findings.replicas import update
 from checker.models import AuditEntry, Comparison, Finding
 from scanner.formatting.names import brief_plain
 
+LONGEST_REASON = 1000
+"""Characters of a reason that are kept."""
+REOPENED_AT_ONCE = 1000
+"""Expired acceptances that one call ends; the next call takes the rest."""
+
 
 class ActionRefused(Exception):
-    """The act cannot be done; the text says why, in the language of the page."""
+    """The action is not possible. The message says why, in the language of the reader."""
 
 
 def revision(finding: Finding) -> str:
-    """What a page shows of a finding, as a word: who acts there says by it what he has looked at."""
+    """Return a word for what a page shows of a finding: it changes when there is something new to look at."""
     return f"{finding.last_run_id}.{finding.number}.{finding.severity}"
 
 
 def accept(
-    finding: Finding, user: User, reason: str, expires_at: datetime | None = None, seen_revision: str | None = None
+    finding: Finding,
+    user: User,
+    reason: str,
+    expires_at: datetime | None = None,
+    seen_revision: str | None = None,
 ) -> None:
-    """Close an open finding until `expires_at`, or for good. ActionRefused, in words, where that cannot be.
+    """Accept an open finding until `expires_at`, or for good.
 
-    `seen_revision` is its `revision` then: a finding that grew or got graver since is not accepted unseen.
+    Raise ActionRefused when that is not possible, or when the finding has another revision than the one that the user
+    has seen: what grew or became more severe since must be looked at first.
     """
-    reason = _checked(reason)
+    reason = _clean(reason)
     if expires_at is not None and expires_at <= timezone.now():
         raise ActionRefused(_("The expiry date is in the past."))
+
     with transaction.atomic():
-        row = _locked(finding, seen_revision)
-        if row.kind == Finding.Kind.MASS_CHANGE:
+        row = _lock(finding, seen_revision)
+        if kind_of(row).is_released:
             raise ActionRefused(_("A mass change cannot be accepted. Release the replica instead."))
         if row.state != Finding.State.OPEN:
             raise ActionRefused(_("This finding is no longer open."))
+
         _close(row, user, reason, expires_at)
         audit_log.log_action(row, AuditEntry.Action.ACCEPTED, user=user, reason=reason, expires_at=expires_at)
     finding.refresh_from_db()
@@ -50,97 +63,117 @@ def accept(
 def accept_all(
     findings: Sequence[Finding], user: User, reason: str, seen_revisions: Mapping[UUID, str] | None = None
 ) -> int:
-    """Accept several findings for one reason, all or none; how many. Damage is looked at one by one: ActionRefused."""
-    grave = [one for one in findings if not may_accept_in_bulk(one)]
-    if grave:
+    """Accept several findings for one reason, all or none. Return how many.
+
+    Raise ActionRefused when one of them must be decided by itself, or may not be accepted.
+    """
+    if not all(may_accept_in_bulk(finding) for finding in findings):
         raise ActionRefused(_("Decide about damage and mass changes one at a time, each with its own reason."))
+
     with transaction.atomic():
-        for one in sorted(findings, key=lambda one: one.pk):
-            accept(
-                one, user, reason, seen_revision=None if seen_revisions is None else seen_revisions.get(one.uuid, "")
-            )
+        # In the order of their keys, so that two people who accept the same findings do not block each other.
+        for finding in sorted(findings, key=lambda finding: finding.pk):
+            seen_revision = None if seen_revisions is None else seen_revisions.get(finding.uuid, "")
+            accept(finding, user, reason, seen_revision=seen_revision)
     return len(findings)
 
 
 def may_accept_in_bulk(finding: Finding) -> bool:
-    """Whether it may be accepted together with others."""
-    return finding.severity != Finding.Severity.CRITICAL and finding.kind != Finding.Kind.CORRUPTED
+    """Return whether a finding may be accepted together with others."""
+    return finding.severity != Finding.Severity.CRITICAL and kind_of(finding).may_be_accepted_in_bulk
 
 
 def release(finding: Finding, user: User, reason: str, seen_revision: str | None = None) -> None:
-    """Let a replica go that a mass change holds: what it is now is what it should be. ActionRefused in words."""
-    reason = _checked(reason)
+    """Release the replica that a mass change holds: what it is now is what it should be.
+
+    Raise ActionRefused as `accept` does.
+    """
+    reason = _clean(reason)
     with transaction.atomic():
-        row = _locked(finding, seen_revision)
-        if row.kind != Finding.Kind.MASS_CHANGE:
+        row = _lock(finding, seen_revision)
+        if not kind_of(row).is_released:
             raise ActionRefused(_("Only a replica on hold after a mass change can be released."))
         if row.state != Finding.State.OPEN:
             raise ActionRefused(_("This finding is no longer open."))
+
         _close(row, user, reason, None)
         audit_log.log_action(row, AuditEntry.Action.RELEASED, user=user, reason=reason)
     finding.refresh_from_db()
 
 
 def undo(finding: Finding, user: User, reason: str) -> None:
-    """Open an accepted or released finding again. ActionRefused in words."""
-    reason = _checked(reason)
+    """Open an accepted or released finding again. Raise ActionRefused when it is neither."""
+    reason = _clean(reason)
     with transaction.atomic():
-        row = _locked(finding)
+        row = _lock(finding)
         if row.state != Finding.State.ACCEPTED:
             raise ActionRefused(_("Only an acceptance or a release can be undone."))
+
         _reopen(row)
         audit_log.log_action(row, AuditEntry.Action.UNDONE, user=user, reason=reason)
-        _look_again(row)
+        _resolve_if_over(row)
     finding.refresh_from_db()
 
 
 def reopen_expired() -> int:
-    """Open again what was accepted until a moment that has passed; how many."""
-    done = 0
-    over = Finding.objects.filter(state=Finding.State.ACCEPTED, expires_at__lte=timezone.now())
-    for pk in over.values_list("pk", flat=True)[:1000]:
+    """Open again what was accepted until a moment that has passed. Return how many findings."""
+    expired = Finding.objects.filter(state=Finding.State.ACCEPTED, expires_at__lte=timezone.now())
+    reopened = 0
+    for pk in expired.values_list("pk", flat=True)[:REOPENED_AT_ONCE]:
         with transaction.atomic():
             row = Finding.objects.select_for_update().get(pk=pk)
-            if row.state == Finding.State.ACCEPTED and row.expires_at and row.expires_at <= timezone.now():
-                _reopen(row)
-                audit_log.log_action(row, AuditEntry.Action.EXPIRED)
-                _look_again(row)
-                done += 1
-    return done
+            # A person may have undone or extended it since the list was read.
+            if row.state != Finding.State.ACCEPTED or row.expires_at is None or row.expires_at > timezone.now():
+                continue
+
+            _reopen(row)
+            audit_log.log_action(row, AuditEntry.Action.EXPIRED)
+            _resolve_if_over(row)
+            reopened += 1
+    return reopened
 
 
-def _checked(reason: str) -> str:
+def _clean(reason: str) -> str:
     if not reason.strip():
         raise ActionRefused(_("Enter a reason. It stays in the audit log."))
-    return reason.strip()[:1000].replace("\0", "")
+    # PostgreSQL stores no NUL characters.
+    return reason.strip()[:LONGEST_REASON].replace("\0", "")
 
 
-def _locked(finding: Finding, seen_revision: str | None = None) -> Finding:
-    """The row as it is now. ActionRefused when that is not what was looked at any more."""
+def _lock(finding: Finding, seen_revision: str | None = None) -> Finding:
+    """Lock the finding's row and return it. Raise ActionRefused when it is open and not as the user has seen it."""
     row = Finding.objects.select_for_update().get(pk=finding.pk)
-    if row.state == Finding.State.OPEN and seen_revision not in (None, revision(row)):
+    if row.state == Finding.State.OPEN and seen_revision is not None and seen_revision != revision(row):
         text = _("Nothing was done: the finding has changed since the page was shown. Check it again: %(finding)s")
         raise ActionRefused(text % {"finding": brief_plain(description.title(row))})
     return row
 
 
 def _close(row: Finding, user: User, reason: str, expires_at: datetime | None) -> None:
-    row.state, row.closed_at, row.accepted_by, row.reason = Finding.State.ACCEPTED, timezone.now(), user, reason
+    row.state = Finding.State.ACCEPTED
+    row.closed_at = timezone.now()
+    row.accepted_by = user
+    row.reason = reason
     row.expires_at = expires_at
     row.save(update_fields=["state", "closed_at", "accepted_by", "reason", "expires_at"])
 
 
 def _reopen(row: Finding) -> None:
-    row.state, row.closed_at, row.accepted_by, row.reason, row.expires_at = Finding.State.OPEN, None, None, "", None
+    row.state = Finding.State.OPEN
+    row.closed_at = None
+    row.accepted_by = None
+    row.reason = ""
+    row.expires_at = None
     row.save(update_fields=["state", "closed_at", "accepted_by", "reason", "expires_at"])
 
 
-def _look_again(row: Finding) -> None:
-    """Close it at once when the newest run proves that all is again what it was: that may have come meanwhile."""
+def _resolve_if_over(row: Finding) -> None:
+    """Resolve a reopened finding at once when the newest run proves that it is over: it may have ended meanwhile."""
     if row.replica_id is None:
         update.resolve_now(row.group_id)
         return
-    made = Comparison.objects.filter(replica=row.replica_id, adjacent=True, state=Comparison.State.DONE)
-    newest = made.select_related("base", "run").order_by("-run__sequence").first()
+
+    done = Comparison.objects.filter(replica=row.replica_id, adjacent=True, state=Comparison.State.DONE)
+    newest = done.select_related("base", "run").order_by("-run__sequence").first()
     if newest is not None:
-        store.resolve_at(newest, row)
+        resolution.resolve_finding(newest, row)

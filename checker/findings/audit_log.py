@@ -1,4 +1,4 @@
-"""The audit trail: each thing that happens to a finding is a row that nobody changes."""
+"""The audit log: each thing that happens to a finding is a row that nobody changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scanner.models import Run
 
 
 def log_actions(findings: Iterable[Finding], action: AuditEntry.Action, run: Run) -> None:
-    """Write down what the program did with each of these, by `run`."""
+    """Log what the program did with each finding because of `run`."""
     AuditEntry.objects.bulk_create(AuditEntry(finding=finding, action=action, run=run) for finding in findings)
 
 
@@ -25,8 +25,16 @@ def log_action(
     run: Run | None = None,
     expires_at: datetime | None = None,
 ) -> AuditEntry:
-    """Write down what happened; without `user` the program did it, by `run` where it rests on one."""
+    """Log one action. Without `user` the program did it; `run` is the run that it rests on, if any."""
+    # The name is kept as text as well: the account may be renamed later.
     username = user.get_username() if user is not None else ""
+
     return AuditEntry.objects.create(
-        finding=finding, action=action, user=user, username=username, reason=reason, run=run, expires_at=expires_at
+        finding=finding,
+        action=action,
+        user=user,
+        username=username,
+        reason=reason,
+        run=run,
+        expires_at=expires_at,
     )

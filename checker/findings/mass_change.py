@@ -1,4 +1,4 @@
-"""The mass-change breaker: a run that changes or removes more than is usual holds its replica until a person looks."""
+"""Recognise a mass change: a run that changed or removed more than is usual for its replica."""
 
 from __future__ import annotations
 
@@ -6,70 +6,173 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from checker.findings import audit_log, policy, queries, ransomware
+from checker.findings import ransomware, rotation
+from checker.findings.candidates import age_parameters
 from checker.models import AuditEntry, Comparison, Finding, Kind, Proof
+from scanner.db.entries import fetch_all
+from scanner.db.sql import load_statements
+from scanner.format.entry_type import EntryType
 from scanner.models import Group, Run
 
-HISTORY = 30
-"""Comparisons before this one that tell what is usual."""
-ENOUGH = 5
-"""With fewer of them nothing is usual yet."""
-LEAST_FILES, LEAST_PERMILLE, YOUNG_PERMILLE = 100, 100, 200
-USUAL = 3
-"""So many times what was the most until now."""
-EMPTIED = 10
-"""Files removed, when they are more than half of all, that hold a replica whose group leaves its limits open: a small
-replica can lose nearly everything and stay below what is too much for a large one."""
-ENCRYPTED = 20
-"""Files that got one new ending and another content: fewer are somebody's work."""
+statement = load_statements(__file__)
+
+COUNT_REMOVED_PATHS = statement("count_removed_paths")
+
+LEARNED_FROM = 30
+"""How many comparisons before this one say what is usual."""
+ENOUGH_TO_LEARN = 5
+"""With fewer comparisons than this nothing is usual yet."""
+TIMES_USUAL = 3
+"""How many times the most until now a run may change."""
+DEFAULT_FILES = 100
+"""Limit of files, whatever is usual."""
+DEFAULT_PERMILLE = 100
+"""Limit of the share, whatever is usual."""
+DEFAULT_PERMILLE_WITHOUT_HISTORY = 200
+"""Limit of the share while nothing is usual yet."""
+LEAST_EMPTIED = 10
+"""Files removed, when they are more than half of all, that hold a replica whose group sets no limits: a small replica
+can lose nearly everything and stay below the limits of a large one."""
+LEAST_ENCRYPTED = 20
+"""Files that got one new ending and another content; fewer are somebody's work."""
+COUNTED_KINDS = (Kind.CORRUPTED, Kind.REWRITTEN, Kind.MODIFIED, Kind.REVERTED, Kind.RETYPED, Kind.REMOVED)
+"""Kinds of change that a mass change consists of."""
 
 
 class Limits(NamedTuple):
-    """What a run may change or remove before it holds its replica: more than both."""
+    """What a run may change or remove before it holds its replica. It must exceed both."""
 
     files: int
     permille: int
-    """Of the files of the run before."""
+    """Share of the files of the run before."""
     automatic: bool
     """Whether the group leaves one of them open."""
     learned: bool = False
-    """Whether what is left open comes from the replica's own history; else it is what a young one has."""
+    """Whether what is left open comes from the replica's own history. Otherwise it is the default."""
 
-    def passed(self, changed: int, files: int) -> bool:
-        """Whether so many changed files are more than both, of so many of the run before."""
+    def are_exceeded(self, changed: int, files: int) -> bool:
+        """Return whether `changed` files, of `files` in the run before, are more than both limits."""
         return changed > self.files and changed * 1000 > self.permille * files
 
 
-def check_mass_change(comparison: Comparison) -> None:
-    """Open the finding that holds the replica, when the comparison is a mass change."""
+def check_mass_change(comparison: Comparison) -> dict[str, Any] | None:
+    """Return the evidence of a mass change; None when the comparison is none, or is logged as one already."""
+    if _is_logged(comparison):
+        return None
+
     assert comparison.base is not None
-    told = AuditEntry.objects.filter(
-        finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE, run=comparison.run
+    group = comparison.run.replica.group
+    changed = _count_changed(comparison, group)
+    limits = limits_for(comparison)
+    emptied = _count_emptied(comparison)
+    ending = None
+    if comparison.counts.get(Kind.REMOVED):
+        ending = ransomware.find_new_ending(comparison, LEAST_ENCRYPTED)
+
+    if not limits.are_exceeded(changed, comparison.base.files) and ending is None and not emptied:
+        return None
+    return _evidence(comparison, changed, limits, ending, emptied)
+
+
+def limits_for(comparison: Comparison) -> Limits:
+    """Return the group's limits; where it leaves one open, what the replica's own history makes usual.
+
+    Where one is zero and the other left open, nothing at all may change.
+    """
+    group = comparison.run.replica.group
+    group_limits = {group.limit_files, group.limit_share}
+    if 0 in group_limits and group_limits <= {0, None}:
+        return Limits(0, 0, automatic=False)
+
+    files = DEFAULT_FILES
+    permille = DEFAULT_PERMILLE
+    history = _usual_comparisons(comparison)
+    learned = len(history) >= ENOUGH_TO_LEARN
+    if learned:
+        for earlier in history:
+            changed = _count_changed(earlier, group)
+            files = max(files, TIMES_USUAL * changed)
+            if earlier.base is not None:
+                permille = max(permille, TIMES_USUAL * _permille(changed, earlier.base))
+    else:
+        permille = DEFAULT_PERMILLE_WITHOUT_HISTORY
+
+    if group.limit_files is not None:
+        files = group.limit_files
+    if group.limit_share is not None:
+        permille = group.limit_share * 10
+    return Limits(files, permille, automatic=None in group_limits, learned=learned)
+
+
+def _is_logged(comparison: Comparison) -> bool:
+    """Return whether the run was found to be a mass change before: a comparison may be judged again."""
+    return _mass_change_log(comparison).filter(run=comparison.run).exists()
+
+
+def _mass_change_log(comparison: Comparison) -> QuerySet[AuditEntry]:
+    return AuditEntry.objects.filter(
+        finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE, run__isnull=False
     )
-    if told.exists():
-        return
-    changed, limits = _changed(comparison, comparison.run.replica.group), limits_for(comparison)
-    ending = ransomware.new_ending(comparison, ENCRYPTED) if comparison.counts.get(Kind.REMOVED) else None
-    emptied = _emptied(comparison)
-    if not limits.passed(changed, comparison.base.files) and ending is None and not emptied:
-        return
-    _hold(comparison, changed, _facts(comparison, changed, limits, ending) | {"emptied": emptied})
 
 
-def _emptied(comparison: Comparison) -> int:
-    """How many files were removed, where they are more than half and nobody set a limit; else nought."""
-    base, group = comparison.base, comparison.run.replica.group
-    assert base is not None
-    if (group.limit_files, group.limit_share) != (None, None) or comparison.counts.get(Kind.REMOVED, 0) < EMPTIED:
-        return 0
-    removed = queries.removed_files(comparison, policy.kept_until(group, comparison.run.finished_at))
-    return removed if removed >= EMPTIED and removed * 2 > base.files else 0
+def _usual_comparisons(comparison: Comparison) -> list[Comparison]:
+    """Return the newest adjacent comparisons before this one, without those of mass changes.
+
+    That a person had to release a run once does not make it usual.
+    """
+    before = Comparison.objects.filter(
+        replica=comparison.replica_id,
+        adjacent=True,
+        base__isnull=False,
+        state=Comparison.State.DONE,
+        run__sequence__lt=comparison.run.sequence,
+    )
+    usual = before.exclude(run__in=_mass_change_log(comparison).values("run"))
+    return list(usual.select_related("base", "run").order_by("-run__sequence")[:LEARNED_FROM])
 
 
-def _facts(comparison: Comparison, changed: int, limits: Limits, ending: ransomware.Ending | None) -> dict[str, Any]:
+def _count_changed(comparison: Comparison, group: Group) -> int:
+    """Return how many paths changed or went, without those that were due to go."""
+    counts = comparison.counts
+    changed = sum(int(counts.get(kind, 0)) for kind in COUNTED_KINDS)
+
+    kept = rotation.kept_until(group, comparison.run.finished_at)
+    if kept is None or not counts.get(Kind.REMOVED):
+        return changed
+
+    parameters = {"comparison": comparison.pk, "type": None, **age_parameters(kept)}
+    removed_early = int(fetch_all(COUNT_REMOVED_PATHS, parameters)[0][0])
+    return changed - int(counts[Kind.REMOVED]) + removed_early
+
+
+def _count_emptied(comparison: Comparison) -> int:
+    """Return how many files were removed when they are more than half, and the group sets no limit; otherwise zero."""
     base = comparison.base
     assert base is not None
-    good = _last_good(comparison)
+    group = comparison.run.replica.group
+    if group.limit_files is not None or group.limit_share is not None:
+        return 0
+    if comparison.counts.get(Kind.REMOVED, 0) < LEAST_EMPTIED:
+        return 0
+
+    kept = rotation.kept_until(group, comparison.run.finished_at)
+    parameters = {"comparison": comparison.pk, "type": EntryType.FILE.value, **age_parameters(kept)}
+    removed = int(fetch_all(COUNT_REMOVED_PATHS, parameters)[0][0])
+    if removed < LEAST_EMPTIED or removed * 2 <= base.files:
+        return 0
+    return removed
+
+
+def _permille(changed: int, base: Run) -> int:
+    return changed * 1000 // max(1, base.files)
+
+
+def _evidence(
+    comparison: Comparison, changed: int, limits: Limits, ending: ransomware.Ending | None, emptied: int
+) -> dict[str, Any]:
+    base = comparison.base
+    assert base is not None
+    good_run = _find_last_good_run(comparison)
     return {
         "changed": changed,
         "files": base.files,
@@ -81,125 +184,35 @@ def _facts(comparison: Comparison, changed: int, limits: Limits, ending: ransomw
         "counts": comparison.counts,
         "ending": ending.name if ending else None,
         "renamed": ending.number if ending else 0,
-        "had_ending": ending.had if ending else 0,
-        "good": good.sequence if good else None,
-        "good_run": str(good.uuid) if good else None,
+        "had_ending": ending.number_before if ending else 0,
+        "good": good_run.sequence if good_run else None,
+        "good_run": str(good_run.uuid) if good_run else None,
         "base": base.sequence,
         "comparison": comparison.pk,
+        "emptied": emptied,
     }
 
 
-def _hold(comparison: Comparison, changed: int, facts: dict[str, Any]) -> None:
-    run = comparison.run
-    held = Finding.objects.select_for_update().filter(
-        replica=run.replica, kind=Finding.Kind.MASS_CHANGE, state=Finding.State.OPEN
-    )
-    finding = held.first()
-    if finding is not None:
-        finding.last_run = run
-        finding.number = max(changed, facts["renamed"])
-        finding.evidence = {**finding.evidence, "latest": facts}
-        finding.save(update_fields=["last_run", "number", "evidence"])
-        audit_log.log_action(finding, AuditEntry.Action.SEEN_AGAIN, run=run)
-        return
-    finding = Finding.objects.create(
-        group=run.replica.group,
-        replica=run.replica,
-        kind=Finding.Kind.MASS_CHANGE,
-        severity=Finding.Severity.CRITICAL,
-        folded=True,
-        number=max(changed, facts["renamed"]),
-        first_run=run,
-        last_run=run,
-        evidence=facts,
-    )
-    audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)
-
-
-def limits_for(comparison: Comparison) -> Limits:
-    """The group's limits; where it leaves one open, what the replica's own history makes usual.
-
-    Where one is nought and the other left open nothing at all may change.
-    """
-    group = comparison.run.replica.group
-    if {group.limit_files, group.limit_share} <= {0, None} and 0 in (group.limit_files, group.limit_share):
-        return Limits(0, 0, automatic=False)
-    before = _before(comparison).exclude(run__in=_holding(comparison)).select_related("base", "run")[:HISTORY]
-    files, permille = LEAST_FILES, LEAST_PERMILLE
-    if len(before) < ENOUGH:
-        permille = YOUNG_PERMILLE
-    else:
-        for one in before:
-            changed = _changed(one, group)
-            files = max(files, USUAL * changed)
-            permille = max(permille, USUAL * _permille(changed, one.base) if one.base else 0)
-    return Limits(
-        files if group.limit_files is None else group.limit_files,
-        permille if group.limit_share is None else group.limit_share * 10,
-        group.limit_files is None or group.limit_share is None,
-        len(before) >= ENOUGH,
-    )
-
-
-def last_new_file(comparison: Comparison) -> Run | None:
-    """The run before this comparison's that last brought a new file; the first run when none did since."""
-    brought = queries.last_new_file(comparison)
-    if brought is not None:
-        return Run.objects.get(pk=brought)
-    first = Comparison.objects.filter(replica=comparison.replica_id, adjacent=True, base=None)
-    found = first.select_related("run").first()
-    return found.run if found else None
-
-
-def _before(comparison: Comparison) -> QuerySet[Comparison]:
-    """The adjacent comparisons before one, newest first."""
-    return Comparison.objects.filter(
-        replica=comparison.replica_id,
-        adjacent=True,
-        base__isnull=False,
-        state=Comparison.State.DONE,
-        run__sequence__lt=comparison.run.sequence,
-    ).order_by("-run__sequence")
-
-
-def _holding(comparison: Comparison) -> QuerySet[AuditEntry, Any]:
-    """The runs that held the replica: what a person had to release once is not usual for that."""
-    told = AuditEntry.objects.filter(finding__replica=comparison.replica_id, finding__kind=Finding.Kind.MASS_CHANGE)
-    return told.exclude(run=None).values("run")
-
-
-def _changed(comparison: Comparison, group: Group) -> int:
-    """How many paths changed or went, without those whose time it was."""
-    counts = comparison.counts
-    changed = sum(int(counts.get(kind, 0)) for kind in policy.CHANGED)
-    kept = policy.kept_until(group, comparison.run.finished_at)
-    if kept is None or not counts.get(Kind.REMOVED):
-        return changed
-    return changed - int(counts[Kind.REMOVED]) + queries.removed_early(comparison, kept)
-
-
-def _permille(changed: int, base: Run) -> int:
-    return changed * 1000 // max(1, base.files)
-
-
-def _last_good(comparison: Comparison) -> Run | None:
-    """The newest complete run before this one that is proven and in which nothing was damaged; None without one.
+def _find_last_good_run(comparison: Comparison) -> Run | None:
+    """Return the newest complete run before this one that is proven and in which nothing was damaged.
 
     Damage and mass changes speak against each run from the one that found them until the one that proved that all is
-    again what it was. What a person accepted or released is as it should be, and speaks against none.
+    again what it was. What a person accepted or released is as it should be, and speaks against no run.
     """
+    still_open = Q(state=Finding.State.OPEN)
+    resolved_later = Q(state=Finding.State.RESOLVED, last_run__sequence__gt=OuterRef("run__sequence"))
     damage = Finding.objects.filter(
-        Q(state=Finding.State.OPEN) | Q(state=Finding.State.RESOLVED, last_run__sequence__gt=OuterRef("run__sequence")),
+        still_open | resolved_later,
         replica=comparison.replica_id,
         severity=Finding.Severity.CRITICAL,
         first_run__sequence__lte=OuterRef("run__sequence"),
     )
-    proven = Proof.objects.filter(
+    good = Proof.objects.filter(
         ~Exists(damage),
         ok=True,
         run__replica=comparison.replica_id,
         run__state=Run.State.INGESTED,
         run__sequence__lt=comparison.run.sequence,
     )
-    newest = proven.select_related("run").order_by("-run__sequence").first()
+    newest = good.select_related("run").order_by("-run__sequence").first()
     return newest.run if newest else None

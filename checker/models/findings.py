@@ -27,7 +27,7 @@ class Finding(models.Model):
         CORRUPTED = "corrupted", _("corrupted")
         REWRITTEN = "rewritten", _("changed, date unchanged")
         UNREADABLE = "unreadable", _("unreadable")
-        RESTLESS = "restless", _("unstable (changes while being read)")
+        UNSTABLE = "restless", _("unstable (changes while being read)")
         REMOVED = "removed", _("removed")
         MODIFIED = "modified", _("modified")
         REVERTED = "reverted", _("reverted to earlier content")

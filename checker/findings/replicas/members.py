@@ -1,34 +1,47 @@
-"""The paths that a finding between replicas tells, each with where it is not as it should be."""
+"""List the paths of a finding between replicas, each with the replicas on which it is not as it should be."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from checker.divergences import queries as divergences
-from checker.findings.text import replicas
+from checker.findings.text.replicas import describe_deviations
 from checker.models import Finding, GroupComparison
 from scanner.models import Replica
 
 
 class DivergingPath(NamedTuple):
-    """A path, and where it is what, in words."""
+    """A path, and where it is not as it should be, in words."""
 
     path: str
     deviations: str
 
 
 class PathPage(NamedTuple):
-    """A page of paths; `after` asks for the next one and is empty on the last."""
+    """A page of paths. `after` asks for the next one and is empty on the last."""
 
     rows: list[DivergingPath]
     after: str
 
 
 def list_paths(finding: Finding, after: str, limit: int) -> PathPage:
-    """The paths in their order, and the key of the next page. keyset.BadToken for an `after` that is none."""
-    rows, more = divergences.read_finding_page(finding.pk, after, limit)
+    """Return a page of the finding's paths in their order. Raise keyset.BadToken for an `after` that no page gave."""
+    page = divergences.read_finding_page(finding.pk, after, limit)
+    names = _names_by_position(finding)
+    rows = [DivergingPath(row.path, describe_deviations(row, names)) for row in page.rows]
+    return PathPage(rows, page.after)
+
+
+def _names_by_position(finding: Finding) -> dict[int, str]:
+    """Return position → name of the replica, as the stored divergences count positions."""
     comparison = GroupComparison.objects.filter(group=finding.group_id, moment=None).first()
-    seating = comparison.seating if comparison else []
-    there = Replica.objects.select_related("server").in_bulk(seating)
-    names = {at: f"{one.server.name}:{one.root}" for at, pk in enumerate(seating, 1) if (one := there.get(pk))}
-    return PathPage([DivergingPath(row.path, replicas.describe_deviations(row, names)) for row in rows], more)
+    if comparison is None:
+        return {}
+
+    replicas = Replica.objects.select_related("server").in_bulk(comparison.seating)
+    names = {}
+    for position, pk in enumerate(comparison.seating, 1):
+        replica = replicas.get(pk)
+        if replica is not None:
+            names[position] = f"{replica.server.name}:{replica.root}"
+    return names

@@ -1,80 +1,105 @@
-"""What open findings between replicas say, kept to what the newest comparison says."""
+"""Keep what open findings between replicas say to what the newest comparison says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from checker.divergences import queries as divergences
 from checker.divergences.evidence import ComparisonContext, build_evidence, build_spread_evidence, replica_name
 from checker.divergences.queries import DivergenceRow, PathHistory
 from checker.findings.replicas import store
-from checker.findings.text import replicas
+from checker.findings.text.replicas import DEVIATING_COPIES
 from checker.models import Divergence, Finding
 
-Lives = dict[str, PathHistory]
 BATCH = 500
-RENEWED = ("concerns", "last_run", "severity", "evidence")
+"""Findings that are renewed at once: they come by the hundreds when a disk fails."""
+RENEWED_FIELDS = ("concerns", "last_run", "severity", "evidence")
 
 
-def follow(context: ComparisonContext) -> None:
-    """Say anew of each path with a finding of its own what is not any more what it was."""
+class Batch(NamedTuple):
+    """Open findings of one path each, locked, with what is known of their paths."""
+
+    findings: list[Finding]
+    divergences: dict[str, DivergenceRow]
+    histories: dict[str, PathHistory]
+
+
+def renew_outdated(context: ComparisonContext) -> None:
+    """Renew the findings of one path of which the comparison says something else than they do."""
+    # With fewer than two replicas nothing was compared: what is stored is of other replicas.
     if len(context.compared) < 2:
-        return  # what is kept is of other replicas
-    for findings, rows, lives in _batches(context, store.outdated(context.comparison)):
-        for finding in findings:
-            if finding.path in rows:
-                say(context, finding, rows[finding.path], lives.get(finding.path, {}))
-        Finding.objects.bulk_update(findings, RENEWED)
-    store.count_lacking(context.comparison.pk, {at: replica_name(seat) for at, seat in context.participants.items()})
+        return
+
+    for batch in _read_batches(context, store.find_outdated(context.comparison)):
+        for finding in batch.findings:
+            divergence = batch.divergences.get(finding.path)
+            if divergence is not None:
+                renew(context, finding, divergence, batch.histories.get(finding.path, {}))
+        Finding.objects.bulk_update(batch.findings, RENEWED_FIELDS)
+
+    names = {position: replica_name(participant) for position, participant in context.participants.items()}
+    store.name_lacking_replicas(context.comparison.pk, names)
 
 
-def follow_spread(context: ComparisonContext) -> None:
-    """Say anew of damage that was copied over the good copies where it lies now: nothing diverges there."""
-    there, runs = [side.replica_id for side in context.compared], [side.run_id for side in context.compared]
-    for findings, rows, lives in _batches(context, store.spread(context.comparison, there, runs)):
-        changed = []
-        for finding in findings:
+def renew_spread_damage(context: ComparisonContext) -> None:
+    """Renew the findings of damage that was copied over the good copies: nothing diverges there any more."""
+    for batch in _read_batches(context, store.find_spread_damage(context)):
+        renewed = []
+        for finding in batch.findings:
             facts = build_spread_evidence(
-                context, rows.get(finding.path), lives.get(finding.path, {}), finding.evidence
+                context,
+                batch.divergences.get(finding.path),
+                batch.histories.get(finding.path, {}),
+                finding.evidence,
             )
-            told = {*finding.concerns, *facts["damaged"]}
-            facts["names"] = context.replica_names(told)
-            if _said(facts) != _said(finding.evidence):
-                finding.concerns, finding.last_run, finding.evidence = sorted(told), context.newest_run, facts
-                changed.append(finding)
-        Finding.objects.bulk_update(changed, RENEWED)
+            concerned = {*finding.concerns, *facts["damaged"]}
+            facts["names"] = context.replica_names(concerned)
+
+            if _without_runs(facts) != _without_runs(finding.evidence):
+                finding.concerns = sorted(concerned)
+                finding.last_run = context.newest_run
+                finding.evidence = facts
+                renewed.append(finding)
+        Finding.objects.bulk_update(renewed, RENEWED_FIELDS)
 
 
-def _said(facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts but for the runs that say them: as long as these stay, nothing new is to be looked at."""
-    return facts | {"copies": [one | {"run": None} for one in facts["copies"]]}
+def renew(context: ComparisonContext, finding: Finding, divergence: DivergenceRow, history: PathHistory) -> None:
+    """Make the finding of a path say what the comparison says of it. It is not saved. Only damage is critical."""
+    is_damage = divergence.kind == Divergence.Kind.MISMATCH and divergence.verdict == Divergence.PathVerdict.DAMAGED
+    concerned = {*finding.concerns, *context.replica_ids(_deviating_positions(divergence))}
+
+    finding.concerns = sorted(concerned)
+    finding.last_run = context.newest_run
+    finding.severity = Finding.Severity.CRITICAL if is_damage else Finding.Severity.WARNING
+    finding.evidence = build_evidence(context, divergence, history) | {"names": context.replica_names(concerned)}
 
 
-def _batches(
-    context: ComparisonContext, found: list[tuple[int, str]]
-) -> Iterator[tuple[list[Finding], dict[str, DivergenceRow], Lives]]:
-    """These findings, as far as they are open, with the divergences and the lives of their paths."""
-    for start in range(0, len(found), BATCH):
-        keys, paths = zip(*found[start : start + BATCH], strict=True)
-        locked = Finding.objects.select_for_update().filter(state=Finding.State.OPEN, pk__in=keys)
-        rows, lives = (
+def _deviating_positions(divergence: DivergenceRow) -> list[int]:
+    """Return the positions at which a path is missing, or its copy is not as it should be."""
+    judged = divergence.judged.ljust(len(divergence.cells))
+    return [
+        position
+        for position, (cell, copy) in enumerate(zip(divergence.cells, judged, strict=True), 1)
+        if cell == Divergence.Cell.LOST or copy in DEVIATING_COPIES
+    ]
+
+
+def _without_runs(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts without the runs that they rest on: as long as the rest stays, there is nothing new to look at."""
+    return facts | {"copies": [copy | {"run": None} for copy in facts["copies"]]}
+
+
+def _read_batches(context: ComparisonContext, keys_and_paths: list[tuple[int, str]]) -> Iterator[Batch]:
+    for start in range(0, len(keys_and_paths), BATCH):
+        part = keys_and_paths[start : start + BATCH]
+        keys = [key for key, _path in part]
+        paths = [path for _key, path in part]
+
+        # Locked, so that nobody accepts a finding between this and its renewal.
+        findings = Finding.objects.select_for_update().filter(state=Finding.State.OPEN, pk__in=keys)
+        yield Batch(
+            list(findings),
             divergences.read_divergences(context.comparison.pk, paths),
             divergences.read_path_histories(context.compared, paths),
         )
-        yield list(locked), rows, lives
-
-
-def say(context: ComparisonContext, finding: Finding, row: DivergenceRow, life: PathHistory) -> None:
-    """Make the finding of a path tell what is found there; it is not saved. Only damage is grave."""
-    damaged = row.kind == Divergence.Kind.MISMATCH and row.verdict == Divergence.PathVerdict.DAMAGED
-    told = {*finding.concerns, *context.replica_ids(concerned(row))}
-    finding.concerns, finding.last_run = sorted(told), context.newest_run
-    finding.severity = Finding.Severity.CRITICAL if damaged else Finding.Severity.WARNING
-    finding.evidence = build_evidence(context, row, life) | {"names": context.replica_names(told)}
-
-
-def concerned(row: DivergenceRow) -> list[int]:
-    """The positions at which a path is not as it should be."""
-    both = enumerate(zip(row.cells, row.judged.ljust(len(row.cells)), strict=True), 1)
-    return [at for at, (cell, copy) in both if cell == Divergence.Cell.LOST or copy in replicas.ODD]

@@ -1,4 +1,7 @@
-"""A mass change in words: how much of it, what is usual, and what made it one."""
+"""Say how much a mass change changed, what is usual, and what made it one.
+
+`facts` is the evidence that `mass_change.check_mass_change` returns.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from scanner.formatting.numbers import number
 
 
 def title(facts: dict[str, Any]) -> str:
-    """The finding in one line."""
+    """Return the finding in one line."""
     if facts.get("ending"):
         text = ngettext(
             "%(n)s file got the new extension .%(ending)s and different content",
@@ -22,8 +25,9 @@ def title(facts: dict[str, Any]) -> str:
             facts["renamed"],
         )
         return text % {"n": number(facts["renamed"]), "ending": plain_shown(facts["ending"])}
+
     text = ngettext(
-        "%(n)s of %(all)s files was changed or removed",
+        "%(n)s of %(all)s files were changed or removed",
         "%(n)s of %(all)s files were changed or removed",
         facts["changed"],
     )
@@ -31,85 +35,98 @@ def title(facts: dict[str, Any]) -> str:
 
 
 def reasons(facts: dict[str, Any]) -> list[str]:
-    """The proofs."""
-    said = []
+    """Return the proofs: what made it a mass change, the numbers, and the last good run."""
+    sentences = []
     if facts.get("ending"):
-        said.append(_ransom(facts))
+        sentences.append(_describe_ending(facts))
     if facts.get("emptied"):
         text = _(
-            "%(n)s of %(all)s files were removed, more than half. Where the group sets no limits, this "
-            "alone puts the replica on hold."
+            "%(n)s of %(all)s files were removed, more than half. Where the group sets no limits, this alone "
+            "puts the replica on hold."
         )
-        said.append(text % {"n": number(facts["emptied"]), "all": number(facts["files"])})
-    said += _numbers(facts)
+        sentences.append(text % {"n": number(facts["emptied"]), "all": number(facts["files"])})
+    sentences += _describe_numbers(facts)
+
     if facts.get("good"):
-        said.append(_("The last good run is run %(run)s: proven and without damage.") % {"run": facts["good"]})
+        sentences.append(_("The last good run is run %(run)s: proven and without damage.") % {"run": facts["good"]})
     else:
-        said.append(_("No earlier run is known to be good: none is both proven and without damage."))
-    return said
+        sentences.append(_("No earlier run is known to be good: none is both proven and without damage."))
+    return sentences
 
 
-def means(facts: dict[str, Any], held: bool) -> str:
-    """What it means, while the replica is held and once it was released."""
-    text = _("This much does not normally change at once.")
-    if facts.get("ending") and not facts.get("emptied") and not _too_many(facts):
-        text = _("Ransomware leaves files like this. It is also possible that somebody packed or converted them.")
-    state = _("The run is kept and shown, but the replica stays on hold, whatever later runs report.")
-    if not held:
-        state = _(
-            "The change was intended: the replica is no longer on hold, and later runs are compared with "
-            "its present state."
+def meaning(facts: dict[str, Any], *, is_held: bool) -> str:
+    """Return what it means while the replica is on hold, or once it was released."""
+    if facts.get("ending") and not facts.get("emptied") and not _limits_are_exceeded(facts):
+        cause = _("Ransomware leaves files like this. It is also possible that somebody packed or converted them.")
+    else:
+        cause = _("This much does not normally change at once.")
+
+    if is_held:
+        consequence = _("The run is kept and shown, but the replica stays on hold, whatever later runs report.")
+    else:
+        consequence = _(
+            "The change was intended: the replica is no longer on hold, and later runs are compared with its "
+            "present state."
         )
-    return f"{text} {state}"
+    return f"{cause} {consequence}"
 
 
-def _too_many(facts: dict[str, Any]) -> bool:
+def _limits_are_exceeded(facts: dict[str, Any]) -> bool:
     limits = Limits(facts["limit_files"], facts["limit_permille"], facts["automatic"])
-    return limits.passed(facts["changed"], facts["files"])
+    return limits.are_exceeded(facts["changed"], facts["files"])
 
 
-def _numbers(facts: dict[str, Any]) -> list[str]:
-    """How much of it changed; its limits and where they come from only when it is more than they allow."""
-    about = {
+def _describe_numbers(facts: dict[str, Any]) -> list[str]:
+    """Return how much changed. Limits, and where they come from, are named only when they are exceeded."""
+    values = {
         "n": number(facts["changed"]),
         "all": number(facts["files"]),
         "share": number_format(facts["permille"] / 10, 1),
         "limit": number(facts["limit_files"]),
         "permille": number_format(facts["limit_permille"] / 10, 1),
     }
-    if not _too_many(facts):
+
+    if not _limits_are_exceeded(facts):
+        # That the replica was emptied says it all, and is enough by itself.
         if facts.get("emptied"):
-            return []  # said already, and enough by itself
+            return []
         text = _(
-            "%(n)s of %(all)s files (%(share)s %%) were changed or removed; this alone would not put the "
-            "replica on hold."
+            "%(n)s of %(all)s files (%(share)s %%) were changed or removed; this alone would not put the replica "
+            "on hold."
         )
-        return [text % about]
+        return [text % values]
+
     text = _(
-        "%(n)s of %(all)s files (%(share)s %%) were changed or removed. The replica goes on hold at "
-        "more than %(limit)s files and more than %(permille)s %%."
+        "%(n)s of %(all)s files (%(share)s %%) were changed or removed. The replica goes on hold at more than "
+        "%(limit)s files and more than %(permille)s %%."
     )
-    if not facts["automatic"]:
-        return [text % about]
+    sentences = [text % values]
+    if facts["automatic"]:
+        sentences.append(_describe_origin(facts))
+    return sentences
+
+
+def _describe_origin(facts: dict[str, Any]) -> str:
     if facts.get("learned"):
-        return [text % about, _("Limits that the group does not set come from the replica's own history.")]
-    young = _("Where the group sets no limit, the default applies until enough runs exist.")
-    return [text % about, young]
+        return _("Limits that the group does not set come from the replica's own history.")
+    return _("Where the group sets no limit, the default applies until enough runs exist.")
 
 
-def _ransom(facts: dict[str, Any]) -> str:
-    had = facts.get("had_ending")
-    if not had:
+def _describe_ending(facts: dict[str, Any]) -> str:
+    number_before = facts.get("had_ending")
+    if not number_before:
         text = _(
-            "No file had the extension .%(ending)s before, and the content of each renamed file is "
-            "different: ransomware does this."
+            "No file had the extension .%(ending)s before, and the content of each renamed file is different: "
+            "ransomware does this."
         )
         return text % {"ending": plain_shown(facts["ending"])}
+
     text = ngettext(
         "Only %(n)s file had the extension .%(ending)s before, and the content of each renamed file is "
         "different: ransomware does this.",
         "Only %(n)s files had the extension .%(ending)s before, and the content of each renamed file is "
         "different: ransomware does this.",
-        had,
+        number_before,
     )
-    return text % {"n": number(had), "ending": plain_shown(facts["ending"].rpartition(".")[2])}
+    _rest, _dot, last_part = facts["ending"].rpartition(".")
+    return text % {"n": number(number_before), "ending": plain_shown(last_part)}

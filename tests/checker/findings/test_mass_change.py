@@ -98,7 +98,7 @@ def test_a_hold_survives_until_it_is_released() -> None:
     said = description.describe(Finding.objects.get())
     assert said.title == "60 of 100 files were changed or removed"
     assert said.reasons[:2] == [
-        "Run 2 found this: 50 of 100 files were changed or removed.",
+        "Run 2 found this first: 50 of 100 files were changed or removed.",
         "Run 4 found this again; the previous complete run is 3.",
     ]
     mass(world, 100, 0)
@@ -132,7 +132,7 @@ def test_a_small_replica_that_is_emptied(group: dict[str, Any], before: int, aft
     assert (finding is not None) == held
     if finding is not None:
         why = description.describe(finding).reasons
-        assert why[0].startswith(f"{before - after} of {before} files were removed, more than half of them")
+        assert why[0].startswith(f"{before - after} of {before} files were removed, more than half.")
 
 
 def test_links_and_moves_empty_nothing() -> None:
@@ -246,4 +246,4 @@ def test_no_run_is_good() -> None:
     world.compare()
     finding = Finding.objects.get()
     assert finding.evidence["good"] is None and finding.evidence["good_run"] is None
-    assert "No run before it is known to be good" in description.describe(finding).reasons[-1]
+    assert "No earlier run is known to be good" in description.describe(finding).reasons[-1]

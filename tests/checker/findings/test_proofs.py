@@ -211,7 +211,7 @@ def test_read_again_with_another_content(error: str) -> None:
 
 @pytest.mark.parametrize(
     ("error", "says", "says_not"),
-    [("EIO", "SMART", "rights"), ("EUNSTABLE", "SMART", "rights"), ("EACCES", "rights", "SMART")],
+    [("EIO", "SMART", "permissions"), ("EUNSTABLE", "SMART", "permissions"), ("EACCES", "permissions", "SMART")],
 )
 def test_advice_fits_the_error(error: str, says: str, says_not: str) -> None:
     """Who lacks a right is not sent to the disk, and who has a bad disk not to the rights."""

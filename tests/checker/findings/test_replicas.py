@@ -129,7 +129,7 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
     assert said.title == f"damaged on {', '.join(names)}, no copy known to be good: a"
     assert "older backup" in " ".join(said.next_steps) and "good" not in " ".join(said.reasons)
     assert [line.split(": ", 1)[1].split(",")[0] for line in said.reasons[1:4]] == ["damaged"] * 3
-    assert sum("it holds what came to a replica by damage" in line for line in said.reasons) == 2
+    assert sum("appeared on some replica through damage" in line for line in said.reasons) == 2
     lines = overview.overview(timezone.now()).sections[0].lines
     assert {line.verdict.state for line in lines} == {"damaged"} and len(lines) == 3
     seen = actions.revision(finding)
@@ -158,8 +158,8 @@ def test_who_lacks_what() -> None:
     client = Client()
     client.force_login(stage.make_user("viewer"))
     page = " ".join(client.get(f"/findings/{finding.uuid}/").content.decode().split())
-    assert page.count(f'<span class="muted">lost: {two}</span>') == 1
-    assert page.count(f'<span class="muted">lost: {one}, {three}</span>') == 2
+    assert page.count(f'<span class="muted">missing: {two}</span>') == 1
+    assert page.count(f'<span class="muted">missing: {one}, {three}</span>') == 2
     fleet.run(0, [*some, file("b"), file("z")])
     fleet.run(2, [*some, file("z")])
     assert fleet.divergences() == {"2019/0": ("lost", "+-+", ""), "b": ("lost", "+--", "")}

@@ -55,7 +55,7 @@ def test_edited_again() -> None:
         world.run([file("a", content, mtime_ns=LATER_MTIME + at), file("keep")])
         told(world)
     said = " ".join(why(world, "modified"))
-    assert f"now {short(b'4')}" in said and "Run 4 saw it again" in said and short(b"1") in said
+    assert f"now {short(b'4')}" in said and "Run 4 found this again" in said and short(b"1") in said
 
 
 def test_another_error_than_at_first() -> None:
@@ -92,15 +92,15 @@ def test_a_sign_says_nothing_of_limits() -> None:
         emptied.run([file(str(at), b"%d" % at) for at in range(number)])
     for world in (signs, emptied):
         said = " ".join(held(world).reasons)
-        assert ("so many alone would not hold" in said) == (world is signs)
-        assert "more than 100 files" not in said and "leaves open" not in said
-    assert held(signs).meaning.startswith("That is what ransomware leaves behind")
-    assert held(emptied).meaning.startswith("So much does not change")
+        assert ("this alone would not put the replica on hold" in said) == (world is signs)
+        assert "more than 100 files" not in said and "sets no limit," not in said and "does not set" not in said
+    assert held(signs).meaning.startswith("Ransomware leaves files like this.")
+    assert held(emptied).meaning.startswith("This much does not normally change")
 
 
 @pytest.mark.parametrize(
     ("limits", "runs", "origin"),
-    [({}, 1, "too young"), ({}, 6, "its own"), ({"limit_files": 20, "limit_share": 10}, 1, "")],
+    [({}, 1, "default"), ({}, 6, "its own"), ({"limit_files": 20, "limit_share": 10}, 1, "")],
 )
 def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) -> None:
     """The history is named when there is one, the group's own limits when they are all that counts."""
@@ -109,8 +109,9 @@ def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) 
         mass(world, 500, 0)
     mass(world, 500, 200)
     said = " ".join(held(world).reasons)
-    assert "hold the replica" in said and ("leaves open" in said) == bool(origin)
-    assert ("own history" in said) == (origin == "its own") and ("too young" in said) == (origin == "too young")
+    assert "The replica goes on hold at more than" in said
+    assert ("own history" in said) == (origin == "its own")
+    assert ("the default applies until" in said) == (origin == "default")
 
 
 def test_after_a_release_nothing_is_held() -> None:
@@ -118,14 +119,14 @@ def test_after_a_release_nothing_is_held() -> None:
     world, user = StagedReplica(), stage.make_user("operator")
     ransom(world)
     said = held(world)
-    assert "until then it stays held" in said.next_steps[-1] and "counts as held" in said.meaning
+    assert "until then it stays on hold" in said.next_steps[-1] and "stays on hold" in said.meaning
     finding = Finding.objects.get()
     actions.release(finding, user, "meant")
     said = held(world)
     assert len(said.next_steps) == 1 and "undo it" in said.next_steps[0]
-    assert "counts as held" not in said.meaning and "is not held any more" in said.meaning
+    assert "stays on hold" not in said.meaning and "is no longer on hold" in said.meaning
     actions.undo(finding, user, "it was not")
-    assert "counts as held" in held(world).meaning
+    assert "stays on hold" in held(world).meaning
 
 
 NOON = "2020-09-13 12:26:40"
@@ -137,8 +138,8 @@ NOON = "2020-09-13 12:26:40"
     [
         ("touched", file("x"), file("x", mode=0o100600), "Mode: -rw-r--r-- 0644 → -rw------- 0600"),
         ("touched", file("x"), file("x", uid=5), "Owner, group: 0, 0 → 5, 0"),
-        ("touched", file("x"), file("x", mtime_ns=LATER_MTIME + 7), f"and is {NOON}.000000007 UTC."),
-        ("moved", file("x"), file("y"), "It was x and is y now."),
+        ("touched", file("x"), file("x", mtime_ns=LATER_MTIME + 7), f"and is now {NOON}.000000007 UTC."),
+        ("moved", file("x"), file("y"), "The path was x and is now y."),
         ("retyped", file("x"), link_row("x", "a/b"), "Type: file → link"),
         ("retyped", file("x"), link_row("x", "a/b"), "Points to: – → a/b"),
         ("retyped", link_row("x", "a"), link_row("x", "b"), "Points to: a → b"),
@@ -199,7 +200,7 @@ def test_a_long_path_stands_whole_once(client: Client) -> None:
     page = client.get(f"/findings/{finding.uuid}/").content.decode()
     assert len(re.findall(f">{long}<", page)) == 1
     (title,) = re.findall("<title>(.*?)</title>", page, re.DOTALL)
-    assert len(title) < 250 and "characters" in title and "rewritten" in title
+    assert len(title) < 250 and "characters" in title and "changed, date unchanged" in title
 
 
 def test_a_short_path_is_not_told_twice(client: Client) -> None:

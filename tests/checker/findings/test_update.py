@@ -116,7 +116,11 @@ def test_corruption_is_told_file_by_file_and_resolved_by_proof() -> None:
     ]
     finding = Finding.objects.get(path=names[1])
     said = description.describe(finding)
-    assert "cold" in " ".join(said.reasons) and "hashlib, native" in " ".join(said.reasons) and said.next_steps
+    assert (
+        "did not come from cache" in " ".join(said.reasons)
+        and "hashlib, native" in " ".join(said.reasons)
+        and said.next_steps
+    )
     assert finding.severity == Finding.Severity.CRITICAL
 
 
@@ -141,7 +145,7 @@ def test_unreadable() -> None:
     assert told(world) == [("unreadable", "a", 1), ("unreadable", "d", 1)]
     medium, folder = Finding.objects.get(path="a"), Finding.objects.get(path="d")
     assert medium.severity == Finding.Severity.CRITICAL and folder.severity == Finding.Severity.WARNING
-    assert "5 paths below it" in " ".join(description.describe(folder).reasons)
+    assert "5 paths below cannot be seen" in " ".join(description.describe(folder).reasons)
     world.run([*rows, file("a"), file("b", b"b")])
     assert told(world) == []
 

@@ -282,7 +282,9 @@ run_comparisons.catch_up(int(replica))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("point", [("compare", "prepare"), ("store", "keep"), ("update", "update_findings")], ids="-".join)
+@pytest.mark.parametrize(
+    "point", [("compare", "prepare"), ("store", "keep"), ("update", "update_findings")], ids="-".join
+)
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves nothing half done, and the next one does it whole."""
     world = StagedReplica()

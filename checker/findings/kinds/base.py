@@ -1,0 +1,85 @@
+"""What each kind of finding has to say for itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+
+from django.utils.functional import Promise
+
+from checker.models import Comparison, Divergence, Finding
+
+
+class Resolution(Enum):
+    """What proves that a finding is over, without a person."""
+
+    SAME_CONTENT = "each path has the content that it had before"
+    SAME_ENTRY = "each path is in all what it was before: content, times, mode and owner"
+    GONE = "each path is gone again"
+    READ = "each path could be read"
+    NEW_FILE = "a new file has come"
+    NO_DIVERGENCE = "the newest comparison of the replicas finds nothing more of it"
+    BY_PERSON = "only a person ends it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingKind(ABC):
+    """A kind of finding."""
+
+    value: Finding.Kind
+    """What is stored, with its label."""
+    resolution: Resolution
+    severity: Finding.Severity = Finding.Severity.WARNING
+    """How grave a finding of this kind is by itself. What its facts say may make it graver."""
+    explanation: Promise | None = None
+    """What it means, when that does not depend on the finding."""
+    steps: tuple[Promise, ...] = ()
+    """What to do next, when that does not depend on the finding."""
+    is_released: bool = False
+    """Whether a person releases the replica instead of accepting the finding."""
+    may_be_accepted_in_bulk: bool = True
+    """Whether it may be accepted together with others, unless it is critical."""
+
+    @property
+    def label(self) -> str:
+        """The kind in words, in the language of the reader."""
+        return str(self.value.label)
+
+    @property
+    def anchor(self) -> str:
+        """Where docs/*/everyday.md explains the kind."""
+        return f"finding-{self.value.value}"
+
+    @abstractmethod
+    def title(self, finding: Finding) -> str:
+        """Return the finding in one line."""
+
+    @abstractmethod
+    def reasons(self, finding: Finding) -> list[str]:
+        """Return the proofs."""
+
+    def meaning(self, finding: Finding) -> str:
+        """Return what the finding means."""
+        return str(self.explanation)
+
+    def next_steps(self, finding: Finding) -> list[str]:
+        """Return what to do next."""
+        return [str(step) for step in self.steps]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFindingKind(FindingKind):
+    """A kind of finding of one replica, which the comparison of two runs opens."""
+
+    @abstractmethod
+    def update_findings(self, comparison: Comparison) -> None:
+        """Open and renew findings of this kind. Call in the transaction that keeps the comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicasFindingKind(FindingKind):
+    """A kind of finding between replicas, which the comparison of a group opens."""
+
+    divergence: Divergence.Kind
+    """The divergences that it stands for."""

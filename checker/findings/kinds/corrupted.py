@@ -1,0 +1,47 @@
+"""Damage: the content changed, and no program wrote to the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from checker.findings import candidates
+from checker.findings.kinds.paths import PathsKind
+from checker.findings.text import steps
+from checker.models import Comparison, Finding, Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrupted(PathsKind):
+    """Damaged files. Each has a finding of its own: damage is never folded."""
+
+    def update_findings(self, comparison: Comparison) -> None:
+        """Open or renew a finding for each damaged file."""
+        # An earlier content that nobody wrote is damage, too: a write was lost, or a mirror fell behind.
+        if comparison.counts.get(Kind.REVERTED) and candidates.select_silent_returns(comparison):
+            self.open_each(comparison, self.severity)
+
+        if comparison.counts.get(self.change) and candidates.select_changes(comparison, self.change):
+            self.open_each(comparison, self.severity)
+
+    def describe_notes(self, finding: Finding) -> list[str]:
+        """Say first when the damage is an earlier content."""
+        sentences = super().describe_notes(finding)
+        if finding.latest_evidence.get("became") == Kind.REVERTED:
+            sentences.insert(0, _("The file has an earlier content again, although no program wrote it."))
+        return sentences
+
+
+CORRUPTED = Corrupted(
+    value=Finding.Kind.CORRUPTED,
+    change=Kind.CORRUPTED,
+    severity=Finding.Severity.CRITICAL,
+    may_be_accepted_in_bulk=False,
+    explanation=gettext_lazy(
+        "The bytes changed below the file system: disk, controller, cable or memory. This copy is damaged, "
+        "unless somebody wrote directly to the disk."
+    ),
+    steps=(steps.RESTORE_FILE, steps.CHECK_DISK),
+)

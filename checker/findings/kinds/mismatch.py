@@ -1,0 +1,91 @@
+"""Paths whose contents differ between replicas, damaged copies among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from checker.findings.kinds.base import ReplicasFindingKind, Resolution
+from checker.findings.text import replicas
+from checker.findings.text.replicas import join_names
+from checker.models import Divergence, Finding
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch(ReplicasFindingKind):
+    """Differing contents, folded by directory. A path with a damaged copy has a critical finding of its own."""
+
+    def title(self, finding: Finding) -> str:
+        """Return what differs, or which copy is damaged and which one is good."""
+        path = plain_shown(finding.path)
+        if finding.folded:
+            text = ngettext(
+                "contents differ at %(n)s path below %(path)s",
+                "contents differ at %(n)s paths below %(path)s",
+                finding.number,
+            )
+            return text % {"n": number(finding.number), "path": path or "/"}
+
+        if finding.evidence.get("damaged"):
+            return _title_of_damage(finding.evidence, path)
+        return _("contents differ: %(path)s") % {"path": path}
+
+    def reasons(self, finding: Finding) -> list[str]:
+        """Return what each replica has, and what speaks for it."""
+        return replicas.reasons(finding)
+
+    def meaning(self, finding: Finding) -> str:
+        """Return what it means, as far as a copy is known to be damaged or good."""
+        if not finding.evidence.get("damaged"):
+            return super().meaning(finding)
+        if finding.evidence.get("good"):
+            return _("A copy is damaged; a good copy is known.")
+        return _("A copy is damaged, and no other copy is known to be good.")
+
+    def next_steps(self, finding: Finding) -> list[str]:
+        """Return what to do next, as far as a copy is known to be damaged or good."""
+        if not finding.evidence.get("damaged"):
+            return super().next_steps(finding)
+
+        stop = _("Stop everything that copies from a damaged replica before it spreads the damage.")
+        if not finding.evidence.get("good"):
+            return [stop, _("Look for an older backup: no replica is known to have a good copy.")]
+
+        restore = _(
+            "Restore the file from %(good)s, then run the collector on the damaged replica: the next comparison "
+            "closes the finding."
+        )
+        return [
+            stop,
+            restore % {"good": join_names(finding.evidence["good"])},
+            _("Check the disk before you trust it again: SMART values, kernel messages, a file system scrub."),
+        ]
+
+
+def _title_of_damage(facts: dict[str, Any], path: str) -> str:
+    damaged = [copy["name"] for copy in facts["copies"] if copy["copy"] == Divergence.CopyVerdict.DAMAGED]
+    values = {"names": join_names(damaged), "path": path}
+    if not facts.get("good"):
+        return _("damaged on %(names)s, no copy known to be good: %(path)s") % values
+
+    values["good"] = join_names(facts["good"])
+    return _("damaged on %(names)s, good on %(good)s: %(path)s") % values
+
+
+MISMATCH = Mismatch(
+    value=Finding.Kind.MISMATCH,
+    divergence=Divergence.Kind.MISMATCH,
+    resolution=Resolution.NO_DIVERGENCE,
+    explanation=gettext_lazy(
+        "The replicas have different contents at the same path, and it is not certain which is right."
+    ),
+    steps=(
+        gettext_lazy("If a newer version is on its way, let the sync finish: the next comparison closes the finding."),
+        gettext_lazy("Otherwise check the copies yourself and put the right one on every replica."),
+    ),
+)

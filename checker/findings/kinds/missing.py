@@ -1,0 +1,73 @@
+"""Paths that are absent from replicas which should have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from checker.findings.kinds.base import ReplicasFindingKind, Resolution
+from checker.findings.text import replicas
+from checker.findings.text.replicas import join_names
+from checker.models import Divergence, Finding
+from scanner.formatting.names import plain_shown
+from scanner.formatting.numbers import number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing(ReplicasFindingKind):
+    """Missing paths, folded by directory."""
+
+    def title(self, finding: Finding) -> str:
+        """Return what is missing, and where."""
+        names = join_names(_lacking_names(finding.evidence))
+        if not finding.folded:
+            return _("missing on %(names)s: %(path)s") % {"names": names, "path": plain_shown(finding.path)}
+
+        values = {"n": number(finding.number), "path": plain_shown(finding.path) or "/"}
+        counts = finding.evidence.get("lacking", [])
+        if all(count["number"] == finding.number for count in counts):
+            text = ngettext(
+                "%(n)s path below %(path)s is missing on %(names)s",
+                "%(n)s paths below %(path)s are missing on %(names)s",
+                finding.number,
+            )
+            return text % (values | {"names": names})
+
+        each = ", ".join(f"{plain_shown(count['name'])} ({number(count['number'])})" for count in counts)
+        text = ngettext(
+            "%(n)s path below %(path)s is missing on %(each)s",
+            "%(n)s paths below %(path)s are missing on %(each)s",
+            finding.number,
+        )
+        return text % (values | {"each": each})
+
+    def reasons(self, finding: Finding) -> list[str]:
+        """Return what each replica has."""
+        return replicas.reasons(finding)
+
+
+def _lacking_names(facts: dict[str, Any]) -> list[str]:
+    """Return the replicas that lack some of the paths now."""
+    if facts.get("lacking"):
+        return [count["name"] for count in facts["lacking"]]
+    names: list[str] = facts.get("names", [])
+    return names
+
+
+MISSING = Missing(
+    value=Finding.Kind.LOST,
+    divergence=Divergence.Kind.LOST,
+    resolution=Resolution.NO_DIVERGENCE,
+    explanation=gettext_lazy(
+        "Other replicas have this data. Here it was lost, was removed on purpose, or has not arrived yet."
+    ),
+    steps=(
+        gettext_lazy(
+            "If it was removed on purpose, remove it from the other replicas too, or accept the finding and note why."
+        ),
+        gettext_lazy("Otherwise copy it back from a replica that has it, and find out who removed it."),
+    ),
+)

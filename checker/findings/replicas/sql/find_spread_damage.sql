@@ -1,0 +1,36 @@
+-- Open findings of damage beside which no replica has anything else any more: nothing diverges, yet nothing is mended.
+-- A copy that was damaged is so still when a replica that takes part has the same content at the path.
+SELECT finding.id, finding.path
+FROM checker_finding AS finding
+WHERE finding.group_id = %(group)s
+    AND finding.replica_id IS NULL
+    AND finding.state = 'open'
+    AND finding.kind IN ('lost', 'mismatch')
+    AND finding.concerns <@ %(replicas)s::integer[]
+    AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)
+    AND EXISTS (
+        SELECT
+        FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
+        JOIN scanner_run AS run
+            ON run.id = ANY(%(runs)s::bigint[])
+            AND run.replica_id = (copy ->> 'replica')::integer
+        JOIN scanner_version AS version
+            ON version.replica_id = run.replica_id
+            AND left(version.path, 512) = left(finding.path, 512)
+            AND version.path = finding.path
+            AND version.from_seq <= run.sequence
+            AND (version.until_seq IS NULL OR version.until_seq > run.sequence)
+        WHERE copy ->> 'copy' = %(damaged_copy)s
+            AND version.type = (copy ->> 'type')::integer
+            AND encode(version.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
+            AND (version.type = %(file)s OR version.detail = copy ->> 'detail')
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM checker_divergence AS divergence
+        WHERE divergence.comparison_id = %(comparison)s
+            AND left(divergence.path, 512) = left(finding.path, 512)
+            AND divergence.path = finding.path
+            AND divergence.kind = 'mismatch'
+    )
+ORDER BY finding.id

@@ -1,0 +1,64 @@
+"""Close findings when the history proves that all their paths are again what they were before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+
+from checker.findings.kinds.base import Resolution
+from checker.findings.kinds.registry import values_resolved_by
+from checker.models import Comparison, Finding
+from scanner.db.sql import load_statements
+from scanner.format.entry_type import EntryType
+
+statement = load_statements(__file__)
+
+CONCERN_TOUCHED_FINDINGS = statement("concern_touched_findings")
+CONCERN_FINDING = statement("concern_finding")
+ANY_CONCERNED = "SELECT EXISTS (SELECT FROM concerned_finding)"
+COMPARE_MEMBERS = statement("compare_members")
+MARK_RESTORED = statement("mark_restored")
+CLOSE_PROVEN = statement("close_proven")
+
+
+def resolve_findings(comparison: Comparison) -> None:
+    """Close the open findings that a comparison touches and all paths of which are as they were before.
+
+    The changes that make a path again what it was are marked: they are no findings of their own.
+    """
+    parameters = _parameters(comparison)
+    with connection.cursor() as cursor:
+        cursor.execute(CONCERN_TOUCHED_FINDINGS, parameters)
+        cursor.execute(ANY_CONCERNED)
+        if not cursor.fetchone()[0]:
+            return
+
+        cursor.execute(COMPARE_MEMBERS, parameters)
+        cursor.execute(MARK_RESTORED, parameters)
+        cursor.execute(CLOSE_PROVEN, parameters)
+
+
+def resolve_finding(comparison: Comparison, finding: Finding) -> None:
+    """Close an open finding when all its paths are at the comparison's run as they were before."""
+    parameters = _parameters(comparison) | {"finding": finding.pk}
+    with connection.cursor() as cursor:
+        cursor.execute(CONCERN_FINDING, parameters)
+        cursor.execute(COMPARE_MEMBERS, parameters)
+        cursor.execute(CLOSE_PROVEN, parameters)
+
+
+def _parameters(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "comparison": comparison.pk,
+        "replica": comparison.replica_id,
+        "base": comparison.base.sequence if comparison.base else 0,
+        "sequence": comparison.run.sequence,
+        "run": comparison.run_id,
+        "file": EntryType.FILE.value,
+        "error": EntryType.ERROR.value,
+        "resolved_when_gone": values_resolved_by(Resolution.GONE),
+        "resolved_by_same_entry": values_resolved_by(Resolution.SAME_ENTRY),
+        "resolved_by_same_content": values_resolved_by(Resolution.SAME_CONTENT),
+        "resolved_by_reading": values_resolved_by(Resolution.READ),
+    }

@@ -1,0 +1,67 @@
+-- Of each path of a concerned finding: whether it is again what it was before the finding. `old` is what it was then,
+-- `began` what it was when the finding began, `now` what it is at the run; of a move, `now` is looked up where the path
+-- was before. Of a path that changed several times while its finding was open, what it was before the first time counts.
+DROP TABLE IF EXISTS finding_member;
+
+CREATE TEMPORARY TABLE finding_member ON COMMIT DROP AS
+WITH unlistable AS MATERIALIZED (
+    -- Directories that cannot be listed at the run: of what lies below them nothing is known.
+    SELECT path || '/' AS directory
+    FROM scanner_version
+    WHERE replica_id = %(replica)s
+        AND type = %(error)s
+        AND stage IN ('list', 'stat')
+        AND from_seq <= %(sequence)s
+        AND (until_seq IS NULL OR until_seq > %(sequence)s)
+)
+SELECT
+    finding.id AS finding_id,
+    finding.kind,
+    member.comparison_id,
+    place.path,
+    CASE
+        WHEN finding.kind = ANY(%(resolved_when_gone)s::text[]) THEN
+            now.id IS NULL
+            AND NOT EXISTS (SELECT FROM unlistable WHERE starts_with(member.path, unlistable.directory))
+        WHEN finding.kind = ANY(%(resolved_by_same_entry)s::text[]) THEN
+            (now.type, now.size, now.mtime_ns, now.mode, now.uid, now.gid, now.sha256, now.detail)
+            IS NOT DISTINCT FROM
+            (old.type, old.size, old.mtime_ns, old.mode, old.uid, old.gid, old.sha256, old.detail)
+        WHEN finding.kind = ANY(%(resolved_by_same_content)s::text[]) THEN
+            now.type = old.type
+            AND now.sha256 IS NOT DISTINCT FROM old.sha256
+            AND (now.type = %(file)s OR now.detail IS NOT DISTINCT FROM old.detail)
+        WHEN finding.kind = ANY(%(resolved_by_reading)s::text[]) THEN
+            now.type <> %(error)s
+            -- A directory that can be listed has no version of its own, but something below it.
+            OR now.id IS NULL AND began.stage IN ('list', 'stat') AND EXISTS (
+                SELECT FROM scanner_version AS below
+                WHERE below.replica_id = %(replica)s
+                    AND left(below.path, 512) >= left(member.path || '/', 512)
+                    AND below.path >= member.path || '/'
+                    AND left(below.path, 512) <= left(member.path || '0', 512)
+                    AND below.path < member.path || '0'
+                    AND below.from_seq <= %(sequence)s
+                    AND (below.until_seq IS NULL OR below.until_seq > %(sequence)s)
+            )
+    END IS TRUE AS is_as_before
+FROM concerned_finding AS finding
+JOIN checker_change AS member ON member.finding_id = finding.id
+CROSS JOIN LATERAL (SELECT CASE WHEN finding.kind = 'moved' THEN member.other ELSE member.path END AS path) AS place
+LEFT JOIN scanner_version AS old ON old.id = member.old_id
+LEFT JOIN scanner_version AS began ON began.id = member.new_id
+LEFT JOIN scanner_version AS now
+    ON now.replica_id = %(replica)s
+    AND left(now.path, 512) = left(place.path, 512)
+    AND now.path = place.path
+    AND now.from_seq <= %(sequence)s
+    AND (now.until_seq IS NULL OR now.until_seq > %(sequence)s)
+WHERE NOT EXISTS (
+    SELECT FROM checker_change AS earlier
+    WHERE earlier.finding_id = member.finding_id
+        AND left(earlier.path, 512) = left(member.path, 512)
+        AND earlier.path = member.path
+        AND earlier.id < member.id
+);
+
+ANALYZE finding_member

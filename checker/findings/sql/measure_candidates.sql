@@ -1,0 +1,1 @@
+SELECT sum(number)::bigint, min(path), max(path) FROM finding_candidate
