@@ -100,14 +100,14 @@ def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None
 def test_folded_branches_filters_and_paging(open_page: Open, told: Told) -> None:
     """Only the branches that differ are there; they open, are filtered by replica and kind, and go on page by page."""
     page = open_page(told.pages["group"], told.user)
-    expect(page.locator(".notice-alarm")).to_contain_text("Look at beta.example.net first")
+    expect(page.locator(".notice-alarm")).to_contain_text("Check beta.example.net first")
     page.get_by_role("link", name="2019/", exact=True).click()
     page.get_by_role("link", name="summer/", exact=True).click()
     expect(page.locator("details.entry")).to_have_count(100)
     page.get_by_role("link", name="Show more").focus()
     page.keyboard.press("Enter")
     expect(page.locator("details.entry")).to_have_count(130)
-    page.get_by_label("Wrong on").select_option(label="alpha.example.net /srv/data")
+    page.get_by_label("Affected replica").select_option(label="alpha.example.net /srv/data")
     page.get_by_role("button", name="Show", exact=True).last.click()
     expect(page.locator("main")).to_contain_text("No results.")
     page.goto(told.pages["group"])
@@ -131,7 +131,7 @@ def test_a_directory_that_a_replica_lacks_wholly(
     assert Divergence.objects.get().number == 1200
     finding = Finding.objects.get(replica=None)
     page = open_page(f"/groups/{fleet.group.uuid}/", stage.make_user("administrator"))
-    expect(page.get_by_role("link", name="lost 1,200")).to_be_visible()
+    expect(page.get_by_role("link", name="missing 1,200")).to_be_visible()
     shoot(page, "group-absence")
     page.get_by_role("link", name="2020/", exact=True).click()
     page.get_by_role("link", name="part-3/", exact=True).click()

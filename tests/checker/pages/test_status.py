@@ -52,28 +52,28 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
     """The copy is good; that something reads wrong is told, and what to look at."""
     one, many = (judge(facts(misread=number)) for number in (1, 3))
     assert one.state == many.state == State.PROVEN and not one.reasons
-    assert one.remarks[0].startswith("1 file was read wrong at first") and "memory, cable" in one.remarks[0]
-    assert many.remarks[0].startswith("3 files were read wrong at first")
+    assert one.remarks[0].startswith("1 file was misread at first") and "memory, cable" in one.remarks[0]
+    assert many.remarks[0].startswith("3 files were misread at first")
 
 
 @pytest.mark.parametrize(
     ("given", "state", "word"),
     [
         ({"newest": None, "complete": None, "proof": None}, State.UNKNOWN, "No run has arrived"),
-        ({"proof": None}, State.UNKNOWN, "not verified yet"),
+        ({"proof": None}, State.UNKNOWN, "has not been verified yet"),
         ({"proof": Proof(ok=False)}, State.DAMAGED, "not what its server signed"),
         ({"broken": 3}, State.DAMAGED, "run 3"),
-        ({"compared": False}, State.UNKNOWN, "not compared"),
+        ({"compared": False}, State.UNKNOWN, "has not been compared with the previous run yet"),
         ({"comparison_aside": 6}, State.ATTENTION, "run 6 could not be determined"),
         (
             {"findings": (opened("corrupted", State.DAMAGED, 3),)},
             State.DAMAGED,
             "corrupted: a (since run 7), and 2 more",
         ),
-        ({"findings": (opened("mass_change", State.HELD),)}, State.HELD, "5 of 9 files changed"),
+        ({"findings": (opened("mass_change", State.HELD),)}, State.HELD, "5 of 9 files were changed or removed"),
         ({"findings": (opened("removed", State.ATTENTION),)}, State.ATTENTION, "removed: a"),
-        ({"open_break": 5}, State.ATTENTION, "begun anew with run 5"),
-        ({"newest": run("received"), "complete": run()}, State.UNKNOWN, "being taken in"),
+        ({"open_break": 5}, State.ATTENTION, "Run 5 starts a new chain"),
+        ({"newest": run("received"), "complete": run()}, State.UNKNOWN, "is being ingested"),
         ({"newest": run("failed", reason="no root"), "complete": run()}, State.ATTENTION, "no root"),
         ({"newest": run("refused", reason="bad"), "complete": run()}, State.ATTENTION, "refused: bad"),
         ({"newest": run("set_aside", reason="odd"), "complete": run()}, State.ATTENTION, "set aside: odd"),

@@ -174,7 +174,7 @@ def test_a_server_shows_what_it_keeps(viewer: Client) -> None:
     ]
     assert re.findall(r'class="server"><bdi class="name">([^<]*)', page) == ["Бухгалтерия 2019–2026", "mail", "Photos"]
     assert "too old" in page and "3 hours ago" in page
-    assert "последняя весть" in get(viewer, f"/servers/{server.uuid}/", **{"Accept-Language": "ru"})
+    assert "последняя связь" in get(viewer, f"/servers/{server.uuid}/", **{"Accept-Language": "ru"})
 
 
 def test_a_server_page_is_for_who_may_see_it(client: Client, viewer: Client) -> None:

@@ -146,7 +146,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str, str]] = {
     "move from_seq": (version("from_seq = 2 WHERE path = 'stays/09'"), "structure", "Run 1"),
     "drop a middle run": (drop_run(3), "chain", "Runs 3 to 3 are missing"),
     "cut the tail": (drop_run(4), "journal", "the newest runs are missing from the database"),
-    "replace the key and sign again": (sign_again, "journal", "another key"),
+    "replace the key and sign again": (sign_again, "journal", "different statement or key"),
     "change a note": (
         change_note,
         "records", "changes",

@@ -119,7 +119,7 @@ def test_filters_tree_and_search(client: Client) -> None:
     assert "below=d%2F" in tree and "below=e%2F" in tree and len(re.findall(r'class="entry"', tree)) == 3
     below = text(client, url + "?view=tree&below=d/")
     assert "below=d%2Fsub%2F" in below and len(re.findall(r'class="entry"', below)) == 1
-    assert "Nothing fits" in text(client, url + "?search=nowhere")
+    assert "No results." in text(client, url + "?search=nowhere")
     assert text(client, url + "?after=nonsense", 404)
 
 
@@ -154,8 +154,8 @@ def test_any_two_runs(client: Client) -> None:
     turned = reverse("diff", args=[newest.uuid, first.uuid])
     assert client.get(turned + "?kind=moved")["Location"].endswith("?kind=moved")
     for numbers, said in (
-        ("?from=1&to=2", "Run 2 is not complete"), ("?from=x&to=1", "by their numbers"), ("", "by their numbers"),
-        ("?from=1&to=99", "has no run 99"), ("?from=1&to=1", "not compared with itself"),
+        ("?from=1&to=2", "Run 2 is not complete"), ("?from=x&to=1", "Enter the numbers of two runs."), ("", "Enter the numbers of two runs."),
+        ("?from=1&to=99", "has no run 99"), ("?from=1&to=1", "Choose two different runs."),
     ):  # fmt: skip
         answer = client.get(reverse("compare", args=[world.replica.uuid]) + numbers, follow=True)
         assert answer.status_code == 200 and said in answer.content.decode()
@@ -223,7 +223,7 @@ def test_file_page(client: Client) -> None:
     assert "change-corrupted" in found and "reason muted" in found
     gone = text(client, url + "?path=d/old")
     assert "not present" in gone and "e/old" in gone
-    assert "nor of another one" in text(client, url + "?path=never", 404)
+    assert "or of the other replicas of its group" in text(client, url + "?path=never", 404)
     text(client, url, 404)
     assert "<script>alert" not in text(client, url + "?path=" + HOSTILE.replace("\n", "%0A"))
 
@@ -236,7 +236,7 @@ def test_findings_pages(client: Client, operator: Client) -> None:
     finding = Finding.objects.get(kind="corrupted")
     url = reverse("finding", args=[finding.uuid])
     page = text(client, url)
-    assert "act-form" not in page and "cold" in page and "Restore" not in page.split("<h1")[0]
+    assert "act-form" not in page and "not from cache" in page and "Restore" not in page.split("<h1")[0]
     assert client.post(reverse("finding-act", args=[finding.uuid, "accept"]), {"reason": "x"}).status_code == 403
     act = reverse("finding-act", args=[finding.uuid, "accept"])
     assert operator.get(act).status_code == 405
@@ -307,11 +307,11 @@ def test_nothing_is_accepted_unseen(operator: Client, what: str) -> None:
         world.compare()
     answer = operator.post(act, stale)
     page = answer.content.decode()
-    assert answer.status_code == 422 and "Refresh" in page and hidden(page) != stale["seen"]
+    assert answer.status_code == 422 and "Check it again" in page and hidden(page) != stale["seen"]
     if what == "grows":
         many = {"finding": re.findall(r'name="finding" value="([^"]+)"', listed), "reason": "tidied up"}
         answer = operator.post(reverse("findings-accept"), many, follow=True)
-        assert "Refresh" in answer.content.decode()
+        assert "Check it again" in answer.content.decode()
     assert Finding.objects.get().state == "open"
     assert operator.post(act, stale | {"seen": hidden(page)}).status_code == 302
     assert Finding.objects.get().state == "accepted"

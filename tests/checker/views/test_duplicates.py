@@ -72,7 +72,7 @@ def test_group_page(client: Client) -> None:
     world = some()
     found = text(client, reverse("group-duplicates", args=[world.replica.group.uuid]))
     assert found.count('class="holding"') == 3
-    assert len(re.findall(r"1 copy, no waste", found)) == 1 and "kept once" in found
+    assert len(re.findall(r"1 copy, no extra space", found)) == 1 and "kept once" in found
     assert "no complete run yet" in found and "/srv/third" in found
     assert re.findall(r'<data value="(\d+)"', found)[0] == "3005"
 
@@ -103,7 +103,7 @@ def test_search_and_nothing(client: Client) -> None:
     url = reverse("duplicates", args=[world.replica.uuid])
     found = text(client, url + "?search=script")
     assert found.count('class="entry"') == 1 and re.findall(r'<data value="(\d+)"', found)[0] == "3000"
-    assert "Nothing fits" in text(client, url + "?search=nowhere%00")
+    assert "No results." in text(client, url + "?search=nowhere%00")
     world.run([file("a")])
     assert "There are no duplicates." in text(client, url)
     empty = factories.make_replica()

@@ -59,16 +59,16 @@ def test_the_page_and_its_filters(viewer: Client, fleet: StagedGroup) -> None:
     address = f"/groups/{fleet.group.uuid}/"
     page = viewer.get(address).content.decode()
     name = fleet.replicas[1].replica.server.name
-    assert f"Look at {name} first: 1 damaged copy, 1 missing path, 1 unknown path." in page
+    assert f"Check {name} first: 1 damaged copy, 1 missing path, 1 unknown path." in page
     assert "?below=b%2F" in page and "square-lost" not in page
     assert "lost" in viewer.get(address, {"below": "b"}).content.decode()
     for query, there, gone in (
-        ({"view": "list", "at": "2"}, "b/", "Nothing fits"),
-        ({"view": "list", "at": "1"}, "Nothing fits", "square-lost"),
+        ({"view": "list", "at": "2"}, "b/", "No results."),
+        ({"view": "list", "at": "1"}, "No results.", "square-lost"),
         ({"verdict": "damaged", "view": "list"}, "square-damaged", "square-lost"),
         ({"verdict": "damaged"}, "square-damaged", "?below=b%2F"),
         ({"kind": "unknown", "view": "list"}, "square-unreadable", "square-lost"),
-        ({"search": "nowhere"}, "Nothing fits", "square-lost"),
+        ({"search": "nowhere"}, "No results.", "square-lost"),
     ):
         text = viewer.get(address, query).content.decode()
         assert there in text and gone not in text, query
@@ -105,7 +105,7 @@ def test_downloads(viewer: Client, fleet: StagedGroup) -> None:
 def test_empty_states(viewer: Client) -> None:
     """A group that is kept nowhere, once, or without a proven run, and one that is all alike, say so."""
     nowhere = factories.make_group()
-    assert "kept nowhere" in viewer.get(f"/groups/{nowhere.uuid}/").content.decode()
+    assert "This group has no replicas yet." in viewer.get(f"/groups/{nowhere.uuid}/").content.decode()
     once = factories.make_replica()
     assert "one replica" in viewer.get(f"/groups/{once.group.uuid}/").content.decode()
     fleet = StagedGroup(2)
@@ -252,7 +252,7 @@ def test_two_replicas_on_a_server_are_told_apart(viewer: Client, fleet: StagedGr
     other.root, other.server = "/srv/second", one.server
     other.save()
     page = viewer.get(f"/groups/{fleet.group.uuid}/", {"view": "list"}).content.decode()
-    assert f"Look at {one.server.name}:/srv/second first" in page
+    assert f"Check {one.server.name}:/srv/second first" in page
     assert f'data-label="{one.server.name}:/srv/data"' in page and f'data-label="{third.server.name}"' in page
 
 

@@ -98,8 +98,8 @@ def test_the_overview_is_filtered(viewer: Client) -> None:
     assert get(viewer, "/?name=БУХГАЛТЕРИЯ").count('class="replica-cell"') == 2
     assert get(viewer, "/?name=GAMMA").count('class="replica-cell"') == 2
     assert get(viewer, "/?state=proven").count('class="replica-cell"') == 1
-    assert "Nothing fits" in get(viewer, "/?name=nowhere")
-    assert "Nothing fits" in get(viewer, "/?name=nowhere%00"), "no name holds a NUL"
+    assert "No results." in get(viewer, "/?name=nowhere")
+    assert "No results." in get(viewer, "/?name=nowhere%00"), "no name holds a NUL"
 
 
 def test_the_overview_asks_little_of_the_database(
@@ -135,7 +135,7 @@ def test_a_replica_shows_runs_charts_and_their_table(viewer: Client) -> None:
     page = get(viewer, f"/replicas/{run.replica.uuid}/")
     assert page.count("<figure") == 4 and page.count('role="img"') >= 3
     assert page.count("<tr ") - page.count('class="more"') == 5
-    assert "nothing is open" in page
+    assert "There are no open findings." in page
 
 
 def test_runs_come_page_by_page(viewer: Client) -> None:
@@ -165,7 +165,7 @@ def test_a_run_whose_proof_failed_says_so(viewer: Client) -> None:
     run = proven_run()
     stage.prove(run, ok=False)
     page = get(viewer, f"/runs/{run.uuid}/")
-    assert "Does not hold" in page and "check-bad" in page and "never proven" in page
+    assert "Verification failed: the stored data is not what this server signed." in page and "check-bad" in page and "never proven" in page
 
 
 def test_a_failed_run_says_why(viewer: Client) -> None:
@@ -181,7 +181,7 @@ def test_an_envelope_that_somebody_broke_is_told_and_not_obeyed(viewer: Client) 
     """A run whose stored envelope cannot be read is shown all the same, with a word about it."""
     run = proven_run()
     Run.objects.filter(pk=run.pk).update(envelope=b"rubbish")
-    assert "cannot be read any more" in get(viewer, f"/runs/{run.uuid}/")
+    assert "The stored statement can no longer be read." in get(viewer, f"/runs/{run.uuid}/")
 
 
 def test_a_run_is_watched_before_it_has_arrived(viewer: Client) -> None:
@@ -198,9 +198,9 @@ def test_progress_polls_until_the_run_is_proven(viewer: Client) -> None:
     run = stage.run(factories.make_replica(server), key)
     address = f"/runs/{run.uuid}/progress/"
     assert viewer.get(f"{address}?stage=running")["HX-Refresh"] == "true"
-    assert "being taken in" in get(viewer, f"{address}?stage=received")
+    assert "Arrived; being ingested" in get(viewer, f"{address}?stage=received")
     stage.ingest(run)
-    assert "being proven" in get(viewer, f"{address}?stage=ingested")
+    assert "Ingested; being verified" in get(viewer, f"{address}?stage=ingested")
     stage.prove(run)
     assert viewer.get(f"{address}?stage=ingested")["HX-Refresh"] == "true"
     assert "hx-trigger" not in get(viewer, f"/runs/{run.uuid}/")
@@ -239,7 +239,7 @@ def test_a_run_that_was_really_taken_in_and_proven(client: Client) -> None:
     client.force_login(stage.make_user("viewer"))
     assert 'class="state state-proven"' in get(client, f"/replicas/{replica.uuid}/")
     page = get(client, f"/runs/{run.uuid}/", **{"Accept-Language": "ru"})
-    assert "Каждая строка истории объясняется прогоном." in page and "check-bad" not in page
+    assert "Каждой строке истории соответствует прогон." in page and "check-bad" not in page
 
 
 @pytest.mark.django_db(transaction=True)
@@ -254,7 +254,7 @@ def test_what_was_read_wrong_at_first_is_told(client: Client) -> None:
         ingest_replica(replica.pk)
         catch_up(replica.pk)
         for address in ("/", f"/replicas/{replica.uuid}/"):
-            told = re.findall(r"(\d) files? w\w+ read wrong at first[^<]*memory, cable", get(client, address))
+            told = re.findall(r"(\d) files? w\w+ misread at first[^<]*memory, cable", get(client, address))
             assert told == ([str(len(wrong))] if wrong else [])
 
 
