@@ -20,7 +20,7 @@ from django.utils import translation
 
 from backup_syncer.launcher import serve
 from backup_syncer.quickstart import options as quickstart_options
-from checker.pages.status import State
+from checker.pages.status import Status
 from scanner import errors, roles
 from scanner.api.routes import api
 from scanner.collector import cli, config, version
@@ -378,7 +378,7 @@ def test_words_are_those_of_the_pages(language: str) -> None:
     """States, and the button that enrols a server, are called what the pages call them in that language."""
     first = [[row[0] for row in table.rows] for table in tables(language)]
     with translation.override(language):
-        assert [str(state.label).lower() for state in State] in first
+        assert [str(state.label).lower() for state in Status] in first
         assert translation.gettext("Create an enrolment token") in prose(language)
 
 

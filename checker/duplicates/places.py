@@ -11,7 +11,7 @@ from checker.pages import replica_facts
 from scanner.models import Group, Replica, Run
 
 if TYPE_CHECKING:
-    from checker.pages.replica_facts import Found
+    from checker.pages.replica_facts import AnnotatedReplica
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Place:
 
 def of_replica(uuid: UUID) -> Place:
     """One replica, archived or not; LookupError when there is none."""
-    replica = replica_facts.every_replica().filter(uuid=uuid).first()
+    replica = replica_facts.all_replicas().filter(uuid=uuid).first()
     if replica is None:
         raise LookupError(f"there is no replica {uuid}")
     return _place(replica.group, replica, [replica])
@@ -63,11 +63,11 @@ def find(name: str) -> Place:
 
 
 def _of(group: Group) -> Place:
-    found = replica_facts.replicas().filter(group=group).order_by("server__name", "root")
+    found = replica_facts.replicas_in_use().filter(group=group).order_by("server__name", "root")
     return _place(group, None, found)
 
 
-def _place(group: Group, replica: Replica | None, found: Iterable[Found]) -> Place:
+def _place(group: Group, replica: Replica | None, found: Iterable[AnnotatedReplica]) -> Place:
     found = list(found)
     runs = (
         Run.objects.defer("envelope")

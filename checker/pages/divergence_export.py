@@ -20,7 +20,7 @@ from checker.models import Divergence, GroupComparison, Participant
 from scanner.export.csv import harmless
 from scanner.formatting.names import plain_shown
 
-__all__ = ["TYPES", "file_name", "lines", "members", "text"]
+__all__ = ["TYPES", "export_bytes", "file_name", "members", "text_lines"]
 _PIECE = 500
 _MISMATCH = (Divergence.Kind.MISMATCH.value,)
 
@@ -39,13 +39,13 @@ def members(context: ComparisonContext, row: DivergenceRow, life: PathHistory) -
     }
 
 
-def lines(comparison: GroupComparison, wish: DivergenceFilter, form: str) -> Iterator[bytes]:
+def export_bytes(comparison: GroupComparison, wish: DivergenceFilter, form: str) -> Iterator[bytes]:
     """The divergences that `wish` means, as the text of a file, piece by piece."""
     context, rows = ComparisonContext(comparison), queries.iterate_divergences(comparison.pk, wish)
     return _csv(rows, _seats(context)) if form == "csv" else _jsonl(context, rows)
 
 
-def text(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[str]:
+def text_lines(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[str]:
     """The same in lines for a terminal: below a path of which there are several contents what speaks for which."""
     context = ComparisonContext(comparison)
     for row, life in _with_lives(context, queries.iterate_divergences(comparison.pk, wish), _MISMATCH):

@@ -96,11 +96,13 @@ def _present(versions: list[Entry]) -> Entry | None:
     return versions[-1] if versions and versions[-1].until_seq is None else None
 
 
-def _others(replica: Replica) -> list[replica_facts.Found]:
-    return list(replica_facts.replicas().filter(group=replica.group_id).exclude(pk=replica.pk))
+def _others(replica: Replica) -> list[replica_facts.AnnotatedReplica]:
+    return list(replica_facts.replicas_in_use().filter(group=replica.group_id).exclude(pk=replica.pk))
 
 
-def _copy(other: replica_facts.Found, path: str, letters: dict[object, str], mine: Entry | None, now: datetime) -> Copy:
+def _copy(
+    other: replica_facts.AnnotatedReplica, path: str, letters: dict[object, str], mine: Entry | None, now: datetime
+) -> Copy:
     run = Run.objects.filter(pk=other.complete_id).defer("envelope").first() if other.complete_id else None
     if run is None:
         return Copy(other, None, None, "", "none")

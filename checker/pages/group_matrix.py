@@ -14,7 +14,7 @@ from checker.divergences.listing import DivergenceListQuery
 from checker.divergences.queries import DirectorySummary, DivergenceRow
 from checker.findings.text import replicas
 from checker.models import Divergence, GroupComparison, Participant
-from checker.pages.replica_line import Line
+from checker.pages.replica_row import ReplicaRow
 from scanner.formatting.names import plain_shown
 from scanner.formatting.numbers import number
 
@@ -34,7 +34,7 @@ class Seat(NamedTuple):
     participant: Participant
     name: str
     """Its server's; where the server has several replicas in the group, the root's as well."""
-    line: Line | None
+    line: ReplicaRow | None
     """Its state, and why; None for one that has left since."""
     damaged: int
     lost: int
@@ -76,7 +76,7 @@ class Matrix(NamedTuple):
     """The address of the next page; empty on the last."""
 
 
-def seats(comparison: GroupComparison, lines: list[Line]) -> list[Seat]:
+def seats(comparison: GroupComparison, lines: list[ReplicaRow]) -> list[Seat]:
     """The columns."""
     by_replica = {line.replica.pk: line for line in lines}
     found = comparison.participants.select_related("replica__server", "replica__group", "run")
@@ -84,7 +84,7 @@ def seats(comparison: GroupComparison, lines: list[Line]) -> list[Seat]:
     return [_seat(one, on_server[one.replica.server_id] > 1, by_replica.get(one.replica_id)) for one in found]
 
 
-def _seat(one: Participant, has_sister: bool, line: Line | None) -> Seat:
+def _seat(one: Participant, has_sister: bool, line: ReplicaRow | None) -> Seat:
     server = one.replica.server.name
     name = f"{server}:{one.replica.root}" if has_sister else server
     many = one.counts.get

@@ -11,20 +11,20 @@ from django.db.models import Case, Count, Min, OuterRef, Prefetch, QuerySet, Sub
 from django.db.models.functions import JSONObject
 
 from checker.models import Comparison, Finding, Proof
-from checker.pages.status import Facts, OpenFindings, State
+from checker.pages.status import OpenFindings, ReplicaFacts, Status
 from scanner.models import Note, Progress, Replica, Run
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
-STRIP = 20
+STRIP_RUNS = 20
 """Runs of the small strip beside a replica's name."""
-ALIVE = timedelta(minutes=3)
+PROGRESS_TIMEOUT = timedelta(minutes=3)
 """A run that says nothing for so long is not shown as one that goes on."""
 
 
-class Extra(TypedDict):
-    """What `replicas()` adds to a row."""
+class ReplicaAnnotations(TypedDict):
+    """What `replicas_in_use()` adds to a row."""
 
     newest_id: int | None
     complete_id: int | None
@@ -33,15 +33,15 @@ class Extra(TypedDict):
 
 
 if TYPE_CHECKING:
-    Found = WithAnnotations[Replica, Extra]
+    AnnotatedReplica = WithAnnotations[Replica, ReplicaAnnotations]
 
 
-def replicas() -> QuerySet[Found]:
+def replicas_in_use() -> QuerySet[AnnotatedReplica]:
     """The replicas in use: neither they nor their group or server are archived."""
-    return every_replica().filter(archived_at=None, group__archived_at=None, server__archived_at=None)
+    return all_replicas().filter(archived_at=None, group__archived_at=None, server__archived_at=None)
 
 
-def every_replica() -> QuerySet[Found]:
+def all_replicas() -> QuerySet[AnnotatedReplica]:
     """Replicas, each with the keys of the rows that its facts need."""
     of_replica = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
     proofs = Proof.objects.filter(run__replica=OuterRef("pk"), run__state=Run.State.INGESTED).order_by("-run__sequence")
@@ -56,17 +56,17 @@ def every_replica() -> QuerySet[Found]:
     )
 
 
-def strips(ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+def newest_runs(ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """Of each of these replicas the newest runs, newest first: state, sequence, errors, and whether proven (null: not
     verified)."""
     runs = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
     rows = runs.values(row=JSONObject(state="state", sequence="sequence", errors="errors", proven="proof__ok"))
-    found = Replica.objects.filter(pk__in=ids).annotate(strip=ArraySubquery(rows[:STRIP]))
+    found = Replica.objects.filter(pk__in=ids).annotate(strip=ArraySubquery(rows[:STRIP_RUNS]))
     return dict(found.values_list("pk", "strip"))
 
 
-def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
-    """The facts of each of `found`, which came from `replicas()`, in its order."""
+def collect_facts(found: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaFacts]:
+    """The facts of each of `found`, which came from `replicas_in_use()`, in its order."""
     found = list(found)
     wanted = {pk for replica in found for pk in (replica.newest_id, replica.complete_id) if pk}
     runs = Run.objects.defer("envelope", "proof__statements").select_related("proof").in_bulk(wanted)
@@ -82,7 +82,7 @@ def facts(found: Iterable[Found], now: datetime) -> list[Facts]:
     )
     aside, misread = _set_aside(ids), _misread([replica.complete_id for replica in found])
     return [
-        Facts(
+        ReplicaFacts(
             replica,
             now,
             newest=runs.get(replica.newest_id),
@@ -105,9 +105,9 @@ def _open_findings(ids: list[int]) -> dict[int, tuple[OpenFindings, ...]]:
     Those between replicas count for each replica that they concern.
     """
     state = Case(
-        When(kind=Finding.Kind.MASS_CHANGE, then=Value(State.HELD.value)),
-        When(severity=Finding.Severity.CRITICAL, then=Value(State.DAMAGED.value)),
-        default=Value(State.ATTENTION.value),
+        When(kind=Finding.Kind.MASS_CHANGE, then=Value(Status.HELD.value)),
+        When(severity=Finding.Severity.CRITICAL, then=Value(Status.DAMAGED.value)),
+        default=Value(Status.ATTENTION.value),
     )
     opened = Finding.objects.filter(state=Finding.State.OPEN, replica__in=ids).annotate(puts=state)
     counted = opened.order_by().values_list("replica", "puts").annotate(number=Count("pk"), first=Min("pk"))
@@ -117,10 +117,10 @@ def _open_findings(ids: list[int]) -> dict[int, tuple[OpenFindings, ...]]:
     for replica, puts, number, first in rows:
         before = found.setdefault(replica, {}).get(puts)
         found[replica][puts] = OpenFindings(
-            State(puts), before.worst if before else worst[first], number + (before.number if before else 0)
+            Status(puts), before.worst if before else worst[first], number + (before.number if before else 0)
         )
     return {
-        replica: tuple(sorted(some.values(), key=lambda each: each.state.urgency)) for replica, some in found.items()
+        replica: tuple(sorted(some.values(), key=lambda each: each.status.urgency)) for replica, some in found.items()
     }
 
 
@@ -130,7 +130,7 @@ def _between(ids: list[int]) -> list[tuple[int, str, int, int]]:
     found: dict[tuple[int, str], tuple[int, int]] = {}
     for pk, concerns, damaged in opened.values_list("pk", "concerns", "evidence__damaged"):
         for replica in concerns:
-            key = (replica, (State.DAMAGED if replica in (damaged or ()) else State.ATTENTION).value)
+            key = (replica, (Status.DAMAGED if replica in (damaged or ()) else Status.ATTENTION).value)
             number, first = found.get(key, (0, pk))
             found[key] = (number + 1, first)
     wanted = set(ids)
@@ -149,7 +149,7 @@ def _misread(runs: list[int | None]) -> dict[int | None, int]:
     return dict(notes.order_by().values_list("run").annotate(number=Count("pk")))
 
 
-def running(replica: Found, now: datetime) -> Progress | None:
-    """The run that goes on now on a replica of `replicas()`."""
+def current_progress(replica: AnnotatedReplica, now: datetime) -> Progress | None:
+    """The run that goes on now on a replica of `replicas_in_use()`."""
     newest = replica.all_progress
-    return newest[0] if newest and now - newest[0].updated_at < ALIVE else None
+    return newest[0] if newest and now - newest[0].updated_at < PROGRESS_TIMEOUT else None

@@ -18,7 +18,7 @@ from scanner.intervals import grace, next_run_due
 from scanner.models import Replica, Run
 
 
-class State(TextChoices):
+class Status(TextChoices):
     """In the order of urgency."""
 
     DAMAGED = "damaged", gettext_lazy("Damaged")
@@ -30,23 +30,23 @@ class State(TextChoices):
     @property
     def urgency(self) -> int:
         """0 for what should be looked at first."""
-        return list(State).index(self)
+        return list(Status).index(self)
 
 
 class Reason(NamedTuple):
     """Why a state is not better than it is, as one sentence."""
 
-    state: State
+    status: Status
     text: str
     finding: Finding | None = None
     """The worst of the findings that it tells."""
 
 
-class Verdict(NamedTuple):
+class Assessment(NamedTuple):
     """A state and all that speaks against a better one, worst first; and what is worth a word and speaks against
     nothing."""
 
-    state: State
+    status: Status
     reasons: tuple[Reason, ...]
     remarks: tuple[str, ...] = ()
 
@@ -54,13 +54,13 @@ class Verdict(NamedTuple):
 class OpenFindings(NamedTuple):
     """Open findings of a replica that put it into the same state."""
 
-    state: State
+    status: Status
     worst: Finding
     number: int
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReplicaFacts:
     """All that a verdict on a replica rests on."""
 
     replica: Replica
@@ -85,17 +85,17 @@ class Facts:
     """Files of `complete` of which the first read gave what two more did not confirm."""
 
 
-def judge(facts: Facts) -> Verdict:
+def assess(facts: ReplicaFacts) -> Assessment:
     """The state of a replica: that of its worst reason, proven when there is none."""
     reasons = [
         *_of_findings(facts), *_of_trust(facts), *_of_newest(facts), *_of_time(facts), *_of_comparison(facts),
         *_of_proof(facts),
     ]  # fmt: skip
-    reasons.sort(key=lambda reason: reason.state.urgency)
-    return Verdict(reasons[0].state if reasons else State.PROVEN, tuple(reasons), tuple(_remarks(facts)))
+    reasons.sort(key=lambda reason: reason.status.urgency)
+    return Assessment(reasons[0].status if reasons else Status.PROVEN, tuple(reasons), tuple(_remarks(facts)))
 
 
-def _of_findings(facts: Facts) -> list[Reason]:
+def _of_findings(facts: ReplicaFacts) -> list[Reason]:
     """One line for each state that findings put the replica in: the worst, and how many more there are."""
     found = []
     for some in facts.findings:
@@ -105,11 +105,11 @@ def _of_findings(facts: Facts) -> list[Reason]:
         if some.number > 1:
             more = ngettext("and %(n)s more finding", "and %(n)s more findings", some.number - 1)
             text = f"{text}, {more % {'n': number(some.number - 1)}}"
-        found.append(Reason(some.state, text, some.worst))
+        found.append(Reason(some.status, text, some.worst))
     return found
 
 
-def _remarks(facts: Facts) -> list[str]:
+def _remarks(facts: ReplicaFacts) -> list[str]:
     """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile. And
     files that were read wrong at first: they are good, what reads them perhaps is not."""
     run, found = facts.complete, []
@@ -128,40 +128,40 @@ def _remarks(facts: Facts) -> list[str]:
     return found
 
 
-def _of_comparison(facts: Facts) -> list[Reason]:
+def _of_comparison(facts: ReplicaFacts) -> list[Reason]:
     if facts.comparison_aside is not None:
         text = _("The changes of run %(sequence)d could not be determined.")
-        return [Reason(State.ATTENTION, text % {"sequence": facts.comparison_aside})]
+        return [Reason(Status.ATTENTION, text % {"sequence": facts.comparison_aside})]
     if facts.complete is not None and not facts.compared:
         text = _("Run %(sequence)d has not been compared with the previous run yet.")
-        return [Reason(State.UNKNOWN, text % {"sequence": facts.complete.sequence})]
+        return [Reason(Status.UNKNOWN, text % {"sequence": facts.complete.sequence})]
     return []
 
 
-def _of_trust(facts: Facts) -> list[Reason]:
+def _of_trust(facts: ReplicaFacts) -> list[Reason]:
     found = []
     server = facts.replica.server
     if server.held_at is not None:
         text = _("The server is on hold, and its reports are not accepted: %(reason)s") % {
             "reason": plain_shown(server.held_reason)
         }
-        found.append(Reason(State.HELD, text))
+        found.append(Reason(Status.HELD, text))
     if facts.broken is not None:
         text = _("The stored data of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
-        found.append(Reason(State.DAMAGED, text))
+        found.append(Reason(Status.DAMAGED, text))
     if facts.open_break is not None:
         text = _(
             "Run %(sequence)d starts a new chain: the server lost its memory of earlier runs (cloned or "
             "restored?). Nobody has acknowledged this yet."
         )
-        found.append(Reason(State.ATTENTION, text % {"sequence": facts.open_break}))
+        found.append(Reason(Status.ATTENTION, text % {"sequence": facts.open_break}))
     return found
 
 
-def _of_newest(facts: Facts) -> list[Reason]:
+def _of_newest(facts: ReplicaFacts) -> list[Reason]:
     run = facts.newest
     if run is None:
-        return [Reason(State.UNKNOWN, _("No run has arrived yet."))]
+        return [Reason(Status.UNKNOWN, _("No run has arrived yet."))]
     about = {"sequence": run.sequence, "reason": plain_shown(run.reason)}
     said = {
         Run.State.FAILED: _("Run %(sequence)d failed on its server: %(reason)s"),
@@ -169,16 +169,16 @@ def _of_newest(facts: Facts) -> list[Reason]:
         Run.State.SET_ASIDE: _("Run %(sequence)d was set aside: %(reason)s"),
     }
     if run.state in said:
-        return [Reason(State.ATTENTION, said[Run.State(run.state)] % about)]
+        return [Reason(Status.ATTENTION, said[Run.State(run.state)] % about)]
     if run.state == Run.State.RECEIVED:
-        return [Reason(State.UNKNOWN, _("Run %(sequence)d has arrived and is being ingested.") % about)]
+        return [Reason(Status.UNKNOWN, _("Run %(sequence)d has arrived and is being ingested.") % about)]
     return []
 
 
-def _of_time(facts: Facts) -> list[Reason]:
+def _of_time(facts: ReplicaFacts) -> list[Reason]:
     replica = facts.replica
     if not replica.enabled:
-        return [Reason(State.UNKNOWN, _("Switched off: no run is expected."))]
+        return [Reason(Status.UNKNOWN, _("Switched off: no run is expected."))]
     expected = next_run_due(replica, facts.complete)
     if expected is None or replica.origin == Replica.Origin.UNSIGNED:
         return []
@@ -186,18 +186,18 @@ def _of_time(facts: Facts) -> list[Reason]:
     if late <= grace(replica.group.expected_interval):
         return []
     text = _("The last complete run is too old: the next one was due %(late)s ago.")
-    return [Reason(State.ATTENTION, text % {"late": long_span(late)})]
+    return [Reason(Status.ATTENTION, text % {"late": long_span(late)})]
 
 
-def _of_proof(facts: Facts) -> list[Reason]:
+def _of_proof(facts: ReplicaFacts) -> list[Reason]:
     run, proof = facts.complete, facts.proof
     if facts.replica.origin == Replica.Origin.UNSIGNED:
-        return [Reason(State.UNKNOWN, _("Imported without a signature: nobody vouches for it."))]
+        return [Reason(Status.UNKNOWN, _("Imported without a signature: nobody vouches for it."))]
     if run is None:
         return []
     if proof is None:
-        return [Reason(State.UNKNOWN, _("Run %(sequence)d has not been verified yet.") % {"sequence": run.sequence})]
+        return [Reason(Status.UNKNOWN, _("Run %(sequence)d has not been verified yet.") % {"sequence": run.sequence})]
     if not proof.ok and facts.broken is None:
         text = _("The stored data of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
-        return [Reason(State.DAMAGED, text)]
+        return [Reason(Status.DAMAGED, text)]
     return []

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from checker.pages.status import State
+from checker.pages.status import Status
 from scanner.formatting.names import plain_shown
 from scanner.formatting.numbers import number
 from scanner.models import Group, Replica, Server
 
 if TYPE_CHECKING:
-    from checker.pages.replica_line import Line
+    from checker.pages.replica_row import ReplicaRow
 
 Head = TypeVar("Head", Group, Server)
 
@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     """A group on a server: the worst of its replicas there, and how many there are."""
 
     worst: Replica
-    state: State
+    state: Status
     number: int
     label: str
     """Group, server, state and its worst reason in words; plain text."""
@@ -69,9 +69,9 @@ class Grid(NamedTuple):
         return len(self.columns) > BROAD
 
 
-def grid(lines: Sequence[Line]) -> Grid:
+def grid(lines: Sequence[ReplicaRow]) -> Grid:
     """The grid of these replicas, which come with the worst first."""
-    places: dict[tuple[int, int], list[Line]] = {}
+    places: dict[tuple[int, int], list[ReplicaRow]] = {}
     for line in lines:
         places.setdefault((line.replica.group_id, line.replica.server_id), []).append(line)
     groups = _urgent_first(lines, lambda line: line.replica.group)
@@ -86,17 +86,17 @@ def grid(lines: Sequence[Line]) -> Grid:
     return Grid(servers, rows, turned=False)
 
 
-def _urgent_first(lines: Sequence[Line], head: Callable[[Line], Head]) -> list[Head]:
+def _urgent_first(lines: Sequence[ReplicaRow], head: Callable[[ReplicaRow], Head]) -> list[Head]:
     """The groups or the servers of the lines, in the order of their worst state, then of their names."""
     worst: dict[Head, int] = {}
     for line in lines:
-        worst.setdefault(head(line), line.verdict.state.urgency)
+        worst.setdefault(head(line), line.assessment.status.urgency)
     return sorted(worst, key=lambda one: (worst[one], one.name))
 
 
-def _cell(lines: list[Line], names: dict[Group | Server, str]) -> Cell:
+def _cell(lines: list[ReplicaRow], names: dict[Group | Server, str]) -> Cell:
     worst = lines[0]
-    state, reasons = worst.verdict.state, worst.verdict.reasons
+    state, reasons = worst.assessment.status, worst.assessment.reasons
     about = {
         "group": names[worst.replica.group],
         "server": names[worst.replica.server],

@@ -18,7 +18,7 @@ LONGEST = 32_000
 @page
 def file_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """The life of a path on a replica, and what the other replicas of the group hold under it."""
-    replica = get_object_or_404(replica_facts.every_replica(), uuid=uuid)
+    replica = get_object_or_404(replica_facts.all_replicas(), uuid=uuid)
     path = request.GET.get("path", "")[:LONGEST].replace("\0", "")
     if not path:
         raise Http404

@@ -16,8 +16,8 @@ from checker.findings import listing as findings
 from checker.jobs import group_comparisons
 from checker.models import GroupComparison
 from checker.pages import divergence_export, group_matrix, overview, replica_facts, work_time
-from checker.pages.replica_line import Line
-from checker.pages.status import State
+from checker.pages.replica_row import ReplicaRow
+from checker.pages.status import Status
 from scanner.db.keyset import BadToken
 from scanner.listing import steps
 from scanner.models import Group
@@ -36,7 +36,7 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     if request.htmx and request.GET.get("poll"):
         return HttpResponseClientRefresh() if done else render(request, "checker/_waiting.html", {"ask": ask})
     context: dict[str, Any] = {"group": group, "comparison": comparison, "done": done, "ask": ask}
-    lines = overview.list_lines(replica_facts.replicas().filter(group=group), timezone.now())
+    lines = overview.replica_rows(replica_facts.replicas_in_use().filter(group=group), timezone.now())
     if comparison is not None:
         context |= {"seats": group_matrix.seats(comparison, lines)}
     if comparison is not None and comparison.computed_at is not None and (done or ask.time is None):
@@ -56,7 +56,7 @@ def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpRe
     comparison = _comparison(group, ask)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
-    lines = divergence_export.lines(comparison, ask.filter, form)
+    lines = divergence_export.export_bytes(comparison, ask.filter, form)
     response = StreamingHttpResponse(lines, content_type=divergence_export.TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="{divergence_export.file_name(comparison, form)}"'
     return response
@@ -87,10 +87,10 @@ def _matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> dict[str, 
     }
 
 
-def _around(group: Group, lines: list[Line], context: dict[str, Any]) -> dict[str, Any]:
+def _around(group: Group, lines: list[ReplicaRow], context: dict[str, Any]) -> dict[str, Any]:
     """All that stands around the matrix."""
     opened = findings.list_findings(findings.FindingFilter(group=str(group.uuid)), limit=OPEN_FINDINGS)
-    worst = min((line.verdict.state for line in lines), key=lambda state: state.urgency, default=State.UNKNOWN)
+    worst = min((line.assessment.status for line in lines), key=lambda state: state.urgency, default=Status.UNKNOWN)
     return {
         "lines": lines,
         "state": worst,

@@ -13,7 +13,7 @@ from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
 from checker.findings import listing
 from checker.pages import health, overview, replica_facts, replica_runs, run_detail
-from checker.pages.status import State
+from checker.pages.status import Status
 from scanner.export import formats
 from scanner.intervals import grace
 from scanner.permissions import PageRequest, page
@@ -27,7 +27,7 @@ def overview_page(request: PageRequest) -> HttpResponse:
     """Groups and replicas with their states, most urgent first; filtered by name and state."""
     name, state = request.GET.get("name", "").replace("\0", "").strip(), request.GET.get("state", "")
     now = timezone.now()
-    shown = overview.overview(now, name, state if state in State.values else "")
+    shown = overview.overview(now, name, state if state in Status.values else "")
     context = {
         "overview": shown,
         "name": name,
@@ -52,12 +52,12 @@ def running_fragment(request: PageRequest) -> HttpResponse:
 @page
 def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A replica: its state and why, charts, and its runs."""
-    replica = get_object_or_404(replica_facts.every_replica(), uuid=uuid)
+    replica = get_object_or_404(replica_facts.all_replicas(), uuid=uuid)
     before = request.GET.get("before", "")
     runs = replica_runs.runs(replica, int(before) if before.isdecimal() and len(before) < 10 else None)
     if request.htmx:
         return render(request, "checker/_runs.html", {"replica": replica, "page": runs})
-    (line,) = overview.list_lines([replica], timezone.now())
+    (line,) = overview.replica_rows([replica], timezone.now())
     context = {
         "replica": replica,
         "line": line,

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             comparison = self._comparison(find_group(options["group"]), options["at"])
             wish = DivergenceFilter(tuple(kind for kind in Divergence.Kind.values if kind in options["kind"]))
             if options["json"] or options["csv"]:
-                for piece in divergence_export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
+                for piece in divergence_export.export_bytes(comparison, wish, "csv" if options["csv"] else "jsonl"):
                     self.stdout.write(piece.decode(), ending="")
             else:
                 for line in _words(comparison, wish):
@@ -93,4 +93,4 @@ def _words(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[str]
         yield f"{seat.position}  {name}  {when}{vote}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Divergence.Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "All replicas hold the same."
-    yield from divergence_export.text(comparison, wish)
+    yield from divergence_export.text_lines(comparison, wish)

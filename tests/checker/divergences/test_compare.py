@@ -66,7 +66,8 @@ def test_damage_is_told_with_the_good_copy_and_resolved_by_proof() -> None:
     assert f"damaged on {damaged.server.name}:/srv/data" in told.title and good in told.title
     assert any(good in step for step in told.next_steps) and len(told.reasons) == 5
     states = {
-        line.replica: line.verdict.state for line in overview.list_lines(replica_facts.replicas(), timezone.now())
+        line.replica: line.assessment.status
+        for line in overview.replica_rows(replica_facts.replicas_in_use(), timezone.now())
     }
     assert states[damaged] == "damaged" and states[fleet.replicas[0].replica] == "proven"
     fleet.run(1, [file("a", b"good"), file("b")])

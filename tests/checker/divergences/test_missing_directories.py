@@ -109,7 +109,7 @@ def test_an_empty_replica_is_one_row() -> None:
     one = queries.read_divergence(comparison.pk, "share/dir1/f001")
     assert one and (one.kind, one.cells, one.current) == ("lost", "++-", True)
     assert queries.read_divergence(comparison.pk, "share/dir1/f") is None
-    lines = b"".join(divergence_export.lines(comparison, DivergenceFilter(), "jsonl")).splitlines()
+    lines = b"".join(divergence_export.export_bytes(comparison, DivergenceFilter(), "jsonl")).splitlines()
     assert len(lines) == 31
 
 

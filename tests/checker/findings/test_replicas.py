@@ -131,7 +131,7 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
     assert [line.split(": ", 1)[1].split(",")[0] for line in said.reasons[1:4]] == ["damaged"] * 3
     assert sum("appeared on some replica through damage" in line for line in said.reasons) == 2
     lines = overview.overview(timezone.now()).sections[0].lines
-    assert {line.verdict.state for line in lines} == {"damaged"} and len(lines) == 3
+    assert {line.assessment.status for line in lines} == {"damaged"} and len(lines) == 3
     seen = actions.revision(finding)
     fleet.run(2, [file("a", b"rotten"), file("z", b"news")])
     fleet.compare()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from checker.findings import actions, description, listing
 from checker.models import AuditEntry, Change, Finding
-from checker.pages.status import State
+from checker.pages.status import Status
 from scanner.format.records import Record
 from scanner.format.timestamps import format_timestamp
 from scanner.models import Group
@@ -341,18 +341,18 @@ def test_states() -> None:
     """What is open decides the state, and says in one line what it is."""
     from checker.pages import overview, replica_facts
 
-    def state(world: StagedReplica) -> tuple[State, str]:
+    def state(world: StagedReplica) -> tuple[Status, str]:
         world.compare()
         stage.prove(world.replica.runs.latest("sequence"))
-        (line,) = overview.list_lines(replica_facts.replicas().filter(pk=world.replica.pk), timezone.now())
-        return line.verdict.state, line.verdict.reasons[0].text if line.verdict.reasons else ""
+        (line,) = overview.replica_rows(replica_facts.replicas_in_use().filter(pk=world.replica.pk), timezone.now())
+        return line.assessment.status, line.assessment.reasons[0].text if line.assessment.reasons else ""
 
     world = StagedReplica(policy=Group.Policy.APPEND_ONLY)
     first = world.run([file("a"), file("b", b"b")])
-    assert state(world) == (State.PROVEN, "")
+    assert state(world) == (Status.PROVEN, "")
     world.run([file("a")])
-    assert state(world) == (State.ATTENTION, "removed: b (since run 2)")
+    assert state(world) == (Status.ATTENTION, "removed: b (since run 2)")
     world.run([file("a", b"rotten"), confirmed("a", str(first.replica.runs.latest("sequence").uuid))])
-    assert state(world) == (State.DAMAGED, "corrupted: a (since run 3)")
+    assert state(world) == (Status.DAMAGED, "corrupted: a (since run 3)")
     world.run([file("a"), file("b", b"b")])
-    assert state(world) == (State.PROVEN, "")
+    assert state(world) == (Status.PROVEN, "")

@@ -20,7 +20,7 @@ from checker.changes import compare, store
 from checker.jobs import run_comparisons
 from checker.models import Change, Comparison, Finding
 from checker.pages import replica_facts
-from checker.pages.status import Verdict, judge
+from checker.pages.status import Assessment, assess
 from scanner.db import entries as of_scanner
 from scanner.format.records import Entry, Note, Record
 from scanner.models import Run, Version
@@ -196,10 +196,10 @@ def give_up(world: StagedReplica) -> None:
             run_comparisons.catch_up(world.replica.pk)
 
 
-def state_of(world: StagedReplica) -> Verdict:
+def state_of(world: StagedReplica) -> Assessment:
     """What the overview says of the replica."""
-    found = replica_facts.replicas().filter(pk=world.replica.pk)
-    return judge(replica_facts.facts(found, timezone.now())[0])
+    found = replica_facts.replicas_in_use().filter(pk=world.replica.pk)
+    return assess(replica_facts.collect_facts(found, timezone.now())[0])
 
 
 def test_set_aside_and_made_again(failing: set[int]) -> None:
@@ -217,7 +217,7 @@ def test_set_aside_and_made_again(failing: set[int]) -> None:
     assert not Comparison.objects.exclude(state="done").exists()
     finding = Finding.objects.get()
     assert (finding.first_run, finding.last_run) == (runs[2], runs[3])
-    assert [reason.text for reason in state_of(world).reasons if "found out" in reason.text] == []
+    assert [reason.text for reason in state_of(world).reasons if "could not be determined" in reason.text] == []
     assert call(*names[2:], "--again") == (code, words)  # what is done stays as it is
 
 
@@ -232,7 +232,7 @@ def test_judged_meanwhile(failing: set[int], changed: bool) -> None:
     code, said = call(str(runs[0].uuid), str(runs[1].uuid), "--again")
     if changed:
         assert code == 2 and "the changes of run 4 were judged meanwhile" in said
-        assert Comparison.objects.get(run=runs[1]).state == "set_aside" and state_of(world).state == "attention"
+        assert Comparison.objects.get(run=runs[1]).state == "set_aside" and state_of(world).status == "attention"
     else:
         assert code == 1 and Finding.objects.get().first_run == runs[1]
 

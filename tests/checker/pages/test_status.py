@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checker.models import Finding, Proof
-from checker.pages.status import Facts, OpenFindings, State, judge
+from checker.pages.status import OpenFindings, ReplicaFacts, Status, assess
 from scanner.intervals import grace, next_run_due
 from scanner.models import Group, Replica, Run, Server
 
@@ -26,13 +26,13 @@ def run(state: str = "ingested", *, age: timedelta = timedelta(hours=2), **field
     return Run(state=state, **values | fields)
 
 
-def facts(**fields: Any) -> Facts:
+def facts(**fields: Any) -> ReplicaFacts:
     newest = fields.pop("newest", run())
     complete = fields.pop("complete", newest)
-    return Facts(fields.pop("replica", replica()), NOW, newest, complete, fields.pop("proof", GOOD), **fields)
+    return ReplicaFacts(fields.pop("replica", replica()), NOW, newest, complete, fields.pop("proof", GOOD), **fields)
 
 
-def opened(kind: str, state: State, number: int = 1) -> OpenFindings:
+def opened(kind: str, state: Status, number: int = 1) -> OpenFindings:
     """Open findings of one kind."""
     evidence = {"changed": 5, "files": 9} if kind == "mass_change" else {}
     return OpenFindings(state, Finding(kind=kind, path="a", first_run=run(), evidence=evidence), number)
@@ -40,18 +40,18 @@ def opened(kind: str, state: State, number: int = 1) -> OpenFindings:
 
 def test_all_well_is_proven() -> None:
     """A newest run that is complete, on time, without errors and proven leaves nothing to say."""
-    assert judge(facts()) == (State.PROVEN, (), ())
+    assert assess(facts()) == (Status.PROVEN, (), ())
 
 
 def test_what_was_not_read_and_is_accepted_is_a_remark() -> None:
     """Paths that could not be read and of which nothing is open speak against nothing, and are told all the same."""
-    assert judge(facts(newest=run(errors=2))) == (State.PROVEN, (), ("2 paths could not be read.",))
+    assert assess(facts(newest=run(errors=2))) == (Status.PROVEN, (), ("2 paths could not be read.",))
 
 
 def test_what_was_read_wrong_at_first_is_a_remark() -> None:
     """The copy is good; that something reads wrong is told, and what to look at."""
-    one, many = (judge(facts(misread=number)) for number in (1, 3))
-    assert one.state == many.state == State.PROVEN and not one.reasons
+    one, many = (assess(facts(misread=number)) for number in (1, 3))
+    assert one.status == many.status == Status.PROVEN and not one.reasons
     assert one.remarks[0].startswith("1 file was misread at first") and "memory, cable" in one.remarks[0]
     assert many.remarks[0].startswith("3 files were misread at first")
 
@@ -59,41 +59,41 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
 @pytest.mark.parametrize(
     ("given", "state", "word"),
     [
-        ({"newest": None, "complete": None, "proof": None}, State.UNKNOWN, "No run has arrived"),
-        ({"proof": None}, State.UNKNOWN, "has not been verified yet"),
-        ({"proof": Proof(ok=False)}, State.DAMAGED, "not what its server signed"),
-        ({"broken": 3}, State.DAMAGED, "run 3"),
-        ({"compared": False}, State.UNKNOWN, "has not been compared with the previous run yet"),
-        ({"comparison_aside": 6}, State.ATTENTION, "run 6 could not be determined"),
+        ({"newest": None, "complete": None, "proof": None}, Status.UNKNOWN, "No run has arrived"),
+        ({"proof": None}, Status.UNKNOWN, "has not been verified yet"),
+        ({"proof": Proof(ok=False)}, Status.DAMAGED, "not what its server signed"),
+        ({"broken": 3}, Status.DAMAGED, "run 3"),
+        ({"compared": False}, Status.UNKNOWN, "has not been compared with the previous run yet"),
+        ({"comparison_aside": 6}, Status.ATTENTION, "run 6 could not be determined"),
         (
-            {"findings": (opened("corrupted", State.DAMAGED, 3),)},
-            State.DAMAGED,
+            {"findings": (opened("corrupted", Status.DAMAGED, 3),)},
+            Status.DAMAGED,
             "corrupted: a (since run 7), and 2 more",
         ),
-        ({"findings": (opened("mass_change", State.HELD),)}, State.HELD, "5 of 9 files were changed or removed"),
-        ({"findings": (opened("removed", State.ATTENTION),)}, State.ATTENTION, "removed: a"),
-        ({"open_break": 5}, State.ATTENTION, "Run 5 starts a new chain"),
-        ({"newest": run("received"), "complete": run()}, State.UNKNOWN, "is being ingested"),
-        ({"newest": run("failed", reason="no root"), "complete": run()}, State.ATTENTION, "no root"),
-        ({"newest": run("refused", reason="bad"), "complete": run()}, State.ATTENTION, "refused: bad"),
-        ({"newest": run("set_aside", reason="odd"), "complete": run()}, State.ATTENTION, "set aside: odd"),
-        ({"newest": run(age=timedelta(days=2))}, State.ATTENTION, "too old"),
-        ({"replica": replica(enabled=False)}, State.UNKNOWN, "Switched off"),
-        ({"replica": replica(origin="unsigned")}, State.UNKNOWN, "without a signature"),
-        ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, State.HELD, "clone"),
+        ({"findings": (opened("mass_change", Status.HELD),)}, Status.HELD, "5 of 9 files were changed or removed"),
+        ({"findings": (opened("removed", Status.ATTENTION),)}, Status.ATTENTION, "removed: a"),
+        ({"open_break": 5}, Status.ATTENTION, "Run 5 starts a new chain"),
+        ({"newest": run("received"), "complete": run()}, Status.UNKNOWN, "is being ingested"),
+        ({"newest": run("failed", reason="no root"), "complete": run()}, Status.ATTENTION, "no root"),
+        ({"newest": run("refused", reason="bad"), "complete": run()}, Status.ATTENTION, "refused: bad"),
+        ({"newest": run("set_aside", reason="odd"), "complete": run()}, Status.ATTENTION, "set aside: odd"),
+        ({"newest": run(age=timedelta(days=2))}, Status.ATTENTION, "too old"),
+        ({"replica": replica(enabled=False)}, Status.UNKNOWN, "Switched off"),
+        ({"replica": replica(origin="unsigned")}, Status.UNKNOWN, "without a signature"),
+        ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, Status.HELD, "clone"),
     ],
 )
-def test_whatever_is_missing_is_said(given: dict[str, Any], state: State, word: str) -> None:
+def test_whatever_is_missing_is_said(given: dict[str, Any], state: Status, word: str) -> None:
     """Each thing that speaks against *proven* decides the state and is named in a sentence."""
-    verdict = judge(facts(**given))
-    assert verdict.state == state
-    assert any(word in reason.text for reason in verdict.reasons)
+    assessment = assess(facts(**given))
+    assert assessment.status == state
+    assert any(word in reason.text for reason in assessment.reasons)
 
 
 def test_the_worst_reason_decides_and_stands_first() -> None:
     """With several reasons the most urgent one gives the state, and none is left out."""
-    verdict = judge(facts(findings=(opened("removed", State.ATTENTION),), proof=None, broken=2))
-    assert [reason.state for reason in verdict.reasons] == [State.DAMAGED, State.ATTENTION, State.UNKNOWN]
+    assessment = assess(facts(findings=(opened("removed", Status.ATTENTION),), proof=None, broken=2))
+    assert [reason.status for reason in assessment.reasons] == [Status.DAMAGED, Status.ATTENTION, Status.UNKNOWN]
 
 
 def test_a_clock_that_runs_ahead_wins_no_time() -> None:
@@ -105,17 +105,17 @@ def test_a_clock_that_runs_ahead_wins_no_time() -> None:
 def test_an_old_report_that_arrives_today_is_old() -> None:
     """A report that was carried here by hand counts from when its run ended."""
     carried = run(finished_at=NOW - timedelta(days=30), received_at=NOW)
-    assert judge(facts(newest=carried)).state == State.ATTENTION
+    assert assess(facts(newest=carried)).status == Status.ATTENTION
 
 
 def test_a_little_late_is_not_late() -> None:
     """A run may be late by a quarter of the interval, an hour at least."""
     assert grace(replica().group.expected_interval) == timedelta(hours=6)
-    assert judge(facts(newest=run(age=timedelta(hours=29)))).state == State.PROVEN
-    assert judge(facts(newest=run(age=timedelta(hours=31)))).state == State.ATTENTION
+    assert assess(facts(newest=run(age=timedelta(hours=29)))).status == Status.PROVEN
+    assert assess(facts(newest=run(age=timedelta(hours=31)))).status == Status.ATTENTION
 
 
 def test_reasons_show_names_and_obey_none() -> None:
     """A reason that came from a server has its odd characters escaped."""
-    verdict = judge(facts(newest=run("failed", reason="a\u202eb\n"), complete=run()))
-    assert "a\\u202eb\\n" in verdict.reasons[0].text
+    assessment = assess(facts(newest=run("failed", reason="a\u202eb\n"), complete=run()))
+    assert "a\\u202eb\\n" in assessment.reasons[0].text

@@ -153,12 +153,15 @@ def test_any_two_runs(client: Client) -> None:
     assert Comparison.objects.get(base=first, run=newest).adjacent is False
     turned = reverse("diff", args=[newest.uuid, first.uuid])
     assert client.get(turned + "?kind=moved")["Location"].endswith("?kind=moved")
-    for numbers, said in (
-        ("?from=1&to=2", "Run 2 is not complete"), ("?from=x&to=1", "Enter the numbers of two runs."), ("", "Enter the numbers of two runs."),
-        ("?from=1&to=99", "has no run 99"), ("?from=1&to=1", "Choose two different runs."),
-    ):  # fmt: skip
-        answer = client.get(reverse("compare", args=[world.replica.uuid]) + numbers, follow=True)
-        assert answer.status_code == 200 and said in answer.content.decode()
+    for query, message in (
+        ("?from=1&to=2", "Run 2 is not complete"),
+        ("?from=x&to=1", "Enter the numbers of two runs."),
+        ("", "Enter the numbers of two runs."),
+        ("?from=1&to=99", "has no run 99"),
+        ("?from=1&to=1", "Choose two different runs."),
+    ):
+        answer = client.get(reverse("compare", args=[world.replica.uuid]) + query, follow=True)
+        assert answer.status_code == 200 and message in answer.content.decode()
     other = StagedReplica().run([file("a")])
     text(client, reverse("diff", args=[first.uuid, other.uuid]), 404)
     text(client, reverse("diff", args=[third.uuid, third.uuid]), 404)

@@ -165,7 +165,11 @@ def test_a_run_whose_proof_failed_says_so(viewer: Client) -> None:
     run = proven_run()
     stage.prove(run, ok=False)
     page = get(viewer, f"/runs/{run.uuid}/")
-    assert "Verification failed: the stored data is not what this server signed." in page and "check-bad" in page and "never proven" in page
+    assert (
+        "Verification failed: the stored data is not what this server signed." in page
+        and "check-bad" in page
+        and "never proven" in page
+    )
 
 
 def test_a_failed_run_says_why(viewer: Client) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from checker.pages.status import Facts, State, Verdict
+from checker.pages.status import Assessment, ReplicaFacts, Status
 from scanner.models import Progress, Replica
 
 
@@ -13,14 +13,16 @@ class Tick(NamedTuple):
     """A run in the strip of the newest ones."""
 
     sequence: int
-    state: State
+    status: Status
     x: int
     """Where its bar begins; bars are 8 apart."""
 
     @property
     def height(self) -> int:
         """Of its bar, so that colour is not all that tells states apart."""
-        return {State.PROVEN: 16, State.DAMAGED: 13, State.HELD: 13, State.ATTENTION: 10, State.UNKNOWN: 4}[self.state]
+        return {Status.PROVEN: 16, Status.DAMAGED: 13, Status.HELD: 13, Status.ATTENTION: 10, Status.UNKNOWN: 4}[
+            self.status
+        ]
 
     @property
     def y(self) -> int:
@@ -28,11 +30,11 @@ class Tick(NamedTuple):
         return 17 - self.height
 
 
-class Line(NamedTuple):
+class ReplicaRow(NamedTuple):
     """A replica in a line."""
 
-    facts: Facts
-    verdict: Verdict
+    facts: ReplicaFacts
+    assessment: Assessment
     due: datetime | None
     last_proven: datetime | None
     ticks: list[Tick]
