@@ -87,7 +87,8 @@ def test_example_holds_for_every_reader(language: str, tmp_path: Path) -> None:
     public = bytes.fromhex(key)
     for path in (one, two):
         assert look(path, public) == (0, "")
-        assert verify.verify_report(path, {hashlib.sha256(public).hexdigest(): (public, "the key")}).exit_code == 0
+        keys = {hashlib.sha256(public).hexdigest(): verify.KnownKey(public, "the key")}
+        assert verify.verify_report(path, keys).exit_code == 0
 
     code, said = call("--key", key, one, two)
     assert code == 0

@@ -1,4 +1,4 @@
-"""What the parts of the collector hand to one another: what the walk found, and what the hash pass made of it."""
+"""Name what the parts of the collector hand to each other: entries of the walk, and results of the hash pass."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import NamedTuple, Optional, Union
 
 
 class WalkedEntry(NamedTuple):
-    """One path as the walk saw it by `lstat`; a path that could not be listed or looked at has type ERROR."""
+    """One path as `lstat` described it during the walk.
+
+    A path that could not be listed or examined has the type ERROR.
+    """
 
     path: bytes
-    """Relative to the root, `/`-separated, never empty."""
+    """Relative to the root, separated by `/`, never empty."""
     type: int
-    """One of scanner.format.entry_type.EntryType."""
+    """Number of the EntryType."""
     size: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
@@ -23,13 +26,16 @@ class WalkedEntry(NamedTuple):
     ino: int = 0
     nlink: int = 1
     detail: Optional[bytes] = None
-    """ERROR: errno name; LINK: target; SPECIAL: fifo, socket, block, char or mount; FILE: None."""
+    """ERROR: name of the errno; LINK: target; SPECIAL: fifo, socket, block, char or mount; FILE: None."""
     stage: Optional[str] = None
-    """ERROR: where it failed, `list` or `stat`."""
+    """ERROR: what failed, `list` or `stat`."""
 
 
 class HashedFile(NamedTuple):
-    """A file read whole while it stood still. The stat fields are those of the read that gave the digests."""
+    """A file that was read from start to end and did not change meanwhile.
+
+    The stat fields are those of the read that gave the digests.
+    """
 
     path: bytes
     sha256: bytes
@@ -45,15 +51,17 @@ class HashedFile(NamedTuple):
 
 
 class FailedFile(NamedTuple):
-    """A file that has no digests: `error` is an errno name, ECHANGED or ESHORT; `stage` is stat, open or read."""
+    """A file without digests."""
 
     path: bytes
     error: str
+    """Name of an errno, or ECHANGED or ESHORT."""
     stage: str
+    """What failed: `stat`, `open` or `read`."""
 
 
 class VanishedFile(NamedTuple):
-    """A file that was gone between walk and read: absence, not an error."""
+    """A file that disappeared between walk and read. Its absence is no error."""
 
     path: bytes
 
@@ -62,5 +70,5 @@ FileResult = Union[HashedFile, FailedFile, VanishedFile]
 
 
 def error_name(error: OSError) -> str:
-    """The errno name of what the system refused, such as EACCES; EIO when it gave no number that has a name."""
+    """Return the name of the errno, such as EACCES, or EIO for a number without a name."""
     return errno.errorcode.get(error.errno or 0, "EIO")

@@ -1,14 +1,14 @@
-"""What can keep the collector from doing its work. Each message is one line that an administrator can act on."""
+"""Define what can stop the collector. Each message is one line: what happened, to what, and what to do."""
 
 from __future__ import annotations
 
 
 class CollectorError(Exception):
-    """Something is missing, wrong or in the way; nothing was lost."""
+    """Something is missing, wrong or in the way. Nothing was lost."""
 
 
 class ConfigError(CollectorError):
-    """The configuration file cannot be read, or one of its keys has a wrong value."""
+    """The configuration file or the command line cannot be used as it is."""
 
 
 class IdentityError(CollectorError):
@@ -20,16 +20,16 @@ class TokenError(CollectorError):
 
 
 class LockedError(CollectorError):
-    """Another collector works in this state folder."""
+    """Another collector is working in this state folder."""
 
 
 class StorageError(CollectorError):
-    """The state folder or the output folder cannot be written: full, read-only, or failing."""
+    """The state folder or the output folder cannot be written: it is full, read-only or failing."""
 
 
 class ChainError(CollectorError):
-    """Where the next report stands in its replica's chain cannot be told, or the server holds another report there."""
+    """The next report has no certain place in its replica's chain, or the central server holds another report there."""
 
 
 class Interrupted(BaseException):
-    """A signal asked the collector to end. No part of it takes this for a failure of its own work."""
+    """A signal asked the collector to end. No part of the collector may treat this as a failure of its own work."""

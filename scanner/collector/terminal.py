@@ -1,51 +1,84 @@
-"""What a person reads on a terminal or in a log: names that cannot command it, and sizes and times in short."""
+"""Print messages and JSON, and format names, sizes and durations for a person at a terminal or in a log."""
 
 from __future__ import annotations
 
-from typing import Union
+import json
+import sys
+from typing import Any, Dict, Union
 
 from scanner.format import paths
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SHORTEST_WITH_ELLIPSIS = 3
+
+
+def print_message(text: str) -> None:
+    """Print one line for a person to stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def print_json(members: Dict[str, Any]) -> None:
+    """Print one JSON object for a program to stdout."""
+    sys.stdout.write(json.dumps(members) + "\n")
+    sys.stdout.flush()
 
 
 def printable(name: Union[bytes, str]) -> str:
-    """A name or text without control, format or bidirectional characters: those are shown by their code."""
+    r"""Return a name or text with control, format and bidirectional characters replaced by their codes.
+
+    A file name could otherwise send escape sequences to the terminal, or reverse the direction of a line.
+    """
     text = paths.encode(name) if isinstance(name, bytes) else name
-    return text if text.isprintable() else "".join(map(_shown, text))
+    if text.isprintable():
+        return text
+    return "".join(_printable_character(character) for character in text)
 
 
-def _shown(character: str) -> str:
+def _printable_character(character: str) -> str:
     if character.isprintable():
         return character
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+    code_point = ord(character)
+    if code_point < 0x10000:
+        return f"\\u{code_point:04x}"
+    return f"\\U{code_point:08x}"
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that suits them."""
-    for unit in _UNITS[:-1]:
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+    """Return a number of bytes in a readable unit, such as `1.5 GiB`."""
+    if count < 1024:
+        return f"{count:.0f} B"
+
+    for unit in _SIZE_UNITS[1:-1]:
         count /= 1024
-    return f"{count:.1f} {_UNITS[-1]}"
+        if count < 1024:
+            return f"{count:.1f} {unit}"
+
+    return f"{count / 1024:.1f} {_SIZE_UNITS[-1]}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as `12 s`, `3:07` or `2:03:07`."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    """Return a duration as `12 s`, `3:07` or `2:03:07`."""
+    whole_seconds = int(seconds)
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+
+    minutes, seconds_left = divmod(whole_seconds, 60)
+    if minutes < 60:
+        return f"{minutes}:{seconds_left:02d}"
+
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours}:{minutes_left:02d}:{seconds_left:02d}"
 
 
 def shortened(text: str, width: int) -> str:
-    """`text` in at most `width` characters, its middle left out."""
+    """Return `text` in at most `width` characters. A text that is too long loses its middle."""
     if len(text) <= width:
         return text
-    if width < 3:
+    if width < _SHORTEST_WITH_ELLIPSIS:
         return text[: max(0, width)]
-    head = (width - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+    head_length = (width - 1) // 2
+    tail_length = width - 1 - head_length
+    return f"{text[:head_length]}…{text[len(text) - tail_length :]}"

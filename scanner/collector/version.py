@@ -1,4 +1,4 @@
-"""The collector's version; it stands in every statement."""
+"""Name the collector's version, which every statement carries."""
 
 from __future__ import annotations
 

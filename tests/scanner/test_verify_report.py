@@ -49,7 +49,7 @@ def signer(replica: Replica) -> Signer:
 
 def ours(path: Path, signer: Signer) -> int:
     """The exit code of the collector's `verify`."""
-    return verify.verify_report(path, {signer.keyid: (signer.public, "the key")}).exit_code
+    return verify.verify_report(path, {signer.keyid: verify.KnownKey(signer.public, "the key")}).exit_code
 
 
 def both(tmp_path: Path, signer: Signer, data: bytes) -> tuple[int, str]:

@@ -1,92 +1,211 @@
-"""`status`: who this collector is, what its replicas did last, what waits, and whether the central server answers."""
+"""Run `status`: show who this collector is, its replicas, its queue, and whether the central server answers."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from scanner.collector.config import Config
+from scanner.collector.commands.arguments import add_command
+from scanner.collector.config import Config, load_config
 from scanner.collector.delivery import identity
 from scanner.collector.delivery.client import Client
 from scanner.collector.delivery.identity import Identity
 from scanner.collector.delivery.spool import RECEIPT_SUFFIX, REPORT_SUFFIX, Spool, read_envelope
 from scanner.collector.errors import CollectorError
+from scanner.collector.exit_codes import ExitCode
 from scanner.collector.run import replica_list
-from scanner.collector.terminal import printable
+from scanner.collector.run.replica_list import AssignedReplica
+from scanner.collector.terminal import print_json, print_message, printable
 from scanner.format.canonical_json import decode_json
 from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope
 from scanner.format.errors import RecordError, ReportError
-from scanner.format.statement import read_statement
+from scanner.format.statement import Statement, read_statement
 
 
-def collect_status(config: Config) -> Dict[str, Any]:
-    """The whole as members for a program. `exit` is 0 when all is delivered and the central server answers, 1 when
-    something waits or the last run of a replica was not complete, 2 when there is no answer, or no enrolment and not
-    even a local run."""
-    own = identity.read_identity(config.state)
-    if own is None:
-        return {"exit": 2, "state": str(config.state), "problem": "no identity yet: run `init` or `enroll TOKEN`"}
-    key = identity.load_key(config.state, own.key)
-    about = {"state": str(config.state), "server": own.server, "name": own.name, "url": config.server or own.url}
-    status: Dict[str, Any] = {**about, "keyid": key.keyid, "public_key": key.public.hex(), "enrolled": own.enrolled}
-    entries, problem = _ask(config, own)
-    status["problem"] = problem
-    folders = _folders(config.state)
-    told = {entry.replica: entry for entry in entries}
-    status["replicas"] = [_replica(name, folders.get(name), told.get(name)) for name in sorted({*folders, *told})]
-    late = any(one["queued"] or one["outcome"] == "failed" for one in status["replicas"])
-    if not own.enrolled and (config.state / "local").is_dir() and not config.server:
-        problem = None  # it works without a central server, and nothing is missing
-    return {"exit": 2 if problem else 1 if late else 0, **status}
+class IdentityStatus(NamedTuple):
+    """Who this collector is. The names of the fields are those of the JSON output."""
+
+    server: str
+    name: Optional[str]
+    url: Optional[str]
+    keyid: str
+    public_key: str
+    enrolled: bool
 
 
-def _ask(config: Config, own: Identity) -> tuple[List[replica_list.AssignedReplica], Optional[str]]:
-    if not own.enrolled:
+class ReplicaStatus(NamedTuple):
+    """Last run and queue of one replica. The names of the fields are those of the JSON output."""
+
+    replica: str
+    group: Optional[str] = None
+    root: Optional[str] = None
+    enabled: Optional[bool] = None
+    sequence: Optional[int] = None
+    outcome: Optional[str] = None
+    reason: Optional[str] = None
+    finished_at: Optional[str] = None
+    files: Optional[int] = None
+    errors: Optional[int] = None
+    delivered_at: Optional[str] = None
+    queued: int = 0
+
+
+class CollectorStatus(NamedTuple):
+    """Everything that `status` shows."""
+
+    exit_code: ExitCode
+    state: str
+    problem: Optional[str]
+    """Why there is no identity, no enrolment or no answer."""
+    identity: Optional[IdentityStatus] = None
+    replicas: Tuple[ReplicaStatus, ...] = ()
+
+    def members(self) -> Dict[str, Any]:
+        """Return the JSON members of the status."""
+        if self.identity is None:
+            return {"exit": self.exit_code, "state": self.state, "problem": self.problem}
+        return {
+            "exit": self.exit_code,
+            "state": self.state,
+            **self.identity._asdict(),
+            "problem": self.problem,
+            "replicas": [replica._asdict() for replica in self.replicas],
+        }
+
+
+def add_parser(commands: Any) -> None:
+    """Describe the command to argparse."""
+    parser = add_command(
+        commands,
+        "status",
+        show_status,
+        summary="show identity, replicas and queue, and whether the central server answers",
+        description="Show who this collector is, the last run and the queue of each replica, and whether the central "
+        "server answers.",
+        exit_codes="0 everything is delivered and the last run of each replica was complete; 1 reports are waiting, or "
+        "a last run failed; 2 not enrolled (unless only `run --local` is used), or the central server does not answer",
+    )
+    parser.add_argument("--json", action="store_true", help="print the status for programs to stdout")
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Print the status as lines, or as JSON."""
+    status = collect_status(load_config(options.config))
+    if options.json:
+        print_json(status.members())
+    else:
+        for line in format_status(status):
+            print_message(line)
+    return status.exit_code
+
+
+def collect_status(config: Config) -> CollectorStatus:
+    """Return the status of the collector with this configuration. Asks the central server."""
+    own_identity = identity.read_identity(config.state)
+    if own_identity is None:
+        problem = "no identity yet: run `enroll TOKEN`, or `init`"
+        return CollectorStatus(ExitCode.NOT_DONE, str(config.state), problem)
+
+    key = identity.load_key(config.state, own_identity.key)
+    identity_status = IdentityStatus(
+        server=own_identity.server,
+        name=own_identity.name,
+        url=config.server or own_identity.url,
+        keyid=key.keyid,
+        public_key=key.public.hex(),
+        enrolled=own_identity.enrolled,
+    )
+    assigned_replicas, problem_of_list = _fetch_replicas(config, own_identity)
+    replicas = _collect_replicas(config.state, assigned_replicas)
+    return CollectorStatus(
+        exit_code=_exit_code(config, own_identity, problem_of_list, replicas),
+        state=str(config.state),
+        problem=problem_of_list,
+        identity=identity_status,
+        replicas=replicas,
+    )
+
+
+def _exit_code(
+    config: Config, own_identity: Identity, problem: Optional[str], replicas: Tuple[ReplicaStatus, ...]
+) -> ExitCode:
+    works_alone = not own_identity.enrolled and (config.state / "local").is_dir() and not config.server
+    if problem is not None and not works_alone:
+        return ExitCode.NOT_DONE
+    if any(replica.queued or replica.outcome == "failed" for replica in replicas):
+        return ExitCode.PARTIAL
+    return ExitCode.OK
+
+
+def _fetch_replicas(config: Config, own_identity: Identity) -> Tuple[List[AssignedReplica], Optional[str]]:
+    """Return the replicas that the central server names, or named last, and why it could not be asked."""
+    if not own_identity.enrolled:
         return [], "not enrolled: run `enroll TOKEN`"
+
     try:
-        client = Client(config.server or own.url or "", config, own.token)
-        reply = client.call("GET", "/replicas", "replicas", own.central or "", own.server)
+        client = Client(config.server or own_identity.url or "", config, own_identity.token)
+        reply = client.call("GET", "/replicas", "replicas", own_identity.central or "", own_identity.server)
         return replica_list.parse_replicas(reply), None
     except CollectorError as error:
-        return replica_list.read_cached_replicas(own, config.state) or [], str(error)
+        return replica_list.read_cached_replicas(own_identity, config.state) or [], str(error)
 
 
-def _folders(state: Path) -> Dict[str, Path]:
-    return {
-        path.name: path for kind in ("replicas", "local") for path in (state / kind).glob("*-*-*-*-*") if path.is_dir()
-    }
+def _collect_replicas(state: Path, assigned_replicas: List[AssignedReplica]) -> Tuple[ReplicaStatus, ...]:
+    """Return the status of every replica that has a folder here or is assigned to this server."""
+    folders = _replica_folders(state)
+    assigned_by_uuid = {replica.replica: replica for replica in assigned_replicas}
+    uuids = sorted({*folders, *assigned_by_uuid})
+    return tuple(_replica_status(uuid, folders.get(uuid), assigned_by_uuid.get(uuid)) for uuid in uuids)
 
 
-def _replica(name: str, folder: Optional[Path], entry: Optional[replica_list.AssignedReplica]) -> Dict[str, Any]:
-    one: Dict[str, Any] = {
-        "replica": name,
-        "group": entry and entry.group_name,
-        "root": entry and entry.root,
-        "enabled": entry and entry.enabled,
-        **dict.fromkeys(("sequence", "outcome", "reason", "finished_at", "files", "errors", "delivered_at")),
-        "queued": 0,
-    }
+def _replica_folders(state: Path) -> Dict[str, Path]:
+    """Return the folder of each replica by its uuid, those of `run --local` included."""
+    folders = {}
+    for kind in ("replicas", "local"):
+        for path in (state / kind).glob("*-*-*-*-*"):
+            if path.is_dir():
+                folders[path.name] = path
+    return folders
+
+
+def _replica_status(uuid: str, folder: Optional[Path], assigned: Optional[AssignedReplica]) -> ReplicaStatus:
+    status = ReplicaStatus(uuid)
+    if assigned is not None:
+        status = status._replace(group=assigned.group_name, root=assigned.root, enabled=assigned.enabled)
     if folder is None:
-        return one
+        return status
+
     spool = Spool(folder)
-    one.update(queued=len(spool.queued()), delivered_at=_delivered_at(spool))
-    for report in reversed(spool.chain()):
+    status = status._replace(queued=len(spool.queued_reports()), delivered_at=_newest_receipt_time(spool))
+    statement, unreadable = _newest_statement(spool)
+    if statement is None:
+        return status._replace(reason=unreadable)
+    return status._replace(
+        root=statement.root,
+        sequence=statement.sequence,
+        outcome=statement.outcome,
+        reason=statement.reason,
+        finished_at=statement.finished_at,
+        files=statement.files,
+        errors=statement.errors,
+    )
+
+
+def _newest_statement(spool: Spool) -> Tuple[Optional[Statement], Optional[str]]:
+    """Return the newest statement that can be read, and what is wrong with the reports that cannot."""
+    problem = None
+    for report in reversed(spool.chain_reports()):
         try:
-            statement = read_statement(read_envelope(report.path).payload)
+            return read_statement(read_envelope(report.path).payload), problem
         except ReportError as error:
-            one["reason"] = f"{report.path.name}: {error}"
-            continue
-        members = statement._asdict()
-        one.update(
-            {key: members[key] for key in ("root", "sequence", "outcome", "reason", "finished_at", "files", "errors")}
-        )
-        break
-    return one
+            problem = f"{report.path.name}: {error}"
+    return None, problem
 
 
-def _delivered_at(spool: Spool) -> Optional[str]:
-    """When the central server took the newest report that has its receipt here."""
-    for report in reversed(spool.delivered()):
+def _newest_receipt_time(spool: Spool) -> Optional[str]:
+    """Return when the central server accepted the newest report whose receipt is here and readable."""
+    for report in reversed(spool.delivered_reports()):
         receipt = report.path.with_name(report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
         try:
             payload = open_envelope(receipt.read_bytes(), REPLY_TYPE, REPLY_LIMIT).payload
@@ -96,23 +215,31 @@ def _delivered_at(spool: Spool) -> Optional[str]:
     return None
 
 
-def format_status(status: Dict[str, Any]) -> List[str]:
-    """The same in lines for a person."""
-    lines = [f"state folder  {printable(status['state'])}"]
-    if "server" in status:
-        lines.append(f"server        {printable(status['name'] or '(no name yet)')} {status['server']}")
-        lines.append(f"key           {status['keyid']}")
-        lines.append(f"central       {status['url'] or '(none)'}: {status['problem'] or 'answers'}")
-    else:
-        lines.append(status["problem"])
-    for one in status.get("replicas", []):
-        name = printable(one["group"] or one["replica"])
-        last = "no run yet"
-        if one["sequence"] is not None:
-            last = f"run {one['sequence']} {one['outcome']} {one['finished_at']}"
-            last += f", {one['files']} files, {one['errors']} errors"
-        if one["reason"]:
-            last += f" ({printable(one['reason'])})"
-        lines.append(f"replica       {name} {printable(one['root'] or '?')}: {last}")
-        lines.append(f"              {one['queued']} queued, last delivered {one['delivered_at'] or 'never'}")
+def format_status(status: CollectorStatus) -> List[str]:
+    """Return the status in lines for a person."""
+    lines = [f"state folder  {printable(status.state)}"]
+    if status.identity is None:
+        return [*lines, status.problem or ""]
+
+    lines.append(f"server        {printable(status.identity.name or '(no name yet)')} {status.identity.server}")
+    lines.append(f"key           {status.identity.keyid}")
+    lines.append(f"central       {status.identity.url or '(none)'}: {status.problem or 'answers'}")
+    for replica in status.replicas:
+        lines.extend(_format_replica(replica))
     return lines
+
+
+def _format_replica(replica: ReplicaStatus) -> List[str]:
+    name = printable(replica.group or replica.replica)
+    last_run = "no run yet"
+    if replica.sequence is not None:
+        last_run = (
+            f"run {replica.sequence} {replica.outcome} {replica.finished_at}, "
+            f"{replica.files} files, {replica.errors} errors"
+        )
+    if replica.reason:
+        last_run += f" ({printable(replica.reason)})"
+    return [
+        f"replica       {name} {printable(replica.root or '?')}: {last_run}",
+        f"              {replica.queued} queued, last delivered {replica.delivered_at or 'never'}",
+    ]

@@ -1,57 +1,94 @@
-"""Where a report stands in the chain of its replica: told by the spool and by the central server, never by the
-state."""
+"""Find the place of the next report in its replica's chain.
+
+The spool and the central server know the place. The state never does: it is a cache that may be lost.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple, Optional
 
-from scanner.collector.delivery.spool import Spool
+from scanner.collector.delivery.spool import ChainEnd, Spool
 from scanner.collector.errors import ChainError
+from scanner.collector.system import durable
+
+_QUEUED_FOLDER = "begun"
+"""Folder in the state folder with an empty file for each replica that ever had a report in its queue."""
 
 
 class ChainPosition(NamedTuple):
-    """The place of the next report. `torn` says why the chain is torn there, None when it is not."""
+    """Place of the next report."""
 
     sequence: int
     previous: Optional[str]
-    torn: Optional[str] = None
+    """Digest of the statement before it, None for the first one."""
+    break_reason: Optional[str] = None
+    """Why the chain is broken at this place, None when it is not."""
 
 
 class CentralChainEnd(NamedTuple):
-    """The newest statement of the replica that the central server has; both None when it has none."""
+    """Newest statement of a replica that the central server has. Both fields are None when it has none."""
 
     sequence: Optional[int]
     digest: Optional[str]
 
 
-def next_position(spool: Spool, known: Optional[CentralChainEnd], begun: bool) -> ChainPosition:
-    """The place of the next report of this spool.
+def next_position(spool: Spool, central_end: Optional[CentralChainEnd], ever_queued: bool) -> ChainPosition:
+    """Return the place of the next report of this spool.
 
-    `known` is what the central server said just now, None when it could not be asked; `begun` is whether this collector
-    ever queued a report of the replica. ChainError when the server holds another statement in a place that the spool
-    has, or when neither can tell the place.
+    `central_end` is what the central server said just now, None when it could not be asked. `ever_queued` says whether
+    this collector ever queued a report of the replica. Raises ChainError when the central server holds another
+    statement in a place that the spool has, or when nobody knows the place.
     """
     newest = spool.newest()
-    if known is None:
-        if (newest is None and begun) or spool.end_is_lost():
+    if central_end is None:
+        # A number given by guess could be one that the lost report already has.
+        is_spool_lost = newest is None and ever_queued
+        if is_spool_lost or spool.has_lost_end():
             raise ChainError("the spool is empty or damaged: the central server must tell where the chain stands")
-        return ChainPosition(1, None) if newest is None else ChainPosition(newest[0] + 1, newest[1])
-    if known.sequence is None:
-        return ChainPosition(1, None) if newest is None else ChainPosition(newest[0] + 1, newest[1])
-    if newest is None or known.sequence > newest[0]:
-        why = f"report {known.sequence}, which the central server has, is unknown to the spool"
-        return ChainPosition(known.sequence + 1, known.digest, why)
-    check_agreement(spool, known)
-    return ChainPosition(newest[0] + 1, newest[1])
+        return _position_after(newest)
+
+    if central_end.sequence is None:
+        return _position_after(newest)
+
+    if newest is None or central_end.sequence > newest.sequence:
+        break_reason = f"report {central_end.sequence}, which the central server has, is unknown to the spool"
+        return ChainPosition(central_end.sequence + 1, central_end.digest, break_reason)
+
+    check_agreement(spool, central_end)
+    return _position_after(newest)
 
 
-def check_agreement(spool: Spool, known: CentralChainEnd) -> None:
-    """ChainError when the spool holds another statement than the central server where the server's newest stands."""
-    if known.sequence is None:
+def _position_after(newest: Optional[ChainEnd]) -> ChainPosition:
+    if newest is None:
+        return ChainPosition(1, None)
+    return ChainPosition(newest.sequence + 1, newest.digest)
+
+
+def check_agreement(spool: Spool, central_end: CentralChainEnd) -> None:
+    """Raise ChainError when the spool has another statement than the central server in the place of `central_end`."""
+    if central_end.sequence is None:
         return
-    here = spool.digest(known.sequence)
-    if here is not None and here != known.digest:
+
+    own_digest = spool.statement_digest(central_end.sequence)
+    if own_digest is not None and own_digest != central_end.digest:
         raise ChainError(
-            f"equivocation: the central server holds another report {known.sequence} than this spool; "
-            "another collector speaks for this server, or it was restored from an older copy"
+            f"equivocation: the central server holds another report {central_end.sequence} than this spool. "
+            "Another collector speaks for this server, or the state folder was restored from an older copy; "
+            "nothing more is sent until an operator has compared both"
         )
+
+
+def was_ever_queued(state: Path, replica: str) -> bool:
+    """Return whether this collector ever queued a report of the replica.
+
+    The spool itself cannot answer this: it may have been lost.
+    """
+    return (state / _QUEUED_FOLDER / replica).exists()
+
+
+def mark_ever_queued(state: Path, replica: str) -> None:
+    """Remember that the replica is about to have a report in its queue."""
+    mark = durable.folder(state / _QUEUED_FOLDER) / replica
+    if not mark.exists():
+        durable.write(mark, b"")

@@ -1,4 +1,8 @@
-"""Requests to the central server: TLS or loopback only, replies believed only when its key signed them."""
+"""Send requests to the central server: over TLS or loopback only, and with signed replies.
+
+The collector does what a reply says, so it believes no reply that the central server's key did not sign, whatever TLS
+said of the connection.
+"""
 
 from __future__ import annotations
 
@@ -19,33 +23,39 @@ from scanner.format.canonical_json import canonical_json, decode_json
 from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope
 from scanner.format.errors import RecordError, ReportError
 
-BASE = "/api/v1"
+API_PATH = "/api/v1"
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
-_REFUSAL_LIMIT = 64 * 1024
-_AGENT = f"backup-syncer-collector/{VERSION}"
+_USER_AGENT = f"backup-syncer-collector/{VERSION}"
+_ERROR_BODY_LIMIT = 64 * 1024
+_LONGEST_DETAIL = 300
+_SEND_BYTES = 1 << 16
+_HTTPS_PORT = 443
+_HTTP_PORT = 80
+_PROXY_PORT = 3128  # the port of Squid, for a proxy that is named without one
 
-Body = Union[bytes, BinaryIO, None]
+RequestBody = Union[bytes, BinaryIO, None]
 
 
 class UnreachableError(CollectorError):
-    """The central server cannot be reached, or the connection broke: worth another try."""
+    """The central server cannot be reached, or the connection broke. The request is worth another attempt."""
 
 
 class UntrustedReplyError(CollectorError):
-    """The reply is not signed by the central server's key, or does not answer this request: nothing of it is
-    believed."""
+    """The central server's key did not sign the reply, or the reply answers another request. It must not be used."""
 
 
 class RefusalError(CollectorError):
-    """The central server says no, and why."""
+    """The central server refuses the request."""
 
     def __init__(self, status: int, members: Mapping[str, Any], retry_after: Optional[float]) -> None:
+        """`members` are those of the error's JSON body, `retry_after` the seconds that the server asks for."""
         self.status = status
         self.code = str(members.get("error", ""))
+        """Name of the error in the API, empty when the refusal does not come from the API."""
         self.members = members
         self.retry_after = retry_after
         detail = str(members.get("detail") or http.client.responses.get(status, "no reason given"))
-        super().__init__(f"the central server answers {status}: {detail[:300]}")
+        super().__init__(f"the central server answers {status}: {detail[:_LONGEST_DETAIL]}")
 
     @property
     def retryable(self) -> bool:
@@ -54,7 +64,7 @@ class RefusalError(CollectorError):
 
 
 class HttpResponse(NamedTuple):
-    """What came back: the status, the headers in lower case, and the body."""
+    """Response to a request. The names of the headers are in lower case."""
 
     status: int
     headers: Dict[str, str]
@@ -62,91 +72,126 @@ class HttpResponse(NamedTuple):
 
 
 class SignedReply(NamedTuple):
-    """A reply whose signature holds: its members, and its line as evidence."""
+    """Reply whose signature was verified."""
 
     members: Dict[str, Any]
     line: bytes
+    """The envelope, which is kept as evidence."""
 
 
 class Client:
-    """Speaks to one central server. A connection is made for each request: they are few, and minutes lie between
-    them."""
+    """HTTP client of one central server.
+
+    Each request has a connection of its own: requests are few, and minutes lie between them.
+    """
 
     def __init__(self, url: str, config: Config, token: Optional[str] = None) -> None:
-        self._url, self._timeout, self.token = urlsplit(url), config.timeout, token
-        if self._url.scheme != "https" and not _is_loopback(self._url.hostname or ""):
+        """`token` is the bearer token. Raises ConfigError for plain http to another machine."""
+        self.token = token
+        self._url = urlsplit(url)
+        self._timeout = config.timeout
+        is_secure = self._url.scheme == "https"
+        if not is_secure and not _is_loopback(self._url.hostname or ""):
             raise ConfigError(f"{url}: plain http is refused beyond this machine; the central server needs https")
-        self._context = _context(config) if self._url.scheme == "https" else None
+        self._tls = _tls_context(config) if is_secure else None
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], body: Body = None) -> HttpResponse:
-        """Send one request and read its answer, whatever its status. Unreachable when none comes."""
-        connection = self._connection()
+    def request(self, method: str, path: str, headers: Mapping[str, str], body: RequestBody = None) -> HttpResponse:
+        """Send one request and return the response, whatever its status. Raises UnreachableError when none comes."""
+        connection = self._connect()
+        all_headers = {"User-Agent": _USER_AGENT, "Connection": "close"}
+        if self.token:
+            all_headers["Authorization"] = f"Bearer {self.token}"
+        all_headers.update(headers)
+
         try:
-            with_token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-            connection.putrequest(method, self._url.path + BASE + path, skip_accept_encoding=True)
-            for name, value in {"User-Agent": _AGENT, "Connection": "close", **with_token, **headers}.items():
+            connection.putrequest(method, self._url.path + API_PATH + path, skip_accept_encoding=True)
+            for name, value in all_headers.items():
                 connection.putheader(name, value)
             return self._exchange(connection, body)
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"cannot reach {self._url.hostname}: {_reason(error)}") from error
+            raise UnreachableError(f"cannot reach {self._url.hostname}: {_describe(error)}") from error
         finally:
             connection.close()
 
-    def _exchange(self, connection: http.client.HTTPConnection, body: Body) -> HttpResponse:
+    def _exchange(self, connection: http.client.HTTPConnection, body: RequestBody) -> HttpResponse:
+        """Send headers and body, and return the response."""
         connection.endheaders()
-        broken: Optional[OSError] = None
+        send_error: Optional[OSError] = None
         try:
             for chunk in _chunks(body):
                 connection.send(chunk)
                 reach("send:chunk")
         except (BrokenPipeError, ConnectionResetError) as error:
-            broken = error  # an answer that was given early may still be there
+            # A server that refuses a request early closes the connection. Its response may be there all the same.
+            send_error = error
+
         try:
             response = connection.getresponse()
             content = response.read(2 * REPLY_LIMIT)
             if response.length:
                 raise http.client.HTTPException("the answer was cut short, or is longer than any answer")
         except (OSError, http.client.HTTPException) as error:
-            raise broken or error from error
-        return HttpResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+            raise send_error or error from error
 
-    def call(self, method: str, path: str, purpose: str, central: str, server: str, **more: Any) -> SignedReply:
-        """The members of a reply `for` this purpose, signed by the key `central` (hex) for this server.
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return HttpResponse(response.status, headers, content)
 
-        `more` goes to `request`. Raises Refusal, Unreachable or Untrusted.
+    def call(
+        self,
+        method: str,
+        path: str,
+        purpose: str,
+        central: str,
+        server: str,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        body: RequestBody = None,
+    ) -> SignedReply:
+        """Send a request and return the reply for this purpose, signed by `central` for `server`.
+
+        `central` is the public key of the central server in hexadecimal digits, `server` the uuid of this server.
+        Raises RefusalError, UnreachableError or UntrustedReplyError.
         """
-        more.setdefault("headers", {})
-        answer = self.request(method, path, **more)
-        if answer.status not in (200, 201):
-            raise read_refusal(answer)
-        return open_reply(answer.body, purpose, central, server)
+        response = self.request(method, path, headers or {}, body)
+        if response.status not in (200, 201):
+            raise read_refusal(response)
+        return open_reply(response.body, purpose, central, server)
 
     def post_json(self, path: str, members: Mapping[str, Any]) -> None:
-        """Tell something that needs no reply. Raises Refusal or Unreachable."""
+        """Send a message that needs no reply. Raises RefusalError or UnreachableError."""
         body = canonical_json(members).encode()
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        answer = self.request("POST", path, headers, body)
-        if answer.status not in (200, 204):
-            raise read_refusal(answer)
+        response = self.request("POST", path, headers, body)
+        if response.status not in (200, 204):
+            raise read_refusal(response)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        host, secure = self._url.hostname or "", self._context is not None
-        port = self._url.port or (443 if secure else 80)
-        proxy = None if _is_loopback(host) else _proxy(self._url)
-        target = (proxy.hostname or "", proxy.port or 3128) if proxy else (host, port)
-        if self._context is not None:
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                *target, timeout=self._timeout, context=self._context
-            )
+    def _connect(self) -> http.client.HTTPConnection:
+        """Return a connection to the central server, through the proxy of the environment where there is one."""
+        host = self._url.hostname or ""
+        port = self._url.port or (_HTTP_PORT if self._tls is None else _HTTPS_PORT)
+        proxy = None if _is_loopback(host) else _find_proxy(self._url)
+
+        peer_host = host
+        peer_port = port
+        if proxy is not None:
+            peer_host = proxy.hostname or ""
+            peer_port = proxy.port or _PROXY_PORT
+
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection(peer_host, peer_port, timeout=self._timeout)
         else:
-            connection = http.client.HTTPConnection(*target, timeout=self._timeout)
-        if proxy:
+            connection = http.client.HTTPSConnection(peer_host, peer_port, timeout=self._timeout, context=self._tls)
+        if proxy is not None:
             connection.set_tunnel(host, port, _proxy_headers(proxy))
         return connection
 
 
 def open_reply(line: bytes, purpose: str, central: str, server: str) -> SignedReply:
-    """The reply in an envelope line; Untrusted unless the key `central` signed it for this purpose and server."""
+    """Return the reply in an envelope line.
+
+    Raises UntrustedReplyError unless the key `central` (hexadecimal digits) signed it for this purpose and server.
+    """
     try:
         envelope = open_envelope(line, REPLY_TYPE, REPLY_LIMIT)
         if not envelope.verify(bytes.fromhex(central)):
@@ -154,37 +199,45 @@ def open_reply(line: bytes, purpose: str, central: str, server: str) -> SignedRe
         members = decode_json(envelope.payload)
     except (ReportError, RecordError) as error:
         raise UntrustedReplyError(f"the reply is no signed reply: {error}") from error
+
+    # A signed reply could be replayed: it counts only for the request and the server that it names.
     if not isinstance(members, dict) or members.get("for") != purpose or members.get("server") != server:
-        raise UntrustedReplyError("the reply answers another question, or another server")
+        raise UntrustedReplyError("the reply answers another request, or another server")
     return SignedReply(members, line)
 
 
-def read_refusal(answer: HttpResponse) -> RefusalError:
-    """The refusal in an answer; one that is not of the API's shape (a proxy's page, say) is known by its status."""
+def read_refusal(response: HttpResponse) -> RefusalError:
+    """Return the refusal in a response. One that does not come from the API, such as a proxy's page, has a status."""
     try:
-        members = json.loads(answer.body[:_REFUSAL_LIMIT].decode())
+        members = json.loads(response.body[:_ERROR_BODY_LIMIT].decode())
     except (ValueError, RecursionError):
-        members = None
-    after = answer.headers.get("retry-after", "")
-    seconds = float(after) if after.isdigit() and len(after) < 8 else None
-    return RefusalError(answer.status, members if isinstance(members, dict) else {}, seconds)
+        members = {}
+    if not isinstance(members, dict):
+        members = {}
+
+    # Retry-After may also be a date (RFC 9110, 10.2.3). Only seconds are read, and not more than fit in four months.
+    retry_after_text = response.headers.get("retry-after", "")
+    retry_after = None
+    if retry_after_text.isdigit() and len(retry_after_text) < 8:
+        retry_after = float(retry_after_text)
+    return RefusalError(response.status, members, retry_after)
 
 
 def digest_header(sha256: bytes) -> str:
-    """The Content-Digest (RFC 9530) of a body with this SHA-256."""
+    """Return the Content-Digest (RFC 9530) of a body with this SHA-256."""
     return f"sha-256=:{b64encode(sha256).decode()}:"
 
 
-def _chunks(body: Body) -> Iterable[bytes]:
+def _chunks(body: RequestBody) -> Iterable[bytes]:
     if body is None:
         return ()
     if isinstance(body, bytes):
         return (body,)
     file = body
-    return iter(lambda: file.read(1 << 16), b"")
+    return iter(lambda: file.read(_SEND_BYTES), b"")
 
 
-def _context(config: Config) -> ssl.SSLContext:
+def _tls_context(config: Config) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=None if config.ca is None else str(config.ca))
     except (OSError, ssl.SSLError) as error:
@@ -192,7 +245,7 @@ def _context(config: Config) -> ssl.SSLContext:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its very name: 127.0.0.0/8, ::1 or localhost. Nothing is looked up."""
+    """Return whether a host is this machine by its very name: 127.0.0.0/8, ::1 or localhost. Nothing is resolved."""
     if host in ("localhost", "::1"):
         return True
     try:
@@ -201,7 +254,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _proxy(url: SplitResult) -> Optional[SplitResult]:
+def _find_proxy(url: SplitResult) -> Optional[SplitResult]:
+    """Return the proxy that the environment names for this address, or None."""
     text = getproxies().get(url.scheme)
     if not text or proxy_bypass(url.hostname or ""):
         return None
@@ -211,11 +265,12 @@ def _proxy(url: SplitResult) -> Optional[SplitResult]:
 def _proxy_headers(proxy: SplitResult) -> Dict[str, str]:
     if proxy.username is None:
         return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
 
 
-def _reason(error: Exception) -> str:
+def _describe(error: Exception) -> str:
+    """Return an error of the network as the end of a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, socket.timeout):

@@ -1,4 +1,8 @@
-"""The first meeting with the central server: a token for a key, and each side proves who it is."""
+"""Enrol this collector with the central server: a token for a registered key.
+
+Each side proves who it is. The collector signs with the key that it registers; the central server signs with the key
+whose fingerprint the token has.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import time
 from typing import Any, Optional
 
 from scanner.collector.config import Config
-from scanner.collector.delivery import enrolment_token, identity
+from scanner.collector.delivery import identity
 from scanner.collector.delivery.client import (
     ENVELOPE_TYPE,
     Client,
@@ -18,6 +22,7 @@ from scanner.collector.delivery.client import (
     open_reply,
     read_refusal,
 )
+from scanner.collector.delivery.enrolment_token import EnrolmentToken, parse_token
 from scanner.collector.delivery.identity import Identity
 from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
@@ -27,101 +32,128 @@ from scanner.format.envelope import ENROLMENT_TYPE, REPLY_LIMIT, REPLY_TYPE, ope
 from scanner.format.errors import RecordError, ReportError, SigningError
 from scanner.format.timestamps import format_timestamp
 
-_NEW_KEY = "key.new.pem"
+_NEW_KEY_NAME = "key.new.pem"
+_LONGEST_HOST_NAME = 200
 
 
-def enrol(config: Config, text: str, url: Optional[str], rotate: bool) -> Identity:
-    """Redeem the token `text` at the central server; the identity that the state folder has from now on.
+def enrol(config: Config, token_text: str, url: Optional[str], rotate: bool) -> Identity:
+    """Redeem the token at the central server and return the identity that the state folder has from now on.
 
-    With `rotate` an enrolled server gets a new key, and the old one is destroyed. An answer that was lost on the way
-    is asked for again with the same token and key. Raises a CollectorError of any kind.
+    With `rotate` an enrolled server gets a new key, and the old one is destroyed. When the answer was lost on the way,
+    the call may be repeated: the same token and key give the same answer. Raises any CollectorError.
     """
-    wanted = enrolment_token.parse_token(text)
+    token = parse_token(token_text)
     address = url or config.server
-    before = identity.ensure_identity(config.state)
-    _check(before, wanted, address, rotate)
-    key = _key(config, before, rotate)
+    old_identity = identity.ensure_identity(config.state)
+    _check_allowed(old_identity, token, address, rotate)
+
+    key = _prepare_key(config, old_identity, rotate)
     try:
-        reply = _redeem(Client(address or before.url or "", config), wanted, key)
+        reply = _redeem(Client(address or old_identity.url or "", config), token, key)
     except RefusalError as error:
-        if error.status == 422 and rotate:  # this key will never do; the next try makes another
+        if error.status == 422 and rotate:
+            # The central server will never accept this key. The next attempt makes another one.
             durable.remove(key.path)
         raise
-    after = _adopt(config, before, key, reply)._replace(url=address or before.url)
-    identity.write_identity(config.state, after)
-    if before.key != after.key:
-        durable.remove(config.state / before.key)
-    durable.remove(config.state / _NEW_KEY)
-    return after
+
+    new_identity = _adopt_key(config, old_identity, key, reply)._replace(url=address or old_identity.url)
+    identity.write_identity(config.state, new_identity)
+    if old_identity.key != new_identity.key:
+        durable.remove(config.state / old_identity.key)
+    durable.remove(config.state / _NEW_KEY_NAME)
+    return new_identity
 
 
-def _check(before: Identity, wanted: enrolment_token.EnrolmentToken, address: Optional[str], rotate: bool) -> None:
-    if before.enrolled and before.server != wanted.server:
-        raise IdentityError("this state folder is enrolled as another server; give another one in the configuration")
-    if before.enrolled and not rotate:
+def _check_allowed(old_identity: Identity, token: EnrolmentToken, address: Optional[str], rotate: bool) -> None:
+    """Raise IdentityError when this state folder cannot redeem the token."""
+    if old_identity.enrolled and old_identity.server != token.server:
+        raise IdentityError(
+            "this state folder is enrolled as another server: set another folder as `state` in the configuration"
+        )
+    if old_identity.enrolled and not rotate:
         raise IdentityError("already enrolled; `enroll --rotate TOKEN` makes a new key")
-    if address is None and before.url is None:
-        raise IdentityError("where is the central server? give --server URL, or `server` in the configuration")
+    if address is None and old_identity.url is None:
+        raise IdentityError(
+            "the address of the central server is not known: give --server URL, or set `server` in the configuration"
+        )
 
 
-def _key(config: Config, before: Identity, rotate: bool) -> signing.SigningKey:
-    """The key to be registered: the present one, or a new one that an interrupted rotation may have made already."""
+def _prepare_key(config: Config, old_identity: Identity, rotate: bool) -> signing.SigningKey:
+    """Return the key to register: the present one, or a new one for a rotation.
+
+    A rotation that was interrupted has made its key already, and may have registered it: that key is used again.
+    """
     if not rotate:
-        return identity.make_key(config.state, before.key)
-    key = identity.make_key(config.state, _NEW_KEY)
-    if key.keyid != identity.load_key(config.state, before.key).keyid:
-        return key
-    durable.remove(config.state / _NEW_KEY)
-    return identity.make_key(config.state, _NEW_KEY)
+        return identity.make_key(config.state, old_identity.key)
+
+    new_key = identity.make_key(config.state, _NEW_KEY_NAME)
+    present_key = identity.load_key(config.state, old_identity.key)
+    if new_key.keyid != present_key.keyid:
+        return new_key
+
+    # The file is left over from a rotation that was completed: its key is the present one.
+    durable.remove(config.state / _NEW_KEY_NAME)
+    return identity.make_key(config.state, _NEW_KEY_NAME)
 
 
-def _redeem(client: Client, wanted: enrolment_token.EnrolmentToken, key: signing.SigningKey) -> SignedReply:
+def _redeem(client: Client, token: EnrolmentToken, key: signing.SigningKey) -> SignedReply:
+    """Send the request, signed with the new key, and return the reply, signed by the expected central server."""
     members = {
-        "server": wanted.server,
-        "secret": wanted.secret,
+        "server": token.server,
+        "secret": token.secret,
         "public_key": key.public.hex(),
-        "central": wanted.central,
-        "host": platform.node()[:200],
+        "central": token.central,
+        "host": platform.node()[:_LONGEST_HOST_NAME],
         "time": format_timestamp(time.time()),
     }
     line = seal_envelope(ENROLMENT_TYPE, canonical_json(members).encode(), key.sign, key.keyid)
     headers = {"Content-Type": ENVELOPE_TYPE, "Content-Length": str(len(line))}
-    answer = client.request("POST", "/enrolment", headers, line)
-    if answer.status not in (200, 201):
-        raise read_refusal(answer)
-    central = _central_key(answer.body, wanted.central)
-    reply = open_reply(answer.body, "enrolment", central.hex(), wanted.server)
+    response = client.request("POST", "/enrolment", headers, line)
+    if response.status not in (200, 201):
+        raise read_refusal(response)
+
+    central_key = _read_central_key(response.body, token.central)
+    reply = open_reply(response.body, "enrolment", central_key.hex(), token.server)
     if reply.members.get("keyid") != key.keyid or not isinstance(reply.members.get("token"), str):
         raise UntrustedReplyError("the reply to the enrolment names another key, or gives no token")
     return reply
 
 
-def _central_key(line: bytes, fingerprint: str) -> bytes:
-    """The central server's key as the reply tells it; Untrusted unless the token has its fingerprint."""
+def _read_central_key(line: bytes, fingerprint: str) -> bytes:
+    """Return the central server's public key in the reply. UntrustedReplyError unless it has this fingerprint."""
     try:
         members: Any = decode_json(open_envelope(line, REPLY_TYPE, REPLY_LIMIT).payload)
-        public = bytes.fromhex(members["central"])
-        signing.check_public_key(public)
+        public_key = bytes.fromhex(members["central"])
+        signing.check_public_key(public_key)
     except (ReportError, RecordError, SigningError, KeyError, TypeError, ValueError) as error:
-        raise UntrustedReplyError(f"the reply to the enrolment is none: {error}") from error
-    if signing.keyid(public) != fingerprint:
-        raise UntrustedReplyError("the server that answers is not the central server that the token names")
-    return public
+        raise UntrustedReplyError(f"the answer to the enrolment is no reply of a central server: {error}") from error
+
+    if signing.keyid(public_key) != fingerprint:
+        raise UntrustedReplyError(
+            "the server that answers is not the central server that the token names: check the address; "
+            "somebody may be in between"
+        )
+    return public_key
 
 
-def _adopt(config: Config, before: Identity, key: signing.SigningKey, reply: SignedReply) -> Identity:
-    """The identity with its new enrolment; its key takes a name of its own first, so that one rename switches all."""
-    name = before.key
-    if key.path.name == _NEW_KEY:
-        name = f"key-{key.keyid[:16]}.pem"
-        if not (config.state / name).exists():
-            with durable.storage_errors(config.state / name):
-                os.link(config.state / _NEW_KEY, config.state / name)
+def _adopt_key(config: Config, old_identity: Identity, key: signing.SigningKey, reply: SignedReply) -> Identity:
+    """Return the identity with its new enrolment.
+
+    A new key first gets a name of its own as a second link, so that writing the identity switches key and enrolment
+    by one rename.
+    """
+    key_name = old_identity.key
+    if key.path.name == _NEW_KEY_NAME:
+        key_name = f"key-{key.keyid[:16]}.pem"
+        if not (config.state / key_name).exists():
+            with durable.storage_errors(config.state / key_name):
+                os.link(config.state / _NEW_KEY_NAME, config.state / key_name)
             durable.sync_folder(config.state)
+
     members = reply.members
     return Identity(
         server=members["server"],
-        key=name,
+        key=key_name,
         name=str(members.get("name", "")),
         central=members["central"],
         token=members["token"],

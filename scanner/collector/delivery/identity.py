@@ -1,6 +1,6 @@
-"""Who this collector is: its private key, the server it speaks for, and the central server it trusts.
+"""Keep who this collector is: its private key, the server that it speaks for, and the central server that it trusts.
 
-All but the key stands in one file, which is replaced as a whole: a switch to another key or enrolment is one rename.
+Everything but the key is in one file, which is replaced as a whole: one rename switches to another key or enrolment.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
@@ -17,31 +17,36 @@ from scanner.format.errors import SigningError
 from scanner.format.signing import SigningKey
 
 FILE_NAME = "identity.json"
+_FIRST_KEY_NAME = "key.pem"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_PUBLIC_KEY = re.compile(r"[0-9a-f]{64}\Z")
+_ADVICE = "restore the state folder, or set another one as `state` and enrol again"
 
 
 class Identity(NamedTuple):
-    """What `identity.json` holds. The last four are null until the collector is enrolled."""
+    """Content of `identity.json`. The last four fields are null until the collector is enrolled."""
 
     server: str
+    """Uuid of the server."""
     key: str
-    """The name of the key's file in the state folder."""
+    """Name of the key's file in the state folder."""
     name: Optional[str] = None
-    """How the central server calls this server."""
+    """Name of this server on the central server."""
     url: Optional[str] = None
+    """Address of the central server."""
     central: Optional[str] = None
-    """The central server's public key, hex."""
+    """Public key of the central server, in hexadecimal digits."""
     token: Optional[str] = None
-    """The bearer token, which lets the collector in; evidence rests on the key alone."""
+    """Bearer token, which gives access to the API. It proves nothing: only the key signs."""
 
     @property
     def enrolled(self) -> bool:
-        """Whether there is a central server to speak to."""
+        """Whether a central server knows this collector."""
         return self.central is not None and self.token is not None
 
 
 def read_identity(state: Path) -> Optional[Identity]:
-    """The identity in the state folder, None when there is none yet; IdentityError when it cannot be read."""
+    """Return the identity in the state folder, or None when there is none. IdentityError when it cannot be read."""
     path = state / FILE_NAME
     try:
         members = json.loads(path.read_text(encoding="utf-8"))
@@ -49,25 +54,29 @@ def read_identity(state: Path) -> Optional[Identity]:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise IdentityError(f"cannot read {path}: {error}; enrol anew in another state folder") from error
-    _check(path, identity)
+        raise IdentityError(f"cannot read {path}: {error}; {_ADVICE}") from error
+
+    if not _is_valid(identity):
+        raise IdentityError(f"{path} does not hold an identity; {_ADVICE}")
     return identity
 
 
-def _check(path: Path, identity: Identity) -> None:
-    values: list[Any] = [value for value in identity if value is not None]
-    well = all(isinstance(value, str) for value in values) and _UUID.match(identity.server) and "/" not in identity.key
-    if not well or (identity.central is not None and not re.match(r"[0-9a-f]{64}\Z", identity.central)):
-        raise IdentityError(f"{path} does not hold an identity; enrol anew in another state folder")
+def _is_valid(identity: Identity) -> bool:
+    # The file is JSON: any of its values may have any type, whatever the annotations say.
+    if not all(isinstance(value, str) for value in tuple(identity) if value is not None):
+        return False
+    if not _UUID.match(identity.server) or "/" in identity.key:
+        return False
+    return identity.central is None or _PUBLIC_KEY.match(identity.central) is not None
 
 
 def write_identity(state: Path, identity: Identity) -> None:
-    """Make `identity` the one of the state folder."""
+    """Replace the identity of the state folder."""
     durable.write(state / FILE_NAME, json.dumps(identity._asdict(), indent=1).encode() + b"\n")
 
 
 def load_key(state: Path, name: str) -> SigningKey:
-    """The private key in the file `name`; IdentityError when it is missing, readable by others or no key."""
+    """Return the private key in the file `name`. IdentityError when it is missing, readable by others, or no key."""
     try:
         return SigningKey(state / name)
     except SigningError as error:
@@ -75,35 +84,37 @@ def load_key(state: Path, name: str) -> SigningKey:
 
 
 def make_key(state: Path, name: str) -> SigningKey:
-    """A new private key in the file `name`, or the one that a make which did not end left there."""
+    """Return a new private key in the file `name`, or the key that is there already."""
     path = state / name
     if path.exists():
         return load_key(state, name)
-    partial = path.with_name(name + durable.TEMPORARY)
-    durable.remove(partial)
+
+    unfinished = path.with_name(name + durable.TEMPORARY)
+    durable.remove(unfinished)
     try:
-        SigningKey.create(partial)
+        SigningKey.create(unfinished)
     except SigningError as error:
         raise IdentityError(str(error)) from error
-    durable.rename(partial, path)
+    durable.rename(unfinished, path)
     return load_key(state, name)
 
 
 def ensure_identity(state: Path) -> Identity:
-    """The identity of the state folder, made with its key where there is none."""
+    """Return the identity of the state folder. Make it, with its key, where there is none."""
     durable.folder(state)
-    known = read_identity(state)
-    if known is not None:
-        return known
-    identity = Identity(server=str(uuid.uuid4()), key="key.pem")
+    existing_identity = read_identity(state)
+    if existing_identity is not None:
+        return existing_identity
+
+    identity = Identity(server=str(uuid.uuid4()), key=_FIRST_KEY_NAME)
     make_key(state, identity.key)
     write_identity(state, identity)
     return identity
 
 
 def load_enrolled_identity(state: Path) -> Identity:
-    """The identity of an enrolled state folder; IdentityError with what to do when it is not enrolled."""
-    known = read_identity(state)
-    if known is None or not known.enrolled:
+    """Return the identity of an enrolled state folder. IdentityError when it is not enrolled."""
+    identity = read_identity(state)
+    if identity is None or not identity.enrolled:
         raise IdentityError(f"the state folder {state} is not enrolled: run `enroll TOKEN` first")
-    return known
+    return identity

@@ -1,4 +1,7 @@
-"""Bringing queued reports to the central server: in order within a replica, one replica not held up by another."""
+"""Upload queued reports to the central server.
+
+The reports of one replica go out in order. A replica whose queue is stuck does not hold up the others.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import random
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from scanner.collector.delivery.chain import CentralChainEnd, check_agreement
 from scanner.collector.delivery.client import (
@@ -26,69 +29,99 @@ from scanner.format.signing import SigningKey
 from scanner.format.statement import read_statement
 
 REPORT_TYPE = "application/vnd.backup-syncer.report+jsonl"
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
-_GAPS = 3
-"""How many gaps in a row are tried to be closed before a replica waits for the next run."""
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 300.0
+"""Seconds between two attempts to deliver."""
+_MOST_GAPS = 3
+"""So many gaps in a row are closed before the replica waits for the next run: more would be a loop."""
+_READ_BYTES = 1 << 20
+
+
+class ExpectedPosition(NamedTuple):
+    """Place in the chain that the central server expects next."""
+
+    sequence: int
+    previous: Optional[str]
 
 
 class QueueSender:
-    """Delivers the queue of one replica. `problem` says why it stopped; `retry` is whether time may help."""
+    """Sender of one replica's queue."""
 
-    def __init__(self, replica: str, spool: Spool, known: Optional[CentralChainEnd] = None) -> None:
-        self.replica, self.spool, self.known = replica, spool, known
+    def __init__(self, replica: str, spool: Spool, central_end: Optional[CentralChainEnd] = None) -> None:
+        """`central_end` is what the central server said just now, None when it could not be asked."""
+        self.replica = replica
+        self.spool = spool
+        self.central_end = central_end
         self.problem: Optional[CollectorError] = None
-        self.retry = False
+        """Why the last attempt stopped."""
+        self.may_retry = False
+        """Whether the problem may be gone after a while."""
         self.retry_after: Optional[float] = None
-        self.delivered: List[str] = []
-        """The uuids of the runs that the central server has taken."""
-        self.refused: Dict[str, str] = {}
-        """Run to reason: what the central server will never take."""
-        self._gaps = 0
+        """Seconds that the central server asks for before the next attempt."""
+        self.delivered_runs: List[str] = []
+        """Uuids of the runs whose reports the central server has taken."""
+        self.refusal_reasons: Dict[str, str] = {}
+        """Why the central server will never take a report, by the uuid of its run."""
+        self._gaps_in_a_row = 0
 
     @property
     def waiting(self) -> bool:
-        """Whether something is still to be delivered and may be."""
-        return bool(self.spool.queued()) and (self.problem is None or self.retry)
+        """Whether another attempt makes sense: something is queued, and nothing permanent is in the way."""
+        return bool(self.spool.queued_reports()) and (self.problem is None or self.may_retry)
 
     def attempt(self, client: Client, identity: Identity, key: SigningKey) -> None:
-        """Send what is queued until it is all delivered or something is in the way."""
-        self.problem, self.retry, self.retry_after, self._gaps = None, False, None, 0
+        """Send the queued reports until the queue is empty or a problem stops it."""
+        self.problem = None
+        self.may_retry = False
+        self.retry_after = None
+        self._gaps_in_a_row = 0
         try:
-            if self.known is not None:
-                check_agreement(self.spool, self.known)
-            while True:
-                queued = self.spool.queued()
-                if not queued:
-                    return
-                self._send(client, identity, key, queued[0])
+            self._send_queue(client, identity, key)
         except UnreachableError as error:
-            self.problem, self.retry = error, True
+            self.problem = error
+            self.may_retry = True
         except RefusalError as error:
-            self.problem, self.retry, self.retry_after = error, error.retryable, error.retry_after
+            self.problem = error
+            self.may_retry = error.retryable
+            self.retry_after = error.retry_after
         except CollectorError as error:
             self.problem = error
 
+    def _send_queue(self, client: Client, identity: Identity, key: SigningKey) -> None:
+        if self.central_end is not None:
+            check_agreement(self.spool, self.central_end)
+        while True:
+            # Listed anew each time: a refusal can renumber the queue or bring delivered reports back to it.
+            queued_reports = self.spool.queued_reports()
+            if not queued_reports:
+                return
+            self._send(client, identity, key, queued_reports[0])
+
     def _send(self, client: Client, identity: Identity, key: SigningKey, report: SpooledReport) -> None:
-        envelope = self.spool.envelope(report)
+        envelope = self.spool.load_envelope(report)
         if envelope is None:
-            return
+            return  # damaged, and set aside
+
         try:
             reply = upload_report(client, identity, report.path)
         except RefusalError as error:
-            self._refused(error, report, key)
+            self._handle_refusal(error, report, key)
             return
-        if (reply.members.get("sequence"), reply.members.get("statement")) != (report.sequence, envelope.digest):
+
+        receipt_names = (reply.members.get("sequence"), reply.members.get("statement"))
+        if receipt_names != (report.sequence, envelope.digest):
             raise UntrustedReplyError(f"the receipt is for another report than {report.sequence}")
         reach("send:receipt")
         self.spool.mark_sent(report, reply.line)
-        self.known = CentralChainEnd(report.sequence, envelope.digest)
-        self.delivered.append(report.run)
-        self._gaps = 0
+        self.central_end = CentralChainEnd(report.sequence, envelope.digest)
+        self.delivered_runs.append(report.run)
+        self._gaps_in_a_row = 0
 
-    def _refused(self, error: RefusalError, report: SpooledReport, key: SigningKey) -> None:
+    def _handle_refusal(self, error: RefusalError, report: SpooledReport, key: SigningKey) -> None:
+        """Set the report aside, or bring the queue to the place that the central server expects, or raise."""
         if error.code == "refused" or error.status == 422:
             self.spool.mark_refused(report, error.members.get("recorded") is True)
-            self.refused[report.run] = str(error)
+            self.refusal_reasons[report.run] = str(error)
         elif error.code == "gap":
             self._close_gap(error, key)
         elif error.code in ("stale", "equivocation"):
@@ -97,55 +130,80 @@ class QueueSender:
             raise error
 
     def _close_gap(self, error: RefusalError, key: SigningKey) -> None:
-        """Bring the queue to where the central server expects it to go on."""
-        self._gaps += 1
-        sequence, previous = _expected(error)
-        if self._gaps > _GAPS or sequence is None:
+        """Let the queue begin where the central server expects it: send again what it lost, or renumber the queue."""
+        self._gaps_in_a_row += 1
+        expected = _read_expected_position(error)
+        if self._gaps_in_a_row > _MOST_GAPS or expected is None:
             raise error
-        known = CentralChainEnd(sequence - 1, previous) if sequence > 1 else CentralChainEnd(None, None)
-        check_agreement(self.spool, known)
-        if previous is not None and self.spool.digest(sequence - 1) == previous:
-            for report in self.spool.queued():
-                if report.sequence < sequence:  # it was taken, and its receipt was lost
-                    self.spool.mark_sent(report, None)
-                    self.delivered.append(report.run)
-        if _continues(self.spool, sequence, previous):
-            self.spool.take_back(sequence)
+
+        central_end = CentralChainEnd(None, None)
+        if expected.sequence > 1:
+            central_end = CentralChainEnd(expected.sequence - 1, expected.previous)
+        check_agreement(self.spool, central_end)
+        self._mark_accepted_reports(expected)
+
+        if _continues_from(self.spool, expected):
+            self.spool.requeue_from(expected.sequence)
         else:
-            why = f"what stood in place {sequence} of the chain cannot be given: lost, damaged or refused"
-            self.spool.reissue(sequence, previous, why, key, lambda: str(uuid.uuid4()))
-        self.known = None
+            break_reason = (
+                f"what stood in place {expected.sequence} of the chain cannot be given: lost, damaged or refused"
+            )
+            self.spool.renumber_queue(
+                expected.sequence, expected.previous, break_reason, key, lambda: str(uuid.uuid4())
+            )
+        self.central_end = None
+
+    def _mark_accepted_reports(self, expected: ExpectedPosition) -> None:
+        """Mark as sent the queued reports that the central server has already: their receipts were lost."""
+        if expected.previous is None:
+            return
+        if self.spool.statement_digest(expected.sequence - 1) != expected.previous:
+            return
+
+        for report in self.spool.queued_reports():
+            if report.sequence < expected.sequence:
+                self.spool.mark_sent(report, None)
+                self.delivered_runs.append(report.run)
 
 
-def _expected(error: RefusalError) -> tuple[Optional[int], Optional[str]]:
+def _read_expected_position(error: RefusalError) -> Optional[ExpectedPosition]:
+    """Return the place that the refusal names, or None when it names none that makes sense."""
     expected = error.members.get("expected")
     members: Dict[str, Any] = expected if isinstance(expected, dict) else {}
-    sequence, previous = members.get("sequence"), members.get("previous")
-    if type(sequence) is not int or sequence < 1 or not (previous is None or isinstance(previous, str)):
-        return None, None
-    return sequence, previous
+    sequence = members.get("sequence")
+    previous = members.get("previous")
+    if type(sequence) is not int or sequence < 1:
+        return None
+    if previous is not None and not isinstance(previous, str):
+        return None
+    return ExpectedPosition(sequence, previous)
 
 
-def _continues(spool: Spool, sequence: int, previous: Optional[str]) -> bool:
-    """Whether the spool holds every report from `sequence` on, in a chain behind `previous`."""
-    for report in spool.delivered() + spool.queued():
+def _continues_from(spool: Spool, expected: ExpectedPosition) -> bool:
+    """Return whether the spool has every report from the expected place on, as one chain without a break."""
+    sequence = expected.sequence
+    previous = expected.previous
+    for report in spool.delivered_reports() + spool.queued_reports():
         if report.sequence < sequence:
             continue
-        envelope = spool.envelope(report)
+
+        envelope = spool.load_envelope(report)
         if envelope is None:
             return False
         statement = read_statement(envelope.payload)
         if (statement.sequence, statement.previous) != (sequence, previous):
             return False
-        sequence, previous = sequence + 1, envelope.digest
+        sequence += 1
+        previous = envelope.digest
     return True
 
 
 def upload_report(client: Client, identity: Identity, path: Path) -> SignedReply:
-    """Upload one report file; the receipt. Raises Refusal, Unreachable or Untrusted."""
+    """Upload one report file and return the receipt. Raises RefusalError, UnreachableError or UntrustedReplyError."""
+    assert identity.central is not None
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
+        for chunk in iter(lambda: file.read(_READ_BYTES), b""):
             digest.update(chunk)
         size = file.tell()
         file.seek(0)
@@ -155,32 +213,35 @@ def upload_report(client: Client, identity: Identity, path: Path) -> SignedReply
             "Content-Length": str(size),
             "Content-Digest": digest_header(digest.digest()),
         }
-        assert identity.central is not None
         return client.call("POST", "/reports", "report", identity.central, identity.server, headers=headers, body=file)
 
 
 def deliver_all(
-    carriers: List[QueueSender],
+    senders: List[QueueSender],
     attempt: Callable[[QueueSender], None],
     patience: float,
-    tell: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> None:
-    """Try again what could not be delivered, until all is, or `patience` seconds are over.
+    """Repeat `attempt` for the queues that are not delivered, until all are, or for `patience` seconds.
 
-    The pauses double, with full jitter, so that many servers do not come back together; what the central server asks
-    for by Retry-After is the least.
+    The pauses double, with full jitter, so that many servers do not come back at the same moment. They are never
+    shorter than the central server asks for by Retry-After.
     """
-    until, pause = time.monotonic() + patience, _FIRST_PAUSE
+    deadline = time.monotonic() + patience
+    longest_pause = _FIRST_PAUSE
     while True:
-        jammed = [carrier for carrier in carriers if carrier.waiting]
-        if not jammed:
+        waiting_senders = [sender for sender in senders if sender.waiting]
+        if not waiting_senders:
             return
-        wait = max(random.uniform(0, pause), *(carrier.retry_after or 0.0 for carrier in jammed))
-        if time.monotonic() + wait > until:
-            tell(f"{len(jammed)} queues are not delivered; the next run tries again")
+
+        requested_pauses = [sender.retry_after or 0.0 for sender in waiting_senders]
+        pause = max(random.uniform(0, longest_pause), *requested_pauses)
+        if time.monotonic() + pause > deadline:
+            print_line(f"{len(waiting_senders)} queues are not delivered; the next run tries again")
             return
-        tell(f"not delivered ({jammed[0].problem or 'not tried yet'}); again in {wait:.0f} s")
-        time.sleep(wait)
-        pause = min(pause * 2, _LONGEST_PAUSE)
-        for carrier in jammed:
-            attempt(carrier)
+
+        print_line(f"not delivered ({waiting_senders[0].problem or 'not tried yet'}); trying again in {pause:.0f} s")
+        time.sleep(pause)
+        longest_pause = min(longest_pause * 2, _LONGEST_PAUSE)
+        for sender in waiting_senders:
+            attempt(sender)

@@ -1,7 +1,11 @@
-"""The reports of one replica on this server: `queue` waits for delivery in order, `sent` is kept some days, `refused`
-is what the central server will never take. File names begin with the sequence, so that a listing is the chain.
+"""Keep the reports of one replica on disk.
 
-A report that has its name is whole and on disk. What has another name was being written when the collector died.
+`queue` holds reports that wait for delivery, in order; `sent` holds delivered reports for some days; `refused` holds
+reports that the central server will never take. File names begin with the sequence, so that a sorted listing is the
+chain.
+
+A report that has its final name is complete and on disk. A file with another name was being written when the collector
+died.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import re
 import time
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Callable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, List, NamedTuple, Optional
 
 from scanner.collector.errors import StorageError
 from scanner.collector.system import durable
@@ -23,84 +27,99 @@ from scanner.format.statement import Statement, read_statement
 REPORT_SUFFIX = ".jsonl.gz"
 RECEIPT_SUFFIX = ".receipt.jsonl"
 UNRECORDED_SUFFIX = ".unrecorded"
-"""In the name of a refused report that has no place in the chain."""
+"""Ends the name of a refused report that has no place in the chain."""
 DAMAGED_SUFFIX = ".damaged"
+"""Ends the name of a report that can no longer be read."""
 SUPERSEDED_SUFFIX = ".superseded"
-"""In the name of a report that the central server lost and whose place another one has now."""
-_NAME = re.compile(r"(\d{10})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl\.gz\Z")
-_COMPRESSION = 1
-_CHUNK = 1 << 20
-_DAY = 86400.0
+"""Ends the name of a report that the central server lost and whose place another one has now."""
+
+_REPORT_NAME = re.compile(r"(\d{10})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl\.gz\Z")
+_SEQUENCE_DIGITS = 10
+_GZIP_MAGIC = b"\x1f\x8b"
+_COMPRESSION_LEVEL = 1  # higher levels take several times as long and save little: digests do not compress
+_CHUNK_BYTES = 1 << 20
+_DAY_SECONDS = 86400.0
 
 
 class SpooledReport(NamedTuple):
-    """A report in the spool, known by its file's name."""
+    """A report in the spool, as the name of its file describes it."""
 
     path: Path
     sequence: int
     run: str
 
 
+class ChainEnd(NamedTuple):
+    """Newest readable statement of a spool."""
+
+    sequence: int
+    digest: str
+
+
 class Spool:
-    """The spool in the folder of a replica. `prepare` makes it ready; StorageError when it cannot be written."""
+    """Spool in the folder of a replica. Call `prepare` before writing. StorageError when it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.queue, self.sent, self.refused = (folder / name for name in ("queue", "sent", "refused"))
+        self.queue = folder / "queue"
+        self.sent = folder / "sent"
+        self.refused = folder / "refused"
+        # The two names of a queue that is being replaced, see `renumber_queue`.
+        self._old_queue = folder / "queue.replaced"
+        self._new_queue = folder / "queue.reissued"
 
     def prepare(self) -> None:
-        """Make the folders, and end or undo what a killed collector left half done."""
+        """Make the folders, and complete or undo what a killed collector left unfinished."""
         durable.folder(self.folder)
-        replaced, reissued = self.folder / "queue.replaced", self.folder / "queue.reissued"
-        if replaced.exists() and not self.queue.exists():
-            durable.rename(reissued, self.queue)
-        for left in (replaced, reissued):
-            _remove_folder(left)
-        for place in (self.queue, self.sent, self.refused):
-            durable.folder(place)
-            for partial in place.glob(f"*{durable.TEMPORARY}"):
-                durable.remove(partial)
+        if self._old_queue.exists() and not self.queue.exists():
+            durable.rename(self._new_queue, self.queue)
+        _remove_folder(self._old_queue)
+        _remove_folder(self._new_queue)
 
-    def queued(self) -> List[SpooledReport]:
-        """What waits, in the order in which it goes out."""
-        return _reports(self.queue)
+        for folder in (self.queue, self.sent, self.refused):
+            durable.folder(folder)
+            for unfinished in folder.glob(f"*{durable.TEMPORARY}"):
+                durable.remove(unfinished)
 
-    def delivered(self) -> List[SpooledReport]:
-        """What the central server has and is still kept here, oldest first."""
-        return _reports(self.sent)
+    def queued_reports(self) -> List[SpooledReport]:
+        """Return the reports that wait for delivery, in the order in which they are sent."""
+        return _list_reports(self.queue)
 
-    def chain(self) -> List[SpooledReport]:
-        """All that has its place in the chain and is still here, oldest first."""
-        return sorted(self.queued() + self.delivered() + _reports(self.refused), key=lambda report: report.sequence)
+    def delivered_reports(self) -> List[SpooledReport]:
+        """Return the reports that the central server has and that are still kept here, oldest first."""
+        return _list_reports(self.sent)
 
-    def newest(self) -> Optional[Tuple[int, str]]:
-        """Sequence and digest of the newest statement here that can be read; None for an empty spool.
+    def chain_reports(self) -> List[SpooledReport]:
+        """Return all reports that have a place in the chain and are still here, oldest first."""
+        reports = self.queued_reports() + self.delivered_reports() + _list_reports(self.refused)
+        return sorted(reports, key=lambda report: report.sequence)
 
-        A report that cannot be read any more is set aside.
-        """
-        for report in reversed(self.chain()):
-            envelope = self.envelope(report)
+    def newest(self) -> Optional[ChainEnd]:
+        """Return the newest statement that can be read, or None for an empty spool. Set damaged reports aside."""
+        for report in reversed(self.chain_reports()):
+            envelope = self.load_envelope(report)
             if envelope is not None:
-                return report.sequence, envelope.digest
+                return ChainEnd(report.sequence, envelope.digest)
         return None
 
-    def end_is_lost(self) -> bool:
-        """Whether a report that was set aside as damaged is newer than all that can be read: it may have been
-        delivered."""
+    def has_lost_end(self) -> bool:
+        """Return whether a damaged report is newer than all that can be read: it may have been delivered."""
         newest = self.newest()
-        damaged = [int(path.name[:10]) for path in self.refused.glob(f"*{REPORT_SUFFIX}{DAMAGED_SUFFIX}")]
-        return bool(damaged) and max(damaged) > (newest[0] if newest else 0)
+        damaged_names = [path.name for path in self.refused.glob(f"*{REPORT_SUFFIX}{DAMAGED_SUFFIX}")]
+        damaged_sequences = [int(name[:_SEQUENCE_DIGITS]) for name in damaged_names]
+        newest_sequence = 0 if newest is None else newest.sequence
+        return bool(damaged_sequences) and max(damaged_sequences) > newest_sequence
 
-    def digest(self, sequence: int) -> Optional[str]:
-        """The digest of the statement with this sequence, when it is here."""
-        for report in self.chain():
+    def statement_digest(self, sequence: int) -> Optional[str]:
+        """Return the digest of the statement with this sequence, or None when it is not here or damaged."""
+        for report in self.chain_reports():
             if report.sequence == sequence:
-                envelope = self.envelope(report)
+                envelope = self.load_envelope(report)
                 return None if envelope is None else envelope.digest
         return None
 
-    def envelope(self, report: SpooledReport) -> Optional[Envelope]:
-        """The envelope of a report; None when the file is damaged, which sets it aside."""
+    def load_envelope(self, report: SpooledReport) -> Optional[Envelope]:
+        """Return the envelope of a report. Set a damaged report aside and return None."""
         try:
             return read_envelope(report.path)
         except ReportError:
@@ -110,85 +129,102 @@ class Spool:
     def add_report(
         self, statement: Statement, body: BinaryIO, key: SigningKey, folder: Optional[Path] = None
     ) -> SpooledReport:
-        """Sign `statement`, and queue the report of it and of the lines in `body`. On disk when this returns."""
-        name = f"{statement.sequence:010d}-{statement.run}{REPORT_SUFFIX}"
+        """Sign `statement` and queue the report made of it and the lines in `body`. It is on disk when this returns."""
+        name = f"{statement.sequence:0{_SEQUENCE_DIGITS}d}-{statement.run}{REPORT_SUFFIX}"
         path = (folder or self.queue) / name
+
         payload = statement.payload()
-        read_statement(payload)  # what would be refused elsewhere is not signed here
-        line = seal_envelope(RUN_TYPE, payload, key.sign, key.keyid)
+        read_statement(payload)  # never sign what the central server would refuse
+        envelope_line = seal_envelope(RUN_TYPE, payload, key.sign, key.keyid)
+
         with durable.create(path) as file:
-            with gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) as packed:
-                packed.write(line)
-                for chunk in iter(lambda: body.read(_CHUNK), b""):
-                    packed.write(chunk)
+            # No name and no time in the gzip header: the same report gives the same bytes.
+            with gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, file, mtime=0) as compressed:
+                compressed.write(envelope_line)
+                for chunk in iter(lambda: body.read(_CHUNK_BYTES), b""):
+                    compressed.write(chunk)
         return SpooledReport(path, statement.sequence, statement.run)
 
     def mark_sent(self, report: SpooledReport, receipt: Optional[bytes]) -> None:
-        """Keep a delivered report beside its receipt, the signed answer; without one when it was delivered before."""
+        """Move a delivered report to `sent`, beside its receipt.
+
+        `receipt` is the signed reply, None when the report was delivered before and its receipt was lost.
+        """
         if receipt is not None:
             durable.write(self.sent / report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX), receipt)
         durable.rename(report.path, self.sent / report.path.name)
 
     def keep_envelope(self, report: SpooledReport) -> None:
-        """Keep of a report that was copied elsewhere what the chain goes on from."""
+        """Move the envelope of a report that was copied elsewhere to `sent`: the chain goes on from it."""
         with open_report(report.path) as file:
             line = file.readline(ENVELOPE_LIMIT + 1)
         durable.write(self.sent / report.path.name, gzip.compress(line, mtime=0))
         durable.remove(report.path)
 
     def mark_refused(self, report: SpooledReport, recorded: bool) -> None:
-        """Keep a report that the central server will never take; `recorded` when it has a place in the chain."""
+        """Set aside a report that the central server will never take. `recorded` says that it has a place there."""
         name = report.path.name if recorded else report.path.name + UNRECORDED_SUFFIX
         durable.rename(report.path, self.refused / name)
 
-    def take_back(self, sequence: int) -> None:
-        """Queue again what was delivered from `sequence` on: the central server lost it."""
-        for report in reversed(self.delivered()):
+    def requeue_from(self, sequence: int) -> None:
+        """Queue the delivered reports from `sequence` on again: the central server has lost them."""
+        for report in reversed(self.delivered_reports()):
             if report.sequence >= sequence:
                 durable.rename(report.path, self.queue / report.path.name)
 
     def prune(self, keep_days: float) -> None:
-        """Remove what was delivered longer ago than `keep_days`, but never the newest report: the chain goes on from
-        it."""
-        newest = self.chain()[-1:]
-        for report in self.delivered():
+        """Remove reports that were delivered more than `keep_days` ago, but never the newest one of the chain."""
+        newest = self.chain_reports()[-1:]
+        oldest_kept_time = time.time() - keep_days * _DAY_SECONDS
+        for report in self.delivered_reports():
             receipt = report.path.with_name(report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
-            since = receipt if receipt.exists() else report.path
-            if report not in newest and since.stat().st_mtime < time.time() - keep_days * _DAY:
+            dated_file = receipt if receipt.exists() else report.path
+            if report not in newest and dated_file.stat().st_mtime < oldest_kept_time:
                 durable.remove(report.path)
                 durable.remove(receipt)
 
-    def reissue(
-        self, sequence: int, previous: Optional[str], why: str, key: SigningKey, run: Callable[[], str]
+    def renumber_queue(
+        self, sequence: int, previous: Optional[str], break_reason: str, key: SigningKey, new_run_id: Callable[[], str]
     ) -> None:
-        """Give the queued reports new numbers from `sequence` on, behind the statement with the digest `previous`.
+        """Give the queued reports new numbers from `sequence` on, after the statement with the digest `previous`.
 
-        The lines stay as they are; each report becomes a run of its own, the first with the break `why`. The queue is
-        replaced as a whole, and what was delivered with these numbers before leaves the chain.
+        The lines stay as they are. Each report becomes a run of its own with a new uuid, the first one with the break
+        `break_reason`. Delivered reports that had these numbers leave the chain.
+
+        The new queue is written beside the old one and takes its place by two renames, which `prepare` completes when
+        the collector dies between them.
         """
-        target = durable.folder(self.folder / "queue.reissued")
-        place, reason = sequence, why  # type: int, Optional[str]
-        for report in self.queued():
-            envelope = self.envelope(report)
+        first_sequence = sequence
+        next_break: Optional[str] = break_reason
+        durable.folder(self._new_queue)
+        for report in self.queued_reports():
+            envelope = self.load_envelope(report)
             if envelope is None:
                 continue
+
             statement = read_statement(envelope.payload)
-            renewed = statement._replace(
-                run=run(), sequence=sequence, previous=previous, break_=reason or statement.break_
+            renumbered = statement._replace(
+                run=new_run_id(),
+                sequence=sequence,
+                previous=previous,
+                break_=next_break or statement.break_,
             )
             with open_body(report.path) as body:
-                made = self.add_report(renewed, body, key, target)
-            sequence, previous, reason = sequence + 1, read_envelope(made.path).digest, None
-        for report in self.delivered():
-            if report.sequence >= place:
+                new_report = self.add_report(renumbered, body, key, self._new_queue)
+            previous = read_envelope(new_report.path).digest
+            sequence += 1
+            next_break = None
+
+        for report in self.delivered_reports():
+            if report.sequence >= first_sequence:
                 durable.rename(report.path, self.refused / (report.path.name + SUPERSEDED_SUFFIX))
-        durable.rename(self.queue, self.folder / "queue.replaced")
-        durable.rename(target, self.queue)
-        _remove_folder(self.folder / "queue.replaced")
+        durable.rename(self.queue, self._old_queue)
+        durable.rename(self._new_queue, self.queue)
+        _remove_folder(self._old_queue)
 
 
 def read_envelope(path: Path) -> Envelope:
-    """The envelope of a report file, compressed or not; ReportError when it has none or cannot be read."""
+    """Return the envelope of a report file, compressed or not. Raises ReportError when it cannot be read."""
     try:
         with open_report(path) as file:
             return open_envelope(file.readline(ENVELOPE_LIMIT + 1))
@@ -197,37 +233,42 @@ def read_envelope(path: Path) -> Envelope:
 
 
 def open_report(path: Path) -> BinaryIO:
-    """The uncompressed bytes of a report file."""
+    """Open a report file, compressed or not, and return a file of its uncompressed bytes."""
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]  # GzipFile reads alike
+        is_compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    if is_compressed:
+        return gzip.open(path, "rb")  # type: ignore[return-value]  # GzipFile reads as a BinaryIO does
+    return path.open("rb")
 
 
 def open_body(path: Path) -> BinaryIO:
-    """The uncompressed bytes of a report file below its envelope."""
+    """Open a report file and return a file of the uncompressed bytes below its envelope."""
     file = open_report(path)
     file.readline(ENVELOPE_LIMIT + 1)
     return file
 
 
-def _reports(folder: Path) -> List[SpooledReport]:
-    return sorted(_named(folder), key=lambda report: (report.sequence, report.path.name))
-
-
-def _named(folder: Path) -> Iterator[SpooledReport]:
+def _list_reports(folder: Path) -> List[SpooledReport]:
+    """Return the reports in a folder in the order of the chain. Files with other names are ignored."""
+    if not folder.exists():
+        return []
     try:
-        names = [path.name for path in folder.iterdir()] if folder.exists() else []
+        names = [path.name for path in folder.iterdir()]
     except OSError as error:
         raise StorageError(f"cannot read {folder}: {error.strerror}") from error
+
+    reports = []
     for name in names:
-        match = _NAME.match(name)
+        match = _REPORT_NAME.match(name)
         if match:
-            yield SpooledReport(folder / name, int(match[1]), match[2])
+            reports.append(SpooledReport(folder / name, int(match[1]), match[2]))
+    return sorted(reports, key=lambda report: (report.sequence, report.path.name))
 
 
 def _remove_folder(folder: Path) -> None:
-    if folder.exists():
-        with durable.storage_errors(folder):
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
+    if not folder.exists():
+        return
+    with durable.storage_errors(folder):
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

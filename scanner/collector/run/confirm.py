@@ -1,8 +1,8 @@
-"""Content that changed where nothing says that anybody wrote: it is read again, twice, before anything is said of it.
+"""Read again, twice, each file whose content changed although nothing says that anybody wrote to it.
 
-Both reads are cold where the system lets the page cache be dropped, and each is done by another engine. What three
-reads agree on is on the disk; what two agree on against the first was misread; what no two agree on is unstable:
-memory, a cable or a controller, and no change of the file.
+Both reads bypass the page cache where the system lets it be dropped, and each is done by another engine. What three
+reads agree on is on the disk. What two agree on against the first was misread at first. When no two agree, the file is
+unstable: memory, a cable or a controller is at fault, and nothing is known of a change.
 """
 
 from __future__ import annotations
@@ -18,29 +18,32 @@ from scanner.collector.run.hash_pass import HashPass
 from scanner.collector.system.folders import open_directory, open_root
 from scanner.collector.system.page_cache import cached_pages
 
-FUTURE_NS = 300 * 10**9
-"""A modification time further ahead is worth a word."""
-UNSTABLE, CHANGED = "EUNSTABLE", "ECHANGED"
+UNSTABLE = "EUNSTABLE"
+"""Error of a file of which no two reads agree."""
+CHANGED = "ECHANGED"
+"""Error of a file that changed while it was read."""
+_SHA256_BYTES = 32
 
 
 class Suspect(NamedTuple):
-    """A file whose content is another than last time though its times do not say so, or a further name of one."""
+    """One path of a file whose content changed although its times do not say so."""
 
-    found: WalkedEntry
+    entry: WalkedEntry
     digest: bytes
     """SHA-256 and MD5 of the first read."""
-    was: Optional[bytes]
-    """Those of the last run; None for a name that is no suspect by itself."""
+    previous_digest: Optional[bytes]
+    """Those of the previous run. None for a path that is no suspect itself, but belongs to the inode of one."""
     ctime_same: bool
-    """That last run's ctime is the present one, and that this proves something (`stamps`)."""
+    """Whether the ctime is that of the previous run, and this proves something (see `ctime_trust`)."""
 
 
 class Confirmation(NamedTuple):
-    """What further reads made of a suspect: what its entry is now, and the notes with their members."""
+    """What the further reads of a suspect gave."""
 
     result: Optional[FileResult]
-    """The entry, when it is another than the first read's."""
+    """The new result, None when that of the first read stands."""
     notes: Dict[str, Dict[str, Any]]
+    """Members of each note, by its kind."""
 
 
 class Rereads(NamedTuple):
@@ -49,15 +52,14 @@ class Rereads(NamedTuple):
     second: FileResult
     third: FileResult
     cold: bool
-    """That the system said before each of them that nothing of the file was cached."""
+    """Whether the system said before each of them that nothing of the file was cached."""
     engines: List[str]
-    """Who read."""
-    against: str
-    """The uuid of the run whose content was another."""
+    previous_run: str
+    """Uuid of the run that saw another content."""
 
 
 class Rereader:
-    """Reads suspects twice more, each time cold and with another engine."""
+    """Reader of suspects, twice, each time cold and with another engine."""
 
     def __init__(
         self,
@@ -65,145 +67,183 @@ class Rereader:
         engines: Tuple[EngineChoice, EngineChoice],
         workers: int,
         max_rate: Optional[float],
-        against: str,
+        previous_run: str,
     ) -> None:
-        """`max_rate` is in bytes a second, for all workers together; `against` is the uuid of the last run."""
-        self._root, self._engines, self._workers, self._max_rate = root, engines, workers, max_rate
-        self._against = against
-        self._done = 0
-        self._pass: Optional[HashPass] = None
+        """`max_rate` is in bytes a second, for all workers together; `previous_run` is the uuid of the last run."""
+        self._root = root
+        self._engines = engines
+        self._workers = workers
+        self._max_rate = max_rate
+        self._previous_run = previous_run
+        self._bytes_of_finished_passes = 0
+        self._hash_pass: Optional[HashPass] = None
 
     @property
     def bytes_done(self) -> int:
-        """The bytes read so far, in both reads."""
-        return self._done + (self._pass.bytes_done if self._pass else 0)
+        """Bytes read so far, in both reads."""
+        bytes_of_present_pass = self._hash_pass.bytes_done if self._hash_pass else 0
+        return self._bytes_of_finished_passes + bytes_of_present_pass
 
-    def verdicts(self, chunk: List[List[Suspect]]) -> Iterator[Tuple[Suspect, Confirmation]]:
-        """The verdict on each suspect of a chunk, in which the names of an inode stand together.
+    def confirm(self, inodes: List[List[Suspect]]) -> Iterator[Tuple[Suspect, Confirmation]]:
+        """Yield each suspect with its confirmation. A list holds the suspects that are paths of one inode.
 
-        The first name of an inode is read. When it is gone by now, or another inode, that says nothing of the others:
-        the next one is read.
+        The first path of an inode is read. When it is gone by now, or is another inode, that says nothing of the other
+        paths, and the next one is read.
         """
-        while chunk:
-            left: List[List[Suspect]] = []
-            reads = self._read_twice([names[0].found for names in chunk])
-            for first, *others in chunk:
-                pair = reads[first.found.path]
-                verdict = judge(first, pair)
-                yield first, verdict
-                if _speaks_for_inode(first.found, verdict.result):
-                    yield from ((other, judge(other, pair)) for other in others)
-                elif others:
-                    left.append(others)
-            chunk = left
+        while inodes:
+            remaining_inodes: List[List[Suspect]] = []
+            rereads_by_path = self._read_twice([suspects[0].entry for suspects in inodes])
+            for first_suspect, *other_suspects in inodes:
+                rereads = rereads_by_path[first_suspect.entry.path]
+                confirmation = judge(first_suspect, rereads)
+                yield first_suspect, confirmation
 
-    def _read_twice(self, files: List[WalkedEntry]) -> Dict[bytes, Rereads]:
-        passes: List[Dict[bytes, FileResult]] = []
-        warm: Set[bytes] = set()
-        for choice in self._engines:
-            warm |= self._evict(files)
-            passes.append(self._read(choice, files))
-        engines = [choice.engine.name for choice in self._engines]
+                if _speaks_for_inode(first_suspect.entry, confirmation.result):
+                    for suspect in other_suspects:
+                        yield suspect, judge(suspect, rereads)
+                elif other_suspects:
+                    remaining_inodes.append(other_suspects)
+            inodes = remaining_inodes
+
+    def _read_twice(self, entries: List[WalkedEntry]) -> Dict[bytes, Rereads]:
+        """Read each file with both engines and return the reads by path."""
+        first_choice, second_choice = self._engines
+        warm_paths = self._drop_from_cache(entries)
+        second_reads = self._read(first_choice, entries)
+        warm_paths |= self._drop_from_cache(entries)
+        third_reads = self._read(second_choice, entries)
+
+        engine_names = [first_choice.engine.name, second_choice.engine.name]
         return {
-            path: Rereads(second, passes[1][path], path not in warm, engines, self._against)
-            for path, second in passes[0].items()
+            path: Rereads(
+                second=second_read,
+                third=third_reads[path],
+                cold=path not in warm_paths,
+                engines=engine_names,
+                previous_run=self._previous_run,
+            )
+            for path, second_read in second_reads.items()
         }
 
-    def _evict(self, files: List[WalkedEntry]) -> Set[bytes]:
-        """Drop the page cache of these files; the paths of which something may be cached still."""
+    def _drop_from_cache(self, entries: List[WalkedEntry]) -> Set[bytes]:
+        """Drop the files from the page cache. Return the paths of which something may still be cached."""
         descriptor = open_root(self._root)
         try:
-            return {found.path for found in files if not _evicted(Root(self._root, descriptor), found)}
+            root = Root(self._root, descriptor)
+            return {entry.path for entry in entries if not _drop_file_from_cache(root, entry)}
         finally:
             os.close(descriptor)
 
-    def _read(self, choice: EngineChoice, files: List[WalkedEntry]) -> Dict[bytes, FileResult]:
-        largest_first = sorted(files, key=lambda found: -found.size)
+    def _read(self, choice: EngineChoice, entries: List[WalkedEntry]) -> Dict[bytes, FileResult]:
+        largest_first = sorted(entries, key=lambda entry: -entry.size)
         with HashPass(self._root, choice, self._workers, self._max_rate) as hash_pass:
-            self._pass = hash_pass
+            self._hash_pass = hash_pass
             results = {result.path: result for result in hash_pass.run(largest_first)}
-        self._done, self._pass = self.bytes_done, None
+        self._bytes_of_finished_passes = self.bytes_done
+        self._hash_pass = None
         return results
 
 
-def _evicted(root: Root, found: WalkedEntry) -> bool:
-    above, _, name = found.path.rpartition(b"/")
+def _drop_file_from_cache(root: Root, entry: WalkedEntry) -> bool:
+    """Drop a file from the page cache. Return whether the system says that nothing of it is cached any more."""
+    parent_path, _, name = entry.path.rpartition(b"/")
     try:
-        parent = open_directory(root.descriptor, above)
+        parent = open_directory(root.descriptor, parent_path)
         try:
-            descriptor = open_file(name, parent, open_flags(found.uid))
+            descriptor = open_file(name, parent, open_flags(entry.uid))
         finally:
             os.close(parent)
         try:
-            return _drop(descriptor)
+            return _drop_pages(descriptor)
         finally:
             os.close(descriptor)
     except (OSError, Unsteady):
-        return False  # the read that follows says what is wrong with it
+        return False  # the read that follows meets the same error and reports it
 
 
-def _drop(descriptor: int) -> bool:
-    os.fsync(descriptor)  # what is not yet on the disk cannot be dropped, and may not yet be stamped
+def _drop_pages(descriptor: int) -> bool:
+    # A page that is not yet on the disk cannot be dropped, and its write may not yet be stamped.
+    os.fsync(descriptor)
     if not hasattr(os, "posix_fadvise"):
         return False
+
     size = os.fstat(descriptor).st_size
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     return size == 0 or cached_pages(descriptor, 0, size) == 0
 
 
-def judge(suspect: Suspect, reads: Rereads) -> Confirmation:
-    """The verdict of two further reads."""
-    steady = _steady(suspect.found, reads)
-    if steady is not None:
-        return Confirmation(steady, {})
-    assert isinstance(reads.second, HashedFile) and isinstance(reads.third, HashedFile)  # for the type checker
-    digest = _digest(reads.third)
-    if _digest(reads.second) != digest:
-        return Confirmation(FailedFile(suspect.found.path, UNSTABLE, "read"), {})
+def judge(suspect: Suspect, rereads: Rereads) -> Confirmation:
+    """Return what two further reads say of a suspect.
+
+    A note is made only for a path that is a suspect itself, and only where both reads saw the same file as the first
+    one, and agree.
+    """
+    unproven_result = _find_unproven_result(suspect.entry, rereads)
+    if unproven_result is not None:
+        return Confirmation(unproven_result, {})
+
+    assert isinstance(rereads.second, HashedFile) and isinstance(rereads.third, HashedFile)  # else it was unproven
+    digest = _digest(rereads.third)
+    if _digest(rereads.second) != digest:
+        return Confirmation(FailedFile(suspect.entry.path, UNSTABLE, "read"), {})
+
+    result = None if digest == suspect.digest else rereads.third
+    if suspect.previous_digest is None:
+        return Confirmation(result, {})
+
     members = {
-        "against": reads.against,
+        "against": rereads.previous_run,
         "ctime_same": suspect.ctime_same,
-        "cold": reads.cold,
-        "engines": reads.engines,
+        "cold": rereads.cold,
+        "engines": rereads.engines,
         "reads": 3,
     }
-    notes = {"confirmed": members} if digest != suspect.was else {}
+    notes = {}
+    if digest != suspect.previous_digest:
+        notes["confirmed"] = members
     if digest != suspect.digest:
-        notes["misread"] = {**members, "sha256": suspect.digest[:32].hex()}
-    return Confirmation(None if digest == suspect.digest else reads.third, notes if suspect.was is not None else {})
+        notes["misread"] = {**members, "sha256": suspect.digest[:_SHA256_BYTES].hex()}
+    return Confirmation(result, notes)
 
 
-def _steady(found: WalkedEntry, reads: Rereads) -> Optional[FileResult]:
-    """What is to be told of a file that a read failed on or that somebody writes, and proves nothing of the past: the
-    newest read that found it steady, else its error; None when both reads saw what the first one saw."""
-    second, third = reads.second, reads.third
+def _find_unproven_result(entry: WalkedEntry, rereads: Rereads) -> Optional[FileResult]:
+    """Return the result of a file on which a read failed or that somebody writes, None when neither is so.
+
+    Nothing is proven of such a file's past. Its result is the newest read during which it did not change, or else the
+    error of the read.
+    """
+    second = rereads.second
+    third = rereads.third
     if not isinstance(third, HashedFile):
-        shaken = isinstance(third, FailedFile) and third.error == CHANGED
-        return second if shaken and isinstance(second, HashedFile) else third
+        third_saw_change = isinstance(third, FailedFile) and third.error == CHANGED
+        if third_saw_change and isinstance(second, HashedFile):
+            return second
+        return third
+
     if isinstance(second, FailedFile) and second.error != CHANGED:
         return second
-    if not isinstance(second, HashedFile) or _moved(found, second) or _moved(found, third):
+
+    if not isinstance(second, HashedFile) or _has_changed(entry, second) or _has_changed(entry, third):
         return third
     return None
 
 
-def _speaks_for_inode(found: WalkedEntry, result: Optional[FileResult]) -> bool:
-    """Whether a result holds for all names of the inode that the walk saw: not when only this name could not be
-    opened, is gone, or is another file's now."""
+def _speaks_for_inode(entry: WalkedEntry, result: Optional[FileResult]) -> bool:
+    """Return whether a result holds for all paths of the inode that the walk saw.
+
+    It does not when only this path could not be opened, is gone, or belongs to another file by now.
+    """
     if isinstance(result, HashedFile):
-        return (result.dev, result.ino) == (found.dev, found.ino)
+        return (result.dev, result.ino) == (entry.dev, entry.ino)
     return result is None or (isinstance(result, FailedFile) and result.stage == "read")
 
 
-def _digest(read: HashedFile) -> bytes:
-    return read.sha256 + read.md5
+def _digest(file: HashedFile) -> bytes:
+    return file.sha256 + file.md5
 
 
-def _moved(found: WalkedEntry, read: HashedFile) -> bool:
-    return (found.size, found.mtime_ns, found.ctime_ns, found.dev, found.ino) != (
-        read.size,
-        read.mtime_ns,
-        read.ctime_ns,
-        read.dev,
-        read.ino,
-    )
+def _has_changed(entry: WalkedEntry, file: HashedFile) -> bool:
+    """Return whether a read saw another status than the walk."""
+    walked_status = (entry.size, entry.mtime_ns, entry.ctime_ns, entry.dev, entry.ino)
+    read_status = (file.size, file.mtime_ns, file.ctime_ns, file.dev, file.ino)
+    return walked_status != read_status

@@ -1,4 +1,4 @@
-"""What keeps a root that is not there from being taken for a root in which nothing is left."""
+"""Guard against a root that is not there: it must never look like a root from which everything was deleted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from scanner.collector.system.filesystem import FileSystem, RootError
 from scanner.format import paths
 from scanner.format.statement import read_statement
 
-_MOUNTS = 4096
-"""More mount points are not remembered."""
+_MOST_MOUNTS = 4096
+"""Further mount points are not remembered: the state stays small, whatever a root holds."""
+_LONGEST_DESCRIPTION = 400
 
 
 class RunFailed(Exception):
-    """The run is to be reported as failed; `reason` says why, in words that stay the same as long as the cause does."""
+    """The run must be reported as failed.
+
+    `reason` stays word for word the same as long as the cause does, so that it can be compared between runs.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,80 +36,102 @@ class MountCheck(NamedTuple):
 
     missing: FrozenSet[bytes]
     remembered: Tuple[bytes, ...]
-    """For the next run: those present, and those still missing."""
+    """What the next run compares with: the mount points that exist, and those that are missing."""
 
 
 def last_complete_run(folder: Path, spool: Spool) -> Optional[LastRun]:
-    """What the last complete run saw, by the state, or by the newest complete report where the state is lost."""
-    last = state.read_last_run(folder)
-    if last is not None:
-        return last
-    for report in reversed(spool.chain()):
-        envelope = spool.envelope(report)
+    """Return the last complete run, by the state, or by the newest complete report where the state is lost."""
+    last_run = state.read_last_run(folder)
+    if last_run is not None:
+        return last_run
+
+    for report in reversed(spool.chain_reports()):
+        envelope = spool.load_envelope(report)
         if envelope is None:
             continue
         statement = read_statement(envelope.payload)
         if statement.outcome == "complete":
-            return LastRun(
-                statement.sequence,
-                statement.records.line_count,
-                state.file_system_from_json(statement.host["filesystem"]),
-            )
+            file_system = state.file_system_from_json(statement.host["filesystem"])
+            return LastRun(statement.sequence, statement.records.line_count, file_system)
     return None
 
 
-def check_allowed(root: bytes, allowed: Sequence[bytes]) -> None:
-    """RunFailed unless `root` lies within one of the roots that this server's administrator allows, links resolved."""
+def check_allowed(root: bytes, allowed_roots: Sequence[bytes]) -> None:
+    """Raise RunFailed unless `root` lies within one of the allowed roots, with symbolic links resolved.
+
+    The server's administrator sets the allowed roots. Without any, every root is allowed.
+    """
     if root != os.path.normpath(root) or not root.startswith(b"/"):
         raise RunFailed("root is not a plain absolute path")
-    if not allowed:
+    if not allowed_roots:
         return
-    real = os.path.realpath(root)
-    if not any(_within(real, os.path.realpath(each)) for each in allowed):
+
+    real_root = os.path.realpath(root)
+    if not any(_is_within(real_root, os.path.realpath(allowed_root)) for allowed_root in allowed_roots):
         raise RunFailed("root is not among the roots that the collector's configuration allows")
 
 
-def _within(path: bytes, root: bytes) -> bool:
+def _is_within(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root.rstrip(b"/") + b"/")
 
 
 def identify(root: bytes) -> Optional[FileSystem]:
-    """The file system that holds `root`, None when the system does not tell; RunFailed when the root cannot be
-    opened."""
+    """Return the file system of `root`, or None when the system does not tell it.
+
+    Raises RunFailed when the root cannot be opened.
+    """
     try:
-        found = filesystem.identify(root)
+        file_system = filesystem.identify(root)
     except RootError as error:
         raise RunFailed(error.reason) from error
-    return found if found.type and found.mount_point else None
+
+    if not file_system.type or not file_system.mount_point:
+        return None
+    return file_system
 
 
-def check_file_system(now: Optional[FileSystem], last: Optional[LastRun], accepted: bool) -> None:
-    """RunFailed when the root lies on another file system than last time and nobody released it."""
-    if accepted or last is None or last.file_system is None or now is None or now == last.file_system:
+def check_file_system(present: Optional[FileSystem], last_run: Optional[LastRun], accepted: bool) -> None:
+    """Raise RunFailed when the root lies on another file system than last time and nobody accepted that.
+
+    A file system that is not known, now or then, is no reason to fail.
+    """
+    if accepted or last_run is None or last_run.file_system is None or present is None:
         return
-    raise RunFailed(f"root on another file system: {_words(now)}, last time {_words(last.file_system)}")
+    if present != last_run.file_system:
+        raise RunFailed(
+            f"root on another file system: {_describe(present)}, last time {_describe(last_run.file_system)}"
+        )
 
 
-def check_not_empty(entries: int, last: Optional[LastRun], accepted: bool) -> None:
-    """RunFailed when nothing is below a root in which something was last time and nobody released it."""
-    if not entries and last is not None and last.entries and not accepted:
+def check_not_empty(entries: int, last_run: Optional[LastRun], accepted: bool) -> None:
+    """Raise RunFailed when the root is empty, was not empty last time, and nobody accepted that."""
+    if not entries and last_run is not None and last_run.entries and not accepted:
         raise RunFailed("root empty, last time it was not")
 
 
-def check_mounts(job: Job, last: Optional[LastRun]) -> MountCheck:
-    """Which mounts below the root are missing: entered last time, none now, and not released."""
+def check_mounts(job: Job, last_run: Optional[LastRun]) -> MountCheck:
+    """Return which mounts below the root are missing: entered last time, gone now, and not accepted as gone."""
     if not job.cross_mounts:
         return MountCheck(frozenset(), ())
+
     present = filesystem.mount_points_below(job.root)
-    missing = frozenset() if last is None or job.accepted is not None else last.mounts - set(present)
-    return MountCheck(missing, tuple(sorted({*present, *missing}))[:_MOUNTS])
+    missing: FrozenSet[bytes] = frozenset()
+    if last_run is not None and job.accepted is None:
+        missing = last_run.mounts - set(present)
+    remembered = sorted({*present, *missing})[:_MOST_MOUNTS]
+    return MountCheck(missing, tuple(remembered))
 
 
-def check_still(root: bytes, before: Optional[FileSystem]) -> None:
-    """RunFailed when the root's file system changed while it was read: unmounted, or another one mounted over it."""
-    if identify(root) != before:
+def check_unchanged(root: bytes, file_system: Optional[FileSystem]) -> None:
+    """Raise RunFailed when the root is no longer on `file_system`, on which it was when the run began.
+
+    Something was unmounted, or mounted over it: a part of what was read may come from another disk.
+    """
+    if identify(root) != file_system:
         raise RunFailed("root on another file system than when the run began")
 
 
-def _words(found: FileSystem) -> str:
-    return f"{found.type} {found.id or 'of unknown id'} at {paths.encode(found.mount_point)}"[:400]
+def _describe(file_system: FileSystem) -> str:
+    identifier = file_system.id or "of unknown id"
+    description = f"{file_system.type} {identifier} at {paths.encode(file_system.mount_point)}"
+    return description[:_LONGEST_DESCRIPTION]

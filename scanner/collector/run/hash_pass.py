@@ -1,7 +1,7 @@
-"""The hash pass: files in, largest first; digests, or why there are none, out as they are done.
+"""Hash files with a pool of worker processes: files go in, largest first, and results come out as they are done.
 
-The work is done by a few worker processes. A worker that dies or hangs costs no more than the file that it died over:
-what it had is given to others, one file at a time, until the guilty one is known.
+A worker that dies or hangs costs at most the file that it died over. Its other files are given to other workers, one
+at a time, until the file that kills is known.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from scanner.collector.entries import FailedFile, FileResult, WalkedEntry
 from scanner.collector.system.impact import RateLimit
 
 NO_PROGRESS = 600.0
-"""The seconds without progress after which a file is given up."""
+"""Seconds without progress after which a file is given up."""
 DIED = "EOWNERDEAD"
-"""The error of a file over which worker after worker died: the errno of a lock whose owner died."""
-_DEATHS = 3
-_FALSE_STARTS = 3
-_POLL = 0.5
-_QUEUED = 2
-"""A worker has its next batch before it has done its present one."""
-_PATIENCE = 5.0
+"""Error of a file over which worker after worker died: the errno of a lock whose owner died."""
+_HUNG = "ETIMEDOUT"
+"""Error of a file that a worker could not read on."""
+_DEATHS_PER_FILE = 3
+_FAILED_STARTS = 3
+_POLL_SECONDS = 0.5
+_BATCHES_PER_WORKER = 2
+"""A worker has its next batch before it has finished the present one, so that it never waits."""
+_END_SECONDS = 5.0
+"""Time that a worker gets to end."""
 
 
 class HashPassError(Exception):
@@ -37,7 +40,10 @@ class HashPassError(Exception):
 
 
 class HashPass:
-    """A pool of workers that hash the files below one root. One thread uses it; the end of its context is theirs."""
+    """Pool of workers that hash the files below one root.
+
+    One thread uses it. The workers end with its context.
+    """
 
     def __init__(
         self,
@@ -48,11 +54,11 @@ class HashPass:
         *,
         no_progress: float = NO_PROGRESS,
     ) -> None:
-        """`max_rate` is in bytes a second, for all workers together; `no_progress` in seconds."""
+        """`max_rate` is in bytes a second, for all workers together; `no_progress` is in seconds."""
         self.bytes_done = 0
-        """The bytes read so far, also of files that are still being read; any thread may look."""
+        """Bytes read so far, those of unfinished files included. Any thread may read it."""
         self._engine: Engine = choice.engine
-        self._wanted = max(1, workers)
+        self._most_workers = max(1, workers)
         try:
             self._limit = None if max_rate is None else RateLimit(max_rate)
         except OSError as error:
@@ -60,190 +66,237 @@ class HashPass:
         descriptor = None if self._limit is None else self._limit.fileno()
         self._setup = Setup(root, self._engine, max_rate, descriptor, no_progress)
         self._workers: List[WorkerProcess] = []
-        self._again: Deque[Batch] = deque()
-        self._finished = 0
-        self._false_starts = 0
-        self._next: Optional[Batch] = None
+        self._requeued: Deque[Batch] = deque()
+        """Batches of dead workers. They go out before new ones."""
+        self._next_batch: Optional[Batch] = None
+        """Batch that no worker could take yet."""
+        self._bytes_finished = 0
+        self._failed_starts = 0
 
     def __enter__(self) -> HashPass:
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         self.close()
 
     @property
     def worker_pids(self) -> List[int]:
-        """The worker processes that are alive, or were when they were last heard of."""
+        """Process ids of the workers, as far as is known alive."""
         return [worker.pid for worker in self._workers]
 
     def close(self) -> None:
-        """End the workers and all that they started, at once when they still have work."""
-        busy = [worker for worker in self._workers if worker.batches]
-        idle = [worker for worker in self._workers if not worker.batches]
+        """End the workers and all that they started. Workers that still have work are killed."""
+        busy_workers = [worker for worker in self._workers if worker.batches]
+        idle_workers = [worker for worker in self._workers if not worker.batches]
         self._workers = []
-        for worker in busy:
-            worker.kill(_PATIENCE)
-        for worker in idle:
-            worker.finish(_PATIENCE)
+        for worker in busy_workers:
+            worker.kill(_END_SECONDS)
+        for worker in idle_workers:
+            worker.finish(_END_SECONDS)
         if self._limit is not None:
             self._limit.close()
 
     def run(self, files: Iterable[WalkedEntry], total_bytes: Optional[int] = None) -> Iterator[FileResult]:
-        """One result for each file, in any order; `files` come largest first and are taken as they are needed.
+        """Yield one result for each file, in any order. `files` come largest first and are taken as they are needed.
 
-        `total_bytes`, if known, lets a file that is larger than all the others together have two threads from its
-        start; else it gets the second one when the other workers have run out of work. Raises HashPassError.
+        With `total_bytes`, a file that is larger than all files after it has two threads from its start. Without, it
+        gets the second one when the other workers have run out of work. Raises HashPassError.
         """
-        batches = self._batches(files, total_bytes)
+        batches = self._make_batches(files, total_bytes)
         try:
-            while self._feed(batches):
+            while self._assign_batches(batches):
                 for worker in self._poll():
-                    yield from self._hear(worker)
-                for worker in [each for each in self._workers if each.quiet > self._setup.no_progress]:
-                    yield from self._give_up(worker)
+                    yield from self._read_results(worker)
+
+                hanging_workers = [worker for worker in self._workers if worker.quiet > self._setup.no_progress]
+                for worker in hanging_workers:
+                    yield from self._on_worker_hang(worker)
         finally:
             self.close()
 
-    def _batches(self, files: Iterable[WalkedEntry], total_bytes: Optional[int]) -> Iterator[Batch]:
-        """The files as batches; those that are large, alone."""
-        left = total_bytes
-        waiting: List[WalkedEntry] = []
-        size = 0
-        for found in files:
-            if left is not None:
-                left -= found.size
-            if found.size >= self._engine.lone:
-                yield Batch([found], large=True, wide=left is not None and found.size > left)
-                continue
-            waiting.append(found)
-            size += found.size
-            if size >= self._engine.batch_bytes or len(waiting) >= self._engine.batch_files:
-                yield Batch(waiting)
-                waiting, size = [], 0
-        if waiting:
-            yield Batch(waiting)
+    def _make_batches(self, files: Iterable[WalkedEntry], total_bytes: Optional[int]) -> Iterator[Batch]:
+        """Yield the files in batches. A large file is a batch of its own."""
+        bytes_left = total_bytes
+        batch_files: List[WalkedEntry] = []
+        batch_bytes = 0
+        for file in files:
+            if bytes_left is not None:
+                bytes_left -= file.size
 
-    def _feed(self, batches: Iterator[Batch]) -> bool:
-        """Give each worker its next batches; whether there is still something to wait for."""
+            if file.size >= self._engine.lone:
+                is_larger_than_rest = bytes_left is not None and file.size > bytes_left
+                yield Batch([file], large=True, wide=is_larger_than_rest)
+                continue
+
+            batch_files.append(file)
+            batch_bytes += file.size
+            if batch_bytes >= self._engine.batch_bytes or len(batch_files) >= self._engine.batch_files:
+                yield Batch(batch_files)
+                batch_files = []
+                batch_bytes = 0
+
+        if batch_files:
+            yield Batch(batch_files)
+
+    def _assign_batches(self, batches: Iterator[Batch]) -> bool:
+        """Give each worker its next batches. Return whether there is still something to wait for."""
         while True:
-            if self._next is None:
-                self._next = self._again.popleft() if self._again else next(batches, None)
-            if self._next is None:
-                self._widen()
+            if self._next_batch is None:
+                self._next_batch = self._requeued.popleft() if self._requeued else next(batches, None)
+            if self._next_batch is None:
+                self._lend_idle_cores()
                 return any(worker.batches for worker in self._workers)
-            worker = self._hungry(self._next)
+
+            worker = self._pick_worker(self._next_batch)
             if worker is None:
                 return True
-            worker.give(self._next)
-            self._next = None
+            worker.give(self._next_batch)
+            self._next_batch = None
 
-    def _hungry(self, batch: Batch) -> Optional[WorkerProcess]:
-        """Who is to have a batch: an idle worker, a new one while there are not enough, one that is nearly done."""
+    def _pick_worker(self, batch: Batch) -> Optional[WorkerProcess]:
+        """Return the worker for a batch: an idle one, a new one while there are too few, or one with a short queue.
+
+        None means that the batch must wait. Nothing queues behind a large file, and a large file queues behind nothing:
+        it would be begun late while another worker becomes idle.
+        """
         for worker in self._workers:
             if not worker.batches:
                 return worker
-        if len(self._workers) < self._wanted:
-            self._workers.append(WorkerProcess(self._setup))
-            return self._workers[-1]
+
+        if len(self._workers) < self._most_workers:
+            new_worker = WorkerProcess(self._setup)
+            self._workers.append(new_worker)
+            return new_worker
+
         for worker in self._workers:
-            if len(worker.batches) < _QUEUED and not batch.large and not worker.batches[0].large:
+            has_room = len(worker.batches) < _BATCHES_PER_WORKER
+            if has_room and not batch.large and not worker.batches[0].large:
                 return worker
         return None
 
-    def _widen(self) -> None:
-        """With no batch left, lend the idle cores to the largest files that are still being read."""
-        busy = [worker for worker in self._workers if worker.batches]
-        idle = self._wanted - len(busy) - sum(worker.widened for worker in busy)
-        large = [worker for worker in busy if worker.ready and worker.batches[0].large and not worker.widened]
-        large.sort(key=lambda worker: worker.batches[0].files[0].size, reverse=True)
-        for worker in large[: max(0, idle)]:
+    def _lend_idle_cores(self) -> None:
+        """Let the largest files that are still being read have a second thread on the idle cores.
+
+        Called when no batch is left.
+        """
+        busy_workers = [worker for worker in self._workers if worker.batches]
+        widened_workers = sum(worker.widened for worker in busy_workers)
+        idle_cores = max(0, self._most_workers - len(busy_workers) - widened_workers)
+
+        candidates = [
+            worker for worker in busy_workers if worker.ready and worker.batches[0].large and not worker.widened
+        ]
+        candidates.sort(key=lambda worker: worker.batches[0].files[0].size, reverse=True)
+        for worker in candidates[:idle_cores]:
             worker.widen()
 
     def _poll(self) -> List[WorkerProcess]:
-        """Move what can be moved through the pipes, wait when nothing can; the workers that have something to say."""
+        """Write to the pipes what they take, or wait a moment. Return the workers that have sent something."""
         with selectors.DefaultSelector() as selector:
             for worker in self._workers:
                 selector.register(worker.source, selectors.EVENT_READ, worker)
                 if worker.sending:
                     selector.register(worker.sink, selectors.EVENT_WRITE, worker)
-            started = time.monotonic()
-            ready = selector.select(_POLL)
-            waited = time.monotonic() - started
-        speaking = []
-        for key, events in ready:
+            wait_start = time.monotonic()
+            ready_pipes = selector.select(_POLL_SECONDS)
+            seconds_waited = time.monotonic() - wait_start
+
+        speaking_workers = []
+        for key, events in ready_pipes:
             if events & selectors.EVENT_WRITE:
                 key.data.write()
             else:
-                speaking.append(key.data)
-        for worker in self._workers:  # only time spent waiting counts: a consumer may take as long as it likes
-            worker.quiet = 0.0 if worker in speaking or not worker.batches else worker.quiet + min(waited, 2 * _POLL)
-        return speaking
+                speaking_workers.append(key.data)
 
-    def _hear(self, worker: WorkerProcess) -> Iterator[FileResult]:
-        """The results that a worker tells."""
+        # Only time spent waiting here counts as silence: whoever consumes the results may take any time,
+        # and a machine that was suspended meanwhile counts as one poll.
+        for worker in self._workers:
+            if worker in speaking_workers or not worker.batches:
+                worker.quiet = 0.0
+            else:
+                worker.quiet += min(seconds_waited, 2 * _POLL_SECONDS)
+        return speaking_workers
+
+    def _read_results(self, worker: WorkerProcess) -> Iterator[FileResult]:
+        """Read what a worker has sent and yield the results in it."""
         messages = worker.read()
         if messages is None:
-            yield from self._bury(worker)
+            yield from self._on_worker_death(worker)
             return
+
         for kind, *content in messages:
             if kind == frames.RESULTS:
-                yield from self._answered(worker, content[0])
+                yield from self._unpack_results(worker, content[0])
             elif kind == frames.PROGRESS:
                 worker.partial = content[0]
             elif kind == frames.HELLO:
                 worker.ready = True
-                self._false_starts = 0
+                self._failed_starts = 0
             else:
                 raise HashPassError(content[0])
-        self._count()
+        self._count_bytes()
 
-    def _answered(self, worker: WorkerProcess, answers: List[frames.Packed]) -> Iterator[FileResult]:
-        """The results that a worker tells of its present batch."""
+    def _unpack_results(self, worker: WorkerProcess, packed_answers: List[frames.Packed]) -> Iterator[FileResult]:
+        """Yield the results of files of the worker's present batch."""
         worker.partial = 0
-        waiting = worker.batches[0].waiting
-        for packed in answers:
-            found = waiting.pop(packed[0])
-            self._finished += found.size
-            yield frames.unpack(found, packed)
-        if not waiting:
+        waiting_files = worker.batches[0].waiting
+        for packed in packed_answers:
+            file = waiting_files.pop(packed[0])
+            self._bytes_finished += file.size
+            yield frames.unpack(file, packed)
+
+        if not waiting_files:
             worker.batches.popleft()
             worker.widened = False
 
-    def _bury(self, worker: WorkerProcess) -> Iterator[FileResult]:
-        """Give the work of a dead worker to others; a file over which three have died has failed."""
-        code = worker.kill()
-        if not worker.ready:
-            self._false_starts += 1
-            if self._false_starts >= _FALSE_STARTS:
-                raise HashPassError(f"the workers do not start: the last one ended with {code}")
-        yield from self._bereave(worker, DIED if worker.ready else "")
+    def _on_worker_death(self, worker: WorkerProcess) -> Iterator[FileResult]:
+        """Requeue the work of a dead worker, and yield a failure for a file over which three have died."""
+        exit_status = worker.kill()
+        if worker.ready:
+            yield from self._requeue(worker, DIED)
+            return
 
-    def _give_up(self, worker: WorkerProcess) -> Iterator[FileResult]:
-        """End a worker that makes no progress; what hangs when it is alone has failed."""
-        worker.kill(patience=_POLL)
+        self._failed_starts += 1
+        if self._failed_starts >= _FAILED_STARTS:
+            raise HashPassError(f"the workers do not start: the last one ended with {exit_status}")
+        yield from self._requeue(worker, None)
+
+    def _on_worker_hang(self, worker: WorkerProcess) -> Iterator[FileResult]:
+        """Kill a worker that makes no progress, and yield a failure for a file that hung when it was alone."""
+        worker.kill(patience=_POLL_SECONDS)
         if not worker.ready:
             raise HashPassError("the workers do not start: one hangs")
-        yield from self._bereave(worker, "ETIMEDOUT")
+        yield from self._requeue(worker, _HUNG)
 
-    def _bereave(self, worker: WorkerProcess, error: str) -> Iterator[FileResult]:
+    def _requeue(self, worker: WorkerProcess, error: Optional[str]) -> Iterator[FileResult]:
+        """Give the batches of a worker that ended to the others.
+
+        `error` is what its present batch suffered, None when the worker had not begun it. The files of that batch go
+        out one by one from now on, and fail when they did that already, or, after deaths, when that was the third.
+        """
         self._workers.remove(worker)
         if not worker.batches:
             return
-        present, *queued = worker.batches
-        self._again.extendleft(reversed(queued))
-        if not error:
-            self._again.appendleft(present)
-            return
-        attempts = present.attempts + (error == DIED)
-        if attempts == _DEATHS or (error != DIED and len(present.files) == 1):
-            for found in present.waiting.values():
-                self._finished += found.size
-                yield FailedFile(found.path, error, "read")
-        else:
-            self._again.extendleft(present.alone(attempts))
-        self._count()
 
-    def _count(self) -> None:
-        self.bytes_done = self._finished + sum(worker.partial for worker in self._workers)
+        present_batch, *queued_batches = worker.batches
+        self._requeued.extendleft(reversed(queued_batches))
+        if error is None:
+            self._requeued.appendleft(present_batch)
+            return
+
+        deaths = present_batch.attempts
+        if error == DIED:
+            deaths += 1
+        is_alone = len(present_batch.files) == 1
+        if deaths == _DEATHS_PER_FILE or (error == _HUNG and is_alone):
+            for file in present_batch.waiting.values():
+                self._bytes_finished += file.size
+                yield FailedFile(file.path, error, "read")
+        else:
+            self._requeued.extendleft(present_batch.alone(deaths))
+        self._count_bytes()
+
+    def _count_bytes(self) -> None:
+        self.bytes_done = self._bytes_finished + sum(worker.partial for worker in self._workers)

@@ -1,6 +1,6 @@
-"""`run --local`: hash a directory without a central server and put the signed report into a folder.
+"""Do one `run --local`: hash a directory without a central server and write the signed report into a folder.
 
-The reports of one root are a chain of their own. A report goes through a spool here too: it has its number, on disk,
+The reports of one root are a chain of their own. Here, too, a report goes through a spool: it has its number, on disk,
 before it leaves, and a copy that was interrupted is made again.
 """
 
@@ -13,11 +13,12 @@ import re
 import shutil
 import sys
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from scanner.collector.config import Config
-from scanner.collector.delivery import identity
+from scanner.collector.delivery import chain, identity
 from scanner.collector.delivery.spool import REPORT_SUFFIX, Spool, SpooledReport, read_envelope
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
 from scanner.collector.run.progress import Progress, ProgressDisplay
@@ -31,135 +32,160 @@ from scanner.format import excludes, paths
 from scanner.format.errors import ExcludeError
 from scanner.format.statement import read_statement
 
-NAME = "local.json"
-_UNFIT = re.compile(r"[/\0-\x1f\x7f]|\A\.")
-"""What has no place in the name of a report file."""
+FILE_NAME = "local.json"
+_UNSAFE_IN_FILE_NAME = re.compile(r"[/\0-\x1f\x7f]|\A\.")
 
 
 class LocalTarget(NamedTuple):
-    """What is hashed and where the report goes."""
+    """Directory to hash, and where its report goes."""
 
     root: bytes
     output: Path
     excludes: Tuple[str, ...] = ()
     group: Optional[str] = None
+    """Beginning of the report file's name. None means the last part of the root."""
 
 
-def run_local(config: Config, options: RunOptions, place: LocalTarget, tell: PrintLine) -> RunSummary:
-    """Hash the root and put the report into the output folder. Call under the lock of the state folder."""
-    if not place.root:
+def run_local(config: Config, options: RunOptions, target: LocalTarget, print_line: PrintLine) -> RunSummary:
+    """Hash the root, write the report into the output folder, and return the summary.
+
+    The caller holds the lock of the state folder.
+    """
+    if not target.root:
         raise ConfigError("--local needs a directory: its name is empty")
-    _check_excludes(place.excludes)
-    own = identity.ensure_identity(config.state)
-    key = identity.load_key(config.state, own.key)
-    job = _job(config.state, own.server, place, options)
-    spool, summary = Spool(job.folder), RunSummary()
-    made, problem = None, None
+    _check_excludes(target.excludes)
+
+    own_identity = identity.ensure_identity(config.state)
+    key = identity.load_key(config.state, own_identity.key)
+    job = _make_job(config.state, own_identity.server, target, options)
+    spool = Spool(job.folder)
+    summary = RunSummary()
+    finished_run = None
+    problem = None
     try:
         spool.prepare()
-        _place_all(spool, place.output, job.group_name)
+        _move_to_output(spool, target.output, job.group_name)
         runner = ReplicaRunner(
             key,
             resource_limits(config, options),
             config.roots,
-            lambda replica: _mark_begun(config.state, replica),
-            tell,
+            partial(chain.mark_ever_queued, config.state),
+            print_line,
         )
-        made = _watched(runner, job)
-        _place_all(spool, place.output, job.group_name)
-        spool.prune(0)
+        finished_run = _run_with_progress(runner, job)
+        _move_to_output(spool, target.output, job.group_name)
+        spool.prune(keep_days=0)
     except CollectorError as error:
         problem = str(error)
         summary.problems.append(problem)
-    summary.queued = len(spool.queued())
-    line = ReplicaSummary(job, made, delivered=made is not None and not summary.queued, problem=problem)
-    summary.lines.append(line)
-    tell(line.text())
+
+    summary.queued = len(spool.queued_reports())
+    delivered = finished_run is not None and not summary.queued
+    replica_summary = ReplicaSummary(job, finished_run, delivered, problem)
+    summary.replicas.append(replica_summary)
+    print_line(replica_summary.line())
     return summary
 
 
-def _watched(runner: ReplicaRunner, job: Job) -> FinishedRun:
+def _run_with_progress(runner: ReplicaRunner, job: Job) -> FinishedRun:
     progress = Progress()
     with ProgressDisplay(progress, sys.stderr, printable(job.group_name)):
-        return runner.run(job, str(uuid.uuid4()), None, begun=False, progress=progress)
+        return runner.run(job, str(uuid.uuid4()), None, ever_queued=False, progress=progress)
 
 
 def _check_excludes(patterns: Tuple[str, ...]) -> None:
+    """Raise ConfigError for a pattern that cannot be read, or that means nothing as a line of a group's excludes."""
     try:
-        read = excludes.parse_excludes("\n".join(patterns)).patterns
+        parsed_patterns = excludes.parse_excludes("\n".join(patterns)).patterns
     except ExcludeError as error:
         raise ConfigError(str(error)) from error
-    if read != patterns:
+    if parsed_patterns != patterns:
         raise ConfigError(
-            "an exclude pattern is empty, begins with # or a space, or ends with a space: escape it by \\"
+            "an exclude pattern is empty, begins with # or a space, or ends with a space: "
+            "put a backslash before that character"
         )
 
 
-def _job(state: Path, server: str, place: LocalTarget, options: RunOptions) -> Job:
-    root = os.path.abspath(place.root)
-    name = paths.encode(os.fsencode(place.group) if place.group else os.path.basename(root)) or "root"
-    entry = _entry(state, {"server": server, "root": paths.encode(root), "name": name})
+def _make_job(state: Path, server: str, target: LocalTarget, options: RunOptions) -> Job:
+    root = os.path.abspath(target.root)
+    name = os.fsencode(target.group) if target.group else os.path.basename(root)
+    group_name = paths.encode(name) or "root"
+    replica = _find_or_add_replica(state, server, paths.encode(root), group_name)
     return Job(
         server=server,
-        replica=entry["replica"],
-        group=entry["group"],
-        group_name=name,
+        replica=replica["replica"],
+        group=replica["group"],
+        group_name=group_name,
         root=root,
-        excludes="\n".join(place.excludes),
+        excludes="\n".join(target.excludes),
         engine=options.engine or "auto",
         cross_mounts=False,
         accepted="local" if options.accept_root else None,
-        folder=state / "local" / entry["replica"],
+        folder=state / "local" / replica["replica"],
     )
 
 
-def _entry(state: Path, wanted: Dict[str, str]) -> Dict[str, str]:
-    """The replica and group under which this root is hashed; new ones where it never was, or its chain is lost."""
-    known = _read(state)
-    for entry in known:
-        if all(entry.get(name) == wanted[name] for name in ("server", "root")):
-            begun = (state / "begun" / entry["replica"]).exists()
-            spool = Spool(state / "local" / entry["replica"])
-            if begun and (spool.newest() is None or spool.end_is_lost()):
-                known.remove(entry)
-                break
-            return entry
-    made = {**wanted, "replica": str(uuid.uuid4()), "group": str(uuid.uuid4())}
-    durable.write(state / NAME, json.dumps([*known, made], indent=1).encode() + b"\n")
-    return made
+def _find_or_add_replica(state: Path, server: str, root: str, group_name: str) -> Dict[str, str]:
+    """Return the members of `local.json` under which this root is hashed.
+
+    A root that was never hashed gets new uuids, and so does one whose chain is lost: a chain is never continued by
+    guess.
+    """
+    replicas = _read_replicas(state)
+    for replica in replicas:
+        if replica.get("server") == server and replica.get("root") == root:
+            if not _is_chain_lost(state, replica["replica"]):
+                return replica
+            replicas.remove(replica)
+            break
+
+    new_replica = {
+        "server": server,
+        "root": root,
+        "name": group_name,
+        "replica": str(uuid.uuid4()),
+        "group": str(uuid.uuid4()),
+    }
+    content = json.dumps([*replicas, new_replica], indent=1).encode() + b"\n"
+    durable.write(state / FILE_NAME, content)
+    return new_replica
 
 
-def _read(state: Path) -> List[Dict[str, str]]:
+def _is_chain_lost(state: Path, replica: str) -> bool:
+    spool = Spool(state / "local" / replica)
+    return chain.was_ever_queued(state, replica) and (spool.newest() is None or spool.has_lost_end())
+
+
+def _read_replicas(state: Path) -> List[Dict[str, str]]:
+    """Return the content of `local.json`: one object for each root that was ever hashed."""
+    path = state / FILE_NAME
     try:
-        known = json.loads((state / NAME).read_text(encoding="utf-8"))
-        return [{str(key): str(value) for key, value in entry.items()} for entry in known]
+        replicas = json.loads(path.read_text(encoding="utf-8"))
+        return [{str(key): str(value) for key, value in replica.items()} for replica in replicas]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise IdentityError(f"cannot read {state / NAME}: {error}; remove it to begin new chains") from error
+        raise IdentityError(f"cannot read {path}: {error}; remove it to begin new chains") from error
 
 
-def _mark_begun(state: Path, replica: str) -> None:
-    path = durable.folder(state / "begun") / replica
-    if not path.exists():
-        durable.write(path, b"")
-
-
-def _place_all(spool: Spool, output: Path, name: str) -> None:
-    """Copy what is queued into the output folder. The spool keeps the envelopes, from which the chain goes on."""
+def _move_to_output(spool: Spool, output: Path, group_name: str) -> None:
+    """Copy the queued reports into the output folder. The spool keeps their envelopes: the chain goes on from them."""
     with durable.storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    for report in spool.queued():
-        _copy(report, output, name)
+    for report in spool.queued_reports():
+        _copy_report(report, output, group_name)
         spool.keep_envelope(report)
 
 
-def _copy(report: SpooledReport, output: Path, name: str) -> None:
+def _copy_report(report: SpooledReport, output: Path, group_name: str) -> None:
+    """Copy a report to the first free name, unless an earlier, interrupted run has copied it already."""
     statement = read_statement(read_envelope(report.path).payload)
-    started = re.sub(r"[-:]|\.\d+", "", statement.started_at)
-    stem, number = f"{_UNFIT.sub('_', name)}-{started}", 1
+    started_at = re.sub(r"[-:]|\.\d+", "", statement.started_at)
+    stem = f"{_UNSAFE_IN_FILE_NAME.sub('_', group_name)}-{started_at}"
+    number = 1
     while True:
-        target = output / (f"{stem}{REPORT_SUFFIX}" if number == 1 else f"{stem}-{number}{REPORT_SUFFIX}")
+        suffix = "" if number == 1 else f"-{number}"
+        target = output / f"{stem}{suffix}{REPORT_SUFFIX}"
         with durable.storage_errors(target):
             if not target.exists():
                 with durable.create(target) as copy, report.path.open("rb") as source:

@@ -1,183 +1,215 @@
-"""The last complete run beside the present one, while both are tables: which files are suspect, and what to note."""
+"""Compare a run with the previous complete one, while both are tables.
+
+Finds the files to read again, keeps what became of them, and notes modification times that cannot be right.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import contextmanager
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Iterator, List, Optional, Tuple, Type
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Type
 
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
-from scanner.collector.errors import StorageError
 from scanner.collector.run import ctime_trust, queries, state
-from scanner.collector.run.confirm import FUTURE_NS, Confirmation, Suspect
-from scanner.collector.system import durable, interrupt
+from scanner.collector.run.confirm import Confirmation, Suspect
+from scanner.collector.run.storage import fit_status, storage_error, storage_errors
 from scanner.collector.system.failpoint import reach
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType
-from scanner.format.records import INT64, UINT32
 
-# A plain integer: an enum's members are slow to look up, and this one is needed once an entry.
+# Plain integers: an enum's members are slow to look up, and these are needed once an entry.
 _FILE = EntryType.FILE.value
+_ERROR = EntryType.ERROR.value
 
-CHUNK, CHUNK_BYTES = 5000, 1 << 30
-"""Suspects, and their bytes, that are dropped from the page cache and then read: with more, others could have brought
-some back by the time that they are read."""
+FUTURE_NS = 300 * 10**9
+"""A modification time that lies further ahead of the clock is noted."""
+CHUNK = 5000
+CHUNK_BYTES = 1 << 30
+"""Suspects, and their bytes, that are dropped from the page cache together and then read.
+
+With more of them, other programs could bring some back into the cache before they are read.
+"""
+
+
+class SuspectCount(NamedTuple):
+    """Size of the work that the suspects cause."""
+
+    paths: int
+    bytes: int
+    """Bytes of the inodes behind the paths."""
+
+
+class SuspectRow(NamedTuple):
+    """One row of `queries.SUSPECTS`."""
+
+    rowid: int
+    first_path: str
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    mode: int
+    uid: int
+    gid: int
+    dev: int
+    ino: int
+    digest: bytes
+    previous_digest: Optional[bytes]
+    ctime_same: int
 
 
 class PreviousRun:
-    """A context in which the tables of the last run, when there are any, are attached to those of the present one."""
+    """Context in which the state of the previous run, if there is one, is attached to the tables of this run."""
 
     def __init__(self, database: sqlite3.Connection, folder: Path) -> None:
-        self._db, self._folder = database, folder
-        self._known = (folder / state.FILE_NAME).exists()
-        self._since, self._settled = 0, False
+        """`database` holds the merged results of this run, `folder` is that of the replica."""
+        self._database = database
+        self._folder = folder
+        self._is_known = (folder / state.FILE_NAME).exists()
+        self._chunk_start_ns = 0
+        """A time before the reads of the present chunk."""
+        self._has_new_results = False
 
     def __enter__(self) -> PreviousRun:
-        if self._known:
-            with storage(self._folder):
-                self._db.execute(queries.ATTACH_LAST, (str(self._folder / state.FILE_NAME),))
+        if self._is_known:
+            self._execute(queries.ATTACH_PREVIOUS, {"path": str(self._folder / state.FILE_NAME)})
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        self._let_go()
+        self._detach()
 
-    def _let_go(self) -> None:
-        if self._known:
-            self._known = False
-            with storage(self._folder):
-                self._db.execute(queries.DETACH_LAST)
+    def _detach(self) -> None:
+        if self._is_known:
+            self._is_known = False
+            self._execute(queries.DETACH_PREVIOUS, {})
 
-    def find_suspects(self, ctimes_tell: bool) -> Tuple[int, int]:
-        """Note odd clocks, and find files whose content changed though their times do not say so; how many names, and
-        the bytes of what they name. A damaged file of the last run is set aside: then nothing is known of what was.
+    def _execute(self, statement: str, parameters: Dict[str, Any]) -> None:
+        with storage_errors(self._folder):
+            self._database.execute(statement, parameters)
 
-        `ctimes_tell`: whether an equal ctime can prove anything here.
+    def find_suspects(self, ctimes_trusted: bool) -> SuspectCount:
+        """Note odd modification times, and find the files whose content changed although their times do not say so.
+
+        `ctimes_trusted` says whether an equal ctime can prove anything here. A damaged state of the previous run is set
+        aside, and then nothing is suspect.
         """
-        future = time.time_ns() + FUTURE_NS
         try:
-            return self._find(future, ctimes_tell)
+            return self._compare(ctimes_trusted)
         except sqlite3.OperationalError as error:
-            interrupt.check()
-            raise StorageError(f"cannot keep the state of a run in {self._folder}: {error}") from error
+            raise storage_error(self._folder, error) from error
         except sqlite3.DatabaseError:
-            self._let_go()
-            durable.rename(self._folder / state.FILE_NAME, self._folder / f"{state.FILE_NAME}.damaged")
-            return 0, 0
+            self._detach()
+            state.set_aside(self._folder)
+            return SuspectCount(0, 0)
 
-    def _find(self, future: int, ctimes_tell: bool) -> Tuple[int, int]:
-        self._db.execute(queries.FIND_CLOCKS if self._known else queries.FIND_FIRST_CLOCKS, (future,))
-        if self._known:
-            self._db.execute(queries.FIND_SUSPECTS, (ctimes_tell, ctime_trust.SETTLED_NS, future))
-            self._db.execute(queries.WITH_LINKS)
-        self._db.execute(queries.SAY_CLOCKS, (future,))
-        if not self._known:
-            return 0, 0
-        count, size = self._db.execute(queries.SUSPECTED).fetchone()
-        return int(count), int(size)
+    def _compare(self, ctimes_trusted: bool) -> SuspectCount:
+        parameters = {
+            "file": _FILE,
+            "future_ns": time.time_ns() + FUTURE_NS,
+            "ctimes_trusted": ctimes_trusted,
+            "settled_ns": ctime_trust.SETTLED_NS,
+        }
+        if not self._is_known:
+            self._database.execute(queries.FIND_ODD_CLOCKS_OF_FIRST_RUN, parameters)
+            self._database.execute(queries.NOTE_ODD_CLOCKS, parameters)
+            return SuspectCount(0, 0)
+
+        # All that reads the previous state comes before the first statement that changes this run's tables.
+        self._database.execute(queries.FIND_ODD_CLOCKS, parameters)
+        self._database.execute(queries.FIND_CHANGED_CONTENTS, parameters)
+        self._database.execute(queries.FIND_SUSPECTS, parameters)
+        self._database.execute(queries.NOTE_ODD_CLOCKS, parameters)
+        return SuspectCount(*self._database.execute(queries.COUNT_SUSPECTS).fetchone())
 
     def suspects(self) -> Iterator[List[List[Suspect]]]:
-        """The suspects in chunks, the names of an inode together."""
-        last = 0
+        """Yield the suspects in chunks of inodes. A list holds the suspects that are paths of one inode."""
+        last_rowid = 0
         while True:
-            with storage(self._folder):
-                rows = self._db.execute(queries.SUSPECTS, (last, CHUNK)).fetchall()
+            with storage_errors(self._folder):
+                parameters = {"last_rowid": last_rowid, "count": CHUNK}
+                rows = self._database.execute(queries.SUSPECTS, parameters).fetchall()
             if not rows:
                 return
+
             reach("confirm:chunk")
-            chunk, taken = _chunk(rows)
-            last += taken
-            self._since = time.time_ns()
+            chunk = _take_chunk([SuspectRow(*row) for row in rows])
+            last_rowid += sum(len(suspects) for suspects in chunk)
+            self._chunk_start_ns = time.time_ns()
             yield chunk
 
-    def settle(self, suspect: Suspect, verdict: Confirmation) -> None:
-        """Keep what became of a suspect: its entry, and its notes.
+    def settle(self, suspect: Suspect, confirmation: Confirmation) -> None:
+        """Keep what became of a suspect: its entry and its notes.
 
-        The notes stand at each name of an inode that is suspect, though one read speaks for all: whoever asks about a
-        path looks for the note of that path.
+        The notes stand at each suspect path of an inode, although one read speaks for all of them: whoever asks about
+        a path looks for the note of that path.
         """
-        path = paths.encode(suspect.found.path)
-        with storage(self._folder):
-            self._settle(path, verdict.result)
-            for note, members in verdict.notes.items():
-                self._say(path, note, canonical_json(members))
+        path = paths.encode(suspect.entry.path)
+        with storage_errors(self._folder):
+            if confirmation.result is not None:
+                self._replace_result(path, confirmation.result)
+                self._has_new_results = True
+            for note, members in confirmation.notes.items():
+                self._add_note(path, note, canonical_json(members))
 
-    def _settle(self, path: str, result: Optional[FileResult]) -> None:
+    def _replace_result(self, path: str, result: FileResult) -> None:
         if isinstance(result, HashedFile):
-            status = fit(result[3:])
-            self._db.execute(queries.SETTLE, (result.sha256 + result.md5, self._since, *status, path))
+            digest = result.sha256 + result.md5
+            values = (digest, self._chunk_start_ns, *fit_status(result[3:]), path)
+            self._database.execute(queries.UPDATE_FILE, values)
         elif isinstance(result, FailedFile):
-            self._db.execute(queries.SETTLE_ERROR, (result.error, result.stage, path))
-        elif result is not None:
-            self._db.execute(queries.SETTLE_GONE, (path,))
-            self._say(path, "vanished", "")
-        self._settled = self._settled or result is not None
+            parameters = {"error": _ERROR, "name": result.error, "stage": result.stage, "path": path}
+            self._database.execute(queries.UPDATE_TO_ERROR, parameters)
+        else:
+            self._database.execute(queries.DELETE_VANISHED, {"path": path})
+            self._add_note(path, "vanished", "")
 
-    def _say(self, path: str, note: str, members: str) -> None:
-        self._db.execute(queries.SAY, (path, note, members))
+    def _add_note(self, path: str, note: str, detail: str) -> None:
+        self._database.execute(queries.REPLACE_NOTE, {"path": path, "note": note, "detail": detail})
 
     def relink(self) -> None:
-        """Let hard links name a first path that is there, after all was settled."""
-        if self._settled:
-            with storage(self._folder):
-                self._db.executescript(queries.LEAD_ANEW)
+        """Let hard links name a first path that still exists. Call after all suspects are settled."""
+        if self._has_new_results:
+            self._execute(queries.FIND_NEW_FIRST_PATHS, {"file": _FILE})
+            self._execute(queries.UPDATE_FIRST_PATHS, {})
 
 
-def _chunk(rows: List[Tuple[Any, ...]]) -> Tuple[List[List[Suspect]], int]:
-    """The suspects of these rows, as many as are read soon after they were dropped from the cache, and how many rows
-    that are. The names of an inode are parted only when they alone are more than a chunk."""
+def _take_chunk(rows: Sequence[SuspectRow]) -> List[List[Suspect]]:
+    """Return the suspects of the first rows, at most CHUNK_BYTES of them, the paths of an inode together.
+
+    The last inode of a full set of rows may have more rows than were fetched. It is left for the next chunk, unless it
+    is the only one.
+    """
     chunk: List[List[Suspect]] = []
-    taken = size = 0
-    for _lead, named in groupby(rows, key=itemgetter(1)):
-        names = [_suspect(row) for row in named]
-        size += names[0].found.size
-        perhaps_parted = taken + len(names) == CHUNK
-        if chunk and (size > CHUNK_BYTES or perhaps_parted):
+    row_count = 0
+    byte_count = 0
+    for _first_path, inode_rows in groupby(rows, key=lambda row: row.first_path):
+        suspects = [_make_suspect(row) for row in inode_rows]
+        byte_count += suspects[0].entry.size
+        may_be_incomplete = row_count + len(suspects) == CHUNK
+        if chunk and (byte_count > CHUNK_BYTES or may_be_incomplete):
             break
-        chunk.append(names)
-        taken += len(names)
-    return chunk, taken
+        chunk.append(suspects)
+        row_count += len(suspects)
+    return chunk
 
 
-def _suspect(row: Tuple[Any, ...]) -> Suspect:
-    _number, _lead, path, *status, digest, was, ctime_same = row
-    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-    found = WalkedEntry(paths.decode(path), _FILE, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino)
-    return Suspect(found, digest, was, bool(ctime_same))
-
-
-def fit(status: Tuple[int, ...]) -> Tuple[int, ...]:
-    """Size, times, mode, owner, device and inode of a Found or a Hashed, within what SQLite and the report hold."""
-    if max(status) <= INT64[-1] and min(status) >= 0:
-        return status
-    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-    owner = uid & UINT32[-1], gid & UINT32[-1]
-    return (size, _clamp(mtime_ns), _clamp(ctime_ns), mode, *owner, _signed(dev), _signed(ino))
-
-
-def _clamp(value: int) -> int:
-    return max(INT64[0], min(INT64[-1], value))
-
-
-def _signed(value: int) -> int:
-    """An unsigned 64-bit number as the signed one of the same bits."""
-    return value - 2**64 if value > INT64[-1] else value
-
-
-@contextmanager
-def storage(folder: Path) -> Iterator[None]:
-    """StorageError for what SQLite or the system says of the tables in `folder`."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        interrupt.check()
-        raise StorageError(f"cannot keep the state of a run in {folder}: {error}") from error
-    except OSError as error:
-        raise StorageError(f"cannot keep the state of a run in {folder}: {error.strerror or error}") from error
+def _make_suspect(row: SuspectRow) -> Suspect:
+    entry = WalkedEntry(
+        path=paths.decode(row.path),
+        type=_FILE,
+        size=row.size,
+        mtime_ns=row.mtime_ns,
+        ctime_ns=row.ctime_ns,
+        mode=row.mode,
+        uid=row.uid,
+        gid=row.gid,
+        dev=row.dev,
+        ino=row.ino,
+    )
+    return Suspect(entry, row.digest, row.previous_digest, bool(row.ctime_same))

@@ -1,5 +1,7 @@
-"""How far a run is: counted in one place, shown on the terminal, told to the central server. Nothing here can fail a
-run."""
+"""Count how far a run is, display it on the terminal, and report it to the central server.
+
+Nothing here can make a run fail.
+"""
 
 from __future__ import annotations
 
@@ -15,57 +17,83 @@ from scanner.collector.errors import CollectorError
 from scanner.collector.terminal import duration, printable, shortened, size
 from scanner.format import paths
 
-_BAR_SECONDS, _LINE_SECONDS, _BEACON_SECONDS, _BEACON_LONGEST = 0.25, 60.0, 3.0, 60.0
-_CURRENT = 1000
-"""Characters of the present path that are told to the central server."""
+# Seconds between two updates.
+_BAR_PAUSE = 0.25
+_LOG_PAUSE = 60.0
+_REPORT_PAUSE = 3.0
+_LONGEST_REPORT_PAUSE = 60.0
+
+_JOIN_SECONDS = 1.0
+_LONGEST_REPORTED_PATH = 1000
+_LOG_WIDTH = 300
+_BAR_CELLS = 20
+_SHORTEST_PATH = 8
+"""Characters that must be left on the line for the present path; with fewer it is left out."""
+
+_CLEAR_TO_END_OF_LINE = "\x1b[K"
 
 
 class Progress:
-    """The counters of one run. The run writes them, other threads read them; each is one value, so no lock is
-    needed."""
+    """Counters of one run.
+
+    The run writes them, other threads read them. Each is one value, so no lock is needed.
+    """
 
     def __init__(self) -> None:
         self.phase = "walk"
-        self.files_done = self.files_total = self.bytes_total = 0
+        self.files_done = 0
+        self.files_total = 0
+        self.bytes_total = 0
         self.current = b""
-        self.bytes_read: Callable[[], int] = lambda: 0
-        self.since = time.monotonic()
+        """Path of the file that was begun last."""
+        self.count_bytes_read: Callable[[], int] = lambda: 0
+        self.phase_start = time.monotonic()
 
     def enter(self, phase: str) -> None:
-        """Begin a phase: walk, hash, confirm, write or send."""
-        self.phase, self.since, self.current = phase, time.monotonic(), b""
+        """Begin a phase: `walk`, `hash`, `confirm`, `write` or `send`."""
+        self.phase = phase
+        self.phase_start = time.monotonic()
+        self.current = b""
 
     @property
     def bytes_done(self) -> int:
-        """The bytes read so far, never more than there are."""
-        return min(self.bytes_read(), self.bytes_total)
+        """Bytes read so far. Files that grow do not make it exceed the total."""
+        return min(self.count_bytes_read(), self.bytes_total)
 
     def line(self, width: int) -> str:
-        """The state of things in one line of at most `width` characters."""
-        seconds = time.monotonic() - self.since
+        """Return the progress in one line of at most `width` characters."""
+        seconds = time.monotonic() - self.phase_start
         if self.phase not in ("hash", "confirm"):
             return shortened(f"{self.phase}: {self.files_done} files, {duration(seconds)}", width)
-        done, total = self.bytes_done, self.bytes_total
-        rate = done / seconds if seconds > 0 else 0.0
-        left = duration((total - done) / rate) if rate > 0 else "?"
-        share = 100 * done // total if total else 100
-        again = "again: " if self.phase == "confirm" else ""
+
+        bytes_done = self.bytes_done
+        rate = bytes_done / seconds if seconds > 0 else 0.0
+        time_left = "?"
+        if rate > 0:
+            time_left = duration((self.bytes_total - bytes_done) / rate)
+        percent = 100
+        if self.bytes_total:
+            percent = 100 * bytes_done // self.bytes_total
+
+        label = "again: " if self.phase == "confirm" else ""
         text = (
-            f"{again}{share:3d} % {_bar(share)} {size(done)} of {size(total)}, "
+            f"{label}{percent:3d} % {_bar(percent)} {size(bytes_done)} of {size(self.bytes_total)}, "
             f"{self.files_done} of {self.files_total} files, "
-            f"{size(rate)}/s, {left} left"
+            f"{size(rate)}/s, {time_left} left"
         )
-        room = width - len(text) - 2
-        return f"{text}  {shortened(printable(self.current), room)}" if room > 8 else shortened(text, width)
+        path_width = width - len(text) - 2
+        if path_width <= _SHORTEST_PATH:
+            return shortened(text, width)
+        return f"{text}  {shortened(printable(self.current), path_width)}"
 
 
-def _bar(share: int) -> str:
-    full = share // 5
-    return f"[{'#' * full}{'.' * (20 - full)}]"
+def _bar(percent: int) -> str:
+    full_cells = percent * _BAR_CELLS // 100
+    return f"[{'#' * full_cells}{'.' * (_BAR_CELLS - full_cells)}]"
 
 
 class _Ticker(ABC):
-    """A thread that calls `tick` again and again until the block ends. `tick` returns the seconds to wait."""
+    """Context in which a thread calls `tick` again and again. `tick` returns the seconds until the next call."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -76,94 +104,98 @@ class _Ticker(ABC):
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         self._stop.set()
-        self._thread.join(1.0)
+        self._thread.join(_JOIN_SECONDS)
         self.end()
 
     def _loop(self) -> None:
-        pause = self.pause()
+        pause = self.first_pause()
         while not self._stop.wait(pause):
             pause = self.tick()
 
     @abstractmethod
-    def pause(self) -> float:
-        """The seconds before the first tick."""
+    def first_pause(self) -> float:
+        """Return the seconds before the first tick."""
 
     @abstractmethod
     def tick(self) -> float:
-        """Do what is due; the seconds until the next time."""
+        """Do the work of one tick and return the seconds until the next one."""
 
-    def end(self) -> None:  # noqa: B027  # a ticker may have nothing to do at its end
-        """What is to be done once after the last tick."""
+    def end(self) -> None:  # noqa: B027  # not abstract: most tickers have nothing to do at their end
+        """Do what is due once after the last tick."""
 
 
 class ProgressDisplay(_Ticker):
-    """A bar on a terminal; a line a minute in a log."""
+    """Display of the progress: a bar on a terminal, a line a minute in a log."""
 
     def __init__(self, progress: Progress, out: TextIO, label: str) -> None:
         super().__init__()
-        self._progress, self._out, self._label = progress, out, label
-        self._terminal = out.isatty()
+        self._progress = progress
+        self._out = out
+        self._label = label
+        self._is_terminal = out.isatty()
 
-    def pause(self) -> float:
-        """Soon on a terminal, later in a log."""
-        return _BAR_SECONDS if self._terminal else _LINE_SECONDS
+    def first_pause(self) -> float:
+        """Return the pause before the first tick, which is as long as the others."""
+        return _BAR_PAUSE if self._is_terminal else _LOG_PAUSE
 
     def tick(self) -> float:
-        """Show one line."""
-        if self._terminal:
+        """Print one line."""
+        if self._is_terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._write(f"\r{self._progress.line(width)}\x1b[K")
+            self._write(f"\r{self._progress.line(width)}{_CLEAR_TO_END_OF_LINE}")
         else:
-            self._write(f"{self._label}: {self._progress.line(300)}\n")
-        return self.pause()
+            self._write(f"{self._label}: {self._progress.line(_LOG_WIDTH)}\n")
+        return self.first_pause()
 
     def end(self) -> None:
-        """Clear the bar."""
-        if self._terminal:
-            self._write("\r\x1b[K")
+        """Remove the bar from the terminal."""
+        if self._is_terminal:
+            self._write(f"\r{_CLEAR_TO_END_OF_LINE}")
 
     def _write(self, text: str) -> None:
         try:
             self._out.write(text)
             self._out.flush()
         except (OSError, ValueError):
-            self._stop.set()  # nobody reads any more
+            self._stop.set()  # the terminal is gone
 
 
 class ProgressReporter(_Ticker):
-    """Tells the central server every few seconds, more seldom while that fails. `failures` counts what was not told."""
+    """Reports of the progress to the central server every few seconds, and less often while they fail."""
 
-    def __init__(self, progress: Progress, client: Client, about: Dict[str, Any]) -> None:
+    def __init__(self, progress: Progress, client: Client, description: Dict[str, Any]) -> None:
+        """`description` are the members that name the run."""
         super().__init__()
-        self._progress, self._client, self._about = progress, client, about
-        self._pause = _BEACON_SECONDS
+        self._progress = progress
+        self._client = client
+        self._description = description
+        self._pause = _REPORT_PAUSE
         self.failures: List[str] = []
+        """Why reports did not arrive."""
 
-    def pause(self) -> float:
-        """A short run tells nothing."""
-        return _BEACON_SECONDS / 3
+    def first_pause(self) -> float:
+        """Return a short pause, so that all but the shortest runs are visible."""
+        return _REPORT_PAUSE / 3
 
     def tick(self) -> float:
-        """Tell how far the run is."""
+        """Send one report."""
         progress = self._progress
+        members = {
+            **self._description,
+            "phase": progress.phase,
+            "files_done": progress.files_done,
+            "files_total": progress.files_total,
+            "bytes_done": progress.bytes_done,
+            "bytes_total": progress.bytes_total,
+            "current": paths.encode(progress.current)[:_LONGEST_REPORTED_PATH],
+        }
         try:
-            self._client.post_json(
-                "/progress",
-                {
-                    **self._about,
-                    "phase": progress.phase,
-                    "files_done": progress.files_done,
-                    "files_total": progress.files_total,
-                    "bytes_done": progress.bytes_done,
-                    "bytes_total": progress.bytes_total,
-                    "current": paths.encode(progress.current)[:_CURRENT],
-                },
-            )
-            self._pause = _BEACON_SECONDS
+            self._client.post_json("/progress", members)
+            self._pause = _REPORT_PAUSE
         except CollectorError as error:
             self.failures.append(str(error))
-            self._pause = min(self._pause * 2, _BEACON_LONGEST)
+            self._pause = min(self._pause * 2, _LONGEST_REPORT_PAUSE)
         return self._pause

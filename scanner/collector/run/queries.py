@@ -1,168 +1,360 @@
-"""The SQL of one run on its way: tables, and how they come from one another in sets."""
+"""Hold the SQL of one run: the tables of a workspace, and the statements that derive them from each other in sets.
+
+Three databases take part. `main` becomes the state of the replica (see `state.SCHEMA`), `work` is dropped after the
+run, and `last` is the state of the previous run, attached for the comparison.
+
+Statements that run once for each row have positional parameters, since a dictionary for each row would take longer than
+the insertion. All others have named ones. `:file` and `:error` are the types of entries.
+"""
 
 from __future__ import annotations
 
-_COLUMNS = """
-    id INTEGER PRIMARY KEY, path TEXT, type INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, mode INTEGER,
-    uid INTEGER, gid INTEGER, dev INTEGER, ino INTEGER, nlink INTEGER, detail TEXT, stage TEXT
-"""
-SCHEMA = f"""
-CREATE TABLE work.found ({_COLUMNS});
-CREATE TABLE work.entry ({_COLUMNS});
+SCHEMA = """
+-- Entries in the order of the walk.
+CREATE TABLE work.walked (
+    id INTEGER PRIMARY KEY,
+    path TEXT,
+    type INTEGER,
+    size INTEGER,
+    mtime_ns INTEGER,
+    ctime_ns INTEGER,
+    mode INTEGER,
+    uid INTEGER,
+    gid INTEGER,
+    dev INTEGER,
+    ino INTEGER,
+    nlink INTEGER,
+    detail TEXT,
+    stage TEXT
+);
+
+-- The same entries in the order of the hash pass: files first, the largest of them first.
+CREATE TABLE work.entry (
+    id INTEGER PRIMARY KEY,
+    path TEXT,
+    type INTEGER,
+    size INTEGER,
+    mtime_ns INTEGER,
+    ctime_ns INTEGER,
+    mode INTEGER,
+    uid INTEGER,
+    gid INTEGER,
+    dev INTEGER,
+    ino INTEGER,
+    nlink INTEGER,
+    detail TEXT,
+    stage TEXT
+);
+
+-- Digests of the files that were read, and a time before the read.
 CREATE TABLE work.digest (id INTEGER PRIMARY KEY, digest BLOB, read_ns INTEGER);
-CREATE TABLE work.restat (id INTEGER PRIMARY KEY, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino);
+
+-- Files whose read saw another status than the walk.
+CREATE TABLE work.changed_status (
+    id INTEGER PRIMARY KEY,
+    size INTEGER,
+    mtime_ns INTEGER,
+    ctime_ns INTEGER,
+    mode INTEGER,
+    uid INTEGER,
+    gid INTEGER,
+    dev INTEGER,
+    ino INTEGER
+);
+
+-- Files that could not be read. A file that vanished has an empty error.
 CREATE TABLE work.problem (id INTEGER PRIMARY KEY, error TEXT, stage TEXT);
-CREATE TABLE work.link (id INTEGER PRIMARY KEY, first INTEGER);
-CREATE TABLE work.again (id INTEGER PRIMARY KEY);
-CREATE TABLE work.note (path TEXT, note TEXT, count INTEGER, detail TEXT, PRIMARY KEY (path, note)) WITHOUT ROWID;
-"""
-"""`found` is the walk's order, `entry` the same with files first and the largest of them first. `link` names the first
-path of an inode for each further one. `restat` is a file whose read saw another status than the walk. `problem` has an
-empty error for what vanished."""
 
-ADD_FOUND = "INSERT INTO work.found VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-ADD_DIGEST = "INSERT INTO work.digest VALUES (?, ?, ?)"
-ADD_RESTAT = "INSERT INTO work.restat VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-ADD_PROBLEM = "INSERT INTO work.problem VALUES (?, ?, ?)"
-ADD_NOTE = """
-INSERT INTO work.note VALUES (?, ?, 1, NULL) ON CONFLICT (path, note) DO UPDATE SET count = count + 1
+-- Each further path of an inode, with the entry that is read for all of them.
+CREATE TABLE work.hard_link (id INTEGER PRIMARY KEY, first_id INTEGER);
+
+-- Files to read in the next round, after the first path of their inode turned out to be gone.
+CREATE TABLE work.next_round (id INTEGER PRIMARY KEY);
+
+CREATE TABLE work.note (
+    path TEXT,
+    note TEXT,
+    count INTEGER,
+    detail TEXT,
+    PRIMARY KEY (path, note)
+) WITHOUT ROWID;
 """
 
-ORDER = """
+# Results of walk and hash pass, one row at a time.
+
+INSERT_WALKED = "INSERT INTO work.walked VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_DIGEST = "INSERT INTO work.digest VALUES (?, ?, ?)"
+INSERT_CHANGED_STATUS = "INSERT INTO work.changed_status VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_PROBLEM = "INSERT INTO work.problem VALUES (?, ?, ?)"
+COUNT_NOTE = """
+INSERT INTO work.note VALUES (:path, :note, 1, NULL)
+ON CONFLICT (path, note) DO UPDATE SET count = count + 1
+"""
+
+# Between walk and hash pass.
+
+SORT_ENTRIES = """
 INSERT INTO work.entry
 SELECT NULL, path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, detail, stage
-FROM work.found ORDER BY type <> 1, size DESC
+FROM work.walked
+ORDER BY type <> :file, size DESC
 """
-LINK = """
-INSERT INTO work.link SELECT id, first FROM (
-    SELECT id, first_value(id) OVER (PARTITION BY dev, ino ORDER BY path) AS first
-    FROM work.entry WHERE type = 1 AND nlink > 1
-) WHERE id <> first
+FIND_HARD_LINKS = """
+INSERT INTO work.hard_link
+SELECT id, first_id
+FROM (
+    SELECT id, first_value(id) OVER (PARTITION BY dev, ino ORDER BY path) AS first_id
+    FROM work.entry
+    WHERE type = :file AND nlink > 1
+)
+WHERE id <> first_id
 """
-TOTALS = """
-SELECT (SELECT count(*) FROM work.entry), count(*), coalesce(sum(size), 0) FROM work.entry AS e
-WHERE type = 1 AND NOT EXISTS (SELECT 1 FROM work.link WHERE link.id = e.id)
-"""
-FILES = """
-SELECT path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, NULL, NULL, id FROM work.entry AS e
-WHERE id > ? AND type = 1 AND NOT EXISTS (SELECT 1 FROM work.link WHERE link.id = e.id) ORDER BY id LIMIT ?
-"""
-FILES_AGAIN = """
-SELECT path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, NULL, NULL, id FROM work.entry
-WHERE id > ? AND id IN (SELECT id FROM work.again) ORDER BY id LIMIT ?
+COUNT_PLANNED = """
+SELECT
+    (SELECT count(*) FROM work.entry) AS entries,
+    count(*) AS files,
+    coalesce(sum(size), 0) AS bytes
+FROM work.entry AS entry
+WHERE type = :file
+    AND NOT EXISTS (SELECT 1 FROM work.hard_link WHERE hard_link.id = entry.id)
 """
 
-PART = """
-CREATE TEMP TABLE parted AS
-SELECT link.id, first_value(link.id) OVER (PARTITION BY link.first ORDER BY entry.path) AS first
-FROM work.link AS link JOIN work.entry AS entry ON entry.id = link.id
-WHERE link.first IN (
+# The hash pass takes the files in batches; the last id of a batch is where the next one begins.
+
+FILES_TO_HASH = """
+SELECT path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, NULL, NULL, id
+FROM work.entry AS entry
+WHERE id > :last_id
+    AND type = :file
+    AND NOT EXISTS (SELECT 1 FROM work.hard_link WHERE hard_link.id = entry.id)
+ORDER BY id
+LIMIT :count
+"""
+FILES_OF_NEXT_ROUND = """
+SELECT path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, NULL, NULL, id
+FROM work.entry
+WHERE id > :last_id AND id IN (SELECT id FROM work.next_round)
+ORDER BY id
+LIMIT :count
+"""
+
+# Rounds of hard links: when the first path of an inode vanished, could not be opened or has become another inode, that
+# says nothing of its other paths. The next path becomes the first one and is read.
+
+REPLACE_FIRST_PATHS = """
+CREATE TEMP TABLE orphaned_link AS
+SELECT
+    link.id,
+    first_value(link.id) OVER (PARTITION BY link.first_id ORDER BY entry.path) AS first_id
+FROM work.hard_link AS link
+JOIN work.entry AS entry ON entry.id = link.id
+WHERE link.first_id IN (
     SELECT id FROM work.problem WHERE stage <> 'read'
-    UNION SELECT restat.id FROM work.restat AS restat JOIN work.entry AS seen ON seen.id = restat.id
-    WHERE restat.dev <> seen.dev OR restat.ino <> seen.ino
+    UNION
+    SELECT changed.id
+    FROM work.changed_status AS changed
+    JOIN work.entry AS walked ON walked.id = changed.id
+    WHERE changed.dev <> walked.dev OR changed.ino <> walked.ino
 );
-DELETE FROM work.again;
-DELETE FROM work.link WHERE id IN (SELECT id FROM parted);
-INSERT INTO work.link SELECT id, first FROM parted WHERE id <> first;
-INSERT INTO work.again SELECT DISTINCT first FROM parted;
-DROP TABLE parted;
+DELETE FROM work.next_round;
+DELETE FROM work.hard_link WHERE id IN (SELECT id FROM orphaned_link);
+INSERT INTO work.hard_link SELECT id, first_id FROM orphaned_link WHERE id <> first_id;
+INSERT INTO work.next_round SELECT DISTINCT first_id FROM orphaned_link;
+DROP TABLE orphaned_link;
 """
-"""Links whose first path vanished, could not be opened or has become another inode: the next path becomes the first one
-and is to be read."""
-DISSOLVE = """
-INSERT OR IGNORE INTO work.again SELECT id FROM work.link WHERE first IN (SELECT id FROM work.again);
-DELETE FROM work.link WHERE first IN (SELECT id FROM work.again);
+DISSOLVE_HARD_LINKS = """
+INSERT OR IGNORE INTO work.next_round
+SELECT id FROM work.hard_link WHERE first_id IN (SELECT id FROM work.next_round);
+DELETE FROM work.hard_link WHERE first_id IN (SELECT id FROM work.next_round);
 """
-UNANSWERED = """
-SELECT count(*) FROM work.entry AS e WHERE type = 1
-AND NOT EXISTS (SELECT 1 FROM work.link AS l WHERE l.id = e.id)
-AND NOT EXISTS (SELECT 1 FROM work.digest AS d WHERE d.id = e.id)
-AND NOT EXISTS (SELECT 1 FROM work.problem AS p WHERE p.id = e.id)
+COUNT_NEXT_ROUND = "SELECT count(*) FROM work.next_round"
+
+# After the hash pass.
+
+COUNT_UNANSWERED = """
+SELECT count(*)
+FROM work.entry AS entry
+WHERE type = :file
+    AND NOT EXISTS (SELECT 1 FROM work.hard_link AS link WHERE link.id = entry.id)
+    AND NOT EXISTS (SELECT 1 FROM work.digest AS digest WHERE digest.id = entry.id)
+    AND NOT EXISTS (SELECT 1 FROM work.problem AS problem WHERE problem.id = entry.id)
 """
 NOTE_VANISHED = """
 INSERT OR REPLACE INTO work.note
-SELECT e.path, 'vanished', 0, NULL FROM work.problem AS p JOIN work.entry AS e ON e.id = p.id WHERE p.error = ''
+SELECT entry.path, 'vanished', 0, NULL
+FROM work.problem AS problem
+JOIN work.entry AS entry ON entry.id = problem.id
+WHERE problem.error = ''
 """
-SEE = """
-INSERT INTO main.seen SELECT
-    e.path, CASE WHEN p.id IS NULL THEN e.type ELSE 2 END,
-    coalesce(r.size, e.size), coalesce(r.mtime_ns, e.mtime_ns), coalesce(r.ctime_ns, e.ctime_ns),
-    coalesce(r.mode, e.mode), coalesce(r.uid, e.uid), coalesce(r.gid, e.gid),
-    coalesce(r.dev, e.dev), coalesce(r.ino, e.ino), d.digest, d.read_ns,
-    coalesce(p.error, f.path, e.detail), coalesce(p.stage, e.stage)
-FROM work.entry AS e
-LEFT JOIN work.link AS l ON l.id = e.id
-LEFT JOIN work.digest AS d ON d.id = coalesce(l.first, e.id)
-LEFT JOIN work.restat AS r ON r.id = coalesce(l.first, e.id)
-LEFT JOIN work.problem AS p ON p.id = coalesce(l.first, e.id)
-LEFT JOIN work.entry AS f ON f.id = l.first
-WHERE p.error IS NULL OR p.error <> ''
-ORDER BY e.path
+MERGE_RESULTS = """
+INSERT INTO main.seen
+SELECT
+    entry.path,
+    CASE WHEN problem.id IS NULL THEN entry.type ELSE :error END,
+    coalesce(changed.size, entry.size),
+    coalesce(changed.mtime_ns, entry.mtime_ns),
+    coalesce(changed.ctime_ns, entry.ctime_ns),
+    coalesce(changed.mode, entry.mode),
+    coalesce(changed.uid, entry.uid),
+    coalesce(changed.gid, entry.gid),
+    coalesce(changed.dev, entry.dev),
+    coalesce(changed.ino, entry.ino),
+    digest.digest,
+    digest.read_ns,
+    coalesce(problem.error, first_entry.path, entry.detail),
+    coalesce(problem.stage, entry.stage)
+FROM work.entry AS entry
+LEFT JOIN work.hard_link AS link ON link.id = entry.id
+LEFT JOIN work.digest AS digest ON digest.id = coalesce(link.first_id, entry.id)
+LEFT JOIN work.changed_status AS changed ON changed.id = coalesce(link.first_id, entry.id)
+LEFT JOIN work.problem AS problem ON problem.id = coalesce(link.first_id, entry.id)
+LEFT JOIN work.entry AS first_entry ON first_entry.id = link.first_id
+WHERE problem.error IS NULL OR problem.error <> ''
+ORDER BY entry.path
 """
-COUNT = "SELECT (SELECT count(*) FROM main.seen), (SELECT count(*) FROM work.note)"
-ROWS = """
-SELECT path, type, size, mtime_ns, mode, uid, gid, digest, detail, stage FROM main.seen ORDER BY path
+
+# Comparison with the previous run. Its file may be damaged, so what is read from it goes into temporary tables: they
+# alone are journalled, and a statement that fails leaves nothing behind.
+
+ATTACH_PREVIOUS = "ATTACH :path AS last"
+DETACH_PREVIOUS = "DETACH last"
+
+# The content changed, and the time of its modification stayed, went back, or lies ahead of the clock. An equal ctime
+# counts where ctimes are trusted, and only if both stamps had settled before the previous run read the file. Both
+# tables are in the order of the paths: CROSS JOIN makes SQLite read one along the other instead of choosing an order.
+FIND_CHANGED_CONTENTS = """
+CREATE TEMP TABLE changed_content AS
+SELECT
+    now.path,
+    coalesce(nullif(now.detail, ''), now.path) AS first_path,
+    was.digest AS previous_digest,
+    :ctimes_trusted
+        AND was.ctime_ns = now.ctime_ns
+        AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same
+FROM main.seen AS now
+CROSS JOIN last.seen AS was ON was.path = now.path
+WHERE now.type = :file
+    AND was.type = :file
+    AND now.digest <> was.digest
+    AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > :future_ns)
+"""
+# Each suspect with all paths of its inode, new ones included: one read speaks for all of them.
+FIND_SUSPECTS = """
+CREATE TEMP TABLE suspect AS
+SELECT
+    coalesce(nullif(now.detail, ''), now.path) AS first_path,
+    now.path,
+    now.size,
+    now.mtime_ns,
+    now.ctime_ns,
+    now.mode,
+    now.uid,
+    now.gid,
+    now.dev,
+    now.ino,
+    now.digest,
+    changed.previous_digest,
+    coalesce(changed.ctime_same, 0) AS ctime_same
+FROM main.seen AS now
+LEFT JOIN temp.changed_content AS changed ON changed.path = now.path
+WHERE now.type = :file
+    AND coalesce(nullif(now.detail, ''), now.path) IN (SELECT first_path FROM temp.changed_content)
+ORDER BY 1, now.path
+"""
+COUNT_SUSPECTS = """
+SELECT
+    count(*) AS paths,
+    coalesce(sum(CASE WHEN path = first_path THEN size END), 0) AS bytes
+FROM temp.suspect
+"""
+SUSPECTS = """
+SELECT
+    rowid, first_path, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, previous_digest, ctime_same
+FROM temp.suspect
+WHERE rowid > :last_rowid
+ORDER BY rowid
+LIMIT :count
+"""
+
+FIND_ODD_CLOCKS = """
+CREATE TEMP TABLE odd_clock AS
+SELECT now.path, now.mtime_ns, was.mtime_ns AS previous_ns
+FROM main.seen AS now
+LEFT JOIN last.seen AS was ON was.path = now.path AND was.type = :file
+WHERE now.type = :file
+    AND (now.mtime_ns < was.mtime_ns OR now.mtime_ns > :future_ns AND now.mtime_ns IS NOT was.mtime_ns)
+"""
+FIND_ODD_CLOCKS_OF_FIRST_RUN = """
+CREATE TEMP TABLE odd_clock AS
+SELECT path, mtime_ns, NULL AS previous_ns
+FROM main.seen
+WHERE type = :file AND mtime_ns > :future_ns
+"""
+NOTE_ODD_CLOCKS = """
+INSERT INTO work.note
+SELECT
+    path,
+    'clock',
+    0,
+    '{"mtime":"' || CASE WHEN mtime_ns > :future_ns THEN 'future' ELSE 'back' END
+        || '","mtime_ns":' || mtime_ns
+        || coalesce(',"was_ns":' || previous_ns, '') || '}'
+FROM temp.odd_clock
+"""
+
+# What became of a suspect.
+
+UPDATE_FILE = """
+UPDATE main.seen
+SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns = ?, mode = ?, uid = ?, gid = ?, dev = ?, ino = ?
+WHERE path = ?
+"""
+UPDATE_TO_ERROR = """
+UPDATE main.seen SET type = :error, digest = NULL, detail = :name, stage = :stage WHERE path = :path
+"""
+DELETE_VANISHED = "DELETE FROM main.seen WHERE path = :path"
+REPLACE_NOTE = "INSERT OR REPLACE INTO work.note VALUES (:path, :note, 0, :detail)"
+
+# Hard links whose first path is no path of their inode any more name the first of the remaining paths.
+FIND_NEW_FIRST_PATHS = """
+CREATE TEMP TABLE new_first_path AS
+SELECT path, min(path) OVER (PARTITION BY detail, dev, ino) AS first_path
+FROM main.seen AS link
+WHERE type = :file
+    AND detail <> ''
+    AND NOT EXISTS (
+        SELECT 1
+        FROM main.seen AS first_entry
+        WHERE first_entry.path = link.detail
+            AND first_entry.type = :file
+            AND first_entry.dev = link.dev
+            AND first_entry.ino = link.ino
+    )
+"""
+UPDATE_FIRST_PATHS = """
+UPDATE main.seen
+SET detail = (
+    SELECT CASE WHEN first_path = path THEN '' ELSE first_path END
+    FROM temp.new_first_path
+    WHERE new_first_path.path = seen.path
+)
+WHERE path IN (SELECT path FROM temp.new_first_path)
+"""
+
+# The report.
+
+COUNT_RECORDS = """
+SELECT
+    (SELECT count(*) FROM main.seen) AS entries,
+    (SELECT count(*) FROM work.note) AS notes
+"""
+COUNT_NOTES_OF_KIND = "SELECT count(*) FROM work.note WHERE note = :note"
+COUNT_ERRORS_OF_NAME = "SELECT count(*) FROM main.seen WHERE type = :error AND detail = :name"
+ENTRIES = """
+SELECT path, type, size, mtime_ns, mode, uid, gid, digest, detail, stage
+FROM main.seen
+ORDER BY path
 """
 NOTES = "SELECT path, note, count, detail FROM work.note ORDER BY path, note"
 
-ATTACH_LAST = "ATTACH ? AS last"
-DETACH_LAST = "DETACH last"
-FIND_SUSPECTS = """
-CREATE TEMP TABLE changed AS
-SELECT now.path, coalesce(nullif(now.detail, ''), now.path) AS lead, was.digest AS was,
-    ? AND was.ctime_ns = now.ctime_ns AND max(was.mtime_ns, was.ctime_ns) + ? < was.read_ns AS ctime_same
-FROM main.seen AS now CROSS JOIN last.seen AS was ON was.path = now.path
-WHERE now.type = 1 AND was.type = 1 AND now.digest <> was.digest
-    AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > ?)
-"""
-"""Content changed, and the time of its modification stayed, went back, or lies ahead of the clock. An equal ctime
-counts where ctimes tell anything, and only if both stamps had settled before the last run read the file. Both tables
-are in the order of the paths, so that one is read along the other. What is read from the last run's file, which may be
-damaged, goes into temporary tables: they alone are journalled, and a statement that fails leaves nothing behind."""
-WITH_LINKS = """
-CREATE TEMP TABLE suspect AS
-SELECT coalesce(nullif(now.detail, ''), now.path) AS lead, now.path, now.size, now.mtime_ns, now.ctime_ns, now.mode,
-    now.uid, now.gid, now.dev, now.ino, now.digest, c.was, coalesce(c.ctime_same, 0) AS ctime_same
-FROM main.seen AS now LEFT JOIN temp.changed AS c ON c.path = now.path
-WHERE now.type = 1 AND coalesce(nullif(now.detail, ''), now.path) IN (SELECT lead FROM temp.changed)
-ORDER BY 1, now.path
-"""
-"""Each suspect with all names of its inode, also those that are new: one read speaks for all of them."""
-SUSPECTS = """
-SELECT rowid, lead, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, was, ctime_same FROM temp.suspect
-WHERE rowid > ? ORDER BY rowid LIMIT ?
-"""
-SUSPECTED = "SELECT count(*), coalesce(sum(CASE WHEN path = lead THEN size END), 0) FROM temp.suspect"
-FIND_CLOCKS = """
-CREATE TEMP TABLE clock AS
-SELECT now.path, now.mtime_ns, was.mtime_ns AS was_ns FROM main.seen AS now LEFT JOIN last.seen AS was
-    ON was.path = now.path AND was.type = 1
-WHERE now.type = 1 AND (now.mtime_ns < was.mtime_ns OR now.mtime_ns > ? AND now.mtime_ns IS NOT was.mtime_ns)
-"""
-FIND_FIRST_CLOCKS = """
-CREATE TEMP TABLE clock AS
-SELECT path, mtime_ns, NULL AS was_ns FROM main.seen WHERE type = 1 AND mtime_ns > ?
-"""
-SAY_CLOCKS = """
-INSERT INTO work.note SELECT path, 'clock', 0, '{"mtime":"' || CASE WHEN mtime_ns > ? THEN 'future' ELSE 'back' END
-    || '","mtime_ns":' || mtime_ns || coalesce(',"was_ns":' || was_ns, '') || '}' FROM temp.clock
-"""
-NOTED = "SELECT count(*) FROM work.note WHERE note = ?"
-UNSTABLE = "SELECT count(*) FROM main.seen WHERE type = 2 AND detail = ?"
-SETTLE = """
-UPDATE main.seen SET digest = ?, read_ns = ?, size = ?, mtime_ns = ?, ctime_ns = ?, mode = ?, uid = ?, gid = ?, dev = ?,
-    ino = ? WHERE path = ?
-"""
-SETTLE_ERROR = "UPDATE main.seen SET type = 2, digest = NULL, detail = ?, stage = ? WHERE path = ?"
-SETTLE_GONE = "DELETE FROM main.seen WHERE path = ?"
-LEAD_ANEW = """
-CREATE TEMP TABLE led AS
-SELECT path, min(path) OVER (PARTITION BY detail, dev, ino) AS lead FROM main.seen AS l
-WHERE type = 1 AND detail <> '' AND NOT EXISTS (
-    SELECT 1 FROM main.seen AS f WHERE f.path = l.detail AND f.type = 1 AND f.dev = l.dev AND f.ino = l.ino
-);
-UPDATE main.seen SET detail = (SELECT CASE WHEN lead = path THEN '' ELSE lead END FROM temp.led
-    WHERE led.path = seen.path) WHERE path IN (SELECT path FROM temp.led);
-"""
-"""Files that name a first path of their inode which is none any more name the first of those that are left."""
-SAY = "INSERT OR REPLACE INTO work.note VALUES (?, ?, 0, ?)"
+INSERT_META = "INSERT INTO main.meta VALUES (?, ?)"

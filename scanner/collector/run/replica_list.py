@@ -1,5 +1,7 @@
-"""Which replicas this server has, as the central server says and signs; the last answer is kept for when it cannot be
-asked."""
+"""Fetch the replicas of this server, as the central server names and signs them.
+
+The last answer is kept on disk for runs during which the central server cannot be asked.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,12 @@ from scanner.format import paths
 from scanner.format.errors import PathError
 
 FILE_NAME = "replicas.jsonl"
-_TRIES = 3
-_TEXTS = ("replica", "group", "group_name", "root", "excludes", "engine")
-_TRUTHS = ("enabled", "cross_mounts", "accept_root")
+_ATTEMPTS = 3
+_TEXT_MEMBERS = ("replica", "group", "group_name", "root", "excludes", "engine")
+_BOOLEAN_MEMBERS = ("enabled", "cross_mounts", "accept_root")
+_UUID_LENGTH = 36
+_UUID_CHARACTERS = frozenset("0123456789abcdef-")
+_LONGEST_QUOTED_ROOT = 200
 
 
 class AssignedReplica(NamedTuple):
@@ -37,24 +42,36 @@ class AssignedReplica(NamedTuple):
     group: str
     group_name: str
     root: str
+    """Coded, as the central server sent it: it is checked only when the replica is run."""
     excludes: str
     engine: str
     enabled: bool
     cross_mounts: bool
     accept_root: bool
-    known: CentralChainEnd
+    """An operator released the guards of the root for the next run."""
+    central_end: CentralChainEnd
 
     def is_named(self, name: str) -> bool:
-        """Whether a person means this replica, or its group, by `name`."""
+        """Return whether `name` on the command line means this replica or its group."""
         return name in (self.replica, self.group, self.group_name, self.root)
 
-    def job(self, identity: Identity, folder: Path, engine: Optional[str], accept: bool) -> Job:
-        """What is to be run; ConfigError when the root is no path."""
+    def make_job(self, identity: Identity, folder: Path, engine: Optional[str], accept_root: bool) -> Job:
+        """Return the job of running this replica. Raises ConfigError when the root is no path.
+
+        `engine` and `accept_root` come from the command line.
+        """
         try:
             root = paths.decode(self.root)
         except PathError as error:
-            raise ConfigError(f"the central server names a root that is no path: {self.root[:200]!r}") from error
-        accepted = "operator" if self.accept_root else "local" if accept else None
+            quoted_root = repr(self.root[:_LONGEST_QUOTED_ROOT])
+            raise ConfigError(f"the central server names a root that is no path: {quoted_root}") from error
+
+        accepted = None
+        if self.accept_root:
+            accepted = "operator"
+        elif accept_root:
+            accepted = "local"
+
         return Job(
             server=identity.server,
             replica=self.replica,
@@ -70,45 +87,48 @@ class AssignedReplica(NamedTuple):
 
 
 class ReplicaList(NamedTuple):
-    """The replicas, and whether the central server said so just now; if not, `problem` says why."""
+    """Replicas of this server."""
 
-    entries: List[AssignedReplica]
+    replicas: List[AssignedReplica]
     fresh: bool
+    """Whether the central server sent the list just now. Otherwise it is the last answer."""
     problem: Optional[CollectorError] = None
+    """Why the central server could not be asked."""
 
 
 def fetch_replicas(client: Client, identity: Identity, state: Path) -> ReplicaList:
-    """The replicas as the central server tells them, else as it told them last.
+    """Return the replicas as the central server names them, or else as it named them last.
 
-    Raises what was in the way when there is no earlier answer either.
+    Raises the CollectorError that was in the way when there is no earlier answer either.
     """
     try:
         reply = _fetch(client, identity)
-        entries = parse_replicas(reply)
+        replicas = parse_replicas(reply)
         durable.write(state / FILE_NAME, reply.line)
-        return ReplicaList(entries, fresh=True)
+        return ReplicaList(replicas, fresh=True)
     except CollectorError as error:
-        entries_before = read_cached_replicas(identity, state)
-        if entries_before is None:
+        cached_replicas = read_cached_replicas(identity, state)
+        if cached_replicas is None:
             raise
-        return ReplicaList(entries_before, fresh=False, problem=error)
+        return ReplicaList(cached_replicas, fresh=False, problem=error)
 
 
 def _fetch(client: Client, identity: Identity) -> SignedReply:
+    """Ask for the list. Try again a few times when the central server is away or busy."""
     assert identity.central is not None
-    for number in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         try:
             return client.call("GET", "/replicas", "replicas", identity.central, identity.server)
         except (UnreachableError, RefusalError) as error:
-            passing = not isinstance(error, RefusalError) or error.retryable
-            if number == _TRIES - 1 or not passing:
+            is_permanent = isinstance(error, RefusalError) and not error.retryable
+            if is_permanent or attempt == _ATTEMPTS - 1:
                 raise
-        time.sleep(random.uniform(0, 2.0**number))
+        time.sleep(random.uniform(0, 2.0**attempt))
     raise AssertionError("the loop returns or raises")
 
 
 def read_cached_replicas(identity: Identity, state: Path) -> Optional[List[AssignedReplica]]:
-    """The replicas in the kept answer, whose signature is checked anew; None when there is none that holds."""
+    """Return the replicas of the last answer, or None when there is none or its signature does not hold."""
     try:
         line = (state / FILE_NAME).read_bytes()
         return parse_replicas(open_reply(line, "replicas", identity.central or "", identity.server))
@@ -117,38 +137,44 @@ def read_cached_replicas(identity: Identity, state: Path) -> Optional[List[Assig
 
 
 def parse_replicas(reply: SignedReply) -> List[AssignedReplica]:
-    """The replicas in a reply; Untrusted when a member is missing or of another type."""
-    items = reply.members.get("replicas")
-    if not isinstance(items, list):
+    """Return the replicas in a reply. UntrustedReplyError when a member is missing or of another type."""
+    replicas = reply.members.get("replicas")
+    if not isinstance(replicas, list):
         raise UntrustedReplyError("the central server's answer holds no replicas")
-    return [_entry(item) for item in items]
+    return [_parse_replica(members) for members in replicas]
 
 
-def _entry(item: Any) -> AssignedReplica:
-    if not isinstance(item, dict) or not _has(item, _TEXTS, str) or not _has(item, _TRUTHS, bool):
+def _parse_replica(members: Any) -> AssignedReplica:
+    is_known_form = (
+        isinstance(members, dict)
+        and _has_members(members, _TEXT_MEMBERS, str)
+        and _has_members(members, _BOOLEAN_MEMBERS, bool)
+    )
+    if not is_known_form:
         raise UntrustedReplyError("the central server's answer describes a replica in an unknown way")
-    if not _is_name(item["replica"]):
+    if not _is_uuid(members["replica"]):
         raise UntrustedReplyError("the central server's answer names a replica that has no uuid")
-    members = {name: item[name] for name in _TEXTS + _TRUTHS}
-    return AssignedReplica(**members, known=_known(item.get("last")))
+
+    fields = {name: members[name] for name in _TEXT_MEMBERS + _BOOLEAN_MEMBERS}
+    return AssignedReplica(**fields, central_end=_parse_central_end(members.get("last")))
 
 
-def _has(item: Dict[str, Any], names: Sequence[str], kind: type) -> bool:
-    return all(isinstance(item.get(name), kind) for name in names)
+def _has_members(members: Dict[str, Any], names: Sequence[str], kind: type) -> bool:
+    return all(isinstance(members.get(name), kind) for name in names)
 
 
-def _is_name(text: str) -> bool:
-    """Whether a replica's uuid may stand as the name of its folder."""
-    return bool(text) and all(character in "0123456789abcdef-" for character in text) and len(text) == 36
+def _is_uuid(text: str) -> bool:
+    """Return whether a text can be the name of a replica's folder: it must not lead anywhere else."""
+    return len(text) == _UUID_LENGTH and set(text) <= _UUID_CHARACTERS
 
 
-def _known(last: Any) -> CentralChainEnd:
+def _parse_central_end(last: Any) -> CentralChainEnd:
     if last is None:
         return CentralChainEnd(None, None)
-    if (
-        not isinstance(last, dict)
-        or type(last.get("sequence")) is not int
-        or not isinstance(last.get("statement"), str)
-    ):
+
+    is_known_form = (
+        isinstance(last, dict) and type(last.get("sequence")) is int and isinstance(last.get("statement"), str)
+    )
+    if not is_known_form:
         raise UntrustedReplyError("the central server's answer describes the last report in an unknown way")
     return CentralChainEnd(last["sequence"], last["statement"])

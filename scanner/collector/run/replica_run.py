@@ -1,8 +1,10 @@
-"""One run of one replica: guards, walk, hash pass, report in the spool, state. Nothing is sent here."""
+"""Run one replica: check its root, walk it, hash its files, queue the report, and keep the state.
+
+Nothing is sent here.
+"""
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +16,7 @@ from scanner.collector.delivery.spool import Spool, SpooledReport
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.entries import WalkedEntry
 from scanner.collector.errors import IdentityError, StorageError
+from scanner.collector.exit_codes import ExitCode
 from scanner.collector.run import ctime_trust, guards, report_body, state
 from scanner.collector.run.confirm import Rereader
 from scanner.collector.run.guards import RunFailed
@@ -33,131 +36,214 @@ from scanner.format.excludes import Excludes
 from scanner.format.signing import SigningKey
 from scanner.format.statement import Statement
 
-_NO_ENGINE: Dict[str, Any] = {"name": "", "wanted": "", "why": "nothing was read", "tools": []}
+_FURTHER_READS = 2
 
 
 class ResourceLimits(NamedTuple):
-    """What a run may use: worker processes, and bytes a second for all of them together."""
+    """What a run may use."""
 
     workers: int
+    """Worker processes."""
     max_rate: Optional[float]
+    """Bytes a second, for all workers together."""
 
 
 class FinishedRun(NamedTuple):
-    """A run that has its report in the spool."""
+    """A run whose report is in the spool. It may have failed."""
 
     statement: Statement
     report: SpooledReport
     skipped: int
+    """Paths that are too long for a report."""
     vanished: int
+    """Files that disappeared between walk and read."""
     confirmed: int = 0
-    """Files whose content changed though their times do not say so."""
+    """Files whose content changed although their times do not say so."""
     misread: int = 0
-    """Files of which a first read was wrong."""
+    """Files of which the first read was wrong."""
     unstable: int = 0
-    """Files of which no two further reads agree; they are among the errors."""
+    """Files of which no two further reads agree. They are among the errors."""
 
     @property
-    def exit_code(self) -> int:
-        """0 when all was read, 1 when something was not, 2 when the run failed."""
+    def exit_code(self) -> ExitCode:
+        """NOT_DONE when the run failed, PARTIAL when something could not be read."""
         if self.statement.outcome == "failed":
-            return 2
-        return 1 if self.statement.errors or self.skipped else 0
+            return ExitCode.NOT_DONE
+        if self.statement.errors or self.skipped:
+            return ExitCode.PARTIAL
+        return ExitCode.OK
 
 
 class ReplicaRunner:
-    """Runs replicas with one key, one set of limits, and engines that are chosen once."""
+    """Runner of replicas with one key and one set of limits. It chooses each engine once."""
 
     def __init__(
         self,
         key: SigningKey,
         limits: ResourceLimits,
-        allowed: Tuple[bytes, ...],
-        mark_begun: Callable[[str], None],
-        tell: Callable[[str], None],
+        allowed_roots: Tuple[bytes, ...],
+        mark_queued: Callable[[str], None],
+        print_line: Callable[[str], None],
     ) -> None:
-        """`allowed` are the roots that may be read, any when empty; `mark_begun` gets a replica before its first
-        report."""
-        self._key, self._limits, self._allowed = key, limits, allowed
-        self._mark_begun, self._tell = mark_begun, tell
+        """Without `allowed_roots`, every root may be read. `mark_queued` gets a replica before its first report."""
+        self._key = key
+        self._limits = limits
+        self._allowed_roots = allowed_roots
+        self._mark_queued = mark_queued
+        self._print_line = print_line
         self._choices: Dict[str, EngineChoice] = {}
 
-    def run(self, job: Job, run: str, known: Optional[CentralChainEnd], begun: bool, progress: Progress) -> FinishedRun:
-        """Read the root of `job` and queue the signed report, also that of a failed run.
+    def run(
+        self,
+        job: Job,
+        run: str,
+        central_end: Optional[CentralChainEnd],
+        ever_queued: bool,
+        progress: Progress,
+    ) -> FinishedRun:
+        """Read the root of `job` and queue the signed report, also the report of a failed run.
 
-        `known` and `begun` are as in `chain.next_link`. Raises ChainError when the report can have no place,
-        StorageError when not even the report of a failure can be written.
+        `run` is the uuid of the run; `central_end` and `ever_queued` are those of `chain.next_position`. Raises
+        ChainError when the report can have no place in the chain, and StorageError when not even the report of a
+        failure can be written.
         """
-        spool, clock = Spool(job.folder), RunClock()
-        chain.next_position(spool, known, begun)  # better no place now than after hours of reading
+        spool = Spool(job.folder)
+        clock = RunClock()
+        chain.next_position(spool, central_end, ever_queued)  # rather fail now than after hours of reading
+
         with ExitStack() as stack:
             with durable.storage_errors(job.folder):
-                lines = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
-            patterns, work = excludes.Excludes(()), None
+                body = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
+
+            patterns = Excludes(())
+            workspace: Optional[Workspace] = None
             try:
                 patterns = excludes.parse_excludes(job.excludes)
-                work = stack.enter_context(Workspace(job.folder))
-                seen = self._read(job, patterns, spool, work, progress, lines)
+                workspace = stack.enter_context(Workspace(job.folder))
+                outcome = self._read_root(job, patterns, spool, workspace, progress, body)
             except (RunFailed, RootError, ExcludeError, StorageError, HashPassError) as error:
-                seen = ReadOutcome(None, {**_NO_ENGINE, "wanted": job.engine}, RecordTotals(0), _reason(error))
-                _undo(work, lines)
-                work = None
-            link = chain.next_position(spool, known, begun)
-            statement = build_statement(job, run, link, clock, seen, patterns.patterns)
-            self._mark_begun(job.replica)
-            reach("run:read")
-            lines.seek(0)
-            try:
-                report = spool.add_report(statement, lines, self._key)
-            except SigningError as error:
-                raise IdentityError(str(error)) from error
-            reach("run:queued")
-            if work is None:
-                return FinishedRun(statement, report, 0, 0)
-            self._remember(work, statement, seen)
-            odd = work.confirmed, work.misread, work.unstable
-            return FinishedRun(statement, report, work.skipped, work.vanished, *odd)
+                outcome = _failed_outcome(job, error)
+                _free_space(workspace, body)
+                workspace = None
 
-    def _read(
-        self, job: Job, patterns: Excludes, spool: Spool, work: Workspace, progress: Progress, lines: BinaryIO
+            # The chain is asked again: reading can take days, and the queue may have been renumbered meanwhile.
+            position = chain.next_position(spool, central_end, ever_queued)
+            statement = build_statement(job, run, position, clock, outcome, patterns.patterns)
+            report = self._queue_report(job, statement, body, spool)
+            if workspace is None:
+                return FinishedRun(statement, report, skipped=0, vanished=0)
+
+            self._keep_state(workspace, statement, outcome)
+            return FinishedRun(
+                statement,
+                report,
+                skipped=workspace.skipped,
+                vanished=workspace.vanished,
+                confirmed=workspace.confirmed,
+                misread=workspace.misread,
+                unstable=workspace.unstable,
+            )
+
+    def _queue_report(self, job: Job, statement: Statement, body: BinaryIO, spool: Spool) -> SpooledReport:
+        self._mark_queued(job.replica)
+        reach("run:read")
+        body.seek(0)
+        try:
+            report = spool.add_report(statement, body, self._key)
+        except SigningError as error:
+            raise IdentityError(str(error)) from error
+        reach("run:queued")
+        return report
+
+    def _read_root(
+        self,
+        job: Job,
+        patterns: Excludes,
+        spool: Spool,
+        workspace: Workspace,
+        progress: Progress,
+        body: BinaryIO,
     ) -> ReadOutcome:
-        last = guards.last_complete_run(job.folder, spool)
-        guards.check_allowed(job.root, self._allowed)
+        """Read the root and write the records to `body`. Raises one of the errors that make a failed run."""
+        accepted = job.accepted is not None
+        last_run = guards.last_complete_run(job.folder, spool)
+        guards.check_allowed(job.root, self._allowed_roots)
         file_system = guards.identify(job.root)
-        guards.check_file_system(file_system, last, accepted=job.accepted is not None)
-        mounts = guards.check_mounts(job, last)
-        for found in walk(job.root, patterns, job.cross_mounts, mounts.missing):
-            work.add_entry(found)
-            progress.files_done += 1
-        totals = work.plan_hash_pass()
-        guards.check_not_empty(totals.entries + work.skipped, last, accepted=job.accepted is not None)
-        choice = self._choose(job.engine)
-        self._hash(job.root, choice, work, totals, progress)
-        work.merge_results()
-        self._confirm(
-            job.root, work, last, progress, ctime_trust.ctimes_are_trusted(job.root, file_system, job.cross_mounts)
-        )
-        guards.check_still(job.root, file_system)
-        progress.enter("write")
-        tally = report_body.write_body(work.records(), sum(work.count_records()), lines, job.folder)
-        return ReadOutcome(file_system, choice.statement(), tally, mounts=mounts.remembered)
+        guards.check_file_system(file_system, last_run, accepted)
+        mounts = guards.check_mounts(job, last_run)
 
-    def _confirm(
-        self, root: bytes, work: Workspace, last: Optional[LastRun], progress: Progress, ctimes_tell: bool
+        for entry in walk(job.root, patterns, job.cross_mounts, mounts.missing):
+            workspace.add_entry(entry)
+            progress.files_done += 1
+        planned = workspace.plan_hash_pass()
+        guards.check_not_empty(planned.entries + workspace.skipped, last_run, accepted)
+
+        choice = self._choose(job.engine)
+        self._hash_files(job.root, choice, workspace, planned, progress)
+        workspace.merge_results()
+
+        ctimes_trusted = ctime_trust.ctimes_are_trusted(job.root, file_system, job.cross_mounts)
+        self._confirm_suspects(job.root, workspace, last_run, progress, ctimes_trusted)
+        guards.check_unchanged(job.root, file_system)
+
+        progress.enter("write")
+        totals = report_body.write_body(workspace.records(), sum(workspace.count_records()), body, job.folder)
+        return ReadOutcome(file_system, choice.statement(), totals, mounts=mounts.remembered)
+
+    def _hash_files(
+        self, root: bytes, choice: EngineChoice, workspace: Workspace, planned: PlannedTotals, progress: Progress
+    ) -> None:
+        """Read every file, and then, in rounds, hard links whose first path was gone."""
+        progress.files_done = 0
+        progress.files_total = planned.files
+        progress.bytes_total = planned.bytes
+        progress.enter("hash")
+
+        self._hash_round(root, choice, workspace, workspace.files_to_hash(), progress)
+        for files in workspace.hard_link_rounds():
+            self._hash_round(root, choice, workspace, files, progress)
+
+    def _hash_round(
+        self,
+        root: bytes,
+        choice: EngineChoice,
+        workspace: Workspace,
+        files: Iterator[WalkedEntry],
+        progress: Progress,
+    ) -> None:
+        bytes_before = progress.bytes_done
+        with HashPass(root, choice, self._limits.workers, self._limits.max_rate) as hash_pass:
+            progress.count_bytes_read = partial(_count_bytes, bytes_before, hash_pass)
+            bytes_left = progress.bytes_total - bytes_before
+            for result in hash_pass.run(_note_current(files, progress), bytes_left):
+                workspace.add_result(result)
+                progress.files_done += 1
+
+    def _confirm_suspects(
+        self,
+        root: bytes,
+        workspace: Workspace,
+        last_run: Optional[LastRun],
+        progress: Progress,
+        ctimes_trusted: bool,
     ) -> None:
         """Read again what changed without a trace, before the report says so."""
-        with work.previous_run() as previous_run:
-            progress.files_total, progress.bytes_total = previous_run.find_suspects(ctimes_tell)
-            if not progress.files_total:
+        with workspace.previous_run() as previous_run:
+            count = previous_run.find_suspects(ctimes_trusted)
+            progress.files_total = count.paths
+            progress.bytes_total = count.bytes
+            if not count.paths:
                 return
+
             progress.enter("confirm")
-            engines = self._choose("hashlib"), self._choose("native")
-            against = last.run if last else None
-            reading = Rereader(root, engines, self._limits.workers, self._limits.max_rate, against or "")
-            progress.files_done, progress.bytes_read = 0, lambda: reading.bytes_done // 2
-            for chunk in previous_run.suspects():
-                for suspect, verdict in reading.verdicts(chunk):
-                    previous_run.settle(suspect, verdict)
+            engines = (self._choose("hashlib"), self._choose("native"))
+            last_run_id = (last_run.run if last_run else None) or ""
+            rereader = Rereader(root, engines, self._limits.workers, self._limits.max_rate, last_run_id)
+            progress.files_done = 0
+            progress.count_bytes_read = lambda: rereader.bytes_done // _FURTHER_READS
+            for inodes in previous_run.suspects():
+                for suspect, confirmation in rereader.confirm(inodes):
+                    previous_run.settle(suspect, confirmation)
                     progress.files_done += 1
             previous_run.relink()
 
@@ -169,53 +255,48 @@ class ReplicaRunner:
                 raise RunFailed(f"no engine: {error}") from error
         return self._choices[wanted]
 
-    def _hash(
-        self, root: bytes, choice: EngineChoice, work: Workspace, totals: PlannedTotals, progress: Progress
-    ) -> None:
-        progress.files_done, progress.files_total, progress.bytes_total = 0, totals.files, totals.bytes
-        progress.enter("hash")
-        for files in itertools.chain([work.files_to_hash()], work.hard_link_rounds()):
-            before = progress.bytes_done
-            with HashPass(root, choice, self._limits.workers, self._limits.max_rate) as hash_pass:
-                progress.bytes_read = partial(_sum, before, hash_pass)
-                for result in hash_pass.run(_watched(files, progress), totals.bytes - before):
-                    work.add_result(result)
-                    progress.files_done += 1
+    def _keep_state(self, workspace: Workspace, statement: Statement, outcome: ReadOutcome) -> None:
+        """Make what was seen the next state.
 
-    def _remember(self, work: Workspace, statement: Statement, seen: ReadOutcome) -> None:
-        """Keep what was seen. The report is in the spool already: a state that cannot be written costs time only."""
-        described = None if seen.file_system is None else state.file_system_to_json(seen.file_system)
+        The report is in the spool already, so a state that cannot be written costs time only.
+        """
+        file_system = None
+        if outcome.file_system is not None:
+            file_system = state.file_system_to_json(outcome.file_system)
         meta = {
             "run": statement.run,
             "sequence": statement.sequence,
             "finished_at": statement.finished_at,
-            "entries": work.entries,
-            "file_system": described,
-            "mounts": [paths.encode(path) for path in seen.mounts],
+            "entries": workspace.entries,
+            "file_system": file_system,
+            "mounts": [paths.encode(path) for path in outcome.mounts],
         }
         try:
-            work.commit(meta)
+            workspace.commit(meta)
         except StorageError as error:
-            self._tell(f"warning: {error}")
+            self._print_line(f"warning: {error}; the next run cannot compare with this one")
 
 
-def _watched(files: Iterator[WalkedEntry], progress: Progress) -> Iterator[WalkedEntry]:
-    for found in files:
-        progress.current = found.path
-        yield found
+def _note_current(files: Iterator[WalkedEntry], progress: Progress) -> Iterator[WalkedEntry]:
+    """Yield the files, and note each as the present one when it goes to a worker."""
+    for file in files:
+        progress.current = file.path
+        yield file
 
 
-def _sum(before: int, hash_pass: HashPass) -> int:
-    return before + hash_pass.bytes_done
+def _count_bytes(bytes_before: int, hash_pass: HashPass) -> int:
+    return bytes_before + hash_pass.bytes_done
 
 
-def _undo(work: Optional[Workspace], lines: BinaryIO) -> None:
+def _failed_outcome(job: Job, error: Exception) -> ReadOutcome:
+    engine: Dict[str, Any] = {"name": "", "wanted": job.engine, "why": "nothing was read", "tools": []}
+    reason = error.reason if isinstance(error, (RunFailed, RootError)) else str(error)
+    return ReadOutcome(None, engine, RecordTotals(0), reason)
+
+
+def _free_space(workspace: Optional[Workspace], body: BinaryIO) -> None:
     """Give back the space of a run that failed: the report of the failure may need it."""
-    if work is not None:
-        work.close()
-    lines.seek(0)
-    lines.truncate()
-
-
-def _reason(error: Exception) -> str:
-    return error.reason if isinstance(error, (RunFailed, RootError)) else str(error)
+    if workspace is not None:
+        workspace.close()
+    body.seek(0)
+    body.truncate()

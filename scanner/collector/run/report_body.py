@@ -1,4 +1,4 @@
-"""The lines of a report below its envelope, written in order to a file while they are counted and digested."""
+"""Write the records of a report to a file, in order, and count and digest them on the way."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from scanner.collector.system.failpoint import reach
 from scanner.format.digests import RecordTotals
 from scanner.format.records import Record, encode_record
 
-_LINES = 2000
+_BATCH_LINES = 2000
 
 
 def write_body(records: Iterable[Record], count: int, file: BinaryIO, path: Path) -> RecordTotals:
-    """Write `records`, which are `count`, to `file`; what they come to. StorageError names `path` when it cannot be
-    written."""
-    tally = RecordTotals(count)
+    """Write `count` records to `file` and return their sums and digests.
+
+    Raises StorageError that names `path` when the file cannot be written.
+    """
+    totals = RecordTotals(count)
     lines: List[bytes] = []
     for record in records:
         line = encode_record(record)
-        tally.add(record, line)
+        totals.add(record, line)
         lines.append(line)
-        if len(lines) >= _LINES:
-            _flush(lines, file, path)
-    _flush(lines, file, path)
-    return tally
+        if len(lines) >= _BATCH_LINES:
+            _write_lines(lines, file, path)
+            lines.clear()
+    _write_lines(lines, file, path)
+    return totals
 
 
-def _flush(lines: List[bytes], file: BinaryIO, path: Path) -> None:
+def _write_lines(lines: List[bytes], file: BinaryIO, path: Path) -> None:
     with durable.storage_errors(path):
         reach("body:batch", disk=True)
         file.write(b"".join(lines))
-    lines.clear()

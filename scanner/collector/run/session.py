@@ -1,22 +1,22 @@
-"""`run` with a central server: ask it for the replicas, run each, deliver what is queued."""
+"""Do one `run` with a central server: fetch the list of replicas, run each, deliver what is queued."""
 
 from __future__ import annotations
 
 import sys
 import time
 import uuid
+from functools import partial
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from scanner.collector.config import Config
-from scanner.collector.delivery import identity, sender
+from scanner.collector.delivery import chain, identity, sender
 from scanner.collector.delivery.chain import CentralChainEnd
 from scanner.collector.delivery.client import Client
 from scanner.collector.delivery.sender import QueueSender
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.errors import CollectorError, ConfigError
-from scanner.collector.run import replica_list
 from scanner.collector.run.progress import Progress, ProgressDisplay, ProgressReporter
-from scanner.collector.run.replica_list import AssignedReplica, ReplicaList
+from scanner.collector.run.replica_list import AssignedReplica, ReplicaList, fetch_replicas
 from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary, RunSummary
@@ -24,14 +24,14 @@ from scanner.collector.system import cores, durable
 from scanner.collector.terminal import printable
 from scanner.format.timestamps import format_timestamp
 
-_TOKEN_SECONDS = 30 * 86400.0
-"""A bearer token older than this is exchanged for a new one."""
+_TOKEN_LIFETIME = 30 * 86400.0
+"""Seconds after which a bearer token is exchanged for a new one."""
 
 PrintLine = Callable[[str], None]
 
 
 class RunOptions(NamedTuple):
-    """What the command line asks of one `run`."""
+    """Options of one `run` on the command line."""
 
     names: Tuple[str, ...] = ()
     accept_root: bool = False
@@ -42,138 +42,196 @@ class RunOptions(NamedTuple):
     send: bool = True
 
 
+class RunAttempt(NamedTuple):
+    """One replica that was run, or that could not be."""
+
+    replica: AssignedReplica
+    job: Job
+    finished_run: Optional[FinishedRun]
+    problem: Optional[str]
+    """Why there is no finished run."""
+
+
 def resource_limits(config: Config, options: RunOptions) -> ResourceLimits:
-    """What a run may use: the command line's word, else the configuration's, else all usable cores."""
-    return ResourceLimits(options.workers or config.workers or cores.workers(), options.max_rate or config.max_rate)
+    """Return what a run may use. The command line overrides the configuration; without both, all usable cores."""
+    workers = options.workers or config.workers or cores.workers()
+    return ResourceLimits(workers, options.max_rate or config.max_rate)
 
 
 class RunSession:
-    """One `run`, under the lock of the state folder. `tell` gets lines for a person."""
+    """One `run`. The caller holds the lock of the state folder."""
 
-    def __init__(self, config: Config, options: RunOptions, tell: PrintLine) -> None:
-        self._config, self._options, self._tell = config, options, tell
+    def __init__(self, config: Config, options: RunOptions, print_line: PrintLine) -> None:
+        """`print_line` gets lines for a person. Raises IdentityError when the collector is not enrolled."""
+        self._config = config
+        self._options = options
+        self._print_line = print_line
         self._identity = identity.load_enrolled_identity(config.state)
         self._key = identity.load_key(config.state, self._identity.key)
         self._client = Client(config.server or self._identity.url or "", config, self._identity.token)
-        self._begun = durable.folder(config.state / "begun")
-        self._runner = ReplicaRunner(self._key, resource_limits(config, options), config.roots, self._mark_begun, tell)
-        self._carriers: Dict[str, QueueSender] = {}
+        self._runner = ReplicaRunner(
+            self._key,
+            resource_limits(config, options),
+            config.roots,
+            partial(chain.mark_ever_queued, config.state),
+            print_line,
+        )
+        self._senders: Dict[str, QueueSender] = {}
+        """By the uuid of the replica."""
         self.summary = RunSummary()
 
     def run(self) -> RunSummary:
-        """Do the whole of it."""
-        known = self._ask()
-        selected = self._select(known)
-        self._gather(known)
-        if known.fresh:
+        """Run the selected replicas, deliver every queue, and return the summary."""
+        replica_list = self._fetch_replicas()
+        selected_replicas = self._select(replica_list)
+        self._open_queues(replica_list)
+
+        if replica_list.fresh:
             self._refresh_token()
-            for carrier in self._carriers.values():
-                self._attempt(carrier)
-        done = [(entry, *self._one(entry, known.fresh)) for entry in selected]
+            # Old reports go first: the central server may then already close its gaps while this run reads.
+            for queue_sender in self._senders.values():
+                self._attempt_delivery(queue_sender)
+
+        attempts = [self._run_replica(replica, replica_list.fresh) for replica in selected_replicas]
+
         if self._options.send:
-            waiting = list(self._carriers.values())
-            sender.deliver_all(waiting, self._attempt, self._config.patience, self._tell)
-        self._conclude(done)
+            senders = list(self._senders.values())
+            sender.deliver_all(senders, self._attempt_delivery, self._config.patience, self._print_line)
+        self._summarise_attempts(attempts)
+        self._summarise_queues()
         return self.summary
 
-    def _ask(self) -> ReplicaList:
-        known = replica_list.fetch_replicas(self._client, self._identity, self._config.state)
-        if known.problem is not None:
-            self._tell(f"{known.problem}; going on with what the central server said last")
+    def _fetch_replicas(self) -> ReplicaList:
+        replica_list = fetch_replicas(self._client, self._identity, self._config.state)
+        if replica_list.problem is not None:
+            self._print_line(f"{replica_list.problem}; going on with the central server's last list of replicas")
             if self._options.send:
-                self.summary.problems.append(str(known.problem))
-        return known
+                self.summary.problems.append(str(replica_list.problem))
+        return replica_list
 
-    def _select(self, known: ReplicaList) -> List[AssignedReplica]:
+    def _select(self, replica_list: ReplicaList) -> List[AssignedReplica]:
+        """Return the replicas to run. Raises ConfigError for a name that means none."""
         names = self._options.names
         for name in names:
-            meant = [entry for entry in known.entries if entry.is_named(name)]
-            if not meant:
-                raise ConfigError(f"no replica or group of this server is called {printable(name)}")
-            if not any(entry.enabled for entry in meant):
-                raise ConfigError(f"{printable(name)} is disabled on the central server")
-        selected = [
-            entry
-            for entry in known.entries
-            if entry.enabled and (not names or any(entry.is_named(name) for name in names))
-        ]
-        if self._options.accept_root and len(selected) > 1:
-            raise ConfigError("--accept-root is for one replica: name it")
-        if not known.entries:
-            self.summary.problems.append("nothing was proven: the central server has no replica for this server yet")
-        elif not selected:
-            self._tell("every replica of this server is disabled on the central server")
-        return selected
+            named_replicas = [replica for replica in replica_list.replicas if replica.is_named(name)]
+            if not named_replicas:
+                raise ConfigError(
+                    f"no replica or group of this server is called {printable(name)}; `status` shows the names"
+                )
+            if not any(replica.enabled for replica in named_replicas):
+                raise ConfigError(f"{printable(name)} is disabled on the central server; enable the replica there")
 
-    def _gather(self, known: ReplicaList) -> None:
-        """A carrier for each replica, also for those that are gone from the list and still have something queued."""
-        replicas = durable.folder(self._config.state / "replicas")
-        told = {entry.replica: entry.known for entry in known.entries}
-        for name in sorted({*told, *(path.name for path in replicas.iterdir() if path.is_dir())}):
-            spool = Spool(replicas / name)
+        enabled_replicas = [replica for replica in replica_list.replicas if replica.enabled]
+        selected_replicas = [
+            replica for replica in enabled_replicas if not names or any(replica.is_named(name) for name in names)
+        ]
+        if self._options.accept_root and len(selected_replicas) > 1:
+            raise ConfigError("--accept-root is for one replica: name it")
+
+        if not replica_list.replicas:
+            self.summary.problems.append("nothing was proven: the central server has no replica for this server yet")
+        elif not selected_replicas:
+            self._print_line("every replica of this server is disabled on the central server")
+        return selected_replicas
+
+    def _open_queues(self, replica_list: ReplicaList) -> None:
+        """Prepare the queue of each replica, also of those that left the list and still have reports here."""
+        folder = durable.folder(self._config.state / "replicas")
+        central_ends = {replica.replica: replica.central_end for replica in replica_list.replicas}
+        spooled_replicas = {path.name for path in folder.iterdir() if path.is_dir()}
+        for replica in sorted({*central_ends, *spooled_replicas}):
+            spool = Spool(folder / replica)
             spool.prepare()
-            self._carriers[name] = QueueSender(name, spool, told.get(name) if known.fresh else None)
+            central_end = central_ends.get(replica) if replica_list.fresh else None
+            self._senders[replica] = QueueSender(replica, spool, central_end)
 
     def _refresh_token(self) -> None:
-        path = self._config.state / identity.FILE_NAME
-        if time.time() - path.stat().st_mtime < _TOKEN_SECONDS:
+        """Exchange an old bearer token. A failure is no problem of this run: the old token is still valid."""
+        identity_file = self._config.state / identity.FILE_NAME
+        if time.time() - identity_file.stat().st_mtime < _TOKEN_LIFETIME:
             return
+
         try:
-            central, server = self._identity.central or "", self._identity.server
-            reply = self._client.call("POST", "/token", "token", central, server, headers={"Content-Length": "0"})
+            reply = self._client.call(
+                "POST",
+                "/token",
+                "token",
+                self._identity.central or "",
+                self._identity.server,
+                headers={"Content-Length": "0"},
+            )
         except CollectorError as error:
-            self._tell(f"the bearer token is old and could not be exchanged: {error}")
+            self._print_line(f"the bearer token is old and could not be exchanged: {error}; the next run tries again")
             return
+
         self._identity = self._identity._replace(token=str(reply.members["token"]))
         identity.write_identity(self._config.state, self._identity)
         self._client.token = self._identity.token
 
-    def _attempt(self, carrier: QueueSender) -> None:
+    def _attempt_delivery(self, queue_sender: QueueSender) -> None:
         if self._options.send:
-            carrier.attempt(self._client, self._identity, self._key)
+            queue_sender.attempt(self._client, self._identity, self._key)
 
-    def _mark_begun(self, replica: str) -> None:
-        if not (self._begun / replica).exists():
-            durable.write(self._begun / replica, b"")
-
-    def _one(self, entry: AssignedReplica, fresh: bool) -> Tuple[Job, Optional[FinishedRun], Optional[str]]:
-        carrier = self._carriers[entry.replica]
+    def _run_replica(self, replica: AssignedReplica, fresh: bool) -> RunAttempt:
+        """Run one replica. `fresh` says whether the central server described it just now."""
+        queue_sender = self._senders[replica.replica]
         if not fresh:
-            entry = entry._replace(accept_root=False)  # a release is for one run, and it may have been used since
-        job = entry.job(self._identity, carrier.spool.folder, self._options.engine, self._options.accept_root)
-        begun = (self._begun / entry.replica).exists()
-        known: Optional[CentralChainEnd] = carrier.known
-        if not fresh and not begun:
-            known = entry.known  # nothing was ever queued here, so what was said last still holds
-        try:
-            return job, self._watched(job, known, begun, carrier), None
-        except CollectorError as error:
-            return job, None, str(error)
+            # A release is for one run, and an earlier run may have used it since the central server said so.
+            replica = replica._replace(accept_root=False)
 
-    def _watched(self, job: Job, known: Optional[CentralChainEnd], begun: bool, carrier: QueueSender) -> FinishedRun:
-        run, progress = str(uuid.uuid4()), Progress()
-        about = {"run": run, "replica": job.replica, "started_at": format_timestamp(time.time())}
+        folder = queue_sender.spool.folder
+        job = replica.make_job(self._identity, folder, self._options.engine, self._options.accept_root)
+        ever_queued = chain.was_ever_queued(self._config.state, replica.replica)
+        central_end = queue_sender.central_end
+        if not fresh and not ever_queued:
+            # Nothing was ever queued here, so what the central server said last still holds.
+            central_end = replica.central_end
+
+        try:
+            finished_run = self._run_with_progress(job, central_end, ever_queued, queue_sender)
+        except CollectorError as error:
+            return RunAttempt(replica, job, None, str(error))
+        return RunAttempt(replica, job, finished_run, None)
+
+    def _run_with_progress(
+        self, job: Job, central_end: Optional[CentralChainEnd], ever_queued: bool, queue_sender: QueueSender
+    ) -> FinishedRun:
+        """Run a job, and send its report, while progress is displayed and reported."""
+        run = str(uuid.uuid4())
+        progress = Progress()
+        description = {"run": run, "replica": job.replica, "started_at": format_timestamp(time.time())}
         with ProgressDisplay(progress, sys.stderr, printable(job.group_name)):
             if not self._options.send:
-                return self._runner.run(job, run, known, begun, progress)
-            with ProgressReporter(progress, self._client, about):
-                made = self._runner.run(job, run, known, begun, progress)
-                progress.enter("send")
-                self._attempt(carrier)
-                return made
+                return self._runner.run(job, run, central_end, ever_queued, progress)
 
-    def _conclude(self, done: List[Tuple[AssignedReplica, Job, Optional[FinishedRun], Optional[str]]]) -> None:
-        for entry, job, made, problem in done:
-            carrier = self._carriers[entry.replica]
-            run = "" if made is None else made.statement.run
-            why = problem or carrier.refused.get(run) or (str(carrier.problem) if carrier.problem else None)
-            line = ReplicaSummary(job, made, run in carrier.delivered, why)
-            self.summary.lines.append(line)
-            self._tell(line.text())
-        for name, carrier in self._carriers.items():
-            queued = len(carrier.spool.queued())
+            with ProgressReporter(progress, self._client, description):
+                finished_run = self._runner.run(job, run, central_end, ever_queued, progress)
+                progress.enter("send")
+                self._attempt_delivery(queue_sender)
+                return finished_run
+
+    def _summarise_attempts(self, attempts: List[RunAttempt]) -> None:
+        """Add a summary of each replica that was run, and print its line."""
+        for attempt in attempts:
+            queue_sender = self._senders[attempt.replica.replica]
+            run = "" if attempt.finished_run is None else attempt.finished_run.statement.run
+
+            problem = attempt.problem or queue_sender.refusal_reasons.get(run)
+            if not problem and queue_sender.problem is not None:
+                problem = str(queue_sender.problem)
+
+            delivered = run in queue_sender.delivered_runs
+            replica_summary = ReplicaSummary(attempt.job, attempt.finished_run, delivered, problem)
+            self.summary.replicas.append(replica_summary)
+            self._print_line(replica_summary.line())
+
+    def _summarise_queues(self) -> None:
+        """Count what is still queued, name the problem of each queue, and remove old delivered reports."""
+        for replica, queue_sender in self._senders.items():
+            queued = len(queue_sender.spool.queued_reports())
             self.summary.queued += queued
-            if self._options.send and (queued or carrier.refused):
-                reason = carrier.problem or "; ".join(carrier.refused.values()) or "not delivered"
-                self.summary.problems.append(f"replica {name}: {queued} queued: {reason}")
-            carrier.spool.prune(self._config.keep_days)
+            if self._options.send and (queued or queue_sender.refusal_reasons):
+                refusals = "; ".join(queue_sender.refusal_reasons.values())
+                reason = queue_sender.problem or refusals or "not delivered"
+                self.summary.problems.append(f"replica {replica}: {queued} queued: {reason}")
+            queue_sender.spool.prune(self._config.keep_days)

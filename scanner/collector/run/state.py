@@ -1,7 +1,7 @@
-"""What the last complete run of a replica saw: a cache in one SQLite file, replaced as a whole.
+"""Read the state of a replica: what its last complete run saw, in one SQLite file that is replaced as a whole.
 
-Losing it costs time, never truth: the chain's next number comes from the spool and the server. A file that cannot be
-read is set aside and made again by the next complete run.
+The state is a cache. Losing it costs time, never truth: the chain's next number comes from the spool and the central
+server. A file that cannot be read is set aside, and the next complete run makes a new one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any, FrozenSet, NamedTuple, Optional
+from typing import Any, Dict, FrozenSet, NamedTuple, Optional
 from urllib.parse import quote
 
 from scanner.collector.system import durable
@@ -17,67 +17,97 @@ from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
 
 FILE_NAME = "state.db"
+DAMAGED_NAME = "state.db.damaged"
 APPLICATION_ID = 0x42535943
+"""ASCII `BSYC` in the file's header (sqlite.org/fileformat2.html, 1.3.17): a file of another program is no state."""
 SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE main.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE main.seen (
-    path TEXT PRIMARY KEY, type INTEGER NOT NULL, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, mode INTEGER,
-    uid INTEGER, gid INTEGER, dev INTEGER, ino INTEGER, digest BLOB, read_ns INTEGER, detail TEXT, stage TEXT
+    path TEXT PRIMARY KEY,
+    type INTEGER NOT NULL,
+    size INTEGER,
+    mtime_ns INTEGER,
+    ctime_ns INTEGER,
+    mode INTEGER,
+    uid INTEGER,
+    gid INTEGER,
+    dev INTEGER,
+    ino INTEGER,
+    digest BLOB,
+    read_ns INTEGER,
+    detail TEXT,
+    stage TEXT
 ) WITHOUT ROWID;
 """
-"""`path` is coded; `digest` is SHA-256 and MD5 in one; `read_ns` is a time before the read that gave the digest, since
-1970: what was written by then, and not in the same tick of the clock, is what was read."""
+"""`seen` has one row for each entry of the run.
+
+`path` is in its coded form. `digest` is SHA-256 followed by MD5. `read_ns` is a time before the read that gave the
+digest, in nanoseconds since 1970: a write that was finished by then, and not within the same tick of the clock, is in
+the digest.
+"""
 
 
 class LastRun(NamedTuple):
-    """What the guards of a root compare with."""
+    """Last complete run of a replica, as far as the guards of its root compare with it."""
 
     sequence: int
     entries: int
     file_system: Optional[FileSystem]
     run: Optional[str] = None
-    """Its uuid, when what it saw of each path is known too."""
+    """Uuid of the run. None when only its report is left, and what it saw of each path is not known."""
     mounts: FrozenSet[bytes] = frozenset()
     """Mount points below the root that were entered, relative to it."""
 
 
 def read_last_run(folder: Path) -> Optional[LastRun]:
-    """The last complete run of the replica in `folder`; None when there is none or its file is damaged and set
-    aside."""
+    """Return the last complete run of the replica in `folder`, or None. Set a damaged state aside."""
     path = folder / FILE_NAME
     if not path.exists():
         return None
     try:
-        return _read(path)
+        return _read_state(path)
     except (sqlite3.Error, ValueError, KeyError, TypeError):
-        durable.rename(path, folder / f"{FILE_NAME}.damaged")
+        set_aside(folder)
         return None
 
 
-def _read(path: Path) -> LastRun:
-    connection = sqlite3.connect(f"file:{quote(str(path).encode('utf-8', 'surrogateescape'))}?mode=ro", uri=True)
+def set_aside(folder: Path) -> None:
+    """Rename a damaged state, so that no run compares with it."""
+    durable.rename(folder / FILE_NAME, folder / DAMAGED_NAME)
+
+
+def _read_state(path: Path) -> LastRun:
+    uri = f"file:{quote(str(path).encode('utf-8', 'surrogateescape'))}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True)
     try:
-        marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if marks != [APPLICATION_ID, SCHEMA_VERSION]:
-            raise ValueError("the file is of another make")
-        meta = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (schema_version,) = connection.execute("PRAGMA user_version").fetchone()
+        if (application_id, schema_version) != (APPLICATION_ID, SCHEMA_VERSION):
+            raise ValueError("the file belongs to another program or another version")
+        rows = connection.execute("SELECT key, value FROM meta").fetchall()
     finally:
         connection.close()
-    mounts = frozenset(paths.decode(path) for path in meta["mounts"])
-    file_system = file_system_from_json(meta["file_system"])
-    return LastRun(int(meta["sequence"]), int(meta["entries"]), file_system, str(meta["run"]), mounts)
+
+    meta = {key: json.loads(value) for key, value in rows}
+    return LastRun(
+        sequence=int(meta["sequence"]),
+        entries=int(meta["entries"]),
+        file_system=file_system_from_json(meta["file_system"]),
+        run=str(meta["run"]),
+        mounts=frozenset(paths.decode(path) for path in meta["mounts"]),
+    )
 
 
 def file_system_from_json(value: Any) -> Optional[FileSystem]:
-    """The file system of a statement's `host` or of `meta`; None when it says that none is known."""
+    """Return the file system in the `host` of a statement or in `meta`, or None when they name none."""
     if value is None or value["mount_point"] is None:
         return None
     return FileSystem(str(value["type"]), str(value["id"]), paths.decode(value["mount_point"]))
 
 
-def file_system_to_json(file_system: Optional[FileSystem]) -> dict[str, Any]:
-    """`type`, `id` and `mount_point` (coded) of a file system, null when they are not known."""
+def file_system_to_json(file_system: Optional[FileSystem]) -> Dict[str, Optional[str]]:
+    """Return `type`, `id` and `mount_point` (coded) of a file system. They are null when it is not known."""
     if file_system is None:
         return {"type": None, "id": None, "mount_point": None}
     return {

@@ -1,4 +1,4 @@
-"""What a run says of itself, in the form of the report's statement."""
+"""Build the statement of a run: what the run says of itself in its report."""
 
 from __future__ import annotations
 
@@ -18,35 +18,41 @@ from scanner.format.excludes import scope_digest
 from scanner.format.statement import ALGORITHMS, Statement
 from scanner.format.timestamps import format_timestamp
 
-_REASON = 1000
-_TEXT = 8192
-_EARLIEST = 946684800.0
-"""2000-01-01: a clock that says less was never set, and the format knows no such times."""
+# Limits of the format: a statement with longer texts would be refused.
+_LONGEST_REASON = 1000
+_LONGEST_TEXT = 8192
+_LONGEST_NAME = 100
+
+_EARLIEST_TIME = 946684800.0
+"""2000-01-01. A clock that shows an earlier time was never set, and the format knows no such times."""
+_SYSCTL_PATHS = ("/sbin/sysctl", "/usr/sbin/sysctl")
+_SYSCTL_SECONDS = 10
 
 
 class RunClock:
-    """When a run began, by the wall clock, and how long it takes, by one that is never set back."""
+    """Clock of a run: start and end by the wall clock, duration by a clock that is never set back."""
 
     def __init__(self) -> None:
-        self.wall, self._monotonic = max(_EARLIEST, time.time()), time.monotonic_ns()
+        self.start = max(_EARLIEST_TIME, time.time())
+        self._monotonic_start_ns = time.monotonic_ns()
 
-    def passed_ns(self) -> int:
-        """Nanoseconds since the run began."""
-        return time.monotonic_ns() - self._monotonic
+    def elapsed_ns(self) -> int:
+        """Return the nanoseconds since the run began."""
+        return time.monotonic_ns() - self._monotonic_start_ns
 
     @property
     def started_at(self) -> str:
-        """The beginning as a time of the report."""
-        return format_timestamp(self.wall)
+        """Start of the run as a time of the report."""
+        return format_timestamp(self.start)
 
     @property
     def finished_at(self) -> str:
-        """Now as a time of the report, not before the beginning though the clock be set back."""
-        return format_timestamp(max(self.wall, time.time()))
+        """Present moment as a time of the report, never before the start, even if the clock was set back."""
+        return format_timestamp(max(self.start, time.time()))
 
 
 class Job(NamedTuple):
-    """What is to be run: one replica, as the central server or the command line describes it."""
+    """One replica to run, as the central server or the command line describes it."""
 
     server: str
     replica: str
@@ -54,83 +60,103 @@ class Job(NamedTuple):
     group_name: str
     root: bytes
     excludes: str
+    """Patterns, one a line."""
     engine: str
     cross_mounts: bool
     accepted: Optional[str]
-    """Who released the root's guards for this run: None, `local` or `operator`."""
+    """Who released the guards of the root for this run: None, `local` or `operator`."""
     folder: Path
-    """Where state and spool of the replica are."""
+    """Folder of the replica's state and spool."""
 
 
 class ReadOutcome(NamedTuple):
-    """What reading a root came to; of a failed run, what was known until then."""
+    """What reading a root gave. For a failed run, what was known until it failed."""
 
     file_system: Optional[FileSystem]
     engine: Dict[str, Any]
-    tally: RecordTotals
+    totals: RecordTotals
     reason: Optional[str] = None
+    """Why the run failed, None when it is complete."""
     mounts: Tuple[bytes, ...] = ()
     """Mount points below the root that were entered, or should have been."""
 
 
 def build_statement(
-    job: Job, run: str, link: ChainPosition, clock: RunClock, seen: ReadOutcome, patterns: Iterable[str]
+    job: Job,
+    run: str,
+    position: ChainPosition,
+    clock: RunClock,
+    outcome: ReadOutcome,
+    patterns: Iterable[str],
 ) -> Statement:
-    """The statement of a run; a failed one has a reason and no records."""
-    tally = seen.tally
+    """Return the statement of the run with the uuid `run`. A failed run has a reason and no records."""
+    totals = outcome.totals
     return Statement(
         run=run,
         server=job.server,
         replica=job.replica,
         group=job.group,
         root=paths.encode(job.root),
-        sequence=link.sequence,
-        previous=link.previous,
-        break_=link.torn and link.torn[:_REASON],
+        sequence=position.sequence,
+        previous=position.previous,
+        break_=_shortened(position.break_reason),
         base=None,
         started_at=clock.started_at,
         finished_at=clock.finished_at,
-        work_time_ns=clock.passed_ns(),
-        outcome="complete" if seen.reason is None else "failed",
-        reason=seen.reason and seen.reason[:_REASON],
+        work_time_ns=clock.elapsed_ns(),
+        outcome="complete" if outcome.reason is None else "failed",
+        reason=_shortened(outcome.reason),
         mode="full",
-        engine=seen.engine,
+        engine=outcome.engine,
         algorithms=ALGORITHMS,
         collector={"version": VERSION, "python": platform.python_version()},
-        host=_host(seen.file_system, job.accepted),
+        host=_describe_host(outcome.file_system, job.accepted),
         config=scope_digest(patterns, job.cross_mounts),
-        files=tally.files,
-        bytes_=tally.size,
-        errors=tally.errors,
-        content=tally.content_digest.hexdigest(),
-        records=tally.records_digest.finish(),
+        files=totals.files,
+        bytes_=totals.size,
+        errors=totals.errors,
+        content=totals.content_digest.hexdigest(),
+        records=totals.records_digest.finish(),
     )
 
 
-def _host(file_system: Optional[FileSystem], accepted: Optional[str]) -> Dict[str, Any]:
+def _shortened(reason: Optional[str]) -> Optional[str]:
+    return None if reason is None else reason[:_LONGEST_REASON]
+
+
+def _describe_host(file_system: Optional[FileSystem], accepted: Optional[str]) -> Dict[str, Any]:
     described = state.file_system_to_json(file_system)
-    if any(len(text or "") > _TEXT for text in described.values()):
+    if any(len(text or "") > _LONGEST_TEXT for text in described.values()):
+        # Half a path names another place. Unknown is the better answer.
         described = state.file_system_to_json(None)
     return {
-        "system": platform.system()[:100],
-        "release": platform.release()[:100],
-        "boot_id": boot_id(),
+        "system": platform.system()[:_LONGEST_NAME],
+        "release": platform.release()[:_LONGEST_NAME],
+        "boot_id": read_boot_id(),
         "filesystem": {**described, "accepted": accepted},
     }
 
 
-def boot_id() -> Optional[str]:
-    """What tells this boot from the one before: Linux' boot id, else the time of booting; None where neither is
-    known."""
+def read_boot_id() -> Optional[str]:
+    """Return what tells this boot from the one before: Linux's boot id, elsewhere the time of booting, or None."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:100]
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return boot_id.strip()[:_LONGEST_NAME]
     except OSError:
-        pass
-    for command in (["/sbin/sysctl", "-n", "kern.boottime"], ["/usr/sbin/sysctl", "-n", "kern.boottime"]):
+        pass  # not Linux
+
+    for sysctl in _SYSCTL_PATHS:
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+            process = subprocess.run(
+                [sysctl, "-n", "kern.boottime"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SYSCTL_SECONDS,
+                check=False,
+            )
         except (OSError, subprocess.SubprocessError):
             continue
-        if done.returncode == 0:
-            return " ".join(done.stdout.decode("ascii", "replace").split())[:100] or None
+        if process.returncode == 0:
+            boot_time = " ".join(process.stdout.decode("ascii", "replace").split())
+            return boot_time[:_LONGEST_NAME] or None
     return None

@@ -1,10 +1,11 @@
-"""What a `run` came to: for a program as JSON on stdout, for a person in lines on stderr, for cron as the exit code."""
+"""Summarise a `run`: JSON for a program, lines for a person, the exit code for cron."""
 
 from __future__ import annotations
 
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from scanner.collector.exit_codes import ExitCode
 from scanner.collector.run.replica_run import FinishedRun
 from scanner.collector.run.statement import Job
 from scanner.collector.terminal import duration, printable, size
@@ -13,31 +14,33 @@ from scanner.format import paths
 
 
 class ReplicaSummary(NamedTuple):
-    """What became of one replica. Without `made` the run could not be done: `problem` says why."""
+    """What became of one replica."""
 
     job: Job
-    made: Optional[FinishedRun]
+    finished_run: Optional[FinishedRun]
+    """None when there is not even a report of a failure. `problem` then says why."""
     delivered: bool
     problem: Optional[str] = None
 
     @property
-    def exit_code(self) -> int:
-        """0 all proven, 1 some files could not be read, 2 not done."""
-        return 2 if self.made is None else self.made.exit_code
+    def exit_code(self) -> ExitCode:
+        """Exit code of the run, NOT_DONE without one."""
+        return ExitCode.NOT_DONE if self.finished_run is None else self.finished_run.exit_code
 
     def members(self) -> Dict[str, Any]:
-        """The line for a program."""
-        shared = {
+        """Return the JSON members of the replica."""
+        members = {
             "replica": self.job.replica,
             "group": self.job.group_name,
             "root": paths.encode(self.job.root),
             "problem": self.problem,
         }
-        if self.made is None:
-            return shared
-        statement = self.made.statement
+        if self.finished_run is None:
+            return members
+
+        statement = self.finished_run.statement
         return {
-            **shared,
+            **members,
             "run": statement.run,
             "sequence": statement.sequence,
             "outcome": statement.outcome,
@@ -46,57 +49,72 @@ class ReplicaSummary(NamedTuple):
             "files": statement.files,
             "bytes": statement.bytes_,
             "errors": statement.errors,
-            "skipped": self.made.skipped,
-            "vanished": self.made.vanished,
-            "confirmed": self.made.confirmed,
-            "misread": self.made.misread,
-            "unstable": self.made.unstable,
+            "skipped": self.finished_run.skipped,
+            "vanished": self.finished_run.vanished,
+            "confirmed": self.finished_run.confirmed,
+            "misread": self.finished_run.misread,
+            "unstable": self.finished_run.unstable,
             "seconds": round(statement.work_time_ns / 1e9, 3),
             "delivered": self.delivered,
         }
 
-    def text(self) -> str:
-        """The line for a person."""
+    def line(self) -> str:
+        """Return one line for a person."""
         name = f"{printable(self.job.group_name)} ({printable(self.job.root)})"
-        if self.made is None:
+        if self.finished_run is None:
             return f"{name}: not done: {self.problem}"
-        statement = self.made.statement
-        fate = "delivered" if self.delivered else "queued"
-        fate += f"; {self.problem}" if self.problem else ""
+
+        delivery = "delivered" if self.delivered else "queued"
+        if self.problem:
+            delivery += f"; {self.problem}"
+
+        statement = self.finished_run.statement
         if statement.outcome == "failed":
-            return f"{name}: run {statement.sequence} failed: {printable(statement.reason or '')}; {fate}"
-        seconds = statement.work_time_ns / 1e9
-        unread = statement.errors + self.made.skipped
-        odd = f", {self.made.confirmed} changed without a trace" if self.made.confirmed else ""
-        odd += f", {self.made.misread} misread at first" if self.made.misread else ""
-        odd += f", {self.made.unstable} read differently each time" if self.made.unstable else ""
+            return f"{name}: run {statement.sequence} failed: {printable(statement.reason or '')}; {delivery}"
+
+        unread = statement.errors + self.finished_run.skipped
         return (
             f"{name}: run {statement.sequence}: {statement.files} files, {size(statement.bytes_)}, "
-            f"{unread} not read{odd}, {duration(seconds)}, engine {statement.engine['name']}; {fate}"
+            f"{unread} not read{_describe_rereads(self.finished_run)}, {duration(statement.work_time_ns / 1e9)}, "
+            f"engine {statement.engine['name']}; {delivery}"
         )
 
 
+def _describe_rereads(finished_run: FinishedRun) -> str:
+    """Return the files that were read again, as a part of the line. Nothing when there was none."""
+    text = ""
+    if finished_run.confirmed:
+        text += f", {finished_run.confirmed} changed (date unchanged)"
+    if finished_run.misread:
+        text += f", {finished_run.misread} misread at first"
+    if finished_run.unstable:
+        text += f", {finished_run.unstable} read differently each time"
+    return text
+
+
 class RunSummary:
-    """The lines of all replicas of one `run`, and what was in the way of all of them."""
+    """Summaries of all replicas of one `run`, and the problems that concern all of them."""
 
     def __init__(self) -> None:
-        self.lines: List[ReplicaSummary] = []
+        self.replicas: List[ReplicaSummary] = []
         self.problems: List[str] = []
         self.queued = 0
-        self._since = time.monotonic()
+        """Reports that wait for delivery."""
+        self._start = time.monotonic()
 
     @property
-    def exit_code(self) -> int:
-        """The worst of all: 0 all proven, 1 some files could not be read, 2 not done or not delivered."""
-        return max([2 if self.problems else 0, *(line.exit_code for line in self.lines)])
+    def exit_code(self) -> ExitCode:
+        """Worst exit code of all replicas. NOT_DONE when there is a problem."""
+        worst = ExitCode.NOT_DONE if self.problems else ExitCode.OK
+        return max([worst, *(replica.exit_code for replica in self.replicas)])
 
     def members(self) -> Dict[str, Any]:
-        """The whole for a program."""
+        """Return the JSON members of the run."""
         return {
             "version": VERSION,
             "exit": self.exit_code,
-            "seconds": round(time.monotonic() - self._since, 3),
+            "seconds": round(time.monotonic() - self._start, 3),
             "queued": self.queued,
             "problems": self.problems,
-            "replicas": [line.members() for line in self.lines],
+            "replicas": [replica.members() for replica in self.replicas],
         }

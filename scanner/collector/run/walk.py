@@ -1,8 +1,8 @@
-"""What is below a root: every name once, whatever its bytes, without following a link and without opening a file.
+"""Walk the tree below a root: each name once, whatever its bytes, without following a link or opening a file.
 
-Directories are opened relative to the root's descriptor and checked to be the ones that were listed, so a path longer
-than PATH_MAX is reached and a symbolic link that is swapped in is not followed. One directory is open at a time, and
-memory holds no more than the directories that wait.
+Directories are opened relative to the root's descriptor and checked to be the ones that were listed. So a path longer
+than PATH_MAX is reached, and a symbolic link that takes a directory's place is not followed. One directory is open at a
+time, and memory holds no more than the directories that are still to be listed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ _ERROR = EntryType.ERROR.value
 _LINK = EntryType.LINK.value
 _SPECIAL = EntryType.SPECIAL.value
 
-_LONG = 4000
-"""Paths of this many bytes are near PATH_MAX and opened part by part."""
-
-
 UNMOUNTED = "EUNMOUNTED"
-"""The error of a mount point below the root that was entered last time and is none now."""
+"""Error of a mount point below the root that was entered last time and is no mount point now."""
+
+_LONG_PATH = 4000
+"""Paths of this many bytes are near PATH_MAX and are opened part by part."""
+
+_SPECIAL_KINDS = {stat.S_IFIFO: b"fifo", stat.S_IFBLK: b"block", stat.S_IFCHR: b"char"}
+_OTHER_SPECIAL = b"socket"
+"""All other types of inodes are end points of communication: sockets, and doors and ports on SunOS."""
 
 
 class _Directory(NamedTuple):
@@ -40,55 +43,66 @@ class _Directory(NamedTuple):
 
 
 class _Scope(NamedTuple):
+    """What is walked."""
+
     excludes: Excludes
     mounts: FrozenSet[bytes]
+    """Mount points that are reported and not entered."""
     device: Optional[int]
-    """The one device to stay on; None to cross mounts."""
+    """The one device to stay on, None to cross mounts."""
     unmounted: FrozenSet[bytes]
-    """What is passed over: something was mounted there, and is no more."""
+    """Paths that are passed over: something was mounted there and is not any more."""
 
 
 def walk(
     root: bytes, excludes: Excludes, cross_mounts: bool = False, unmounted: FrozenSet[bytes] = frozenset()
 ) -> Iterator[WalkedEntry]:
-    """Each path below `root` that is not excluded and not a directory, in no order. Raises RootError, at once or later.
+    """Yield each path below `root` that is neither excluded nor a directory, in no particular order.
 
-    A directory that cannot be listed is an ERROR with the stage `list`, besides what of it could be listed. What is
-    gone between listing and looking is not told. Each of `unmounted` is an ERROR of that stage, and not looked into.
+    A directory that cannot be listed is an ERROR of the stage `list`, in addition to the names that could be listed.
+    What disappears between listing and `lstat` is left out. Each path in `unmounted` is an ERROR of the stage `list`
+    and is not entered. Raises RootError, at once or during the walk.
     """
     descriptor = open_root(root)
-    mounts = frozenset() if cross_mounts else frozenset(mount_points_below(root))
-    scope = _Scope(excludes, mounts, None if cross_mounts else os.fstat(descriptor).st_dev, unmounted)
-    return itertools.chain(_missing(scope), _walk(root, descriptor, scope))
+    if cross_mounts:
+        scope = _Scope(excludes, frozenset(), None, unmounted)
+    else:
+        scope = _Scope(excludes, frozenset(mount_points_below(root)), os.fstat(descriptor).st_dev, unmounted)
+    return itertools.chain(_report_unmounted(scope), _walk_tree(root, descriptor, scope))
 
 
-def _missing(scope: _Scope) -> Iterator[WalkedEntry]:
-    """What was mounted and is not: the uppermost of each branch speaks for what lies below."""
+def _report_unmounted(scope: _Scope) -> Iterator[WalkedEntry]:
+    """Yield an error for each missing mount. The topmost one of a branch speaks for those below it."""
     for path in sorted(scope.unmounted):
-        above = path.split(b"/")
-        under = any(b"/".join(above[:depth]) in scope.unmounted for depth in range(1, len(above)))
-        if not under and not scope.excludes.matches(path, True):
+        parts = path.split(b"/")
+        ancestors = [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+        is_covered = any(ancestor in scope.unmounted for ancestor in ancestors)
+        if not is_covered and not scope.excludes.matches(path, True):
             yield WalkedEntry(path, _ERROR, detail=UNMOUNTED.encode(), stage="list")
 
 
-def _walk(root: bytes, descriptor: int, scope: _Scope) -> Iterator[WalkedEntry]:
+def _walk_tree(root: bytes, descriptor: int, scope: _Scope) -> Iterator[WalkedEntry]:
+    """Yield the entries below the root, and close its descriptor."""
     try:
-        top = os.fstat(descriptor)
-        waiting = [_Directory(b"", top.st_dev, top.st_ino)]
-        while waiting:
-            directory = waiting.pop()
+        root_status = os.fstat(descriptor)
+        directories = [_Directory(b"", root_status.st_dev, root_status.st_ino)]
+        while directories:
+            directory = directories.pop()
             try:
-                yield from _list(descriptor, directory, scope, waiting)
+                yield from _list_directory(descriptor, directory, scope, directories)
             except OSError as error:
                 if not directory.path:
                     raise RootError(root, "root unreadable", error.strerror or "") from error
-                yield from _unlisted(descriptor, directory.path, error, scope)
+                yield from _report_unlisted(descriptor, directory.path, error, scope)
     finally:
         os.close(descriptor)
 
 
-def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Directory]) -> Iterator[WalkedEntry]:
-    descriptor = _open(root, directory)
+def _list_directory(
+    root_descriptor: int, directory: _Directory, scope: _Scope, directories: List[_Directory]
+) -> Iterator[WalkedEntry]:
+    """Yield the entries of one directory, and append its directories to those that are still to be listed."""
+    descriptor = _open_listed(root_descriptor, directory)
     try:
         prefix = directory.path + b"/" if directory.path else b""
         with os.scandir(descriptor) as entries:
@@ -96,6 +110,7 @@ def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Direct
                 path = prefix + os.fsencode(entry.name)
                 if path in scope.unmounted:
                     continue
+
                 try:
                     if scope.excludes.matches(path, entry.is_dir(follow_symlinks=False)):
                         continue
@@ -103,71 +118,77 @@ def _list(root: int, directory: _Directory, scope: _Scope, waiting: List[_Direct
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    yield _error(path, error, "stat")
+                    yield _error_entry(path, error, "stat")
                     continue
-                found = _look(descriptor, path, status, scope, waiting)
-                if found is not None:
-                    yield found
+
+                walked_entry = _examine(descriptor, path, status, scope, directories)
+                if walked_entry is not None:
+                    yield walked_entry
     finally:
         os.close(descriptor)
 
 
-def _unlisted(root: int, path: bytes, error: OSError, scope: _Scope) -> Iterator[WalkedEntry]:
-    """What to say of a directory that could not be opened or listed: it may have become something else, or be gone."""
+def _report_unlisted(root_descriptor: int, path: bytes, error: OSError, scope: _Scope) -> Iterator[WalkedEntry]:
+    """Yield what a directory is that could not be opened or listed: an error, what took its place, or nothing."""
     if error.errno in (errno.ENOENT, errno.ESTALE):
-        return
+        return  # it is gone
     if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
-        yield _error(path, error, "list")
+        yield _error_entry(path, error, "list")
         return
-    above, _, name = path.rpartition(b"/")
+
+    # It is no directory any more. Report what has its name now.
+    parent_path, _, name = path.rpartition(b"/")
     try:
-        parent = open_directory(root, above)
+        parent = open_directory(root_descriptor, parent_path)
     except OSError:
-        return  # a directory above is gone too, or no directory any more, and speaks for what was below
+        return  # a directory above is gone or replaced, too, and speaks for what was below it
+
     try:
-        found = _look(parent, path, os.lstat(name, dir_fd=parent), scope, [])
+        walked_entry = _examine(parent, path, os.lstat(name, dir_fd=parent), scope, [])
     except FileNotFoundError:
         return
     finally:
         os.close(parent)
-    yield _error(path, error, "list") if found is None else found
+
+    if walked_entry is None:
+        yield _error_entry(path, error, "list")
+    else:
+        yield walked_entry
 
 
-def _look(
-    descriptor: int, path: bytes, status: os.stat_result, scope: _Scope, waiting: List[_Directory]
+def _examine(
+    descriptor: int, path: bytes, status: os.stat_result, scope: _Scope, directories: List[_Directory]
 ) -> Optional[WalkedEntry]:
-    """What an entry is; None for a directory, which is put where directories wait, and for what is gone."""
+    """Return the entry of a path. None for a directory, which is appended to `directories`, and for what is gone."""
     kind = stat.S_IFMT(status.st_mode)
     if path in scope.mounts or (scope.device is not None and status.st_dev != scope.device):
-        return _found(path, _SPECIAL, status, b"mount")
+        return _entry(path, _SPECIAL, status, b"mount")
     if kind == stat.S_IFREG:
-        return _found(path, _FILE, status)
+        return _entry(path, _FILE, status)
     if kind == stat.S_IFDIR:
-        waiting.append(_Directory(path, status.st_dev, status.st_ino))
+        directories.append(_Directory(path, status.st_dev, status.st_ino))
         return None
     if kind == stat.S_IFLNK:
-        return _link(descriptor, path, status)
-    return _found(path, _SPECIAL, status, _SPECIAL_KINDS.get(kind, b"socket"))
+        return _link_entry(descriptor, path, status)
+    return _entry(path, _SPECIAL, status, _SPECIAL_KINDS.get(kind, _OTHER_SPECIAL))
 
 
-_SPECIAL_KINDS = {stat.S_IFIFO: b"fifo", stat.S_IFBLK: b"block", stat.S_IFCHR: b"char"}
-"""Everything else that a name can stand for is an end point of communication: sockets, and doors and ports on SunOS."""
-
-
-def _link(descriptor: int, path: bytes, status: os.stat_result) -> Optional[WalkedEntry]:
+def _link_entry(descriptor: int, path: bytes, status: os.stat_result) -> Optional[WalkedEntry]:
     try:
-        return _found(path, _LINK, status, os.readlink(os.path.basename(path), dir_fd=descriptor))
+        target = os.readlink(os.path.basename(path), dir_fd=descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
-        return _error(path, error, "stat")
+        return _error_entry(path, error, "stat")
+    return _entry(path, _LINK, status, target)
 
 
-def _error(path: bytes, error: OSError, stage: str) -> WalkedEntry:
+def _error_entry(path: bytes, error: OSError, stage: str) -> WalkedEntry:
     return WalkedEntry(path, _ERROR, detail=error_name(error).encode(), stage=stage)
 
 
-def _found(path: bytes, kind: int, status: os.stat_result, detail: Optional[bytes] = None) -> WalkedEntry:
+def _entry(path: bytes, kind: int, status: os.stat_result, detail: Optional[bytes] = None) -> WalkedEntry:
+    # Positional arguments: this runs once for each path, and keywords take twice as long.
     return WalkedEntry(
         path,
         kind,
@@ -184,12 +205,13 @@ def _found(path: bytes, kind: int, status: os.stat_result, detail: Optional[byte
     )
 
 
-def _open(root: int, directory: _Directory) -> int:
-    """A descriptor of a directory that was seen, or of the one that has its name by now. Raises OSError."""
-    if len(directory.path) < _LONG:
-        descriptor = os.open(directory.path or b".", DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+def _open_listed(root_descriptor: int, directory: _Directory) -> int:
+    """Return a descriptor of a directory that was seen, or of the directory that has its name now. Raises OSError."""
+    if len(directory.path) < _LONG_PATH:
+        # One call suffices as long as it leads to the same inode: then no link was followed on the way.
+        descriptor = os.open(directory.path or b".", DIRECTORY | os.O_NOFOLLOW, dir_fd=root_descriptor)
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) == (directory.dev, directory.ino):
             return descriptor
         os.close(descriptor)
-    return open_directory(root, directory.path)
+    return open_directory(root_descriptor, directory.path)

@@ -1,8 +1,10 @@
-"""One run on its way: what the walk found goes in, what the hash pass made of it comes back, and both leave as the
-records of the report and as the next state.
+"""Hold one run on its way, in tables.
+
+Entries of the walk go in, results of the hash pass are added, and both leave as the records of the report and as the
+next state.
 
 The tables lie in two files beside the state, neither journalled nor flushed: when the collector dies, the next run
-begins anew. The one that becomes the state is flushed and renamed at the very end.
+begins anew. The file that becomes the state is flushed and renamed at the very end.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.run import queries, state
 from scanner.collector.run.confirm import UNSTABLE
-from scanner.collector.run.previous_run import PreviousRun, fit, storage
+from scanner.collector.run.previous_run import PreviousRun
+from scanner.collector.run.storage import fit_status, storage_errors
 from scanner.collector.system import durable, interrupt
 from scanner.collector.system.failpoint import reach
 from scanner.format import paths
@@ -31,193 +34,245 @@ _FILE = EntryType.FILE.value
 _ERROR = EntryType.ERROR.value
 
 BATCH = 5000
+"""Rows that are inserted or fetched at once."""
 PATH_LIMIT = 32_000
-"""Bytes of a coded path in JSON: with two of them (a hard link), or one and a link's target, a line stays below 64
-KiB."""
-_CHARACTERS = PATH_LIMIT // 6 - 1
-"""A path of this many characters is shorter than PATH_LIMIT, whatever they are."""
+"""Bytes of a coded path in JSON. With two of them (a hard link, or a link's target) a line stays below 64 KiB."""
+_SURELY_SHORT = PATH_LIMIT // 6 - 1
+"""A path of so many characters is shorter than PATH_LIMIT, whatever they are: JSON needs at most six bytes for one."""
+_STATE_NAME = "next.db"
+_SCRATCH_NAME = "work.db"
 _PRAGMAS = ("page_size=8192", "journal_mode=OFF", "synchronous=OFF", "cache_size=-40960", "locking_mode=EXCLUSIVE")
 _INSTRUCTIONS = 1_000_000
-"""After so many of SQLite's instructions, some milliseconds, a long statement looks for a signal."""
-_ROUNDS = 8
-"""How often hard links whose first path is gone are led by the next one, before each is read by itself."""
+"""Instructions of SQLite, some milliseconds, after which a long statement looks for a signal."""
+_LINK_ROUNDS = 8
+"""Rounds in which the next path of an inode is tried. In the last one each path is read by itself."""
+_SHA256_BYTES = 32
 
 
 class PlannedTotals(NamedTuple):
-    """What the hash pass is to read: entries of all kinds, files (one of each inode) and their bytes."""
+    """What the hash pass has to read."""
 
     entries: int
+    """Entries of all types."""
     files: int
+    """Files, one for each inode."""
     bytes: int
 
 
+class RecordCount(NamedTuple):
+    """Number of the report's records."""
+
+    entries: int
+    notes: int
+
+
+class _FileInPass(NamedTuple):
+    """A file that the hash pass is reading."""
+
+    id: int
+    status: Tuple[int, ...]
+    """Size, times, mode, owner, device and inode, as the walk saw them and the tables hold them."""
+    read_ns: int
+    """A time before the read."""
+
+
 class Workspace:
-    """The tables of one run in the folder of its replica; StorageError when they cannot be written."""
+    """Tables of one run in the folder of its replica. StorageError when they cannot be written."""
 
     def __init__(self, folder: Path) -> None:
-        self._next, self._scratch = folder / "next.db", folder / "work.db"
+        self.entries = 0
+        self.skipped = 0
+        """Paths that are too long for a report."""
+        self.vanished = 0
+        self.confirmed = 0
+        self.misread = 0
+        self.unstable = 0
         self._folder = folder
-        self._found: List[Tuple[object, ...]] = []
-        self._digests: List[Tuple[object, ...]] = []
-        self._flying: Dict[bytes, Tuple[int, Tuple[int, ...], int]] = {}
-        self.entries = self.skipped = self.vanished = 0
-        self.confirmed = self.misread = self.unstable = 0
+        self._state_file = folder / _STATE_NAME
+        self._scratch_file = folder / _SCRATCH_NAME
+        self._new_entries: List[Tuple[object, ...]] = []
+        self._new_digests: List[Tuple[object, ...]] = []
+        self._files_in_pass: Dict[bytes, _FileInPass] = {}
+
         discard(folder)
-        os.environ["SQLITE_TMPDIR"] = str(folder)  # sorting spills here, not into a small /tmp
-        with storage(folder):
-            self._db = sqlite3.connect(str(self._next), isolation_level=None, check_same_thread=False)
-            self._db.set_progress_handler(interrupt.pending, _INSTRUCTIONS)
+        os.environ["SQLITE_TMPDIR"] = str(folder)  # large sorts spill here, not into a small /tmp
+        with storage_errors(folder):
+            self._database = sqlite3.connect(str(self._state_file), isolation_level=None, check_same_thread=False)
+            self._database.set_progress_handler(interrupt.pending, _INSTRUCTIONS)
             self._prepare()
 
     def _prepare(self) -> None:
-        for path in (self._next, self._scratch):
+        """Create the files, readable by their owner alone, and the tables."""
+        for path in (self._state_file, self._scratch_file):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-        self._db.execute("ATTACH ? AS work", (str(self._scratch),))
+        self._database.execute("ATTACH :path AS work", {"path": str(self._scratch_file)})
         for schema in ("main", "work"):
             for pragma in _PRAGMAS:
-                self._db.execute(f"PRAGMA {schema}.{pragma}").fetchall()
-        self._db.executescript(state.SCHEMA + queries.SCHEMA)
-        self._db.execute("BEGIN")
+                self._database.execute(f"PRAGMA {schema}.{pragma}").fetchall()
+        self._database.executescript(state.SCHEMA)
+        self._database.executescript(queries.SCHEMA)
+        self._database.execute("BEGIN")
 
-    def add_entry(self, found: WalkedEntry) -> None:
-        """Take in what the walk found. A path too long for a line is noted and otherwise left out."""
-        path = paths.encode(found.path)
-        if len(path) > _CHARACTERS and not fits(path):
+    def add_entry(self, entry: WalkedEntry) -> None:
+        """Add an entry of the walk. A path that is too long for a line is noted and otherwise left out."""
+        path = paths.encode(entry.path)
+        if len(path) > _SURELY_SHORT and not _fits_in_line(path):
             self._skip(path)
             return
-        self._found.append((path, *_told(found)))
-        if len(self._found) >= BATCH:
-            self._flush_found()
+
+        self._new_entries.append((path, *_entry_values(entry)))
+        if len(self._new_entries) >= BATCH:
+            self._flush_entries()
 
     def _skip(self, path: str) -> None:
+        """Count the path in a note on the longest directory above it that fits in a line."""
         self.skipped += 1
-        while not fits(path):
+        while not _fits_in_line(path):
             path = path.rpartition("/")[0]
-        with storage(self._folder):
-            self._db.execute(queries.ADD_NOTE, (path, "skipped"))
+        with storage_errors(self._folder):
+            self._database.execute(queries.COUNT_NOTE, {"path": path, "note": "skipped"})
 
-    def _flush_found(self) -> None:
-        with storage(self._folder):
+    def _flush_entries(self) -> None:
+        with storage_errors(self._folder):
             reach("walk:batch", disk=True)
-            self._db.executemany(queries.ADD_FOUND, self._found)
-        self._found.clear()
+            self._database.executemany(queries.INSERT_WALKED, self._new_entries)
+        self._new_entries.clear()
 
     def plan_hash_pass(self) -> PlannedTotals:
-        """Close the walk: put files in order, the largest first, and find those that are one inode."""
-        self._flush_found()
-        with storage(self._folder):
-            self._db.execute(queries.ORDER)
-            self._db.execute(queries.LINK)
-            return PlannedTotals(*self._db.execute(queries.TOTALS).fetchone())
+        """Sort the files, the largest first, find hard links, and return what there is to read. Ends the walk."""
+        self._flush_entries()
+        with storage_errors(self._folder):
+            self._database.execute(queries.SORT_ENTRIES, {"file": _FILE})
+            self._database.execute(queries.FIND_HARD_LINKS, {"file": _FILE})
+            return PlannedTotals(*self._database.execute(queries.COUNT_PLANNED, {"file": _FILE}).fetchone())
 
     def files_to_hash(self) -> Iterator[WalkedEntry]:
-        """What is to be hashed, largest first, one path of each inode."""
-        return self._files(queries.FILES)
+        """Yield the files to read, the largest first, one path of each inode."""
+        return self._fetch_files(queries.FILES_TO_HASH)
 
     def hard_link_rounds(self) -> Iterator[Iterator[WalkedEntry]]:
-        """After the first pass: further files to be hashed, since the path that stood for them is gone or another
-        now."""
-        for number in range(_ROUNDS):
-            self._flush_digests()
-            with storage(self._folder):
-                self._db.execute("COMMIT")
-                self._db.executescript(queries.PART)
-                if number == _ROUNDS - 1:
-                    self._db.executescript(queries.DISSOLVE)
-                self._db.execute("BEGIN")
-                waiting = self._db.execute("SELECT count(*) FROM work.again").fetchone()[0]
-            if not waiting:
-                return
-            yield self._files(queries.FILES_AGAIN)
+        """Yield further files to read, in rounds, after those of `files_to_hash`.
 
-    def _files(self, query: str) -> Iterator[WalkedEntry]:
-        last = 0
+        They are hard links whose first path is gone, could not be opened, or is another inode by now. A round ends
+        when all its files have results.
+        """
+        for round_number in range(1, _LINK_ROUNDS + 1):
+            self._flush_digests()
+            with storage_errors(self._folder):
+                # A script of several statements must not run inside a transaction: sqlite3 would commit it.
+                self._database.execute("COMMIT")
+                self._database.executescript(queries.REPLACE_FIRST_PATHS)
+                if round_number == _LINK_ROUNDS:
+                    self._database.executescript(queries.DISSOLVE_HARD_LINKS)
+                self._database.execute("BEGIN")
+                (file_count,) = self._database.execute(queries.COUNT_NEXT_ROUND).fetchone()
+            if not file_count:
+                return
+            yield self._fetch_files(queries.FILES_OF_NEXT_ROUND)
+
+    def _fetch_files(self, query: str) -> Iterator[WalkedEntry]:
+        last_id = 0
         while True:
-            with storage(self._folder):
-                rows = self._db.execute(query, (last, BATCH)).fetchall()
+            with storage_errors(self._folder):
+                rows = self._database.execute(query, {"file": _FILE, "last_id": last_id, "count": BATCH}).fetchall()
             if not rows:
                 return
-            for path, *values, last in rows:  # the last id is where the next batch begins
-                name = paths.decode(path)
-                self._flying[name] = (last, tuple(values[1:9]), time.time_ns())
-                yield WalkedEntry(name, *values)
+
+            for coded_path, *values, last_id in rows:  # the last id is where the next batch begins
+                path = paths.decode(coded_path)
+                self._files_in_pass[path] = _FileInPass(last_id, tuple(values[1:9]), time.time_ns())
+                yield WalkedEntry(path, *values)
 
     def add_result(self, result: FileResult) -> None:
-        """Take in what became of a file that `files_to_hash` gave out."""
-        number, before, since = self._flying.pop(result.path)
+        """Add the result of a file that came from `files_to_hash` or `hard_link_rounds`."""
+        file = self._files_in_pass.pop(result.path)
         if isinstance(result, HashedFile):
-            self._digests.append((number, result.sha256 + result.md5, since))
-            if result[3:] != before and fit(result[3:]) != before:
-                self._run(queries.ADD_RESTAT, (number, *fit(result[3:])))
+            self._new_digests.append((file.id, result.sha256 + result.md5, file.read_ns))
+            status = result[3:]
+            if status != file.status and fit_status(status) != file.status:
+                self._insert(queries.INSERT_CHANGED_STATUS, (file.id, *fit_status(status)))
         elif isinstance(result, FailedFile):
-            self._run(queries.ADD_PROBLEM, (number, result.error, result.stage))
+            self._insert(queries.INSERT_PROBLEM, (file.id, result.error, result.stage))
         else:
             self.vanished += 1
-            self._run(queries.ADD_PROBLEM, (number, "", ""))
-        if len(self._digests) >= BATCH:
+            self._insert(queries.INSERT_PROBLEM, (file.id, "", ""))
+
+        if len(self._new_digests) >= BATCH:
             self._flush_digests()
 
-    def _run(self, statement: str, values: Tuple[object, ...]) -> None:
-        with storage(self._folder):
-            self._db.execute(statement, values)
+    def _insert(self, statement: str, values: Tuple[object, ...]) -> None:
+        with storage_errors(self._folder):
+            self._database.execute(statement, values)
 
     def _flush_digests(self) -> None:
-        with storage(self._folder):
+        with storage_errors(self._folder):
             reach("hash:batch", disk=True)
-            self._db.executemany(queries.ADD_DIGEST, self._digests)
-        self._digests.clear()
+            self._database.executemany(queries.INSERT_DIGEST, self._new_digests)
+        self._new_digests.clear()
 
     def merge_results(self) -> None:
-        """Bring all together, sorted by path."""
+        """Merge entries and results into the next state, sorted by path. Ends the hash pass."""
         self._flush_digests()
-        with storage(self._folder):
-            missing = self._db.execute(queries.UNANSWERED).fetchone()[0]
-            if missing:
-                raise RuntimeError(f"the hash pass gave no answer for {missing} files")
-            self._db.execute(queries.NOTE_VANISHED)
-            self._db.execute(queries.SEE)
-            self._db.execute("COMMIT")
+        with storage_errors(self._folder):
+            (unanswered,) = self._database.execute(queries.COUNT_UNANSWERED, {"file": _FILE}).fetchone()
+            if unanswered:
+                raise RuntimeError(f"the hash pass gave no answer for {unanswered} files")
+            self._database.execute(queries.NOTE_VANISHED)
+            self._database.execute(queries.MERGE_RESULTS, {"error": _ERROR})
+            self._database.execute("COMMIT")
 
     def previous_run(self) -> PreviousRun:
-        """What the last complete run saw, beside what this one does. Call after `merge_results`."""
-        return PreviousRun(self._db, self._folder)
+        """Return the comparison with the previous complete run. Call after `merge_results`."""
+        return PreviousRun(self._database, self._folder)
 
-    def count_records(self) -> Tuple[int, int]:
-        """The number of entries and of notes of the report. Call when nothing changes any more."""
-        with storage(self._folder):
-            entries, notes = self._db.execute(queries.COUNT).fetchone()
-            self.confirmed, self.misread = (
-                self._db.execute(queries.NOTED, (name,)).fetchone()[0] for name in ("confirmed", "misread")
-            )
-            self.unstable = self._db.execute(queries.UNSTABLE, (UNSTABLE,)).fetchone()[0]
-        self.entries = entries
-        return entries, notes
+    def count_records(self) -> RecordCount:
+        """Return the number of records of the report. Call when nothing changes any more."""
+        with storage_errors(self._folder):
+            count = RecordCount(*self._database.execute(queries.COUNT_RECORDS).fetchone())
+            self.confirmed = self._count_notes("confirmed")
+            self.misread = self._count_notes("misread")
+            parameters = {"error": _ERROR, "name": UNSTABLE}
+            (self.unstable,) = self._database.execute(queries.COUNT_ERRORS_OF_NAME, parameters).fetchone()
+        self.entries = count.entries
+        return count
+
+    def _count_notes(self, note: str) -> int:
+        (count,) = self._database.execute(queries.COUNT_NOTES_OF_KIND, {"note": note}).fetchone()
+        return int(count)
 
     def records(self) -> Iterator[Record]:
-        """The records of the report, entries then notes, in their order. Call after `count_records`."""
-        with storage(self._folder):
-            for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in self._db.execute(queries.ROWS):
+        """Yield the records of the report, entries and then notes, in their order. Call after `count_records`."""
+        with storage_errors(self._folder):
+            rows = self._database.execute(queries.ENTRIES)
+            for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in rows:
                 if kind == _FILE:
-                    yield Entry(path, _FILE, size, mtime_ns, mode, uid, gid, digest[:32], digest[32:], detail or None)
+                    sha256 = digest[:_SHA256_BYTES]
+                    md5 = digest[_SHA256_BYTES:]
+                    yield Entry(path, _FILE, size, mtime_ns, mode, uid, gid, sha256, md5, detail or None)
+                elif kind == _ERROR:
+                    yield Entry(path, _ERROR, detail=detail, stage=stage)
                 else:
-                    yield Entry(path, kind, detail=detail, stage=stage if kind == _ERROR else None)
-            for path, note, count, detail in self._db.execute(queries.NOTES):
-                skipped = canonical_json({"reason": "ENAMETOOLONG", "count": count}) if note == "skipped" else ""
-                yield Note(path, note, detail or skipped)
+                    yield Entry(path, kind, detail=detail)
+
+            for path, note, count, detail in self._database.execute(queries.NOTES):
+                if note == "skipped":
+                    yield Note(path, note, canonical_json({"reason": "ENAMETOOLONG", "count": count}))
+                else:
+                    yield Note(path, note, detail or "")
 
     def commit(self, meta: Dict[str, Any]) -> None:
-        """Make what this run saw the state of the replica, durably."""
-        with storage(self._folder):
-            rows = [(key, json.dumps(value)) for key, value in meta.items()]
-            self._db.executemany("INSERT INTO main.meta VALUES (?, ?)", rows)
-            self._db.execute(f"PRAGMA main.application_id={state.APPLICATION_ID}")
-            self._db.execute(f"PRAGMA main.user_version={state.SCHEMA_VERSION}")
-            self._db.close()
-        with durable.storage_errors(self._next):
+        """Make what this run saw the state of the replica. It is on disk when this returns."""
+        meta_rows = [(key, json.dumps(value)) for key, value in meta.items()]
+        with storage_errors(self._folder):
+            self._database.executemany(queries.INSERT_META, meta_rows)
+            self._database.execute(f"PRAGMA main.application_id={state.APPLICATION_ID}")
+            self._database.execute(f"PRAGMA main.user_version={state.SCHEMA_VERSION}")
+            self._database.close()
+        with durable.storage_errors(self._state_file):
             reach("state:written", disk=True)
-            with self._next.open("rb") as file:
+            with self._state_file.open("rb") as file:
                 os.fsync(file.fileno())
-        durable.rename(self._next, self._folder / state.FILE_NAME)
+        durable.rename(self._state_file, self._folder / state.FILE_NAME)
         discard(self._folder)
 
     def __enter__(self) -> Workspace:
@@ -228,25 +283,32 @@ class Workspace:
 
     def close(self) -> None:
         """Drop what was not committed."""
-        self._db.close()
+        self._database.close()
         discard(self._folder)
 
 
-def fits(path: str) -> bool:
-    """Whether a coded path is short enough for a line."""
+def discard(folder: Path) -> None:
+    """Remove the tables that an unfinished run left in the folder of its replica."""
+    for name in (_STATE_NAME, _SCRATCH_NAME):
+        durable.remove(folder / name)
+        durable.remove(folder / f"{name}-journal")
+
+
+def _fits_in_line(path: str) -> bool:
     return len(quote(path).encode()) <= PATH_LIMIT
 
 
-def discard(folder: Path) -> None:
-    """Remove what a run that did not end left in the folder of its replica."""
-    for name in ("next.db", "work.db", "next.db-journal", "work.db-journal"):
-        durable.remove(folder / name)
+def _entry_values(entry: WalkedEntry) -> Tuple[object, ...]:
+    """Return the columns of an entry after its path.
 
-
-def _told(found: WalkedEntry) -> Tuple[object, ...]:
-    """What the walk told of a path, as it is kept. None becomes empty: SQLite's binding is slow with None."""
-    kind, stage = found.type, found.stage or ""
-    detail = "" if found.detail is None else paths.encode(found.detail)
+    Nothing is NULL but an empty text: binding None to a statement is slow in sqlite3.
+    """
+    kind = entry.type
+    stage = entry.stage or ""
+    detail = "" if entry.detail is None else paths.encode(entry.detail)
     if kind != _FILE and not detail:
-        kind, detail, stage = _ERROR, "EINVAL", "stat"
-    return (kind, *fit(found[2:10]), found.nlink, detail, stage)
+        # A link with an empty target: no line can hold it.
+        kind = _ERROR
+        detail = "EINVAL"
+        stage = "stat"
+    return (kind, *fit_status(entry[2:10]), entry.nlink, detail, stage)

@@ -46,7 +46,7 @@ def test_road_of_the_program(stage: Stage, central: FakeCentral) -> None:
     done = stage.call("status", "--json")
     (one,) = done.summary["replicas"]
     assert done.code == 0 and done.summary["problem"] is None and one["delivered_at"] and one["queued"] == 0
-    (sent,) = stage.spool(replica).delivered()
+    (sent,) = stage.spool(replica).delivered_reports()
     done = stage.call("verify", str(sent.path))
     assert done.code == 0 and "this server's own key" in done.err and "BROKEN" not in done.err
 
@@ -103,11 +103,11 @@ def test_nothing_done(stage: Stage, central: FakeCentral) -> None:
         (["run", "--local", "/tmp"], "--output"),
         (["run", "--output", "/tmp"], "go with --local"),
         (["run", "--local", "/tmp", "--output", "/tmp", "photos"], "takes one directory"),
-        (["run", "--workers", "0"], "not within"),
+        (["run", "--workers", "0"], "not between"),
         (["run", "--max-rate", "-1"], "not above 0"),
         (["run", "--engine", "magic"], "invalid choice"),
         (["enroll", "bse1.nonsense", "--server", "http://127.0.0.1:9"], "no enrolment token"),
-        (["enroll", "x", "--server", "nowhere"], "is no address"),
+        (["enroll", "x", "--server", "nowhere"], "is not an address"),
         (["verify", "/does/not/exist"], "cannot read /does/not/exist"),
         (["verify", "/dev/null", "--key", "zz"], "cannot read the key zz"),
         (["frobnicate"], "invalid choice"),

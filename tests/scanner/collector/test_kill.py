@@ -43,7 +43,7 @@ def check(stage: Stage, replica: Replica, central: FakeCentral, at: str) -> None
     left = {path.name for path in folder.iterdir()}
     assert left == {"queue", "sent", "refused", "state.db"}, at
     assert not list(stage.state.rglob("*.part")), at
-    spooled = stage.spool(replica).chain()
+    spooled = stage.spool(replica).chain_reports()
     assert [read_statement(read_envelope(report.path).payload).sequence for report in spooled] == [
         report.sequence for report in spooled
     ]
@@ -84,7 +84,7 @@ def test_killed_while_it_confirms(stage: Stage, replica: Replica, central: FakeC
     done = stage.call("run", "--workers", "1", BACKUP_SYNCER_FAIL="confirm:chunk:1:kill")
     assert done.code == -signal.SIGKILL, done.err
     summary = stage.run()
-    assert [line.members()["confirmed"] for line in summary.lines] == [1]
+    assert [line.members()["confirmed"] for line in summary.replicas] == [1]
     check(stage, replica, central, "confirm")
 
 

@@ -41,7 +41,7 @@ def test_road(stage: Stage, central: FakeCentral) -> None:
         path.write_bytes(bytes(kept.st_size))
         os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     assert stage.call("status", python=PYTHON).code == 0
-    (first, second) = stage.spool(replica).delivered()
+    (first, second) = stage.spool(replica).delivered_reports()
     assert stage.call("verify", str(first.path), python=PYTHON).code == 0
     assert stage.call("verify", str(second.path)).code == 0
     out = stage.folder / "out"

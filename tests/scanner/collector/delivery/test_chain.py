@@ -38,16 +38,16 @@ def whole(replica: Replica) -> bool:
 def test_empty_spool_takes_the_next_place(tmp_path: Path) -> None:
     """With nothing here and nothing there a chain begins; with nothing here it goes on behind what is there, torn."""
     spool = Spool(tmp_path)
-    assert chain.next_position(spool, CentralChainEnd(None, None), begun=False) == ChainPosition(1, None)
-    assert chain.next_position(spool, None, begun=False) == ChainPosition(1, None)
-    link = chain.next_position(spool, CentralChainEnd(7, "ab"), begun=False)
-    assert (link.sequence, link.previous) == (8, "ab") and "unknown to the spool" in (link.torn or "")
+    assert chain.next_position(spool, CentralChainEnd(None, None), ever_queued=False) == ChainPosition(1, None)
+    assert chain.next_position(spool, None, ever_queued=False) == ChainPosition(1, None)
+    link = chain.next_position(spool, CentralChainEnd(7, "ab"), ever_queued=False)
+    assert (link.sequence, link.previous) == (8, "ab") and "unknown to the spool" in (link.break_reason or "")
 
 
 def test_unknown_place_is_not_guessed(tmp_path: Path) -> None:
     """A spool that was lost while the central server cannot be asked gives no number: two reports would share it."""
     with pytest.raises(ChainError, match="must tell where"):
-        chain.next_position(Spool(tmp_path), None, begun=True)
+        chain.next_position(Spool(tmp_path), None, ever_queued=True)
 
 
 def test_central_server_lost_its_newest(stage: Stage, replica: Replica) -> None:
@@ -66,9 +66,9 @@ def test_central_server_lost_what_is_here_no_longer(stage: Stage, replica: Repli
     for _ in range(3):
         stage.run()
     del replica.chain[1:]
-    for report in stage.spool(replica).delivered()[:2]:
+    for report in stage.spool(replica).delivered_reports()[:2]:
         report.path.unlink()
-    before = stage.run(send=False).lines[0].made
+    before = stage.run(send=False).replicas[0].finished_run
     assert stage.run().exit_code == 0
     assert before is not None and sequences(replica) == [1, 2, 3] and whole(replica)
     reissued = replica.chain[1].statement
@@ -94,7 +94,7 @@ def test_spool_lost_while_nobody_answers(stage: Stage, replica: Replica, central
     shutil.rmtree(stage.state / "replicas")
     stage.configure(server="http://127.0.0.1:9", patience=0)
     summary = stage.run()
-    assert summary.exit_code == 2 and summary.lines[0].made is None
+    assert summary.exit_code == 2 and summary.replicas[0].finished_run is None
     stage.configure(server=central.url)
     assert stage.run().exit_code == 0
     assert sequences(replica) == [1, 2]
@@ -104,8 +104,8 @@ def test_first_run_of_a_replica_that_is_known_by_the_last_answer(stage: Stage, r
     """A replica that was never run begins its chain also when the central server cannot be asked just then."""
     stage.run("photos", send=False)
     stage.configure(server="http://127.0.0.1:9", patience=0)
-    assert stage.run().lines[0].made is not None
-    assert [report.sequence for report in stage.spool(replica).queued()] == [1, 2]
+    assert stage.run().replicas[0].finished_run is not None
+    assert [report.sequence for report in stage.spool(replica).queued_reports()] == [1, 2]
 
 
 def test_receipt_lost_and_report_gone_on(stage: Stage, replica: Replica, central: FakeCentral) -> None:
@@ -113,7 +113,7 @@ def test_receipt_lost_and_report_gone_on(stage: Stage, replica: Replica, central
     stage.configure(server=central.url, patience=0)
     central.faults = ["lost"]
     assert stage.run().exit_code == 2
-    assert sequences(replica) == [1] and len(stage.spool(replica).queued()) == 1
+    assert sequences(replica) == [1] and len(stage.spool(replica).queued_reports()) == 1
     assert stage.run().exit_code == 0
     assert sequences(replica) == [1, 2] and whole(replica)
 
@@ -145,31 +145,31 @@ def test_clone_is_found_by_the_central_server(stage: Stage, replica: Replica, ce
     stage.run()
     stage.run()
     spool = Spool(clone / "replicas" / replica.replica)
-    carrier = sender.QueueSender(replica.replica, spool)
+    queue_sender = sender.QueueSender(replica.replica, spool)
     stage.configure(server=central.url, state=clone)
-    deliver(stage, carrier)
-    assert isinstance(carrier.problem, ChainError) and central.held and queued.exists()
+    deliver(stage, queue_sender)
+    assert isinstance(queue_sender.problem, ChainError) and central.held and queued.exists()
     assert sequences(replica) == [1, 2, 3]
 
 
-def deliver(stage: Stage, carrier: sender.QueueSender) -> None:
-    """One attempt of a carrier with the stage's configuration, without asking how far the central server is."""
+def deliver(stage: Stage, queue_sender: sender.QueueSender) -> None:
+    """One attempt of a queue_sender with the stage's configuration, without asking how far the central server is."""
 
     loaded = config.load_config(stage.conf)
     own = identity.load_enrolled_identity(loaded.state)
     key = identity.load_key(loaded.state, own.key)
-    carrier.attempt(Client(own.url or "", loaded, own.token), own, key)
+    queue_sender.attempt(Client(own.url or "", loaded, own.token), own, key)
 
 
 def test_reissue_interrupted_between_its_renames(stage: Stage, replica: Replica) -> None:
     """A queue that was being replaced is whole again at the next start, whichever rename was the last."""
     stage.run(send=False)
     spool = stage.spool(replica)
-    key_of_queue = [report.path.name for report in spool.queued()]
+    key_of_queue = [report.path.name for report in spool.queued_reports()]
     spool.queue.rename(spool.folder / "queue.replaced")
     shutil.copytree(spool.folder / "queue.replaced", spool.folder / "queue.reissued")
     spool.prepare()
-    assert [report.path.name for report in spool.queued()] == key_of_queue
+    assert [report.path.name for report in spool.queued_reports()] == key_of_queue
     shutil.copytree(spool.queue, spool.folder / "queue.reissued")
     spool.prepare()
     assert sorted(path.name for path in spool.folder.iterdir() if path.is_dir()) == ["queue", "refused", "sent"]
@@ -181,7 +181,7 @@ def test_damaged_report_is_set_aside(stage: Stage, replica: Replica) -> None:
     stage.run()
     stage.run(send=False)
     stage.run(send=False)
-    first = stage.spool(replica).queued()[0]
+    first = stage.spool(replica).queued_reports()[0]
     first.path.write_bytes(b"rotten")
     assert stage.run().exit_code == 0
     assert sequences(replica) == [1, 2, 3] and whole(replica)
@@ -193,11 +193,11 @@ def test_newest_report_is_damaged_and_nobody_answers(stage: Stage, replica: Repl
     """A delivered report that rotted is not numbered anew by guess; the central server's answer settles it."""
     stage.run()
     stage.run()
-    stage.spool(replica).delivered()[1].path.write_bytes(b"rotten")
+    stage.spool(replica).delivered_reports()[1].path.write_bytes(b"rotten")
     stage.configure(server="http://127.0.0.1:9", patience=0)
     for _ in range(2):
         summary = stage.run()
-        assert summary.exit_code == 2 and summary.lines[0].made is None
+        assert summary.exit_code == 2 and summary.replicas[0].finished_run is None
     stage.configure(server=central.url)
     assert stage.run().exit_code == 0
     assert sequences(replica) == [1, 2, 3] and whole(replica) and not central.held

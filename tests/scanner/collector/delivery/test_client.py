@@ -230,14 +230,14 @@ def test_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch)
     assert seen[0].startswith(b"CONNECT backup.example.org:443 ")
     assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in seen[0]
     monkeypatch.setenv("no_proxy", "backup.example.org")
-    assert client._proxy(urlsplit("https://backup.example.org")) is None
+    assert client._find_proxy(urlsplit("https://backup.example.org")) is None
 
 
 def test_upload_is_streamed_and_digested(stage: Stage, central: FakeCentral) -> None:
     """A report goes as it lies, with its length and the SHA-256 of its bytes; the body that arrives is the file."""
     replica = stage.enrol(central)
     stage.run(send=False)
-    (report,) = stage.spool(replica).queued()
+    (report,) = stage.spool(replica).queued_reports()
     own = identity.load_enrolled_identity(stage.state)
     reply = sender.upload_report(Client(central.url, config.load_config(stage.conf), own.token), own, report.path)
     assert reply.members["sequence"] == 1

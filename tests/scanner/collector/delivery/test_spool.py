@@ -43,7 +43,7 @@ def put(spool: Spool, key: SigningKey, *sequences: int) -> None:
 def test_report_is_one_gzip_member(spool: Spool, key: SigningKey) -> None:
     """A report is envelope and lines in one gzip member without name or time: the same input gives the same bytes."""
     put(spool, key, 1)
-    (report,) = spool.queued()
+    (report,) = spool.queued_reports()
     packed = report.path.read_bytes()
     assert packed[:2] == b"\x1f\x8b" and packed[4:8] == bytes(4) and packed[3] == 0
     assert gzip.decompress(packed).endswith(b"}\nlines\n")
@@ -53,45 +53,45 @@ def test_report_is_one_gzip_member(spool: Spool, key: SigningKey) -> None:
     again = packed
     report.path.unlink()
     put(spool, key, 1)
-    assert spool.queued()[0].path.read_bytes() == again
+    assert spool.queued_reports()[0].path.read_bytes() == again
 
 
 def test_only_what_the_format_allows_is_signed(spool: Spool, key: SigningKey) -> None:
     """A statement that the other side would refuse is not signed."""
     with pytest.raises(ReportError):
         spool.add_report(statement(sequence=0), BytesIO(), key)
-    assert spool.queued() == []
+    assert spool.queued_reports() == []
 
 
 def test_order_and_newest(spool: Spool, key: SigningKey) -> None:
     """The queue is in the order of the sequence; the newest of queue, sent and refused is where the chain goes on."""
     put(spool, key, 8, 2, 7)
-    assert [report.sequence for report in spool.queued()] == [2, 7, 8]
-    spool.mark_sent(spool.queued()[0], b"receipt")
+    assert [report.sequence for report in spool.queued_reports()] == [2, 7, 8]
+    spool.mark_sent(spool.queued_reports()[0], b"receipt")
     newest = spool.newest()
     assert newest is not None and newest[0] == 8
-    spool.mark_refused(spool.queued()[1], recorded=False)
-    assert spool.newest() == (7, spool.digest(7))
-    spool.mark_refused(spool.queued()[0], recorded=True)
-    assert spool.newest() == (7, spool.digest(7)) and spool.queued() == []
-    assert spool.digest(5) is None
+    spool.mark_refused(spool.queued_reports()[1], recorded=False)
+    assert spool.newest() == (7, spool.statement_digest(7))
+    spool.mark_refused(spool.queued_reports()[0], recorded=True)
+    assert spool.newest() == (7, spool.statement_digest(7)) and spool.queued_reports() == []
+    assert spool.statement_digest(5) is None
 
 
 def test_prune(spool: Spool, key: SigningKey) -> None:
     """Old delivered reports go with their receipts; the newest of the chain stays; what waits is never touched."""
     put(spool, key, 1, 2, 3)
-    for report in spool.queued():
+    for report in spool.queued_reports():
         spool.mark_sent(report, b"receipt")
     old = time.time() - 40 * 86400
     for path in spool.sent.iterdir():
         os.utime(path, (old, old))
     spool.prune(50)
-    assert len(spool.delivered()) == 3
+    assert len(spool.delivered_reports()) == 3
     spool.prune(30)
-    assert [report.sequence for report in spool.delivered()] == [3]
+    assert [report.sequence for report in spool.delivered_reports()] == [3]
     put(spool, key, 4)
     spool.prune(0)
-    assert spool.delivered() == [] and [report.sequence for report in spool.queued()] == [4]
+    assert spool.delivered_reports() == [] and [report.sequence for report in spool.queued_reports()] == [4]
 
 
 def test_leftovers(spool: Spool, key: SigningKey) -> None:
@@ -100,7 +100,7 @@ def test_leftovers(spool: Spool, key: SigningKey) -> None:
     (spool.queue / "0000000002-x.jsonl.gz.part").write_bytes(b"half")
     (spool.queue / "notes.txt").write_text("of somebody else")
     spool.prepare()
-    assert [report.sequence for report in spool.queued()] == [1]
+    assert [report.sequence for report in spool.queued_reports()] == [1]
     assert not list(spool.queue.glob("*.part")) and (spool.queue / "notes.txt").exists()
 
 

@@ -67,7 +67,7 @@ class Bench:
         begun = self.number > 1
         made: FinishedRun = self.runner.run(self.job, f"{UUID[:-1]}{self.number}", None, begun, Progress())
         assert made.statement.outcome == "complete", made.statement.reason
-        self.line = ReplicaSummary(self.job, made, delivered=True).text()
+        self.line = ReplicaSummary(self.job, made, delivered=True).line()
         _envelope, *lines = gzip.decompress(made.report.path.read_bytes()).splitlines()
         found = [json.loads(line) for line in lines]
         return {f"{one['note']}:{one['path']}" if "note" in one else one["path"]: one for one in found}
@@ -110,9 +110,9 @@ def test_written_with_the_time_kept(bench: Bench) -> None:
     note = found["confirmed:a"]
     assert note["against"] == UUID[:-1] + "1" and note["ctime_same"] is False and note["reads"] == 3
     assert note["engines"][0] == "hashlib" and found["a"]["sha256"] == sha(b"another one!")
-    assert "1 changed without a trace" in bench.line
+    assert "1 changed (date unchanged)" in bench.line
     assert "confirmed:b" not in found and "confirmed:a" not in bench.run()
-    assert "without a trace" not in bench.line
+    assert "date unchanged" not in bench.line
 
 
 def test_an_honest_edit_is_not_read_again(bench: Bench) -> None:
@@ -304,8 +304,8 @@ EIO, BUSY, GONE = FailedFile(b"p", "EIO", "read"), FailedFile(b"p", "ECHANGED", 
 )
 def test_verdicts(second: FileResult, third: FileResult, result: FileResult | None, notes: set[str]) -> None:
     """A claim is made only where two steady reads of the very file agree; else it is the last read, or an error."""
-    verdict = judge(Suspect(FOUND, FIRST, OTHER, ctime_same=True), Rereads(second, third, True, ["x", "y"], UUID))
-    assert (verdict.result, set(verdict.notes)) == (result, notes)
+    confirmation = judge(Suspect(FOUND, FIRST, OTHER, ctime_same=True), Rereads(second, third, True, ["x", "y"], UUID))
+    assert (confirmation.result, set(confirmation.notes)) == (result, notes)
 
 
 def before_native(bench: Bench, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:

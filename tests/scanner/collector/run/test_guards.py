@@ -78,7 +78,7 @@ def test_release_is_for_one_run(stage: Stage, replica: Replica, central: FakeCen
     shutil.rmtree(stage.tree)
     stage.tree.mkdir()
     stage.configure(server="http://127.0.0.1:9", patience=0)
-    made = stage.run().lines[0].made
+    made = stage.run().replicas[0].finished_run
     assert made is not None and made.statement.outcome == "failed"
     assert made.statement.host["filesystem"]["accepted"] is None
 

@@ -131,7 +131,7 @@ def test_copy_that_was_interrupted(stage: Stage) -> None:
     """A report whose copy failed stays queued, and the next run brings it first."""
     (stage.folder / "out").write_text("a file in the way")
     summary = run(stage)
-    assert summary.exit_code == 2 and summary.lines[0].made is None
+    assert summary.exit_code == 2 and summary.replicas[0].finished_run is None
     (stage.folder / "out").unlink()
     run(stage)
     (queued,) = (stage.state / "local").glob("*/sent/*.gz")
@@ -162,8 +162,8 @@ def test_unknown_key(stage: Stage) -> None:
     keyid = identity.load_key(stage.state, "key.pem").keyid
     shutil.rmtree(stage.state)
     found = verdict(stage, path)
-    assert found.exit_code == 2 and found.broken == [] and keyid in found.open[0]
-    assert any("SHA3-512" in text for text in found.held)
+    assert found.exit_code == 2 and found.failed == [] and keyid in found.unchecked[0]
+    assert any("SHA3-512" in text for text in found.passed)
 
 
 def test_named_key(stage: Stage) -> None:
@@ -175,7 +175,7 @@ def test_named_key(stage: Stage) -> None:
         assert verdict(stage, path, named).exit_code == 0
     other = identity.make_key(stage.folder, "other.pem")
     found = verdict(stage, path, other.public.hex())
-    assert found.exit_code == 2 and "not known here" in found.open[0]
+    assert found.exit_code == 2 and "not known here" in found.unchecked[0]
     (stage.folder / "bad").write_text("no key")
     for named in (str(stage.folder / "bad"), "01" + "00" * 31, "/does/not/exist"):
         with pytest.raises(CollectorError):
@@ -199,7 +199,7 @@ def test_tampered_lines(stage: Stage, old: bytes, new: bytes, words: str) -> Non
     assert old in content
     path.write_bytes(gzip.compress(content.replace(old, new, 1)))
     found = verdict(stage, path)
-    assert found.exit_code == 1 and any(words in text for text in found.broken), found.broken
+    assert found.exit_code == 1 and any(words in text for text in found.failed), found.failed
 
 
 def test_block_is_named(stage: Stage) -> None:
@@ -207,7 +207,7 @@ def test_block_is_named(stage: Stage) -> None:
     path = one_report(stage)
     content = gzip.decompress(path.read_bytes()).replace(b'"link":"sub/01.dat"', b'"link":"sub/02.dat"')
     path.write_bytes(gzip.compress(content))
-    assert any("block 2 of 16 is the first" in text for text in verdict(stage, path).broken)
+    assert any("block 2 of 16 is the first" in text for text in verdict(stage, path).failed)
 
 
 @pytest.mark.parametrize("at", [0, 1, 5, 100, 400, -30, -5, -1])
@@ -234,10 +234,10 @@ def test_other_signature(stage: Stage) -> None:
     changed = b"B" if content[sig : sig + 1] != b"B" else b"C"
     path.write_bytes(gzip.compress(content[:sig] + changed + content[sig + 1 :]))
     found = verdict(stage, path)
-    assert found.exit_code == 1 and "did not sign" in found.broken[0] and found.statement is None
+    assert found.exit_code == 1 and "did not sign" in found.failed[0] and found.statement is None
 
 
 def test_status_of_local_runs_alone(stage: Stage) -> None:
     """A collector that never needed a central server is healthy without an enrolment."""
     run(stage)
-    assert status.collect_status(config.load_config(stage.conf))["exit"] == 0
+    assert status.collect_status(config.load_config(stage.conf)).exit_code == 0

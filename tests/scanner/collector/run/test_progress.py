@@ -29,15 +29,15 @@ def hashing() -> Progress:
     made = Progress()
     made.enter("hash")
     made.files_done, made.files_total, made.bytes_total = 5, 10, 4 << 20
-    made.bytes_read = lambda: 2 << 20
+    made.count_bytes_read = lambda: 2 << 20
     made.current = b"dir/name\n\x1b[2J\xff\xe2\x80\xae"
-    made.since = time.monotonic() - 2
+    made.phase_start = time.monotonic() - 2
     return made
 
 
 def test_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bar has share, bytes, files, rate, time left and the present file, and cannot be commanded by its name."""
-    monkeypatch.setattr(progress, "_BAR_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_BAR_PAUSE", 0.01)
     monkeypatch.setenv("COLUMNS", "200")
     out = Terminal()
     with ProgressDisplay(hashing(), out, "photos"):
@@ -60,7 +60,7 @@ def test_width(width: int) -> None:
 
 def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal there are whole lines, and no control characters."""
-    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_LOG_PAUSE", 0.01)
     out = io.StringIO()
     with ProgressDisplay(hashing(), out, "photos"):
         time.sleep(0.1)
@@ -70,7 +70,7 @@ def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that has gone ends the display, not the run."""
-    monkeypatch.setattr(progress, "_BAR_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_BAR_PAUSE", 0.01)
     out = Terminal()
     with ProgressDisplay(hashing(), out, "photos") as display:
         out.close()
@@ -81,7 +81,7 @@ def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_totals_that_are_not_kept() -> None:
     """Files that grew do not make more than all, and an empty tree is all done."""
     made = hashing()
-    made.bytes_read = lambda: 9 << 20
+    made.count_bytes_read = lambda: 9 << 20
     assert made.bytes_done == 4 << 20
     made.bytes_total = 0
     assert "100 %" in made.line(100)
@@ -89,7 +89,7 @@ def test_totals_that_are_not_kept() -> None:
 
 def test_messages(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
     """The central server hears how far the run is, in the members of the API."""
-    monkeypatch.setattr(progress, "_BEACON_SECONDS", 0.03)
+    monkeypatch.setattr(progress, "_REPORT_PAUSE", 0.03)
     about = {"run": "r", "replica": "p", "started_at": "t"}
     with ProgressReporter(
         hashing(), Client(central.url, config.load_config(stage.conf), central.bearer), about
@@ -109,7 +109,7 @@ def test_messages(stage: Stage, central: FakeCentral, monkeypatch: pytest.Monkey
 
 def test_messages_that_fail(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages that are refused or do not arrive are counted and become fewer; the run goes on."""
-    monkeypatch.setattr(progress, "_BEACON_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "_REPORT_PAUSE", 0.02)
     for url, token in ((central.url, "wrong"), ("http://127.0.0.1:9", "first")):
         with ProgressReporter(hashing(), Client(url, config.load_config(stage.conf), token), {}) as beacon:
             time.sleep(0.3)
@@ -118,7 +118,7 @@ def test_messages_that_fail(stage: Stage, central: FakeCentral, monkeypatch: pyt
 
 def test_run_tells_progress(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
     """During a run messages arrive with the run's own uuid."""
-    monkeypatch.setattr(progress, "_BEACON_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "_REPORT_PAUSE", 0.02)
     replica = stage.enrol(central)
     stage.run()
     assert {message["run"] for message in central.progress} == {replica.chain[0].statement.run}

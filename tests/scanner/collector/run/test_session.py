@@ -37,8 +37,8 @@ def test_road(stage: Stage, replica: Replica) -> None:
     linked = next(json.loads(line) for line in taken.lines if b'"sub/deep/linked"' in line)
     assert linked["hardlink"] == "sub/01.dat" and linked["size"] == 1000
     spool = stage.spool(replica)
-    assert spool.queued() == []
-    (sent,) = spool.delivered()
+    assert spool.queued_reports() == []
+    (sent,) = spool.delivered_reports()
     receipt = sent.path.with_name(sent.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
     assert b'"payload"' in receipt.read_bytes()
 
@@ -141,12 +141,12 @@ def test_unreachable_queues_and_the_next_run_delivers_in_order(
     stage.configure(server="http://127.0.0.1:9", patience=0)
     for _ in range(2):
         summary = stage.run()
-        assert summary.exit_code == 2 and summary.lines[0].made is not None
-    assert [report.sequence for report in stage.spool(replica).queued()] == [2, 3]
+        assert summary.exit_code == 2 and summary.replicas[0].finished_run is not None
+    assert [report.sequence for report in stage.spool(replica).queued_reports()] == [2, 3]
     stage.configure(server=central.url)
     assert stage.run().exit_code == 0
     assert [taken.statement.sequence for taken in replica.chain] == [1, 2, 3, 4]
-    assert stage.spool(replica).queued() == []
+    assert stage.spool(replica).queued_reports() == []
 
 
 def test_first_run_without_an_answer(stage: Stage, replica: Replica) -> None:
@@ -229,7 +229,7 @@ def test_nothing_to_do_is_not_proven(stage: Stage, replica: Replica, central: Fa
 def test_no_send(stage: Stage, replica: Replica, central: FakeCentral) -> None:
     """--no-send leaves the report in the queue and is done."""
     assert stage.run(send=False).exit_code == 0
-    assert replica.chain == [] and len(stage.spool(replica).queued()) == 1
+    assert replica.chain == [] and len(stage.spool(replica).queued_reports()) == 1
     assert central.progress == []
 
 
@@ -250,7 +250,7 @@ def test_reply_of_a_stranger(stage: Stage, replica: Replica, central: FakeCentra
         summary = stage.run()
     assert summary.exit_code == 2 and "not signed by the central server" in summary.problems[0]
     assert evil.chain == [] and not (stage.state / "replicas" / evil.replica).exists()
-    assert len(stage.spool(replica).queued()) == 1
+    assert len(stage.spool(replica).queued_reports()) == 1
 
 
 def test_old_bearer_token_is_exchanged(stage: Stage, replica: Replica, central: FakeCentral) -> None:
@@ -266,5 +266,5 @@ def test_kept_for_some_days(stage: Stage, replica: Replica, central: FakeCentral
     stage.configure(server=central.url, keep_days=0)
     for _ in range(3):
         stage.run()
-    assert [report.sequence for report in stage.spool(replica).delivered()] == [3]
+    assert [report.sequence for report in stage.spool(replica).delivered_reports()] == [3]
     assert len(list(stage.spool(replica).sent.iterdir())) == 2

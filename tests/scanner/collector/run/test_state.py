@@ -261,6 +261,6 @@ def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
         Workspace(tmp_path / "file")
     with Workspace(tmp_path) as tables:
         monkeypatch.setattr(workspace, "BATCH", 1)
-        tables._db.execute("DROP TABLE work.found")
+        tables._database.execute("DROP TABLE work.walked")
         with pytest.raises(StorageError, match="no such table"):
             tables.add_entry(file(b"a"))
