@@ -499,13 +499,13 @@ class RecordOrder:
     def add(self, record: Entry | Note) -> None:
         """Take in the next record. Raise CheckFailed unless it stands behind the last one."""
         if isinstance(record, Entry):
-            ordered = self._last_note is None and self._last_entry < record.path
+            in_order = self._last_note is None and self._last_entry < record.path
             self._last_entry = record.path
         else:
-            here = (record.path, record.kind)
-            ordered = self._last_note is None or self._last_note < here
-            self._last_note = here
-        if not ordered:
+            position = (record.path, record.kind)
+            in_order = self._last_note is None or self._last_note < position
+            self._last_note = position
+        if not in_order:
             raise CheckFailed("out of order: entries by path, then notes by path and kind, each once")
 
 
@@ -564,9 +564,9 @@ class Totals:
             "content": self._content.hexdigest() == signed.content,
             "records": records == signed.records,
         }
-        wrong = [name for name, holds in equal.items() if not holds]
-        if wrong:
-            raise CheckFailed(f"the lines are not those that were signed: {', '.join(wrong)} differ")
+        different = [name for name, holds in equal.items() if not holds]
+        if different:
+            raise CheckFailed(f"the lines are not those that were signed: {', '.join(different)} differ")
 
 
 # --- A report file ----------------------------------------------------------------------------------------------------
@@ -638,24 +638,34 @@ def _lines(file: BufferedIOBase) -> Iterator[bytes]:
 # Section: Chain.
 
 
-def check_chain(statements: list[tuple[Statement, Path]], output: Output) -> None:
+@dataclass(frozen=True)
+class ChainLink:
+    """A statement and the file that it was read from."""
+
+    statement: Statement
+    path: Path
+
+
+def check_chain(links: list[ChainLink], output: Output) -> None:
     """Check that the runs of one replica, sorted by number, follow one another, and name what is missing."""
-    last, _ = statements[0]
+    last = links[0].statement
     output.say(f"the chain of replica {last.replica} begins here with run {last.sequence}")
 
-    for this, path in statements[1:]:
-        follows = (this.previous, this.server, this.root) == (last.digest, last.server, last.root)
-        if this.sequence > last.sequence + 1:
-            output.wrong(f"runs {last.sequence + 1} to {this.sequence - 1} are missing")
-        elif this.sequence == last.sequence and this.digest != last.digest:
-            output.wrong(f"run {this.sequence} has two statements; one is in {path}")
-        elif this.sequence > last.sequence and not follows:
+    for link in links[1:]:
+        statement = link.statement
+        number = statement.sequence
+        follows = (statement.previous, statement.server, statement.root) == (last.digest, last.server, last.root)
+        if number > last.sequence + 1:
+            output.wrong(f"runs {last.sequence + 1} to {number - 1} are missing")
+        elif number == last.sequence and statement.digest != last.digest:
+            output.wrong(f"run {number} has two statements; one is in {link.path}")
+        elif number > last.sequence and not follows:
             output.wrong(
-                f"run {this.sequence} does not follow run {last.sequence}: it names another statement, server or root"
+                f"run {number} does not follow run {last.sequence}: it names another statement, server or root"
             )
-        if this.break_reason is not None:
-            output.say(f"run {this.sequence} began the chain anew: {this.break_reason}")
-        last = this
+        if statement.break_reason is not None:
+            output.say(f"run {number} began the chain anew: {statement.break_reason}")
+        last = statement
 
 
 # --- A directory ------------------------------------------------------------------------------------------------------
@@ -665,7 +675,7 @@ IS_SPECIAL = {"fifo": S_ISFIFO, "socket": S_ISSOCK, "block": S_ISBLK, "char": S_
 
 def check_directory(report: Report, top: Path, output: Output) -> None:
     """Compare each entry with what is on disk now: contents, targets of links, kinds. Follow no link."""
-    not_met = report.entry_lines
+    unmatched = report.entry_lines  # what is found on disk is taken out
     unreadable: list[OSError] = []
     top_descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
@@ -674,10 +684,10 @@ def check_directory(report: Report, top: Path, output: Output) -> None:
             path = encode_name(os.path.join(where, name)[2:])
             try:
                 mode = os.lstat(name, dir_fd=descriptor).st_mode
-                if S_ISDIR(mode) and path not in not_met:
+                if S_ISDIR(mode) and path not in unmatched:
                     continue  # an ordinary directory is no entry: it is walked
                 directories[:] = [directory for directory in directories if directory != name]
-                line = not_met.pop(path, None)
+                line = unmatched.pop(path, None)
                 _check_on_disk(line, mode, name, descriptor)
             except CheckFailed as error:
                 output.wrong(f"{path}: {error}")
@@ -686,7 +696,7 @@ def check_directory(report: Report, top: Path, output: Output) -> None:
 
     for problem in unreadable:
         output.not_checked(f"a directory: {problem}")
-    for path, line in not_met.items():
+    for path, line in unmatched.items():
         # Below a directory that cannot be read a file may well be there; of an error the report knows no content.
         if unreadable or parse_entry(line).error is not None:
             output.not_checked(f"{path}: not there")
@@ -738,14 +748,14 @@ Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset({0, 1, P - 1, Y8, P - Y8})
 
 
-def read_keys(named: list[str]) -> dict[str, bytes]:
+def read_keys(arguments: list[str]) -> dict[str, bytes]:
     """Return the public keys, by key id, that the command line names: 64 hex digits each, or files of such."""
     words: list[str] = []
-    for name in named:
-        if len(name) == 2 * PUBLIC_KEY_SIZE:
-            words.append(name)
+    for argument in arguments:
+        if len(argument) == 2 * PUBLIC_KEY_SIZE:
+            words.append(argument)
         else:
-            words += Path(name).read_text().split()
+            words += Path(argument).read_text().split()
 
     keys: dict[str, bytes] = {}
     for word in words:
@@ -780,13 +790,13 @@ def check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None,
             newest.entry_lines.clear()
         newest = report
 
-    chains: dict[str, list[tuple[Statement, Path]]] = {}
+    chains: dict[str, list[ChainLink]] = {}
     for report in reports:
         if report.statement is not None:
-            chains.setdefault(report.statement.replica, []).append((report.statement, report.path))
+            chains.setdefault(report.statement.replica, []).append(ChainLink(report.statement, report.path))
     newest_replica = newest.statement.replica if newest and newest.statement else None
-    for replica, statements in sorted(chains.items()):
-        check_chain(sorted(statements, key=lambda statement: statement[0].sequence), output)
+    for replica, links in sorted(chains.items()):
+        check_chain(sorted(links, key=lambda link: link.statement.sequence), output)
         if directory is not None and replica != newest_replica:
             raise CheckFailed("--directory is for one replica that holds")
 
@@ -825,9 +835,9 @@ def main() -> int:
     output = Output()
     try:
         paths: list[Path] = []
-        for named in options.report:
+        for argument in options.report:
             # A name that begins with a dot is of a report that is still being written.
-            paths += sorted(named.glob("[!.]*.jsonl*")) or [named]
+            paths += sorted(argument.glob("[!.]*.jsonl*")) or [argument]
         check_all(paths, read_keys(options.key), options.directory, output)
     except (CheckFailed, OSError, ValueError, RecursionError, ImportError) as error:
         output.not_checked(str(error))
