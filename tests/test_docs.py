@@ -1,4 +1,8 @@
-"""What the READMEs say is so: each setting, key, command, option and format stands there, and nothing that is not."""
+"""What the READMEs and the documentation say is so, in both languages.
+
+Each setting, key, command, option, format, kind and status stands there with its default or its address, and nothing
+that does not exist. A fact stands in one page, so most tests look at all pages of a language together.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,25 +25,41 @@ from django.utils import translation
 
 from backup_syncer.launcher import serve
 from backup_syncer.quickstart import options as quickstart_options
+from checker.models import Divergence, Finding, Kind
 from checker.pages.status import Status
 from scanner import errors, roles
+from scanner.admin.servers import ServerAdmin
 from scanner.api.routes import api
 from scanner.collector import cli, config, version
 from scanner.export import formats
 from scanner.format import records
 from scanner.format.envelope import RUN_TYPE
 from scanner.format.statement import STATEMENT_KEYS
+from scanner.models import Group
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READMES = {"ru": "README.md", "en": "README_eng.md"}
+README_BYTES = 12_000
+"""A README is read in five minutes; all else stands in the documentation."""
+PAGES = ("index", "first-hour", "everyday", "collector", "central-server", "report-format", "api", "security")
+PAGES += ("performance", "glossary")
+"""The pages that there are in both languages."""
+ENGLISH_ONLY = frozenset({"architecture"})
+"""Pages for those who change the code, which is English."""
+SCREENSHOTS = frozenset({"docs/images/overview.png"})
+"""Pictures that are taken when the pages no longer change."""
 SERVICES = frozenset({"serve", "quickstart"})
 """What `backup-syncer` does by itself; all its other commands are Django's."""
 FOREIGN = frozenset({"--deploy", "--home-dir", "--no-build-isolation", "--no-create-home", "--no-deps", "--now"})
 FOREIGN |= {"--clean", "--if-exists", "--require-hashes", "--shell", "--single-transaction", "--system", "--user-group"}
+FOREIGN |= {"--data-binary", "--data-urlencode"}
 """Options of programs that are not ours."""
 SETTING = re.compile(r"(?:BACKUP_SYNCER_[A-Z_]+|SECRET_KEY|DATABASE_URL)(?:_FILE)?\Z")
+ANCHOR = re.compile(r'(?m)^<a id="([\w-]+)"></a>$')
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 both = pytest.mark.parametrize("language", READMES)
+each_page = pytest.mark.parametrize("name", ("README", *PAGES))
 
 
 class Block(NamedTuple):
@@ -53,56 +74,91 @@ class Table(NamedTuple):
 
     under: str
     """The heading above it."""
+    head: list[str]
     rows: list[list[str]]
 
 
+def page(language: str, name: str) -> Path:
+    """Return the path of a page of the documentation, or of the README."""
+    if name == "README":
+        return CHECKOUT / READMES[language]
+    return CHECKOUT / "docs" / language / f"{name}.md"
+
+
+def pages(language: str) -> list[Path]:
+    """Return the README and all pages of a language."""
+    return [page(language, "README"), *sorted((CHECKOUT / "docs" / language).glob("*.md"))]
+
+
+def read(path: Path) -> str:
+    """Return the text of a page."""
+    return path.read_text(encoding="utf-8")
+
+
 def text(language: str) -> str:
-    """The README of a language."""
-    return (CHECKOUT / READMES[language]).read_text(encoding="utf-8")
+    """Return the text of all pages of a language."""
+    return "\n\n".join(read(path) for path in pages(language))
+
+
+def blocks_of(markdown: str) -> list[Block]:
+    """Return the fenced blocks of a text, in order."""
+    return [Block(kind, code) for kind, code in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", markdown)]
 
 
 def blocks(language: str) -> list[Block]:
-    """Its fenced blocks, in order."""
-    return [Block(*found) for found in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text(language))]
+    """Return the fenced blocks of all pages."""
+    return blocks_of(text(language))
+
+
+def prose_of(markdown: str) -> str:
+    """Return a text without its fenced blocks."""
+    return re.sub(r"(?ms)^```.*?^```$", "", markdown)
 
 
 def prose(language: str) -> str:
-    """The README without its fenced blocks."""
-    return re.sub(r"(?ms)^```.*?^```$", "", text(language))
+    """Return the text of all pages without fenced blocks."""
+    return prose_of(text(language))
 
 
-def headings(language: str) -> list[tuple[int, str]]:
-    """Level and words of each heading."""
-    return [(len(marks), words) for marks, words in re.findall(r"(?m)^(#+) (.+)$", prose(language))]
+def headings_of(markdown: str) -> list[tuple[int, str]]:
+    """Return level and words of each heading of a text."""
+    return [(len(marks), words) for marks, words in re.findall(r"(?m)^(#+) (.+)$", prose_of(markdown))]
 
 
-def tables(language: str) -> list[Table]:
-    """Its tables, in order."""
+def tables_of(markdown: str) -> list[Table]:
+    """Return the tables of a text, in order."""
     found: list[Table] = []
     under, rows = "", list[list[str]]()
-    for line in [*prose(language).splitlines(), ""]:
+    for line in [*prose_of(markdown).splitlines(), ""]:
         if line.startswith("#"):
             under = line.lstrip("# ")
         if line.startswith("|"):
             rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))])
         elif rows:
-            found.append(Table(under, rows[2:]))
+            found.append(Table(under, rows[0], rows[2:]))
             rows = []
     return found
 
 
+def tables(language: str) -> list[Table]:
+    """Return the tables of all pages."""
+    return [table for path in pages(language) for table in tables_of(read(path))]
+
+
 def spans(cell: str) -> list[str]:
-    """The code in a piece of text."""
+    """Return the code in a piece of text."""
     return [span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", cell)]
 
 
 def table_with(language: str, first: str) -> dict[str, list[str]]:
-    """The rows of the table in which `first` is the code of the first cell of some row, by that code."""
+    """Return the rows of the one table in which a row begins with the code `first`, by the code they begin with."""
+    found = []
     for table in tables(language):
-        rows = {codes[0]: row for row in table.rows if (codes := spans(row[0]))}
+        rows = {spans(row[0])[0]: row for row in table.rows if row[0].startswith("`")}
         if first in rows:
-            return rows
-    raise AssertionError(f"{READMES[language]} has no table with a row for {first}")
+            found.append(rows)
+    assert len(found) == 1, f"{language}: {len(found)} tables have a row for {first}"
+    return found[0]
 
 
 def calls(path: Path) -> Iterator[tuple[str, str, ast.expr | None]]:
@@ -146,10 +202,17 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
     return dict(groups[0].choices) if groups else {}
 
 
+def commands_of(*apps: str) -> dict[str, argparse.ArgumentParser]:
+    """Return the Django commands of these packages."""
+    found = {name: app for name, app in get_commands().items() if app in apps}
+    return {
+        name: load_command_class(str(app), name).create_parser("backup-syncer", name) for name, app in found.items()
+    }
+
+
 def ours() -> dict[str, argparse.ArgumentParser]:
-    """Django's commands of scanner and checker."""
-    apps = {name: app for name, app in get_commands().items() if app in ("scanner", "checker")}
-    return {name: load_command_class(str(app), name).create_parser("backup-syncer", name) for name, app in apps.items()}
+    """Return the commands that people use: those of backup_syncer serve its launcher."""
+    return commands_of("scanner", "checker")
 
 
 def of_test_script() -> set[str]:
@@ -168,28 +231,77 @@ def of_verifier() -> set[str]:
 
 
 def strip_comments(code: str) -> list[str]:
-    """The lines of a script without their comments, which are in the README's language."""
+    """Return the lines of a script without their comments, which are in the page's language."""
     return [re.sub(r"\s+# .*", "", line) for line in code.splitlines()]
 
 
-def test_both_have_the_same_headings() -> None:
-    """Count and levels of the headings are the same in both languages."""
-    assert [level for level, _ in headings("ru")] == [level for level, _ in headings("en")]
+def test_both_languages_have_the_same_pages() -> None:
+    """Every page exists in both languages; only what is for developers is English alone."""
+    names = {language: {path.stem for path in (CHECKOUT / "docs" / language).glob("*.md")} for language in READMES}
+    assert names["ru"] == set(PAGES)
+    assert names["en"] - ENGLISH_ONLY == set(PAGES)
 
 
-def test_both_have_the_same_code() -> None:
+@both
+def test_index_names_every_page(language: str) -> None:
+    """The index and the README link to each other page of the language."""
+    others = {path.name for path in pages(language)[1:]} - {"index.md"}
+    assert others <= set(LINK.findall(read(page(language, "index"))))
+    from_readme = {f"docs/{language}/{name}.md" for name in PAGES if name != "index"}
+    assert from_readme <= set(LINK.findall(read(page(language, "README"))))
+
+
+@both
+def test_readme_is_short(language: str) -> None:
+    """A README has at most 12 KB."""
+    assert page(language, "README").stat().st_size <= README_BYTES
+
+
+@each_page
+def test_both_have_the_same_headings(name: str) -> None:
+    """A page has one title; count and levels of the headings are the same in both languages."""
+    levels = {language: [level for level, _words in headings_of(read(page(language, name)))] for language in READMES}
+    assert levels["ru"] == levels["en"]
+    assert levels["en"].count(1) == 1 and max(levels["en"]) <= 3
+
+
+@each_page
+def test_both_have_the_same_anchors(name: str) -> None:
+    """Explicit addresses are the same in both languages, in the same order, and each is given once."""
+    anchors = {language: ANCHOR.findall(read(page(language, name))) for language in READMES}
+    assert anchors["ru"] == anchors["en"]
+    assert [anchor for anchor, times in Counter(anchors["en"]).items() if times > 1] == []
+
+
+@both
+def test_html_is_nothing_but_anchors(language: str) -> None:
+    """The pages hold no raw HTML but anchors, each on a line of its own before a heading."""
+    for path in pages(language):
+        markdown = prose_of(read(path))
+        without_code = re.sub(r"`[^`]*`", "", ANCHOR.sub("", markdown))
+        assert re.findall(r"<[a-z/!][^>]*>", without_code) == [], path.name
+        headed = re.findall(r'(?m)^<a id="[\w-]+"></a>\n\n#', markdown)
+        assert len(headed) == len(ANCHOR.findall(markdown)), path.name
+
+
+@each_page
+def test_both_have_the_same_code(name: str) -> None:
     """Commands, configuration and examples do not depend on the language; only comments and drawings do."""
-    ru, en = blocks("ru"), blocks("en")
+    ru, en = blocks_of(read(page("ru", name))), blocks_of(read(page("en", name)))
     assert [block.kind for block in ru] == [block.kind for block in en]
     for here, there in zip(ru, en, strict=True):
         if "───" not in here.code:
             assert strip_comments(here.code) == strip_comments(there.code)
 
 
-def test_both_have_the_same_tables() -> None:
+@each_page
+def test_both_have_the_same_tables(name: str) -> None:
     """Tables have the same rows in both languages, told by the code in their first and second cells."""
-    ru, en = tables("ru"), tables("en")
+    ru, en = tables_of(read(page("ru", name))), tables_of(read(page("en", name)))
     for here, there in zip(ru, en, strict=True):
+        if name == "glossary":  # its second column in Russian is the first one in English
+            assert [row[1] for row in here.rows] == [row[0].replace("*", "") for row in there.rows], here.under
+            continue
         assert [[spans(cell) for cell in row[:2]] for row in here.rows] == [
             [spans(cell) for cell in row[:2]] for row in there.rows
         ], here.under
@@ -197,9 +309,9 @@ def test_both_have_the_same_tables() -> None:
 
 @both
 def test_tables_are_whole(language: str) -> None:
-    """All rows of a table have as many cells."""
+    """All rows of a table have as many cells as its head."""
     for table in tables(language):
-        assert len({len(row) for row in table.rows}) == 1, table.under
+        assert {len(row) for row in table.rows} == {len(table.head)}, table.under
 
 
 @both
@@ -217,7 +329,7 @@ def test_every_setting_stands_with_its_default(language: str) -> None:
 
 @both
 def test_no_other_setting_is_named(language: str) -> None:
-    """Nowhere does the README name a variable that nobody reads."""
+    """Nowhere does a page name a variable that nobody reads."""
     named = set(re.findall(r"\b(?:BACKUP_SYNCER_[A-Z_]+|(?:SECRET_KEY|DATABASE_URL)(?:_FILE)?)\b", text(language)))
     assert named <= set(settings())
 
@@ -234,7 +346,7 @@ def test_every_key_of_the_collector_stands_with_its_default(language: str) -> No
 @both
 def test_example_configuration_is_read(language: str, tmp_path: Path) -> None:
     """The example of the collector's configuration is one that the collector takes."""
-    (example,) = (block.code for block in blocks(language) if block.kind == "ini")
+    (example,) = (block.code for block in blocks(language) if block.kind == "ini" and "roots" in block.code)
     path = tmp_path / "collector.conf"
     path.write_text(example, encoding="utf-8")
     assert config.load_config(path).roots == (b"/srv/photos", b"/srv/archive")
@@ -262,15 +374,16 @@ def test_every_command_of_the_central_server_stands(language: str) -> None:
     for name, parser in ours().items():
         said = set(re.findall(r"--[a-z-]+", " ".join(rows[name])))
         assert options(parser) - of_every_command == said, name
-    named = set(re.findall(r"(?<![\w./-])backup-syncer ([a-z_]+)", text(language)))
+    named = set(re.findall(r"(?<![\w./-])(?<!another )backup-syncer ([a-z_]+)", text(language)))
     assert named <= known
 
 
 @both
 def test_no_option_is_named_that_does_not_exist(language: str) -> None:
-    """Every option in the README is one of our programs', or is known to be another program's."""
+    """Every option that a page names is one of our programs', or is known to be another program's."""
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text(language)))
-    parsers = [cli.build_parser(), quickstart_options.parser(), serve.parser(), *ours().values()]
+    parsers = [cli.build_parser(), quickstart_options.parser(), serve.parser()]
+    parsers += commands_of("scanner", "checker", "backup_syncer").values()
     known = set().union(*(options(parser) for parser in parsers)) | of_test_script() | of_verifier()
     assert named - FOREIGN <= known
     assert of_test_script() | of_verifier() | options(quickstart_options.parser()) - {"--help"} <= named
@@ -279,20 +392,22 @@ def test_no_option_is_named_that_does_not_exist(language: str) -> None:
 @both
 def test_every_form_of_export_stands(language: str) -> None:
     """The table of forms has each one that there is, and no other."""
-    rows = [spans(row[0]) for table in tables(language) for row in table.rows if "sha256sum" in spans(row[0])]
-    (table,) = (table for table in tables(language) if [spans(row[0]) for row in table.rows][:1] == rows)
+    (table,) = (table for table in tables(language) if spans(table.head[0]) == ["--format"])
     assert [form for row in table.rows for form in spans(row[0])] == list(formats.FORMS)
 
 
 @both
 def test_links_lead_somewhere(language: str) -> None:
-    """Each link within the project leads to a file or a heading that is there; so does each path in code."""
-    anchors = {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for _, words in headings(language)}
-    for target in re.findall(r"\]\(([^)]+)\)", prose(language)):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (CHECKOUT / target).exists(), target
+    """Each link within the project leads to a file, and to an explicit address in it; so does each path in code."""
+    for path in pages(language):
+        for target in LINK.findall(prose_of(read(path))):
+            if "://" in target or target in SCREENSHOTS:
+                continue
+            file, _hash, anchor = target.partition("#")
+            other = (path.parent / file).resolve() if file else path
+            assert other.exists(), f"{path.name}: {target}"
+            if anchor:
+                assert anchor in ANCHOR.findall(read(other)), f"{path.name}: {target}"
     for path in re.findall(r"(?<![\w/.-])(?:deploy|tests)/[\w./-]*\w", text(language)):
         assert (CHECKOUT / path).exists(), path
     for module in re.findall(r"(?<![\w/.-])python3? -m ([\w.]+)", text(language)):
@@ -329,10 +444,10 @@ def test_local_run_works_as_it_stands(language: str, tmp_path: Path) -> None:
 @both
 def test_lines_of_the_report_are_such_lines(language: str) -> None:
     """The example of a report parses, line for line, once its dots are digests; entries and notes are in order."""
-    (example,) = (block.code for block in blocks(language) if block.kind == "json")
+    examples = [block.code for block in blocks(language) if block.kind == "json"]
+    (example,) = (code for code in examples if code.startswith(f'{{"payloadType":"{RUN_TYPE}"'))
     whole = example.replace('"sha256":"…"', f'"sha256":"{"1" * 64}"').replace('"md5":"…"', f'"md5":"{"2" * 32}"')
     envelope, *lines = whole.splitlines()
-    assert json.loads(envelope)["payloadType"] == RUN_TYPE
     assert list(json.loads(envelope)) == ["payloadType", "payload", "signatures"]
     found = [records.decode_record(line.encode()) for line in lines]
     for record, line in zip(found, lines, strict=True):
@@ -344,7 +459,7 @@ def test_lines_of_the_report_are_such_lines(language: str) -> None:
 
 @both
 def test_words_of_the_format_are_those_of_the_code(language: str) -> None:
-    """The statement's keys in their order, and every note, stage and special, stand in the READMEs."""
+    """The statement's keys in their order, and every note, stage and special, stand in the pages."""
     rows = [spans(row[0]) for table in tables(language) for row in table.rows if table.rows[0][0].startswith("`run`, ")]
     assert [key for keys in rows for key in keys] == STATEMENT_KEYS
     code = set(spans(prose(language)))
@@ -374,12 +489,38 @@ def test_roles_are_those_of_the_code(language: str) -> None:
 
 
 @both
-def test_words_are_those_of_the_pages(language: str) -> None:
-    """States, and the button that enrols a server, are called what the pages call them in that language."""
-    first = [[row[0] for row in table.rows] for table in tables(language)]
+def test_every_kind_has_its_section(language: str) -> None:
+    """Each status, kind and verdict has a section under its address and with its name, and no other one exists."""
+    verdicts = [verdict for verdict in Divergence.CopyVerdict if verdict != Divergence.CopyVerdict.NOTHING]
     with translation.override(language):
-        assert [str(state.label).lower() for state in Status] in first
-        assert translation.gettext("Create an enrolment token") in prose(language)
+        wanted = {
+            "status": {status.value: str(status.label) for status in Status},
+            "finding": {kind.value: str(kind.label) for kind in Finding.Kind},
+            "change": {kind.value: str(kind.label) for kind in Kind},
+            "divergence": {kind.value: str(kind.label) for kind in Divergence.Kind},
+            "verdict": {verdict.name.lower(): str(verdict.label) for verdict in verdicts},
+        }
+    sections = re.findall(r'(?m)^<a id="([a-z]+)-(\w+)"></a>\n\n### (?:\S+: )?(.+)$', read(page(language, "everyday")))
+    for prefix, labels in wanted.items():
+        names = {value: name.lower() for kind, value, name in sections if kind == prefix}
+        assert names == {value: label.lower() for value, label in labels.items()}
+
+
+@both
+def test_button_that_enrols_is_named_as_on_the_page(language: str) -> None:
+    """The pages call the button of an enrolment token what the administration calls it."""
+    (button,) = (act for act in ServerAdmin.acts if act.name == "enrol")
+    with translation.override(language):
+        assert str(button.title) in prose(language)
+
+
+@both
+def test_settings_of_a_group_are_those_of_the_code(language: str) -> None:
+    """The tables of policies and relations have each one that there is, and no other."""
+    with translation.override(language):
+        for first, choices in (("immutable", Group.Policy), ("mirror", Group.Relation)):
+            shown = {value: row[1] for value, row in table_with(language, first).items()}
+            assert shown == {choice.value: str(choice.label) for choice in choices}
 
 
 @both
@@ -387,9 +528,12 @@ def test_messages_are_those_of_the_code(language: str) -> None:
     """What one is said to see, when something is wrong, is what some program says."""
     sources = [path for name in ("backup_syncer", "scanner", "checker") for path in (CHECKOUT / name).rglob("*.py")]
     said = "\n".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sources)
-    rows = table_with(language, "root on another file system")
-    assert len(rows) > 8
-    for message in rows:
+    heads = {"what you see", "reason", "message", "что видно", "причина", "сообщение"}
+    seen = [table for table in tables(language) if table.head[0] in heads]
+    codes = [code for table in seen for row in table.rows for code in spans(row[0])]
+    messages = [code for code in codes if not code.startswith("/")]
+    assert "root on another file system" in messages and len(messages) > 8
+    for message in messages:
         for part in re.split("…", message):
             assert part.strip() in said, message
 

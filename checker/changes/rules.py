@@ -1,6 +1,6 @@
 """What becomes of a path between two complete runs of a replica: one table, first rule that fits.
 
-`compare` makes its CASE from the conditions; the READMEs show the words. In the conditions `row` is a path that
+`compare` makes its CASE from the conditions; the documentation shows the words. In the conditions `row` is a path that
 differs, `last` its last version that was read, begun at or before the earlier run, `now` its version at the later
 run, `told` what the notes say of it in the run in which `now` began.
 """
@@ -24,7 +24,7 @@ class Rule(NamedTuple):
     condition: str
     """SQL."""
     words: str
-    """English, before → now, as README_eng.md has it."""
+    """English, before → now, as docs/en/everyday.md has it."""
 
 
 SAME_CONTENT = """(now.type = last.type AND now.sha256 IS NOT DISTINCT FROM last.sha256

@@ -1,8 +1,8 @@
 """Plants what happens to the copies of a group, by a seed, and writes down what must be said of each path.
 
-The expectations come from the rules as they are written (`checker.divergences.verdicts`, the READMEs) alone: nothing
-here knows how replicas are compared. Roles are given out anew for each path: in the words of an expectation `cells` and
-`judged` stand in the order of the roles, and are put in the order of the replicas by `expect`.
+The expectations come from the rules as they are written (`checker.divergences.verdicts`, the documentation) alone:
+nothing here knows how replicas are compared. Roles are given out anew for each path: in the words of an expectation
+`cells` and `judged` stand in the order of the roles, and are put in the order of the replicas by `expect`.
 """
 
 from __future__ import annotations

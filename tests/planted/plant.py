@@ -1,6 +1,6 @@
 """Plants one or more of each kind of change in a tree, by a seed, and writes down what must be said of each path.
 
-The expectations come from the table of the READMEs alone: nothing here knows how runs are compared.
+The expectations come from the table of the documentation alone: nothing here knows how runs are compared.
 """
 
 from __future__ import annotations

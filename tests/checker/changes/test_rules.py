@@ -1,4 +1,4 @@
-"""The rule table: one place in the code, the same in the READMEs."""
+"""The rule table: one place in the code, the same in the documentation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.test_docs import READMES, spans, table_with, tables
 
 
 @pytest.mark.parametrize("language", READMES)
-def test_readmes_show_the_table(language: str) -> None:
-    """Both READMEs name each rule's kind in its order; the English one in its words."""
+def test_documentation_shows_the_table(language: str) -> None:
+    """Both languages name each rule's kind in its order; English in the words of the code."""
     (shown,) = [table for table in tables(language) if table.rows and spans(table.rows[0][0]) == [RULES[0].kind.value]]
     assert [spans(row[0])[0] for row in shown.rows] == [rule.kind.value for rule in (*RULES, MOVED)]
     if language == "en":
