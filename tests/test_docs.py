@@ -41,8 +41,18 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 READMES = {"ru": "README.md", "en": "README_eng.md"}
 README_BYTES = 12_000
 """A README is read in five minutes; all else stands in the documentation."""
-PAGES = ("index", "first-hour", "everyday", "collector", "central-server", "report-format", "api", "security")
-PAGES += ("performance", "glossary")
+PAGES = (
+    "index",
+    "first-hour",
+    "everyday",
+    "collector",
+    "central-server",
+    "report-format",
+    "api",
+    "security",
+    "performance",
+    "glossary",
+)
 """The pages that there are in both languages."""
 ENGLISH_ONLY = frozenset({"architecture"})
 """Pages for those who change the code, which is English."""
