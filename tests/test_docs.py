@@ -425,6 +425,14 @@ def test_links_lead_somewhere(language: str) -> None:
 
 
 @both
+def test_every_bench_stands(language: str) -> None:
+    """The page of figures names the command of each benchmark."""
+    figures = read(page(language, "performance"))
+    for bench in (CHECKOUT / "tests" / "bench").glob("*.py"):
+        assert f"python -m tests.bench.{bench.stem}" in figures, bench.stem
+
+
+@both
 def test_local_run_works_as_it_stands(language: str, tmp_path: Path) -> None:
     """Every line that hashes a directory without a central server does so, and what it wrote is found good."""
     builder = [sys.executable, "-B", str(CHECKOUT / "deploy/build_collector.py"), "backup-syncer-collector.pyz"]
