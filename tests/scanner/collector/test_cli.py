@@ -14,7 +14,7 @@ from scanner.collector import cli
 from scanner.collector import config as configuration
 from scanner.collector.version import VERSION
 from tests.scanner.collector.fake_central import FakeCentral
-from tests.scanner.collector.stage import ROOT, Stage, clean_environment
+from tests.scanner.collector.installation import ROOT, Installation, clean_environment
 
 COMMANDS = ("init", "enroll", "run", "status", "verify")
 
@@ -25,40 +25,40 @@ def test_version_is_that_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help(stage: Stage, command: str) -> None:
+def test_help(installation: Installation, command: str) -> None:
     """The program and each command explain themselves on stdout, with the exit codes."""
-    done = stage.call(*filter(None, [command]), "--help")
-    assert done.code == 0 and "exit codes" in done.out.replace("\n", " ") and done.err == ""
+    done = installation.call(*filter(None, [command]), "--help")
+    assert done.exit_code == 0 and "exit codes" in done.stdout.replace("\n", " ") and done.stderr == ""
 
 
-def test_road_of_the_program(stage: Stage, central: FakeCentral) -> None:
+def test_road_of_the_program(installation: Installation, central: FakeCentral) -> None:
     """init, enroll, run, status and verify, as a person would."""
-    done = stage.call("init")
-    assert done.code == 0 and "key" in done.err and done.out == ""
-    done = stage.call("enroll", central.token(), "--server", central.url)
-    assert done.code == 0 and "enrolled as alpha" in done.err, done.err
-    replica = central.add(stage.tree)
-    done = stage.call("run", "--json", "--workers", "1")
-    assert done.code == 0, done.err
+    done = installation.call("init")
+    assert done.exit_code == 0 and "key" in done.stderr and done.stdout == ""
+    done = installation.call("enroll", central.token(), "--server", central.url)
+    assert done.exit_code == 0 and "enrolled as alpha" in done.stderr, done.stderr
+    replica = central.add_replica(installation.tree)
+    done = installation.call("run", "--json", "--workers", "1")
+    assert done.exit_code == 0, done.stderr
     (one,) = done.summary["replicas"]
     assert (one["sequence"], one["outcome"], one["files"], one["delivered"]) == (1, "complete", 14, True)
-    assert "photos" in done.err and "delivered" in done.err
-    done = stage.call("status", "--json")
+    assert "photos" in done.stderr and "delivered" in done.stderr
+    done = installation.call("status", "--json")
     (one,) = done.summary["replicas"]
-    assert done.code == 0 and done.summary["problem"] is None and one["delivered_at"] and one["queued"] == 0
-    (sent,) = stage.spool(replica).delivered_reports()
-    done = stage.call("verify", str(sent.path))
-    assert done.code == 0 and "this server's own key" in done.err and "BROKEN" not in done.err
+    assert done.exit_code == 0 and done.summary["problem"] is None and one["delivered_at"] and one["queued"] == 0
+    (sent,) = installation.spool(replica).delivered_reports()
+    done = installation.call("verify", str(sent.path))
+    assert done.exit_code == 0 and "this server's own key" in done.stderr and "BROKEN" not in done.stderr
 
 
-def test_token_from_stdin(stage: Stage, central: FakeCentral) -> None:
+def test_token_from_stdin(installation: Installation, central: FakeCentral) -> None:
     """A token that should not stand in the process list comes on stdin."""
     command = [
         sys.executable,
         "-m",
         "scanner.collector",
         "--config",
-        str(stage.conf),
+        str(installation.conf),
         "enroll",
         "-",
         "--server",
@@ -70,10 +70,10 @@ def test_token_from_stdin(stage: Stage, central: FakeCentral) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_some_files_not_read(stage: Stage, central: FakeCentral) -> None:
+def test_some_files_not_read(installation: Installation, central: FakeCentral) -> None:
     """Files that could not be read: exit code 1, delivered all the same."""
-    replica = stage.enrol(central)
-    deep = os.open(stage.tree, os.O_RDONLY)
+    replica = installation.enrol(central)
+    deep = os.open(installation.tree, os.O_RDONLY)
     for _ in range(140):  # beyond what a line can hold, which root cannot read away either
         os.mkdir("n" * 250, dir_fd=deep)
         below = os.open("n" * 250, os.O_RDONLY, dir_fd=deep)
@@ -81,20 +81,20 @@ def test_some_files_not_read(stage: Stage, central: FakeCentral) -> None:
         deep = below
     os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=deep))
     os.close(deep)
-    done = stage.call("run", "--json", "--workers", "1")
-    assert done.code == 1, done.err
+    done = installation.call("run", "--json", "--workers", "1")
+    assert done.exit_code == 1, done.stderr
     assert done.summary["replicas"][0]["skipped"] == 1 and len(replica.chain) == 1
     assert b'"reason":"ENAMETOOLONG","count":1' in replica.chain[0].lines[-1]
 
 
-def test_nothing_done(stage: Stage, central: FakeCentral) -> None:
+def test_nothing_done(installation: Installation, central: FakeCentral) -> None:
     """A failed run, and one without an enrolment: exit code 2; JSON says why."""
-    done = stage.call("run", "--json")
-    assert done.code == 2 and "enroll TOKEN" in done.summary["problems"][0] and done.err.count("\n") == 1
-    replica = stage.enrol(central)
+    done = installation.call("run", "--json")
+    assert done.exit_code == 2 and "enroll TOKEN" in done.summary["problems"][0] and done.stderr.count("\n") == 1
+    replica = installation.enrol(central)
     replica.root = "/does/not/exist"
-    done = stage.call("run", "--json")
-    assert done.code == 2 and done.summary["replicas"][0]["reason"] == "root missing"
+    done = installation.call("run", "--json")
+    assert done.exit_code == 2 and done.summary["replicas"][0]["reason"] == "root missing"
 
 
 @pytest.mark.parametrize(
@@ -114,17 +114,17 @@ def test_nothing_done(stage: Stage, central: FakeCentral) -> None:
         ([], "required"),
     ],
 )
-def test_wrong_calls(stage: Stage, arguments: list[str], words: str) -> None:
+def test_wrong_calls(installation: Installation, arguments: list[str], words: str) -> None:
     """A wrong call is answered with what is wrong, exit code 2, no traceback."""
-    done = stage.call(*arguments)
-    assert done.code == 2 and words in done.err and "Traceback" not in done.err and done.out == ""
+    done = installation.call(*arguments)
+    assert done.exit_code == 2 and words in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
 
 
-def test_wrong_configuration(stage: Stage) -> None:
+def test_wrong_configuration(installation: Installation) -> None:
     """A wrong key in the configuration is one line with its name."""
-    stage.conf.write_text("[collector]\ncolour = blue\n")
-    done = stage.call("status")
-    assert done.code == 2 and "no such key: colour" in done.err and done.err.count("\n") == 1
+    installation.conf.write_text("[collector]\ncolour = blue\n")
+    done = installation.call("status")
+    assert done.exit_code == 2 and "no such key: colour" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_init_writes_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,33 +151,33 @@ def test_fault_of_the_program(tmp_path: Path) -> None:
     assert done.returncode == 2 and "Traceback" in done.stderr
 
 
-def test_names_cannot_command_the_terminal(stage: Stage, central: FakeCentral) -> None:
+def test_names_cannot_command_the_terminal(installation: Installation, central: FakeCentral) -> None:
     """Names from the central server are shown, not obeyed."""
-    stage.enrol(central).group_name = "pho\x1b[31mtos\n"
-    done = stage.call("run", "--workers", "1")
-    assert done.code == 0 and "\x1b" not in done.err and "pho\\u001b[31mtos\\u000a" in done.err
+    installation.enrol(central).group_name = "pho\x1b[31mtos\n"
+    done = installation.call("run", "--workers", "1")
+    assert done.exit_code == 0 and "\x1b" not in done.stderr and "pho\\u001b[31mtos\\u000a" in done.stderr
 
 
-def test_parser_in_process(capsys: pytest.CaptureFixture[str], stage: Stage) -> None:
+def test_parser_in_process(capsys: pytest.CaptureFixture[str], installation: Installation) -> None:
     """The same as a function: what is said goes to stderr, JSON to stdout."""
-    assert cli.run_command_line(["--config", str(stage.conf), "status", "--json"]) == 2
+    assert cli.run_command_line(["--config", str(installation.conf), "status", "--json"]) == 2
     captured = capsys.readouterr()
     assert json.loads(captured.out)["exit"] == 2 and captured.err == ""
-    assert cli.run_command_line(["--config", str(stage.conf), "status"]) == 2
+    assert cli.run_command_line(["--config", str(installation.conf), "status"]) == 2
     assert "no identity yet" in capsys.readouterr().err
 
 
-def test_status_of_a_jammed_queue(stage: Stage, central: FakeCentral) -> None:
+def test_status_of_a_jammed_queue(installation: Installation, central: FakeCentral) -> None:
     """status says what waits and what failed; exit code 1, and 2 when nobody answers."""
-    replica = stage.enrol(central)
-    stage.run(send=False)
-    done = stage.call("status")
-    assert done.code == 1 and "1 queued, last delivered never" in done.err and "answers" in done.err
-    stage.run()
+    replica = installation.enrol(central)
+    installation.run(send=False)
+    done = installation.call("status")
+    assert done.exit_code == 1 and "1 queued, last delivered never" in done.stderr and "answers" in done.stderr
+    installation.run()
     replica.root = "/does/not/exist"
-    stage.run()
-    done = stage.call("status", "--json")
-    assert done.code == 1 and done.summary["replicas"][0]["reason"] == "root missing"
+    installation.run()
+    done = installation.call("status", "--json")
+    assert done.exit_code == 1 and done.summary["replicas"][0]["reason"] == "root missing"
     central.stop()
-    done = stage.call("status")
-    assert done.code == 2 and "cannot reach" in done.err and "photos" in done.err
+    done = installation.call("status")
+    assert done.exit_code == 2 and "cannot reach" in done.stderr and "photos" in done.stderr

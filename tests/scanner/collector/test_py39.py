@@ -11,7 +11,7 @@ import pytest
 
 from tests import pythons
 from tests.scanner.collector.fake_central import FakeCentral
-from tests.scanner.collector.stage import Stage, clean_environment
+from tests.scanner.collector.installation import Installation, clean_environment
 
 _CHECK = (
     "import sys, importlib.util as u\n"
@@ -26,36 +26,36 @@ pytestmark = [
 ]
 
 
-def test_road(stage: Stage, central: FakeCentral) -> None:
+def test_road(installation: Installation, central: FakeCentral) -> None:
     """init, enroll, run, status, verify and run --local; OpenSSL signs, and the reports verify with cryptography."""
     assert PYTHON is not None
-    done = stage.call("enroll", central.token(), "--server", central.url, python=PYTHON)
-    assert done.code == 0, done.err
-    replica = central.add(stage.tree, engine="auto")
+    done = installation.call("enroll", central.token(), "--server", central.url, python=PYTHON)
+    assert done.exit_code == 0, done.stderr
+    replica = central.add_replica(installation.tree, engine="auto")
     for number in (1, 2):
-        done = stage.call("run", "--json", python=PYTHON)
-        assert done.code == 0 and done.summary["replicas"][0]["sequence"] == number, done.err
+        done = installation.call("run", "--json", python=PYTHON)
+        assert done.exit_code == 0 and done.summary["replicas"][0]["sequence"] == number, done.stderr
         assert done.summary["replicas"][0]["confirmed"] == number - 1
-        path = stage.tree / "sub" / "05.dat"
+        path = installation.tree / "sub" / "05.dat"
         kept = path.stat()
         path.write_bytes(bytes(kept.st_size))
         os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
-    assert stage.call("status", python=PYTHON).code == 0
-    (first, second) = stage.spool(replica).delivered_reports()
-    assert stage.call("verify", str(first.path), python=PYTHON).code == 0
-    assert stage.call("verify", str(second.path)).code == 0
-    out = stage.folder / "out"
-    done = stage.call("run", "--local", str(stage.tree), "--output", str(out), python=PYTHON)
-    assert done.code == 0, done.err
-    assert stage.call("verify", str(next(out.iterdir()))).code == 0
+    assert installation.call("status", python=PYTHON).exit_code == 0
+    (first, second) = installation.spool(replica).delivered_reports()
+    assert installation.call("verify", str(first.path), python=PYTHON).exit_code == 0
+    assert installation.call("verify", str(second.path)).exit_code == 0
+    out = installation.folder / "out"
+    done = installation.call("run", "--local", str(installation.tree), "--output", str(out), python=PYTHON)
+    assert done.exit_code == 0, done.stderr
+    assert installation.call("verify", str(next(out.iterdir()))).exit_code == 0
 
 
-def test_without_openssl(stage: Stage, tmp_path: Path) -> None:
+def test_without_openssl(installation: Installation, tmp_path: Path) -> None:
     """Where neither cryptography nor OpenSSL is, `init` says so in one line."""
     assert PYTHON is not None
     (tmp_path / "empty").mkdir()
-    done = stage.call("init", python=PYTHON, PATH=str(tmp_path / "empty"))
-    assert done.code == 2 and "cryptography, or OpenSSL 3" in done.err and done.err.count("\n") == 1
+    done = installation.call("init", python=PYTHON, PATH=str(tmp_path / "empty"))
+    assert done.exit_code == 2 and "cryptography, or OpenSSL 3" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_every_module_imports() -> None:

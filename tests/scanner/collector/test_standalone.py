@@ -12,37 +12,37 @@ import pytest
 from scanner.collector import config
 from scanner.collector.commands import verify
 from tests.privileges import lowered
+from tests.scanner.collector.installation import Installation
 from tests.scanner.collector.run.test_local import run
-from tests.scanner.collector.stage import Stage
 from tests.scanner.standalone import call, verify_report
 
 
 @pytest.fixture
-def tree(stage: Stage) -> Path:
+def tree(installation: Installation) -> Path:
     """A tree with a file whose name is no UTF-8, of which two local runs have reported."""
-    with open(bytes(stage.tree) + b"/raw\xff\\", "wb") as file:
+    with open(bytes(installation.tree) + b"/raw\xff\\", "wb") as file:
         file.write(b"raw")
-    run(stage)
-    run(stage)
-    return stage.tree
+    run(installation)
+    run(installation)
+    return installation.tree
 
 
-def check(stage: Stage, directory: Path | None = None) -> tuple[int, list[str]]:
+def check(installation: Installation, directory: Path | None = None) -> tuple[int, list[str]]:
     """Exit code, and what does not hold or could not be looked at."""
-    ((public, _),) = verify.load_known_keys(config.load_config(stage.conf), None).values()
+    ((public, _),) = verify.load_known_keys(config.load_config(installation.conf), None).values()
     more: list[str | Path] = [] if directory is None else ["--directory", directory]
-    code, said = call("--key", public.hex(), *more, stage.folder / "out")
+    code, said = call("--key", public.hex(), *more, installation.folder / "out")
     return code, [line for line in said.splitlines() if line.startswith(("WRONG", "NOT"))]
 
 
-def test_both_verifiers_agree(stage: Stage, tree: Path) -> None:
+def test_both_verifiers_agree(installation: Installation, tree: Path) -> None:
     """What the collector wrote holds for both, each file and the chain, and so does the directory as it is."""
-    assert check(stage) == check(stage, tree) == (0, [])
-    keys = verify.load_known_keys(config.load_config(stage.conf), None)
-    assert all(verify.verify_report(path, keys).exit_code == 0 for path in (stage.folder / "out").iterdir())
+    assert check(installation) == check(installation, tree) == (0, [])
+    keys = verify.load_known_keys(config.load_config(installation.conf), None)
+    assert all(verify.verify_report(path, keys).exit_code == 0 for path in (installation.folder / "out").iterdir())
 
 
-def test_what_changed_is_named(stage: Stage, tree: Path) -> None:
+def test_what_changed_is_named(installation: Installation, tree: Path) -> None:
     """Changed, missing and further files, other links and other kinds are named; names are harmless."""
     (tree / "sub/02.dat").write_bytes(b"x")
     (tree / "sub/03.dat").unlink()
@@ -52,7 +52,7 @@ def test_what_changed_is_named(stage: Stage, tree: Path) -> None:
     (tree / "fifo").unlink()
     (tree / "fifo").mkdir()
     (tree / "dangling").symlink_to("/nowhere")
-    assert check(stage, tree) == (
+    assert check(installation, tree) == (
         1,
         [
             "WRONG: dangling: not in the report",
@@ -65,32 +65,32 @@ def test_what_changed_is_named(stage: Stage, tree: Path) -> None:
     )
 
 
-def test_links_are_never_followed(stage: Stage, tree: Path) -> None:
+def test_links_are_never_followed(installation: Installation, tree: Path) -> None:
     """A directory that became a link to one with the same contents is no directory any more; nor is the root."""
-    (tree / "sub").rename(stage.folder / "moved")
-    (tree / "sub").symlink_to(stage.folder / "moved")
-    code, said = check(stage, tree)
+    (tree / "sub").rename(installation.folder / "moved")
+    (tree / "sub").symlink_to(installation.folder / "moved")
+    code, said = check(installation, tree)
     assert code == 1 and "WRONG: sub: not in the report" in said and "WRONG: sub/02.dat: not there" in said
-    (stage.folder / "tree2").symlink_to(tree)
-    assert check(stage, stage.folder / "tree2")[0] == 2
+    (installation.folder / "tree2").symlink_to(tree)
+    assert check(installation, installation.folder / "tree2")[0] == 2
 
 
-def test_a_file_that_became_a_link_or_a_pipe(stage: Stage, tree: Path) -> None:
+def test_a_file_that_became_a_link_or_a_pipe(installation: Installation, tree: Path) -> None:
     """A link to the same bytes is not the file; a pipe in a file's place stops nothing."""
-    shutil.copy(tree / "sub/02.dat", stage.folder / "same")
+    shutil.copy(tree / "sub/02.dat", installation.folder / "same")
     (tree / "sub/02.dat").unlink()
-    (tree / "sub/02.dat").symlink_to(stage.folder / "same")
+    (tree / "sub/02.dat").symlink_to(installation.folder / "same")
     (tree / "sub/03.dat").unlink()
     os.mkfifo(tree / "sub/03.dat")
     wrong = [f"WRONG: sub/0{number}.dat: not the file it was" for number in (2, 3)]
-    assert check(stage, tree) == (1, wrong)
+    assert check(installation, tree) == (1, wrong)
 
 
 def test_what_cannot_be_read_is_not_called_wrong(
-    stage: Stage, tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    installation: Installation, tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A file and a directory that cannot be read now are told as not checked, and nothing below them as missing."""
-    report = verify_report.Report(sorted((stage.folder / "out").iterdir())[-1])
+    report = verify_report.Report(sorted((installation.folder / "out").iterdir())[-1])
     report.check({}, verify_report.Output(), keep_lines=True)
     output = verify_report.Output()
     (tree / "sub/02.dat").chmod(0)
@@ -105,12 +105,12 @@ def test_what_cannot_be_read_is_not_called_wrong(
     assert "NOT CHECKED: sub/02.dat: [Errno 13]" in said and "NOT CHECKED: a directory: [Errno 13]" in said
 
 
-def test_a_directory_needs_one_replica(stage: Stage, tree: Path) -> None:
+def test_a_directory_needs_one_replica(installation: Installation, tree: Path) -> None:
     """Reports of two replicas cannot be held against one directory; nor can one that does not hold."""
-    (newest,) = sorted((stage.folder / "out").iterdir())[-1:]
-    run(stage, root=bytes(tree / "sub"))
-    assert check(stage)[0] == 0
-    code, said = check(stage, tree)
+    (newest,) = sorted((installation.folder / "out").iterdir())[-1:]
+    run(installation, root=bytes(tree / "sub"))
+    assert check(installation)[0] == 0
+    code, said = check(installation, tree)
     assert code == 2 and "for one replica" in said[-1]
     newest.write_bytes(b"\x1f\x8b")
-    assert check(stage)[0] == 1
+    assert check(installation)[0] == 1

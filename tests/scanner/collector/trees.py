@@ -1,4 +1,4 @@
-"""Directories with everything in them that makes a collector stumble, and a meter that asks for nothing."""
+"""Make directories with everything in them that can make a collector stumble, and a meter that slows nothing down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes
 
 RECORD = hashlib.sha256(b"b").hexdigest().encode()
-NASTY = [
+NASTY_NAMES = [
     b"plain",
     b"new\nline",
     b"trailnl\n",
@@ -53,49 +53,62 @@ NASTY = [
 ]
 
 
-def nasty(root: Path) -> dict[bytes, bytes]:
-    """A tree of nasty names, below directories with nasty names as well; each path with its content."""
-    content: dict[bytes, bytes] = {}
+def make_nasty_tree(root: Path) -> dict[bytes, bytes]:
+    """Make files with nasty names, also below directories with nasty names, and return each path with its content."""
+    contents: dict[bytes, bytes] = {}
     for folder in (b"", b"sub\\dir\n/", b"odd\xff/deep er/"):
         os.makedirs(os.path.join(os.fsencode(root), folder), exist_ok=True)
-        for number, name in enumerate(NASTY if not folder else NASTY[1:20:3]):
-            content[folder + name] = (folder + name) * (number % 5 * 97)
-    content[b"large"] = os.urandom(3 << 20)
-    content[b"middle"] = os.urandom(200_001)
-    for path, data in content.items():
-        Path(os.fsdecode(os.path.join(os.fsencode(root), path))).write_bytes(data)
-    return content
+        names = NASTY_NAMES[1:20:3] if folder else NASTY_NAMES
+        for number, name in enumerate(names):
+            contents[folder + name] = (folder + name) * (number % 5 * 97)
+    contents[b"large"] = os.urandom(3 << 20)
+    contents[b"middle"] = os.urandom(200_001)
+
+    for path, content in contents.items():
+        Path(os.fsdecode(os.path.join(os.fsencode(root), path))).write_bytes(content)
+    return contents
 
 
-def specials(root: Path) -> dict[bytes, bytes]:
-    """A FIFO and a socket; each path with its kind."""
+def make_special_files(root: Path) -> dict[bytes, bytes]:
+    """Make a FIFO and a socket, and return each path with its kind."""
     os.mkfifo(root / "fifo")
     listener = socket.socket(socket.AF_UNIX)
-    folder = os.getcwd()
-    os.chdir(root)  # a socket's address is short
+    working_folder = os.getcwd()
+    os.chdir(root)  # the address of a socket must be short
     try:
         listener.bind("socket")
     finally:
-        os.chdir(folder)
+        os.chdir(working_folder)
         listener.close()
     return {b"fifo": b"fifo", b"socket": b"socket"}
 
 
-def files(root: Path, *patterns: str) -> list[WalkedEntry]:
-    """The files below `root`, largest first."""
-    found = [each for each in walk(os.fsencode(root), Excludes(patterns)) if each.type == EntryType.FILE]
-    return sorted(found, key=lambda each: (-each.size, each.path))
+def list_files(root: Path, *patterns: str) -> list[WalkedEntry]:
+    """Return the files below `root` that no pattern excludes, the largest first."""
+    entries = walk(os.fsencode(root), Excludes(patterns))
+    files = [entry for entry in entries if entry.type == EntryType.FILE]
+    return sorted(files, key=lambda file: (-file.size, file.path))
 
 
-def expected(found: WalkedEntry, content: bytes) -> HashedFile:
-    """What a hash pass must say of a file that stands still."""
-    sha256, md5 = hashlib.sha256(content).digest(), hashlib.md5(content).digest()
-    fields = found.size, found.mtime_ns, found.ctime_ns, found.mode, found.uid, found.gid, found.dev, found.ino
-    return HashedFile(found.path, sha256, md5, *fields)
+def expected_result(entry: WalkedEntry, content: bytes) -> HashedFile:
+    """Return the result that a hash pass must give for a file that does not change."""
+    return HashedFile(
+        path=entry.path,
+        sha256=hashlib.sha256(content).digest(),
+        md5=hashlib.md5(content).digest(),
+        size=entry.size,
+        mtime_ns=entry.mtime_ns,
+        ctime_ns=entry.ctime_ns,
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        dev=entry.dev,
+        ino=entry.ino,
+    )
 
 
 class FreeMeter(Meter):
-    """A meter that asks for nothing and counts."""
+    """A meter that limits nothing and counts."""
 
     no_progress = 60.0
 

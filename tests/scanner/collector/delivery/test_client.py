@@ -27,7 +27,7 @@ from scanner.collector.delivery.client import Client, HttpResponse, RefusalError
 from scanner.collector.errors import ConfigError
 from scanner.collector.run import replica_list
 from tests.scanner.collector.fake_central import FakeCentral
-from tests.scanner.collector.stage import Stage
+from tests.scanner.collector.installation import Installation
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
@@ -59,14 +59,14 @@ def tls(path: Path) -> ssl.SSLContext:
     return context
 
 
-def test_tls_with_its_own_ca(stage: Stage, tmp_path: Path) -> None:
+def test_tls_with_its_own_ca(installation: Installation, tmp_path: Path) -> None:
     """With the certificate as `ca` the whole road goes over TLS."""
     path = certificate(tmp_path)
     with FakeCentral(tmp_path, tls(path)) as central:
-        stage.configure(server=central.url, ca=path)
-        enrol.enrol(config.load_config(stage.conf), central.token(), None, rotate=False)
-        replica = central.add(stage.tree)
-        assert stage.run().exit_code == 0
+        installation.configure(server=central.url, ca=path)
+        enrol.enrol(config.load_config(installation.conf), central.token(), None, rotate=False)
+        replica = central.add_replica(installation.tree)
+        assert installation.run().exit_code == 0
         assert len(replica.chain) == 1
 
 
@@ -79,21 +79,23 @@ def test_tls_with_its_own_ca(stage: Stage, tmp_path: Path) -> None:
     ],
     ids=["self-signed", "wrong name", "expired"],
 )
-def test_tls_refused(stage: Stage, tmp_path: Path, name: str, days: int, trusted: bool, words: str) -> None:
+def test_tls_refused(
+    installation: Installation, tmp_path: Path, name: str, days: int, trusted: bool, words: str
+) -> None:
     """A certificate that nobody vouches for, of another name, or expired: no word is said to such a server."""
     path = certificate(tmp_path, name, days)
     with FakeCentral(tmp_path, tls(path)) as central:
-        loaded = stage.configure(server=central.url, **({"ca": path} if trusted else {}))
+        loaded = installation.configure(server=central.url, **({"ca": path} if trusted else {}))
         with pytest.raises(UnreachableError, match=words):
             Client(central.url, loaded).request("GET", "/replicas", {})
         assert central.requests == []
 
 
-def test_unusable_ca(stage: Stage, tmp_path: Path) -> None:
+def test_unusable_ca(installation: Installation, tmp_path: Path) -> None:
     """A `ca` that is missing or holds no certificate is named."""
-    for path in (tmp_path / "none", stage.conf):
+    for path in (tmp_path / "none", installation.conf):
         with pytest.raises(ConfigError, match="cannot use the certificates"):
-            Client("https://localhost", stage.configure(ca=path))
+            Client("https://localhost", installation.configure(ca=path))
 
 
 @contextmanager
@@ -125,26 +127,26 @@ def answering(raw: bytes) -> Iterator[str]:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_broken_answers(stage: Stage, raw: bytes) -> None:
+def test_broken_answers(installation: Installation, raw: bytes) -> None:
     """An answer that is cut, or no HTTP: worth another try, never a crash."""
     with answering(raw) as url, pytest.raises(UnreachableError):
-        Client(url, config.load_config(stage.conf)).request("GET", "/replicas", {})
+        Client(url, config.load_config(installation.conf)).request("GET", "/replicas", {})
 
 
-def test_answer_of_a_proxy(stage: Stage) -> None:
+def test_answer_of_a_proxy(installation: Installation) -> None:
     """A proxy's HTML page is a refusal by its status; one with 200 is no signed reply."""
     page = b"<html>Bad gateway</html>"
     for status, kind in ((502, RefusalError), (200, UntrustedReplyError)):
         head = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n" % (status, len(page))
         with answering(head + page) as url, pytest.raises(kind) as raised:
-            Client(url, config.load_config(stage.conf)).call("GET", "/replicas", "replicas", "00" * 32, "x")
+            Client(url, config.load_config(installation.conf)).call("GET", "/replicas", "replicas", "00" * 32, "x")
         if isinstance(raised.value, RefusalError):
             assert raised.value.retryable and raised.value.code == ""
 
 
-def test_nobody_there(stage: Stage) -> None:
+def test_nobody_there(installation: Installation) -> None:
     """A name that does not resolve, a port that is closed, a server that says nothing: the same kind of error."""
-    loaded = stage.configure(timeout=1)
+    loaded = installation.configure(timeout=1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for url in (
             "https://does-not-exist.invalid",
@@ -199,16 +201,16 @@ def test_answer_for_somebody_else(central: FakeCentral) -> None:
         {"last": {"sequence": "1"}},
     ],
 )
-def test_replicas_of_an_unknown_form(stage: Stage, central: FakeCentral, change: dict[str, Any]) -> None:
+def test_replicas_of_an_unknown_form(installation: Installation, central: FakeCentral, change: dict[str, Any]) -> None:
     """An answer whose members are not those of the API makes nothing happen, even signed."""
-    described = {**central.add(stage.tree).described(), **change}
+    described = {**central.add_replica(installation.tree).members(), **change}
     line = central.reply("replicas", replicas=[described])
     reply = client.open_reply(line, "replicas", central.key.public.hex(), central.server)
     with pytest.raises(UntrustedReplyError):
         replica_list.parse_replicas(reply)
 
 
-def test_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_the_environment(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond loopback the proxy of the environment is asked for a tunnel, with its user; `no_proxy` and loopback are
     not."""
     seen: list[bytes] = []
@@ -225,7 +227,7 @@ def test_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch)
         thread.start()
         monkeypatch.setenv("https_proxy", f"http://user:p%40ss@127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(UnreachableError):
-            Client("https://backup.example.org", config.load_config(stage.conf)).request("GET", "/replicas", {})
+            Client("https://backup.example.org", config.load_config(installation.conf)).request("GET", "/replicas", {})
         thread.join(5)
     assert seen[0].startswith(b"CONNECT backup.example.org:443 ")
     assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in seen[0]
@@ -233,13 +235,15 @@ def test_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch)
     assert client._find_proxy(urlsplit("https://backup.example.org")) is None
 
 
-def test_upload_is_streamed_and_digested(stage: Stage, central: FakeCentral) -> None:
+def test_upload_is_streamed_and_digested(installation: Installation, central: FakeCentral) -> None:
     """A report goes as it lies, with its length and the SHA-256 of its bytes; the body that arrives is the file."""
-    replica = stage.enrol(central)
-    stage.run(send=False)
-    (report,) = stage.spool(replica).queued_reports()
-    own = identity.load_enrolled_identity(stage.state)
-    reply = sender.upload_report(Client(central.url, config.load_config(stage.conf), own.token), own, report.path)
+    replica = installation.enrol(central)
+    installation.run(send=False)
+    (report,) = installation.spool(replica).queued_reports()
+    own = identity.load_enrolled_identity(installation.state)
+    reply = sender.upload_report(
+        Client(central.url, config.load_config(installation.conf), own.token), own, report.path
+    )
     assert reply.members["sequence"] == 1
     with gzip.open(report.path) as file:
         assert file.readlines()[1:] == replica.chain[0].lines

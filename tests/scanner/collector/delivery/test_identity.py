@@ -13,7 +13,7 @@ from scanner.collector.delivery import client, enrol, enrolment_token, identity
 from scanner.collector.delivery.client import RefusalError, UnreachableError, UntrustedReplyError
 from scanner.collector.errors import ConfigError, IdentityError, TokenError
 from tests.scanner.collector.fake_central import FakeCentral
-from tests.scanner.collector.stage import Stage
+from tests.scanner.collector.installation import Installation
 
 
 def test_made_once(tmp_path: Path) -> None:
@@ -68,116 +68,116 @@ def test_token(central: FakeCentral) -> None:
             enrolment_token.parse_token(text[:at] + text[at + 1 :])
 
 
-def test_enrolment(stage: Stage, central: FakeCentral) -> None:
+def test_enrolment(installation: Installation, central: FakeCentral) -> None:
     """The first enrolment registers the key that `init` made, under the token's server, and keeps what is needed."""
-    before = identity.ensure_identity(stage.state)
-    stage.enrol(central)
-    own = identity.load_enrolled_identity(stage.state)
+    before = identity.ensure_identity(installation.state)
+    installation.enrol(central)
+    own = identity.load_enrolled_identity(installation.state)
     assert (own.server, own.name, own.url, own.token) == (central.server, "alpha", central.url, "first")
     assert own.central == central.key.public.hex() and own.key == before.key
-    assert central.public == identity.load_key(stage.state, own.key).public
+    assert central.registered_key == identity.load_key(installation.state, own.key).public
 
 
-def test_answer_lost(stage: Stage, central: FakeCentral) -> None:
+def test_answer_lost(installation: Installation, central: FakeCentral) -> None:
     """An enrolment whose answer was lost is asked for again, with the same token and the same key."""
     central.faults = ["enrolment"]
     with pytest.raises(UnreachableError):
-        stage.enrol(central)
-    first = central.public
-    stage.enrol(central)
-    assert central.public == first
+        installation.enrol(central)
+    first = central.registered_key
+    installation.enrol(central)
+    assert central.registered_key == first
 
 
-def test_rotation(stage: Stage, central: FakeCentral) -> None:
+def test_rotation(installation: Installation, central: FakeCentral) -> None:
     """`--rotate` makes a new key and destroys the old one; without it an enrolled server is left alone."""
-    stage.enrol(central)
-    old, first = identity.load_enrolled_identity(stage.state), central.public
-    loaded = config.load_config(stage.conf)
+    installation.enrol(central)
+    old, first = identity.load_enrolled_identity(installation.state), central.registered_key
+    loaded = config.load_config(installation.conf)
     with pytest.raises(IdentityError, match="--rotate"):
         enrol.enrol(loaded, central.token(), None, rotate=False)
     new = enrol.enrol(loaded, central.token(), None, rotate=True)
-    assert new.key != old.key and central.public != first
-    assert sorted(path.name for path in stage.state.glob("*.pem")) == [new.key]
-    assert stage.run().exit_code == 0
+    assert new.key != old.key and central.registered_key != first
+    assert sorted(path.name for path in installation.state.glob("*.pem")) == [new.key]
+    assert installation.run().exit_code == 0
 
 
-def test_interrupted_rotation_goes_on(stage: Stage, central: FakeCentral) -> None:
+def test_interrupted_rotation_goes_on(installation: Installation, central: FakeCentral) -> None:
     """A rotation whose answer was lost goes on with the key that it has registered; the old key works until then."""
-    stage.enrol(central)
-    loaded = config.load_config(stage.conf)
+    installation.enrol(central)
+    loaded = config.load_config(installation.conf)
     central.faults = ["enrolment"]
     with pytest.raises(UnreachableError):
         enrol.enrol(loaded, central.token(), None, rotate=True)
-    registered = central.public
-    identity.load_key(stage.state, identity.load_enrolled_identity(stage.state).key)
+    registered = central.registered_key
+    identity.load_key(installation.state, identity.load_enrolled_identity(installation.state).key)
     new = enrol.enrol(loaded, central.token(), None, rotate=True)
-    assert identity.load_key(stage.state, new.key).public == registered
+    assert identity.load_key(installation.state, new.key).public == registered
 
 
-def test_leftover_of_a_finished_rotation(stage: Stage, central: FakeCentral) -> None:
+def test_leftover_of_a_finished_rotation(installation: Installation, central: FakeCentral) -> None:
     """A new key that was adopted already is not offered a second time."""
-    stage.enrol(central)
-    loaded = config.load_config(stage.conf)
+    installation.enrol(central)
+    loaded = config.load_config(installation.conf)
     new = enrol.enrol(loaded, central.token(), None, rotate=True)
-    os.link(stage.state / new.key, stage.state / "key.new.pem")
+    os.link(installation.state / new.key, installation.state / "key.new.pem")
     newer = enrol.enrol(loaded, central.token(), None, rotate=True)
     assert newer.key != new.key
 
 
-def test_another_server(stage: Stage, central: FakeCentral) -> None:
+def test_another_server(installation: Installation, central: FakeCentral) -> None:
     """A state folder speaks for one server: a token of another one is refused."""
-    stage.enrol(central)
+    installation.enrol(central)
     central.server = "00000000-0000-4000-8000-000000000000"
     with pytest.raises(IdentityError, match="another server"):
-        enrol.enrol(config.load_config(stage.conf), central.token(), None, rotate=True)
+        enrol.enrol(config.load_config(installation.conf), central.token(), None, rotate=True)
 
 
-def test_stranger(stage: Stage, central: FakeCentral, tmp_path: Path) -> None:
+def test_stranger(installation: Installation, central: FakeCentral, tmp_path: Path) -> None:
     """Who answers with another key than the one whose fingerprint the token has is not believed; nothing is kept."""
     (tmp_path / "other").mkdir()
     with FakeCentral(tmp_path / "other") as stranger:
         stranger.server = central.server
         with pytest.raises(RefusalError):  # its own check of the fingerprint
-            enrol.enrol(stage.configure(server=stranger.url), central.token(), None, rotate=False)
+            enrol.enrol(installation.configure(server=stranger.url), central.token(), None, rotate=False)
         stranger.key.keyid = central.key.keyid
         with pytest.raises(UntrustedReplyError, match="not the central server"):
-            enrol.enrol(stage.configure(server=stranger.url), central.token(), None, rotate=False)
-    read = identity.read_identity(stage.state)
+            enrol.enrol(installation.configure(server=stranger.url), central.token(), None, rotate=False)
+    read = identity.read_identity(installation.state)
     assert read is not None and not read.enrolled
 
 
-def test_wrong_secret(stage: Stage, central: FakeCentral) -> None:
+def test_wrong_secret(installation: Installation, central: FakeCentral) -> None:
     """A token that the central server does not take is told in its words."""
-    stage.configure(server=central.url)
+    installation.configure(server=central.url)
     text = central.token()
     central.server = "00000000-0000-4000-8000-000000000000"
     with pytest.raises(RefusalError, match="401"):
-        enrol.enrol(config.load_config(stage.conf), text, None, rotate=False)
+        enrol.enrol(config.load_config(installation.conf), text, None, rotate=False)
 
 
-def test_no_address(stage: Stage, central: FakeCentral) -> None:
+def test_no_address(installation: Installation, central: FakeCentral) -> None:
     """Without an address on the command line or in the configuration there is a clear error."""
     with pytest.raises(IdentityError, match="--server URL"):
-        enrol.enrol(config.load_config(stage.conf), central.token(), None, rotate=False)
+        enrol.enrol(config.load_config(installation.conf), central.token(), None, rotate=False)
 
 
 @pytest.mark.parametrize(
     "url", ["http://backup.example.org", "http://192.0.2.1", "http://localhost.example.org", "http://[2001:db8::1]"]
 )
-def test_plain_http_is_refused(stage: Stage, url: str) -> None:
+def test_plain_http_is_refused(installation: Installation, url: str) -> None:
     """Beyond this machine there is only TLS; the name decides, no lookup."""
     with pytest.raises(ConfigError, match="plain http is refused"):
-        client.Client(url, config.load_config(stage.conf))
+        client.Client(url, config.load_config(installation.conf))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.9.8.7", "http://[::1]:80", "http://localhost:8000"])
-def test_plain_http_on_loopback(stage: Stage, url: str) -> None:
+def test_plain_http_on_loopback(installation: Installation, url: str) -> None:
     """On this machine plain http may be."""
-    client.Client(url, config.load_config(stage.conf))
+    client.Client(url, config.load_config(installation.conf))
 
 
-def test_identity_is_one_json_object(stage: Stage, central: FakeCentral) -> None:
+def test_identity_is_one_json_object(installation: Installation, central: FakeCentral) -> None:
     """What is kept can be read by a person; the private key is not in it."""
-    stage.enrol(central)
-    members = json.loads((stage.state / "identity.json").read_text())
+    installation.enrol(central)
+    members = json.loads((installation.state / "identity.json").read_text())
     assert set(members) == {"server", "key", "name", "url", "central", "token"}

@@ -60,16 +60,18 @@ def whole(found: WalkedEntry, answer: Answer) -> FileResult:
 
 def only(engine: Engine, root: Path, name: str, change: Callable[[], object]) -> FileResult:
     """What an engine says of one file that changes after the walk."""
-    files = [each for each in trees.files(root) if each.path == name.encode()]
+    files = [each for each in trees.list_files(root) if each.path == name.encode()]
     change()
     return hashed(engine, root, files)[name.encode()]
 
 
 def test_nasty_names(engine: Engine, tmp_path: Path) -> None:
     """Every file of a tree of nasty names has its own digests."""
-    content = trees.nasty(tmp_path)
-    files = trees.files(tmp_path)
-    assert hashed(engine, tmp_path, files) == {each.path: trees.expected(each, content[each.path]) for each in files}
+    content = trees.make_nasty_tree(tmp_path)
+    files = trees.list_files(tmp_path)
+    assert hashed(engine, tmp_path, files) == {
+        each.path: trees.expected_result(each, content[each.path]) for each in files
+    }
 
 
 def test_paths_near_the_limits(engine: Engine, tmp_path: Path) -> None:
@@ -89,8 +91,10 @@ def test_paths_near_the_limits(engine: Engine, tmp_path: Path) -> None:
             file.write(b"%d" % length)
         os.close(folder)
         content[b"/".join(parts)] = b"%d" % length
-    files = trees.files(tmp_path)
-    assert hashed(engine, tmp_path, files) == {each.path: trees.expected(each, content[each.path]) for each in files}
+    files = trees.list_files(tmp_path)
+    assert hashed(engine, tmp_path, files) == {
+        each.path: trees.expected_result(each, content[each.path]) for each in files
+    }
 
 
 def test_sizes_around_every_limit(engine: Engine, tmp_path: Path) -> None:
@@ -99,8 +103,8 @@ def test_sizes_around_every_limit(engine: Engine, tmp_path: Path) -> None:
     content = {b"%d" % size: os.urandom(size) for size in sizes}
     for name, data in content.items():
         (tmp_path / name.decode()).write_bytes(data)
-    files = trees.files(tmp_path)
-    wanted = {each.path: trees.expected(each, content[each.path]) for each in files}
+    files = trees.list_files(tmp_path)
+    wanted = {each.path: trees.expected_result(each, content[each.path]) for each in files}
     assert hashed(engine, tmp_path, files, FreeMeter(wide=True)) == wanted
     paced = FreeMeter(paced=True)
     assert hashed(engine, tmp_path, files, paced) == wanted
@@ -112,7 +116,7 @@ def test_vanished(engine: Engine, tmp_path: Path) -> None:
     for number in range(9):
         (tmp_path / f"dir{number}").mkdir()
         (tmp_path / f"dir{number}/file").write_text(f"{number}")
-    files = trees.files(tmp_path)
+    files = trees.list_files(tmp_path)
     for number in (0, 4):
         (tmp_path / f"dir{number}/file").unlink()
     (tmp_path / "dir8/file").unlink()
@@ -150,7 +154,7 @@ def test_directory_swapped_for_a_link(engine: Engine, tmp_path: Path) -> None:
     for name in ("root/dir", "outside"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "file").write_text(name)
-    files = trees.files(tmp_path / "root")
+    files = trees.list_files(tmp_path / "root")
     (tmp_path / "root/dir").rename(tmp_path / "away")
     (tmp_path / "root/dir").symlink_to(tmp_path / "outside")
     assert hashed(engine, tmp_path / "root", files) == {b"dir/file": VanishedFile(b"dir/file")}
@@ -212,7 +216,7 @@ def test_always_growing(engine: Engine, tmp_path: Path, writer: Callable[[Callab
     """A file that grows whenever it is read has no digest, after three tries."""
     path = tmp_path / "log"
     path.write_bytes(bytes(40 << 20))
-    files = trees.files(tmp_path)
+    files = trees.list_files(tmp_path)
 
     def write() -> None:
         with path.open("ab") as log:
@@ -228,7 +232,7 @@ def test_rewritten_in_place_while_read(
     """A file of one size that is written to while it is read has no digest, even if its time is put back."""
     path = tmp_path / "database"
     path.write_bytes(bytes(40 << 20))
-    files = trees.files(tmp_path)
+    files = trees.list_files(tmp_path)
     before = path.stat()
 
     def write() -> None:

@@ -117,14 +117,14 @@ def test_every_tool_on_nasty_names(kind: tuple[Kind, list[Tool]], tmp_path: Path
     assert tools[0].batch is expected.batch
     assert expected.utf8_only in (None, tools[0].utf8_only)
     root = tmp_path / "root"
-    content = trees.nasty(root)
-    files = trees.files(root)
+    content = trees.make_nasty_tree(root)
+    files = trees.list_files(root)
     for name in (b"a", b"sub\\dir\n/-c"):
         os.unlink(os.path.join(os.fsencode(root), name))
     found = hashed(NativeEngine(tools), root, files)
     for each in files:
         if each.path not in (b"a", b"sub\\dir\n/-c"):
-            assert found[each.path] == trees.expected(each, content[each.path])
+            assert found[each.path] == trees.expected_result(each, content[each.path])
     assert found[b"a"] == (b"a",)
 
 
@@ -165,7 +165,7 @@ def test_hung_tool(tmp_path: Path) -> None:
     meter = FreeMeter()
     meter.no_progress = 4.0
     started = time.monotonic()
-    found = hashed(NativeEngine(tools), root, trees.files(root), meter)
+    found = hashed(NativeEngine(tools), root, trees.list_files(root), meter)
     assert time.monotonic() - started < 20
     assert all(isinstance(result, HashedFile) for result in found.values())
 
@@ -179,8 +179,8 @@ def test_tool_that_dies_on_standard_input(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "file").write_bytes(b"content")
-    files = trees.files(root)
-    assert hashed(NativeEngine(tools), root, files) == {b"file": trees.expected(files[0], b"content")}
+    files = trees.list_files(root)
+    assert hashed(NativeEngine(tools), root, files) == {b"file": trees.expected_result(files[0], b"content")}
 
 
 def test_short_read_is_noticed(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_short_read_is_noticed(tmp_path: Path) -> None:
     root.mkdir()
     (root / "odd\nname").write_bytes(bytes(300_000))
     (root / "large").write_bytes(bytes(33 << 20))
-    found = hashed(NativeEngine(tools), root, trees.files(root))
+    found = hashed(NativeEngine(tools), root, trees.list_files(root))
     assert found[b"large"] == FailedFile(b"large", "ESHORT", "read")
     assert isinstance(found[b"odd\nname"], HashedFile)
 
@@ -207,7 +207,7 @@ def test_rate_limit_holds_tools(tmp_path: Path) -> None:
     if not tools:
         pytest.skip("gnu-z is not installed")
     (tmp_path / "large").write_bytes(os.urandom(80 << 20))
-    files = trees.files(tmp_path)
+    files = trees.list_files(tmp_path)
     meter = FreeMeter(paced=True)
     hashed(NativeEngine(tools), tmp_path, files, meter)
     assert meter.reserved == meter.count == 80 << 20
@@ -306,7 +306,7 @@ def test_batch_is_not_believed_when_a_file_moves(tmp_path: Path, monkeypatch: py
     root = tmp_path / "root"
     root.mkdir()
     (root / "file").write_text("before")
-    files = trees.files(root)
+    files = trees.list_files(root)
     ask = native._ask
 
     def asked(tool: Tool, paths: list[bytes], seconds: float, meter: FreeMeter) -> Records:
@@ -317,4 +317,4 @@ def test_batch_is_not_believed_when_a_file_moves(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(native, "_ask", asked)
     result = hashed(NativeEngine(tools), root, files)[b"file"]
     assert isinstance(result, HashedFile)
-    assert result == trees.expected(trees.files(root)[0], b"after!")
+    assert result == trees.expected_result(trees.list_files(root)[0], b"after!")

@@ -30,7 +30,7 @@ from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary
 from scanner.format.entry_type import EntryType
 from tests import images
-from tests.scanner.collector.faulty import Misreading
+from tests.scanner.collector.misreading_engine import MisreadingEngine
 
 UUID = "00000000-0000-4000-8000-000000000000"
 OLD = 1_600_000_000 * 10**9
@@ -56,7 +56,7 @@ class Bench:
     def misread(self, *engines: str) -> None:
         """Let these engines misread what is marked."""
         for name in engines:
-            engine = Misreading(self.marks, "hashlib" if name == "first" else name)
+            engine = MisreadingEngine(self.marks, "hashlib" if name == "first" else name)
             self.runner._choices["auto" if name == "first" else name] = EngineChoice(engine, name, "faulty")
         if "first" in engines:
             self.job = self.job._replace(engine="auto")

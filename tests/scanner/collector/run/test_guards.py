@@ -17,47 +17,47 @@ from scanner.collector.run.state import LastRun
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
 from tests.scanner.collector.fake_central import FakeCentral, Replica
-from tests.scanner.collector.stage import Stage
+from tests.scanner.collector.installation import Installation
 
 DISK = FileSystem("ext4", "uuid:1", b"/mnt")
 
 
 @pytest.fixture
-def replica(stage: Stage, central: FakeCentral) -> Replica:
+def replica(installation: Installation, central: FakeCentral) -> Replica:
     """The tree as a replica of an enrolled server."""
-    return stage.enrol(central)
+    return installation.enrol(central)
 
 
-def pretend_another_disk(stage: Stage, replica: Replica) -> None:
+def pretend_another_disk(installation: Installation, replica: Replica) -> None:
     """Let the state say that the last run saw another disk."""
-    connection = sqlite3.connect(stage.state / "replicas" / replica.replica / "state.db")
+    connection = sqlite3.connect(installation.state / "replicas" / replica.replica / "state.db")
     told = json.dumps({"type": "xfs", "id": "uuid:old", "mount_point": "/old"})
     with connection:
         connection.execute("UPDATE meta SET value = ? WHERE key = 'file_system'", (told,))
     connection.close()
 
 
-def test_another_disk(stage: Stage, replica: Replica) -> None:
+def test_another_disk(installation: Installation, replica: Replica) -> None:
     """A root on another file system than last time fails with both named, until it is released; then that one
     counts."""
-    stage.run()
-    pretend_another_disk(stage, replica)
-    assert [stage.run().exit_code for _ in range(2)] == [2, 2]
+    installation.run()
+    pretend_another_disk(installation, replica)
+    assert [installation.run().exit_code for _ in range(2)] == [2, 2]
     reason = replica.chain[1].statement.reason or ""
     assert reason.startswith("root on another file system: ") and "last time xfs uuid:old at /old" in reason
-    assert stage.run(accept_root=True).exit_code == 0
-    assert stage.run().exit_code == 0
+    assert installation.run(accept_root=True).exit_code == 0
+    assert installation.run().exit_code == 0
     told = replica.chain[4].statement.host["filesystem"]
     assert told["accepted"] is None and told["mount_point"] and told["type"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a second file system that is always there: /proc")
 def test_file_system_changes_during_the_run(
-    stage: Stage, replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is unmounted, or mounted over, while it is read makes a failed run: half of it may be of another disk."""
     link = tmp_path / "current"
-    link.symlink_to(stage.tree)
+    link.symlink_to(installation.tree)
     replica.root = paths.encode(bytes(link))
 
     def swap(wanted: str) -> EngineChoice:
@@ -66,19 +66,19 @@ def test_file_system_changes_during_the_run(
         return choose(wanted)
 
     monkeypatch.setattr(replica_run, "choose", swap)
-    assert stage.run().exit_code == 2
+    assert installation.run().exit_code == 2
     assert replica.chain[0].statement.reason == "root on another file system than when the run began"
 
 
-def test_release_is_for_one_run(stage: Stage, replica: Replica, central: FakeCentral) -> None:
+def test_release_is_for_one_run(installation: Installation, replica: Replica, central: FakeCentral) -> None:
     """A release that the central server told once is not honoured again while it cannot be asked."""
-    stage.run()
+    installation.run()
     replica.accept_root = True
-    stage.run()
-    shutil.rmtree(stage.tree)
-    stage.tree.mkdir()
-    stage.configure(server="http://127.0.0.1:9", patience=0)
-    made = stage.run().replicas[0].finished_run
+    installation.run()
+    shutil.rmtree(installation.tree)
+    installation.tree.mkdir()
+    installation.configure(server="http://127.0.0.1:9", patience=0)
+    made = installation.run().replicas[0].finished_run
     assert made is not None and made.statement.outcome == "failed"
     assert made.statement.host["filesystem"]["accepted"] is None
 

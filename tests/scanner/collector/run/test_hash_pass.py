@@ -21,7 +21,7 @@ from scanner.collector.entries import FailedFile, FileResult, HashedFile, Walked
 from scanner.collector.run.hash_pass import DIED, HashPass, HashPassError
 from tests import pythons
 from tests.scanner.collector import trees
-from tests.scanner.collector.stage import ROOT
+from tests.scanner.collector.installation import ROOT
 
 
 @pytest.fixture(scope="module", params=["hashlib", "native"])
@@ -53,10 +53,10 @@ def huge(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_file_once(choice: EngineChoice, tmp_path: Path, workers: int) -> None:
     """Every file of a nasty tree has one result, which is right."""
-    content = trees.nasty(tmp_path)
-    files = trees.files(tmp_path)
+    content = trees.make_nasty_tree(tmp_path)
+    files = trees.list_files(tmp_path)
     found = run(tmp_path, choice, files, workers)
-    assert found == {each.path: trees.expected(each, content[each.path]) for each in files}
+    assert found == {each.path: trees.expected_result(each, content[each.path]) for each in files}
 
 
 def test_no_files(choice: EngineChoice, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_bad_files_are_data(choice: EngineChoice, tmp_path: Path) -> None:
     """Files that are gone or became something else are told, and the others are read."""
     for number in range(600):
         (tmp_path / f"{number:03}").write_text(str(number))
-    files = trees.files(tmp_path)
+    files = trees.list_files(tmp_path)
     (tmp_path / "100").unlink()
     (tmp_path / "200").unlink()
     (tmp_path / "200").mkdir()
@@ -81,7 +81,7 @@ def test_bad_files_are_data(choice: EngineChoice, tmp_path: Path) -> None:
 def test_files_are_taken_as_needed(tmp_path: Path) -> None:
     """Of many files only those in hand are taken: memory does not grow with their number."""
     (tmp_path / "file").write_text("x")
-    one = trees.files(tmp_path)[0]
+    one = trees.list_files(tmp_path)[0]
     taken = 0
 
     def many() -> Iterator[WalkedEntry]:
@@ -102,8 +102,10 @@ def test_a_large_file_gets_idle_cores(tmp_path: Path) -> None:
     sizes = {b"large": 100 << 20, b"small": 1 << 20}
     for name, size in sizes.items():
         (tmp_path / name.decode()).write_bytes(os.urandom(size))
-    files = trees.files(tmp_path)
-    wanted = {each.path: trees.expected(each, (tmp_path / os.fsdecode(each.path)).read_bytes()) for each in files}
+    files = trees.list_files(tmp_path)
+    wanted = {
+        each.path: trees.expected_result(each, (tmp_path / os.fsdecode(each.path)).read_bytes()) for each in files
+    }
     for total in (None, sum(sizes.values())):
         with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
             assert {each.path: each for each in hash_pass.run(iter(files), total)} == wanted
@@ -115,14 +117,14 @@ def test_large_files_do_not_queue(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         os.truncate(tmp_path / name, size)
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
-        results = hash_pass.run(iter(trees.files(tmp_path)))
+        results = hash_pass.run(iter(trees.list_files(tmp_path)))
         assert [next(results).path for _ in range(3)] == [b"b", b"c", b"d"]
 
 
 def test_progress_of_one_file(choice: EngineChoice, huge: Path) -> None:
     """The bytes of a file that is still being read are counted, as another thread can see."""
     with HashPass(os.fsencode(huge), choice, 1) as hash_pass:
-        thread = threading.Thread(target=lambda: list(hash_pass.run(iter(trees.files(huge)))), daemon=True)
+        thread = threading.Thread(target=lambda: list(hash_pass.run(iter(trees.list_files(huge)))), daemon=True)
         thread.start()
         until = time.monotonic() + 30
         while hash_pass.bytes_done == 0 and time.monotonic() < until:
@@ -150,14 +152,14 @@ def test_killed_workers_lose_nothing(choice: EngineChoice, tmp_path: Path) -> No
     """When workers are killed again and again, the files that they had are read by others."""
     for number in range(3000):
         (tmp_path / f"{number:04}").write_bytes(b"%d" % number * 500)
-    files = trees.files(tmp_path)
+    files = trees.list_files(tmp_path)
     with HashPass(os.fsencode(tmp_path), choice, 2) as hash_pass:
         results: dict[bytes, FileResult] = {}
         for count, result in enumerate(hash_pass.run(iter(files)), 1):
             results[result.path] = result
             if count in (1, 900, 1800):
                 os.kill(hash_pass.worker_pids[0], signal.SIGKILL)
-    assert results == {each.path: trees.expected(each, read(tmp_path, each)) for each in files}
+    assert results == {each.path: trees.expected_result(each, read(tmp_path, each)) for each in files}
 
 
 def read(root: Path, found: WalkedEntry) -> bytes:
@@ -170,7 +172,7 @@ def test_a_file_that_kills_has_failed(choice: EngineChoice, huge: Path) -> None:
         (huge / f"small{number}").write_text("x")
     results: list[FileResult] = []
     with HashPass(os.fsencode(huge), choice, 1) as hash_pass:
-        thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.files(huge)))))
+        thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.list_files(huge)))))
         thread.start()
         for _ in range(3):
             strike(hash_pass, signal.SIGKILL)
@@ -187,7 +189,7 @@ def test_a_hanging_worker_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "small").write_text("x")
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 1, no_progress=2.0) as hash_pass:
         results: list[FileResult] = []
-        thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.files(tmp_path)))))
+        thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.list_files(tmp_path)))))
         thread.start()
         for _ in range(2):
             strike(hash_pass, signal.SIGSTOP)
@@ -203,7 +205,7 @@ def test_a_slow_consumer_is_no_hang(tmp_path: Path) -> None:
         (tmp_path / f"{number:04}").write_text("x")
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2, no_progress=1.5) as hash_pass:
         results: list[FileResult] = []
-        for result in hash_pass.run(iter(trees.files(tmp_path))):
+        for result in hash_pass.run(iter(trees.list_files(tmp_path))):
             if len(results) in (0, 700):
                 time.sleep(2.5)
             results.append(result)
@@ -216,7 +218,7 @@ def test_rate_limit(choice: EngineChoice, tmp_path: Path) -> None:
         (tmp_path / f"{number}").write_bytes(bytes(1 << 20))
     start = time.monotonic()
     with HashPass(os.fsencode(tmp_path), choice, 2, max_rate=6 << 20) as hash_pass:
-        assert len(list(hash_pass.run(iter(trees.files(tmp_path))))) == 12
+        assert len(list(hash_pass.run(iter(trees.list_files(tmp_path))))) == 12
     took = time.monotonic() - start
     assert took < 20
     if choice.engine.name == "hashlib":  # the native batch of all 12 is booked at once, and begins at once
@@ -227,7 +229,7 @@ def test_root_that_is_gone(tmp_path: Path) -> None:
     """When the root itself is gone, the pass ends with an error, not with as many as there are files."""
     (tmp_path / "root").mkdir()
     (tmp_path / "root/file").write_text("x")
-    files = trees.files(tmp_path / "root")
+    files = trees.list_files(tmp_path / "root")
     shutil.rmtree(tmp_path / "root")
     with (
         pytest.raises(HashPassError, match="root missing"),
@@ -244,7 +246,7 @@ def test_workers_that_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pytest.raises(HashPassError, match="do not start"),
         HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass,
     ):
-        list(hash_pass.run(iter(trees.files(tmp_path))))
+        list(hash_pass.run(iter(trees.list_files(tmp_path))))
 
 
 SCRIPT = """
@@ -353,4 +355,4 @@ def test_a_fault_of_the_program_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.raises(HashPassError, match="Traceback"),
         HashPass(os.fsencode(tmp_path), choose("hashlib"), 1) as hash_pass,
     ):
-        list(hash_pass.run(iter(trees.files(tmp_path))))
+        list(hash_pass.run(iter(trees.list_files(tmp_path))))

@@ -13,7 +13,7 @@ from scanner.collector.delivery.client import Client
 from scanner.collector.run import progress
 from scanner.collector.run.progress import Progress, ProgressDisplay, ProgressReporter
 from tests.scanner.collector.fake_central import FakeCentral
-from tests.scanner.collector.stage import Stage
+from tests.scanner.collector.installation import Installation
 
 
 class Terminal(io.StringIO):
@@ -87,12 +87,12 @@ def test_totals_that_are_not_kept() -> None:
     assert "100 %" in made.line(100)
 
 
-def test_messages(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages(installation: Installation, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
     """The central server hears how far the run is, in the members of the API."""
     monkeypatch.setattr(progress, "_REPORT_PAUSE", 0.03)
     about = {"run": "r", "replica": "p", "started_at": "t"}
     with ProgressReporter(
-        hashing(), Client(central.url, config.load_config(stage.conf), central.bearer), about
+        hashing(), Client(central.url, config.load_config(installation.conf), central.bearer_token), about
     ) as beacon:
         time.sleep(0.3)
     assert isinstance(beacon, ProgressReporter) and beacon.failures == [] and len(central.progress) >= 2
@@ -107,20 +107,20 @@ def test_messages(stage: Stage, central: FakeCentral, monkeypatch: pytest.Monkey
     }
 
 
-def test_messages_that_fail(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_that_fail(installation: Installation, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages that are refused or do not arrive are counted and become fewer; the run goes on."""
     monkeypatch.setattr(progress, "_REPORT_PAUSE", 0.02)
     for url, token in ((central.url, "wrong"), ("http://127.0.0.1:9", "first")):
-        with ProgressReporter(hashing(), Client(url, config.load_config(stage.conf), token), {}) as beacon:
+        with ProgressReporter(hashing(), Client(url, config.load_config(installation.conf), token), {}) as beacon:
             time.sleep(0.3)
         assert isinstance(beacon, ProgressReporter) and 1 <= len(beacon.failures) <= 6
 
 
-def test_run_tells_progress(stage: Stage, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_tells_progress(installation: Installation, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> None:
     """During a run messages arrive with the run's own uuid."""
     monkeypatch.setattr(progress, "_REPORT_PAUSE", 0.02)
-    replica = stage.enrol(central)
-    stage.run()
+    replica = installation.enrol(central)
+    installation.run()
     assert {message["run"] for message in central.progress} == {replica.chain[0].statement.run}
 
 

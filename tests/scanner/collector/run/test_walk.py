@@ -20,7 +20,7 @@ from scanner.collector.system.filesystem import RootError
 from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes, parse_excludes
 from tests.scanner.collector import trees
-from tests.scanner.collector.stage import ROOT
+from tests.scanner.collector.installation import ROOT
 
 NOBODY = 65534
 
@@ -56,7 +56,7 @@ def open_folder() -> Iterator[Path]:
 
 def test_every_name_once(tmp_path: Path) -> None:
     """Any name that a file system takes is found, byte for byte, with what lstat says of it."""
-    content = trees.nasty(tmp_path)
+    content = trees.make_nasty_tree(tmp_path)
     found = seen(tmp_path)
     assert set(found) == set(content)
     for path, each in found.items():
@@ -97,7 +97,7 @@ def test_links_are_told_not_followed(tmp_path: Path) -> None:
 
 def test_special_files_are_not_opened(tmp_path: Path) -> None:
     """FIFOs and sockets are told as what they are; opening the FIFO would hang."""
-    kinds = trees.specials(tmp_path)
+    kinds = trees.make_special_files(tmp_path)
     assert {path: (each.type, each.detail) for path, each in seen(tmp_path).items()} == {
         path: (EntryType.SPECIAL, kind) for path, kind in kinds.items()
     }

@@ -13,7 +13,7 @@ import pytest
 from scanner.collector.errors import LockedError
 from scanner.collector.system import lock
 from tests.scanner.collector.fake_central import FakeCentral
-from tests.scanner.collector.stage import Stage, clean_environment
+from tests.scanner.collector.installation import Installation, clean_environment
 
 
 def test_second_is_refused(tmp_path: Path) -> None:
@@ -46,13 +46,22 @@ def test_killed_holder_frees_it(tmp_path: Path) -> None:
         pass
 
 
-def test_many_at_once(stage: Stage, central: FakeCentral) -> None:
+def test_many_at_once(installation: Installation, central: FakeCentral) -> None:
     """Of several runs that start together one does the work; the others end with 2 and one line. No number is used
     twice."""
-    replica = stage.enrol(central)
-    with (stage.tree / "big").open("wb") as file:
+    replica = installation.enrol(central)
+    with (installation.tree / "big").open("wb") as file:
         file.truncate(1 << 30)
-    command = [sys.executable, "-m", "scanner.collector", "--config", str(stage.conf), "run", "--engine", "hashlib"]
+    command = [
+        sys.executable,
+        "-m",
+        "scanner.collector",
+        "--config",
+        str(installation.conf),
+        "run",
+        "--engine",
+        "hashlib",
+    ]
     started = [subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) for _ in range(6)]
     time.sleep(0.1)
     results = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
