@@ -15,8 +15,7 @@ from checker.jobs import run_comparisons
 from checker.models import Comparison, Kind
 from scanner.api import schema
 from scanner.api.routes import Bearer
-from scanner.db.keyset import BadToken
-from scanner.errors import Forbidden, Malformed, NotFound, Unauthorised
+from scanner.errors import Forbidden, InvalidPageToken, Malformed, NotFound, Unauthorised
 from scanner.models import Run, Server
 from scanner.roles import SEE
 
@@ -71,7 +70,7 @@ def compare(
         page = queries.page(comparison, wish, after, limit) if done else queries.Changes([], "")
     except LookupError as error:
         raise NotFound(f"These runs cannot be compared: {error}.") from error
-    except BadToken as error:
+    except InvalidPageToken as error:
         raise Malformed("`after` is not what a page gave.") from error
     changes = [export.members(row) for row in page.rows]
     return JsonResponse(_members(comparison) | {"changes": changes, "after": page.after})

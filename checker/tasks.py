@@ -139,7 +139,7 @@ def forget_uploads() -> int:
     kept = _provable().filter(proof__in=proven).exclude(upload="")
     done = 0
     for run in kept.iterator(chunk_size=100):
-        inbox.delete(run)
+        inbox.delete_upload(run)
         done += 1
     return done
 

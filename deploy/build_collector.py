@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from pathlib import Path
 
 SCANNER = Path(__file__).resolve().parent.parent / "scanner"
+sys.path.insert(0, str(SCANNER.parent))
+
+from scanner.format.atomic_file import open_atomic  # noqa: E402  # the checkout is on the path only now
+
 FOLDERS = ("format", "collector")
 """The parts of `scanner` that the collector consists of."""
 
@@ -24,16 +29,14 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build(out: Path) -> None:
-    """Write the file, executable, beside its place first."""
-    partial = out.with_name(f".{out.name}.new")
-    with open(partial, "wb") as file:
+    """Write the executable file `out`."""
+    with open_atomic(out) as file:
+        os.fchmod(file.fileno(), 0o755)
         file.write(SHEBANG)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             _add(archive, "__main__.py", MAIN.encode())
             for path in sources():
                 _add(archive, f"scanner/{path.relative_to(SCANNER).as_posix()}", path.read_bytes())
-    partial.chmod(0o755)
-    partial.replace(out)
 
 
 def sources() -> list[Path]:

@@ -18,7 +18,7 @@ from scanner.ingest import inbox
 def check_folders(**_: Any) -> Iterable[CheckMessage]:
     """scanner.E001 for the storage of reports, scanner.E002 for the journal: each must be a folder of one's own."""
     for number, name, folder in (
-        ("E001", "the storage of reports", Path(inbox.storage().location)),
+        ("E001", "the storage of reports", Path(inbox.report_storage().location)),
         ("E002", "the journal", Path(settings.BACKUP_SYNCER_JOURNAL)),
     ):
         if not _can_write(folder):

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from scanner import server_key
-from scanner.errors import Forbidden, Malformed, Refused, Unauthorised
+from scanner.errors import FinalRefusal, Forbidden, Malformed, Unauthorised
 from scanner.format import signing
 from scanner.format.canonical_json import decode_json
 from scanner.format.envelope import ENROLMENT_TYPE, open_envelope
@@ -153,7 +153,7 @@ def _read(line: bytes) -> tuple[bytes, dict[str, str]]:
     try:
         signing.check_public_key(public)
     except SigningError as error:
-        raise Refused(f"{error}.".capitalize(), recorded=False) from error
+        raise FinalRefusal(f"{error}.".capitalize(), recorded=False) from error
     if envelope.keyid != signing.keyid(public) or not envelope.verify(public):
         raise Forbidden("The enrolment is not signed by the key that it names.")
     return public, said
@@ -165,7 +165,7 @@ def _register(token: EnrolmentToken, public: bytes) -> ServerKey:
         with transaction.atomic():
             key = ServerKey.objects.create(server=token.server, keyid=signing.keyid(public), public=public)
     except IntegrityError as error:
-        raise Refused("The key is known already; make a new one.", recorded=False) from error
+        raise FinalRefusal("The key is known already; make a new one.", recorded=False) from error
     EnrolmentToken.objects.filter(pk=token.pk).update(key=key)
     return key
 

@@ -1,6 +1,7 @@
-"""What the receiving half answers when it does not take something: one exception per code of the API.
+"""Define the exceptions of the package: of the tables, of files that people bring or take, and refusals of the API.
 
-Knows nothing of HTTP but the status that belongs to a code, so that a command can print what a view would send.
+A refusal knows nothing of HTTP but the status that belongs to its code, so that a command can print what a view would
+send. Exceptions of `scanner.format` stand in that folder, which also runs on the servers.
 """
 
 from __future__ import annotations
@@ -8,7 +9,50 @@ from __future__ import annotations
 from typing import Any
 
 
-class Refusal(Exception):
+class ScannerError(Exception):
+    """Base of the package's own exceptions."""
+
+
+class StoreError(ScannerError):
+    """Base of what can go wrong in the tables."""
+
+
+class RetryableError(StoreError):
+    """It cannot be done now; another attempt may succeed."""
+
+
+class PermanentError(StoreError):
+    """It cannot be done, now or later."""
+
+
+class BodyError(ScannerError, ValueError):
+    """The bytes of a report are not what was announced; the message says what is wrong with them."""
+
+
+class LegacyFormatError(ScannerError, ValueError):
+    """A document is not in the project's first format, or its values are impossible."""
+
+
+class InvalidPageToken(ScannerError, ValueError):
+    """A parameter that asks for the next page is not a token that a page gave."""
+
+
+class ExportError(ScannerError):
+    """A run cannot be exported; the message says why."""
+
+
+class ImportFailed(ScannerError):
+    """A file is not imported, for the reason in the message; nothing of it is stored."""
+
+
+class UnreadableFile(ImportFailed):
+    """The operating system does not let the file be read."""
+
+
+# The docstrings of refusals are part of the API's OpenAPI document (`scanner.api.schema`).
+
+
+class Refusal(ScannerError):
     """Base of all refusals: `code` and `status` as the API has them, `detail` one English sentence, `extra` members."""
 
     code = "error"
@@ -16,95 +60,112 @@ class Refusal(Exception):
 
     def __init__(self, detail: str, *, retry_after: int | None = None, **extra: Any) -> None:
         super().__init__(detail)
-        self.detail, self.extra, self.retry_after = detail, extra, retry_after
+        self.detail = detail
+        self.extra = extra
+        self.retry_after = retry_after
+        """Seconds after which the sender may try again."""
 
     def body(self) -> dict[str, Any]:
-        """The members of the JSON answer."""
+        """Return the members of the JSON response."""
         return {"error": self.code, "detail": self.detail, **self.extra}
 
 
 class Malformed(Refusal):
     """Not what the format or the API allows; nothing of it is signed or known."""
 
-    code, status = "malformed", 400
+    code = "malformed"
+    status = 400
 
 
 class Unauthorised(Refusal):
     """No token, or none that is good."""
 
-    code, status = "unauthorised", 401
+    code = "unauthorised"
+    status = 401
 
 
 class Forbidden(Refusal):
     """Signed or sent by somebody who may not say this."""
 
-    code, status = "forbidden", 403
+    code = "forbidden"
+    status = 403
 
 
 class NotFound(Refusal):
     """No such address."""
 
-    code, status = "not_found", 404
+    code = "not_found"
+    status = 404
 
 
-class NotAllowed(Refusal):
+class MethodNotAllowed(Refusal):
     """The address knows no such method."""
 
-    code, status = "not_allowed", 405
+    code = "not_allowed"
+    status = 405
 
 
 class Incomplete(Refusal):
     """The body stalled, was cut short or damaged on its way; nothing is recorded, sending it again may help."""
 
-    code, status = "incomplete", 408
+    code = "incomplete"
+    status = 408
 
 
-class Gap(Refusal):
+class ChainGap(Refusal):
     """Statements are missing before this one, or it follows another one than the newest here."""
 
-    code, status = "gap", 409
+    code = "gap"
+    status = 409
 
 
-class Stale(Refusal):
+class StaleStatement(Refusal):
     """Older than the newest run, and not known here."""
 
-    code, status = "stale", 409
+    code = "stale"
+    status = 409
 
 
-class Equivocates(Refusal):
+class ConflictingStatement(Refusal):
     """Another statement has this sequence."""
 
-    code, status = "equivocation", 409
+    code = "equivocation"
+    status = 409
 
 
 class TooLarge(Refusal):
     """More bytes than the address takes."""
 
-    code, status = "too_large", 413
+    code = "too_large"
+    status = 413
 
 
-class Unsupported(Refusal):
+class UnsupportedMedia(Refusal):
     """A media type or a coding that is not known here."""
 
-    code, status = "unsupported", 415
+    code = "unsupported"
+    status = 415
 
 
-class Refused(Refusal):
+class FinalRefusal(Refusal):
     """For good. `recorded`: whether the statement has its place in the chain all the same."""
 
-    code, status = "refused", 422
+    code = "refused"
+    status = 422
 
     def __init__(self, detail: str, *, recorded: bool, sequence: int | None = None) -> None:
         super().__init__(detail, recorded=recorded, sequence=sequence)
 
 
-class Quota(Refusal):
+class QuotaExceeded(Refusal):
     """The caller has used up what it may use in this time."""
 
-    code, status = "quota", 429
+    code = "quota"
+    status = 429
 
 
 class Busy(Refusal):
     """The central server cannot take it now."""
 
-    code, status = "busy", 503
+    code = "busy"
+    status = 503

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_q.models import Schedule, Task
 from django_q.tasks import async_task
 
-from scanner.db.errors import Later
+from scanner.errors import RetryableError
 from scanner.ingest import inbox, journal, worker
 from scanner.models import Progress, Run
 from scanner.signals import run_received
@@ -40,7 +40,7 @@ def ingest_replica(replica_id: int) -> int:
     """Take in what waits of a replica; what cannot be done now is left to the sweep."""
     try:
         return worker.ingest_replica(replica_id)
-    except Later as error:
+    except RetryableError as error:
         logger.warning("ingest of replica %s waits: %s", replica_id, error)
         return 0
 

@@ -11,10 +11,10 @@ from django.shortcuts import get_object_or_404, render
 
 from scanner import listing as entry_list
 from scanner.db import entries as queries
-from scanner.db.keyset import BadToken
+from scanner.errors import ExportError, InvalidPageToken
 from scanner.export import formats
 from scanner.export import report as export
-from scanner.export.omissions import LeftOut
+from scanner.export.omissions import Omissions
 from scanner.models import Run
 from scanner.permissions import PageRequest, page
 
@@ -27,16 +27,14 @@ def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A run's entries as a list: searched, filtered, largest first or by path; with htmx only the rows that follow."""
     run, wish = _run(uuid), entry_list.read(request.GET)
     try:
-        listing = queries.entries(
+        listing = queries.list_entries(
             run,
-            prefix=wish.prefix,
-            search=wish.search,
-            type=wish.type_number,
+            queries.EntryFilter(wish.search, wish.prefix, wish.type_number),
             order=wish.actual_order,
             after=wish.after,
             limit=PAGE,
         )
-    except BadToken as error:
+    except InvalidPageToken as error:
         raise Http404 from error
     context = {
         "run": run,
@@ -56,8 +54,8 @@ def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
     """One directory of a run; with htmx only the rows that follow."""
     run, below, after = _run(uuid), entry_list.directory(request.GET.get("below", "")), request.GET.get("after", "")
     try:
-        level = queries.children(run, below, after, PAGE)
-    except BadToken as error:
+        level = queries.list_children(run, below, after, PAGE)
+    except InvalidPageToken as error:
         raise Http404 from error
     context = {
         "run": run,
@@ -76,8 +74,8 @@ def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
     """What happened in a run that is no part of its state; with htmx only the rows that follow."""
     run, after = _run(uuid), request.GET.get("after", "")
     try:
-        listing = queries.notes(run, after, PAGE)
-    except BadToken as error:
+        listing = queries.list_notes(run, after, PAGE)
+    except InvalidPageToken as error:
         raise Http404 from error
     more = "?" + urlencode({"after": listing.after})
     context = {"run": run, "listing": listing, "after": after, "more": more, "active": "notes"}
@@ -89,9 +87,9 @@ def report(_request: PageRequest, uuid: UUID) -> StreamingHttpResponse:
     """The report as its server signed it, byte for byte, as a download; it breaks off where the rows are not that."""
     run = get_object_or_404(Run.objects.select_related("replica"), uuid=uuid)
     try:
-        pieces = export.report(run)
+        pieces = export.export_report(run)
         first = next(pieces, b"")
-    except export.ExportError as error:
+    except ExportError as error:
         raise Http404 from error
     response = StreamingHttpResponse(chain([first], pieces), content_type="application/octet-stream")
     response["Content-Disposition"] = f'attachment; filename="{export.file_name(run)}"'
@@ -103,10 +101,10 @@ def export_form(_request: PageRequest, uuid: UUID, form: str) -> StreamingHttpRe
     """A complete run in the form of another tool, as a download; it breaks off where the rows are not what was
     signed."""
     run = _run(uuid)
-    if form not in formats.offered(run):
+    if form not in formats.available_formats(run):
         raise Http404
     response = StreamingHttpResponse(
-        formats.written(run, form, LeftOut()), content_type=formats.FORMS[form].content_type
+        formats.export_run(run, form, Omissions()), content_type=formats.FORMATS[form].content_type
     )
     response["Content-Disposition"] = f'attachment; filename="{formats.file_name(run, form)}"'
     return response

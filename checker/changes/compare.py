@@ -9,7 +9,6 @@ the last one writes what is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -184,28 +183,6 @@ LEFT JOIN scanner_version AS now ON now.id = row.now_id
 LEFT JOIN compared_note AS told ON told.path = row.path AND told.sequence = now.from_seq;
 ANALYZE compared_change
 """
-
-LOCKS = 0x62736363
-"""The class of the advisory locks of replicas that are being compared."""
-LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(key)s)"
-UNLOCK = "SELECT pg_advisory_unlock(%(locks)s, %(key)s)"
-
-
-@contextmanager
-def alone(key_id: int, locks: int = LOCKS) -> Iterator[bool]:
-    """Whether this process alone compares runs of a replica, or what else `locks` stands for. The session's lock dies
-    with the worker."""
-    key = {"locks": locks, "key": key_id}
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, key)
-        (mine,) = cursor.fetchone()
-    try:
-        yield mine
-    finally:
-        if mine and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute(UNLOCK, key)
-
 
 STEPS = ("differing", "hidden", "scope", "judging", "moves", "keeping")
 """What a comparison goes through, in this order."""

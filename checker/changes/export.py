@@ -11,7 +11,7 @@ from typing import Any
 from checker.changes import queries
 from checker.changes.queries import Row, Side, Wish
 from checker.models import Comparison
-from scanner.export.csv import harmless
+from scanner.export.csv import escape_formula
 
 TYPES = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
 _FIELDS = ("type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "md5", "detail", "stage")
@@ -62,8 +62,8 @@ def _csv(rows: Iterator[Row]) -> Iterator[bytes]:
     writer.writerow(["kind", "path", "other", *(f"{side}_{name}" for side in ("old", "new") for name in _FIELDS)])
     for number, row in enumerate(rows, 1):
         sides = [getattr(side, name, None) for side in (row.old, row.new) for name in _FIELDS]
-        kept = [str(cell) if isinstance(cell, int) else harmless(cell) for cell in sides]
-        writer.writerow([row.kind, harmless(row.path), harmless(row.other), *kept])
+        kept = [str(cell) if isinstance(cell, int) else escape_formula(cell) for cell in sides]
+        writer.writerow([row.kind, escape_formula(row.path), escape_formula(row.other), *kept])
         if number % _PIECE == 0:
             yield text.getvalue().encode()
             text.seek(0)

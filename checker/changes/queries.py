@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from checker.models import Comparison
 from scanner.db import keyset
-from scanner.db.entries import fetch_all, fetched
+from scanner.db.sql import fetch_all, fetch_batches
 
 
 class Side(NamedTuple):
@@ -124,7 +124,7 @@ def direct(comparison: Comparison, wish: Wish, after: str = "", limit: int = 100
 def every(comparison: Comparison, wish: Wish) -> Iterator[Row]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison, wish)
-    for rows in fetched(ALL.format(conditions=_conditions(given)), given):
+    for rows in fetch_batches(ALL.format(conditions=_conditions(given)), given):
         yield from map(_row, rows)
 
 
@@ -141,14 +141,14 @@ KINDS = "AND kind = ANY(%(kinds)s)"
 def level(comparison: Comparison, wish: Wish, after: str = "", limit: int = 100) -> tuple[list[Level], str]:
     """A page of the directories directly below `wish.below` in which something changed, and the key of the next."""
     given: dict[str, Any] = {"comparison": comparison.pk, "depth": wish.below.count("/") + 1, "limit": limit + 1}
-    given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds)}
+    given |= {"lower": "", **keyset.prefix_bounds(wish.below), "kinds": list(wish.kinds)}
     if after:
-        given["lower"] = max(keyset.read_path(after), wish.below)
+        given["lower"] = max(keyset.read_path_token(after), wish.below)
     statement = LEVEL.format(UPPER if wish.below else "", KINDS if wish.kinds else "")
     rows = [Level(*row) for row in fetch_all(statement, given)]
     if len(rows) <= limit:
         return rows, ""
-    return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")
+    return rows[:limit], keyset.page_token(rows[limit - 1].directory + "\x01")
 
 
 OF_PATH = f"""
@@ -167,7 +167,7 @@ def of_path(replica_id: int, path: str) -> dict[int, Row]:
 
 
 def _given(comparison: Comparison, wish: Wish) -> dict[str, Any]:
-    given: dict[str, Any] = {"comparison": comparison.pk, **keyset.bounds(wish.below)}
+    given: dict[str, Any] = {"comparison": comparison.pk, **keyset.prefix_bounds(wish.below)}
     if len(wish.kinds) == 1:
         given["kind"] = wish.kinds[0]
     elif wish.kinds:
@@ -186,12 +186,12 @@ def _conditions(given: dict[str, Any]) -> str:
 
 def _page(given: dict[str, Any], after: str, limit: int) -> Changes:
     if after:
-        given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
+        given["lower"] = max(keyset.read_path_token(after), given.get("lower", ""))
     statement = PAGE.format(conditions=_conditions(given))
     rows = [_row(row) for row in fetch_all(statement, given | {"limit": limit + 1})]
     if len(rows) <= limit:
         return Changes(rows, "")
-    return Changes(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))
+    return Changes(rows[:limit], keyset.page_token(rows[limit - 1].path + "\x01"))
 
 
 def _row(row: Any) -> Row:

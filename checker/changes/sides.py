@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from checker.changes.queries import Row, Side
 from scanner.format.entry_type import EntryType
-from scanner.formatting.entries import error_text, exact_time, permissions, special_text, stage_text
-from scanner.formatting.names import plain_shown
+from scanner.formatting.entries import error_text, exact_file_time, permissions, special_text, stage_text
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import exact_size
 
 
@@ -60,7 +60,7 @@ def _values(side: Side | None) -> dict[str, str]:
         return {}
     if side.type == EntryType.FILE:
         return _file(side)
-    detail = plain_shown(side.detail or "")
+    detail = visible_text(side.detail or "")
     if side.type == EntryType.LINK:
         return {_("Type"): _("link"), _("Points to"): detail}
     if side.type == EntryType.ERROR:
@@ -75,10 +75,10 @@ def _file(side: Side) -> dict[str, str]:
     if side.size is not None and side.mtime_ns is not None and side.mode is not None:
         values |= {
             _("Size"): exact_size(side.size),
-            _("Modified"): exact_time(side.mtime_ns),
+            _("Modified"): exact_file_time(side.mtime_ns),
             _("Mode"): permissions(side.mode),
             _("Owner, group"): f"{side.uid}, {side.gid}",
         }
     if side.detail:
-        values[_("Hard link to")] = plain_shown(side.detail)
+        values[_("Hard link to")] = visible_text(side.detail)
     return values

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from checker.divergences.compare import Absence, ComparedReplica, place_of
 from checker.divergences.within import below
 from checker.models import Finding
-from scanner.db.entries import fetch_all
+from scanner.db.sql import fetch_all
 
 
 class Before(NamedTuple):

@@ -9,14 +9,12 @@ has, for each participant in its place, a version (`versions`) and what it is th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from django.db import connection
 
-from checker.changes import compare
 from checker.changes.compare import BELOW
-from scanner.db.entries import fetched
+from scanner.db.sql import fetch_batches
 
 
 class ComparedReplica(NamedTuple):
@@ -105,14 +103,6 @@ SET_CELL = """
 UPDATE diverging SET cells = overlay(cells PLACING %(cell)s FROM %(position)s FOR 1) WHERE path = ANY(%(paths)s)
 """
 
-LOCKS = 0x62736772
-"""The class of the advisory locks of groups whose replicas are being compared."""
-
-
-def alone(group_id: int) -> AbstractContextManager[bool]:
-    """Whether this process alone compares the replicas of a group."""
-    return compare.alone(group_id, LOCKS)
-
 
 def find(sides: Sequence[ComparedReplica], *, equal: bool, absent: Collection[Absence] = ()) -> None:
     """Fill `diverging` with the paths that are not the same on all sides, and with those that some could not read.
@@ -149,7 +139,7 @@ def clear() -> None:
 
 def mark(position: int, cell: str, chosen: Callable[[str], bool]) -> None:
     """Give the missing paths of a side that `chosen` picks, by their coded names, another cell."""
-    for rows in fetched(LACKING, {"position": position}):
+    for rows in fetch_batches(LACKING, {"position": position}):
         paths = [path for (path,) in rows if chosen(path)]
         if paths:
             with connection.cursor() as cursor:

@@ -23,7 +23,7 @@ from checker.divergences.attribution import Before, Told, told
 from checker.divergences.compare import BLIND, COVERS, STANDS, Absence, ComparedReplica, given_of, place_of
 from checker.divergences.moves import folded
 from checker.divergences.within import ABOVE, LEVELS, MEMBER, below
-from scanner.db.entries import fetch_all, fetched
+from scanner.db.sql import fetch_all, fetch_batches
 
 LEAST = 1000
 """Fewer paths are told one by one: they are quickly kept."""
@@ -244,7 +244,7 @@ def _crossed(sides: Sequence[ComparedReplica], absent: Sequence[Absence]) -> Ite
         yield from (path for (path,) in fetch_all(SAME_CONTENT, given))
         names = [(folded(path), path) for path in directories]
         starts = tuple(name for name, _path in names)
-        for rows in fetched(EXTRA_PATHS, given):
+        for rows in fetch_batches(EXTRA_PATHS, given):
             near = {folded(path) for (path,) in rows if folded(path).startswith(starts)}
             yield from (path for name, path in names if any(one.startswith(name) for one in near))
 

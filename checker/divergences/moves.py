@@ -15,7 +15,7 @@ from django.db import connection
 
 from checker.changes.rules import EMPTY
 from checker.divergences.compare import ComparedReplica
-from scanner.db.entries import fetched
+from scanner.db.sql import fetch_batches
 
 PATTERNS = "SELECT cells FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%' GROUP BY cells"
 HERE, LACKING = frozenset("+!~"), frozenset("-?>.~")
@@ -136,7 +136,7 @@ def _cross(one: str, other: str) -> bool:
 
 
 def _spell(patterns: list[str]) -> None:
-    for rows in fetched(SPELLED.format("", "<>"), {"patterns": patterns}):
+    for rows in fetch_batches(SPELLED.format("", "<>"), {"patterns": patterns}):
         paths = [path for (path,) in rows]
         names = {"paths": paths, "folded": [*map(folded, paths)], "composed": [*map(composed, paths)]}
         with connection.cursor() as cursor:

@@ -14,7 +14,7 @@ from checker.divergences.compare import ComparedReplica
 from checker.divergences.within import MEMBER
 from checker.models import Divergence
 from scanner.db import keyset
-from scanner.db.entries import fetch_all, fetched
+from scanner.db.sql import fetch_all, fetch_batches
 from scanner.format.entry_type import EntryType
 
 # All versions of a path up to the run of each side, with what the comparison of the run that brought it says. Each is
@@ -82,7 +82,7 @@ PathHistory = dict[int, list[PathVersion]]
 
 def iterate_mismatch_histories(sides: Sequence[ComparedReplica]) -> Iterator[tuple[str, PathHistory]]:
     """The lives of the paths in `diverging` of which there are several contents, in flat memory."""
-    rows = (row for batch in fetched(LIVES.format(SEVERAL), _sides(sides)) for row in batch)
+    rows = (row for batch in fetch_batches(LIVES.format(SEVERAL), _sides(sides)) for row in batch)
     for path, some in groupby(rows, itemgetter(0)):
         yield path, _life(some)
 
@@ -231,7 +231,7 @@ def read_divergences(comparison_id: int, paths: Sequence[str]) -> dict[str, Dive
 def iterate_divergences(comparison_id: int, wish: DivergenceFilter) -> Iterator[DivergenceRow]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison_id, wish)
-    for rows in fetched(_pages(given, STORED_TABLE, ""), given):
+    for rows in fetch_batches(_pages(given, STORED_TABLE, ""), given):
         yield from map(_row, rows)
 
 
@@ -250,9 +250,9 @@ def read_subdirectories(
 ) -> tuple[list[DirectorySummary], str]:
     """A page of the directories directly below `wish.below` in which something diverges, and the key of the next."""
     given: dict[str, Any] = {"comparison": comparison_id, "depth": wish.below.count("/") + 1, "limit": limit + 1}
-    given |= {"lower": "", **keyset.bounds(wish.below), "kinds": list(wish.kinds), "at": wish.position}
+    given |= {"lower": "", **keyset.prefix_bounds(wish.below), "kinds": list(wish.kinds), "at": wish.position}
     if after:
-        given["lower"] = max(keyset.read_path(after), wish.below)
+        given["lower"] = max(keyset.read_path_token(after), wish.below)
     sums = ", ".join(["sum(damaged)", *(f"sum(wrong[{position}])" for position in range(1, sides + 1))])
     having = [
         *(["sum(wrong[%(at)s]) > 0"] if wish.position else []),
@@ -266,11 +266,11 @@ def read_subdirectories(
     ]
     if len(rows) <= limit:
         return rows, ""
-    return rows[:limit], keyset.token(rows[limit - 1].directory + "\x01")
+    return rows[:limit], keyset.page_token(rows[limit - 1].directory + "\x01")
 
 
 def _given(comparison_id: int, wish: DivergenceFilter) -> dict[str, Any]:
-    given: dict[str, Any] = {"comparison": comparison_id, **keyset.bounds(wish.below)}
+    given: dict[str, Any] = {"comparison": comparison_id, **keyset.prefix_bounds(wish.below)}
     kinds = {"kind": wish.kinds[0]} if len(wish.kinds) == 1 else {"kinds": list(wish.kinds)}
     wished = (kinds if wish.kinds else {}) | {"verdict": wish.verdict, "at": wish.position}
     given |= {name: value for name, value in wished.items() if value}
@@ -290,11 +290,11 @@ def _pages(given: dict[str, Any], table: str, limit: str) -> str:
 
 def _page(given: dict[str, Any], after: str, limit: int, table: str = STORED_TABLE) -> Page:
     if after:
-        given["lower"] = max(keyset.read_path(after), given.get("lower", ""))
+        given["lower"] = max(keyset.read_path_token(after), given.get("lower", ""))
     rows = [_row(row) for row in fetch_all(_pages(given, table, LIMIT), given | {"limit": limit + 1})]
     if len(rows) <= limit:
         return Page(rows, "")
-    return Page(rows[:limit], keyset.token(rows[limit - 1].path + "\x01"))
+    return Page(rows[:limit], keyset.page_token(rows[limit - 1].path + "\x01"))
 
 
 def _row(row: Any) -> DivergenceRow:

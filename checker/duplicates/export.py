@@ -13,7 +13,7 @@ from checker.changes.export import TYPES
 from checker.duplicates import queries
 from checker.duplicates.places import Place
 from checker.duplicates.queries import Line, Wish
-from scanner.export.csv import harmless
+from scanner.export.csv import escape_formula
 
 __all__ = ["TYPES", "file_name", "lines"]
 
@@ -63,7 +63,7 @@ def _csv(found: Iterator[Line]) -> Iterator[str]:
     for line in found:
         size = "" if line.size is None else line.size
         run = (line.run.replica.uuid, line.run.sequence)
-        name = (harmless(line.name.path), harmless(line.name.hardlink))
+        name = (escape_formula(line.name.path), escape_formula(line.name.hardlink))
         writer.writerow([line.sha256, size, line.extra, line.waste, *run, *name])
         yield _taken(text)
     yield _taken(text)

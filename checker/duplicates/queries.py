@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from checker.duplicates.places import Place
 from scanner.db import keyset
-from scanner.db.entries import fetched
+from scanner.db.sql import fetch_batches
 from scanner.models import Run
 
 
@@ -136,7 +136,7 @@ def page(place: Place, wish: Wish = Wish(), after: str = "", limit: int = 50, na
     """
     if not place.runs:
         return Contents([], "", Totals(0, 0, 0, 0))
-    given = _given(place, wish) | {"limit": limit + 1} | (keyset.read_waste(after) if after else {})
+    given = _given(place, wish) | {"limit": limit + 1} | (keyset.read_waste_token(after) if after else {})
     with transaction.atomic():
         found = _fetch(_statement(PAGE, place, wish, after=AFTER if after else "true"), given)
         totals = Totals(*map(int, found[0][:4]))
@@ -145,7 +145,7 @@ def page(place: Place, wish: Wish = Wish(), after: str = "", limit: int = 50, na
     if not contents or len(rows) <= limit:
         return Contents(contents, "", totals)
     last = contents[-1]
-    return Contents(contents, keyset.token([last.waste, last.extra, last.sha256]), totals)
+    return Contents(contents, keyset.page_token([last.waste, last.extra, last.sha256]), totals)
 
 
 # The index by size leads to the few rows of a page; what has no size stands there as 1.
@@ -209,7 +209,7 @@ def every(place: Place, wish: Wish = Wish()) -> Iterator[Line]:  # noqa: B008  #
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(f"{MEMORY}; {WHOLE}")
-        for rows in fetched(_statement(ALL, place, wish, names=names), given):
+        for rows in fetch_batches(_statement(ALL, place, wish, names=names), given):
             for sha256, size, extra, waste, at, path, detail in rows:
                 yield Line(sha256, size, int(extra), int(waste), place.runs[at], Name(path, detail))
 

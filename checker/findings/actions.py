@@ -15,7 +15,7 @@ from checker.findings import audit_log, description, resolution
 from checker.findings.kinds.registry import kind_of
 from checker.findings.replicas import update
 from checker.models import AuditEntry, Comparison, Finding
-from scanner.formatting.names import brief_plain
+from scanner.formatting.names import short_text
 
 LONGEST_REASON = 1000
 """Characters of a reason that are kept."""
@@ -145,7 +145,7 @@ def _lock(finding: Finding, seen_revision: str | None = None) -> Finding:
     row = Finding.objects.select_for_update().get(pk=finding.pk)
     if row.state == Finding.State.OPEN and seen_revision is not None and seen_revision != revision(row):
         text = _("Nothing was done: the finding has changed since the page was shown. Check it again: %(finding)s")
-        raise ActionRefused(text % {"finding": brief_plain(description.title(row))})
+        raise ActionRefused(text % {"finding": short_text(description.title(row))})
     return row
 
 

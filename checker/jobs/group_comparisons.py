@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -19,19 +17,20 @@ from checker.divergences.compare import ComparedReplica
 from checker.divergences.participants import Member
 from checker.findings.replicas import update
 from checker.models import Divergence, GroupComparison, Participant
-from scanner.db.errors import Later, edge
+from scanner.db import attempts
+from scanner.db.errors import translate_database_errors
+from scanner.db.locks import LockClass, advisory_lock
 from scanner.format.excludes import Excludes, parse_excludes
 from scanner.format.paths import decode
 from scanner.models import Group
 from scanner.tasks import UNSAVED
 
-TRIES = 3
 IMMEDIATE_FILES = 100_000
 """Files of all replicas together: when they are fewer, or all alike, a page waits for the comparison."""
 FORGOTTEN_AFTER = timedelta(days=30)
 
 State = GroupComparison.State
-logger = logging.getLogger(__name__)
+STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE)
 
 
 def groups_to_compare(now: datetime) -> list[int]:
@@ -50,7 +49,7 @@ def groups_to_compare(now: datetime) -> list[int]:
 def catch_up(group_id: int) -> bool:
     """Compare the replicas of a group by their newest proven runs, unless that is done; whether anything was done."""
     done = False
-    with compare.alone(group_id) as mine:
+    with advisory_lock(LockClass.GROUP_COMPARISON, group_id) as mine:
         while mine and (comparison := _due(group_id)) is not None:
             _try(comparison)
             done = True
@@ -91,7 +90,7 @@ def requested_comparisons() -> list[int]:
 def compute(comparison_id: int) -> None:
     """Do the work of one comparison of a moment."""
     comparison = GroupComparison.objects.select_related("group").get(pk=comparison_id)
-    with compare.alone(comparison.group_id) as mine:
+    with advisory_lock(LockClass.GROUP_COMPARISON, comparison.group_id) as mine:
         if mine and comparison.state == State.WAITING:
             _try(comparison)
 
@@ -114,7 +113,7 @@ def _due(group_id: int) -> GroupComparison | None:
     members = participants.members([group], timezone.now()).get(group_id, [])
     if len(members) < 2:
         return None
-    with edge():
+    with translate_database_errors():
         row, new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=None)
     basis = participants.basis(group, members)
     if not new and row.state != State.WAITING and row.basis == basis:
@@ -126,28 +125,9 @@ def _due(group_id: int) -> GroupComparison | None:
 
 
 def _try(comparison: GroupComparison) -> None:
-    """Do the work, the try counted and committed first: what kills its worker thrice is set aside."""
-    row = GroupComparison.objects.filter(pk=comparison.pk, state=State.WAITING)
-    if not row.update(attempts=F("attempts") + 1):
-        return
-    comparison.refresh_from_db(fields=["attempts", "reason", "basis"])
-    if comparison.attempts > TRIES:
-        row.update(state=State.SET_ASIDE, reason=comparison.reason or f"it was begun {TRIES} times and never ended")
-        return
-    try:
-        with edge():
-            _make(comparison)
-    except Later:
-        row.update(attempts=F("attempts") - 1)
-        raise
-    except Exception as error:  # whatever it is: one that always fails must not be tried for ever
-        reason = f"try {comparison.attempts} of {TRIES} failed: {type(error).__name__}: {error}"[:2000]
-        logger.error("comparison of the replicas of %s: %s", comparison.group.uuid, reason, exc_info=error)
-        if comparison.attempts >= TRIES:
-            row.update(state=State.SET_ASIDE, reason=reason)
-            return
-        row.update(reason=reason)
-        raise
+    """Make one attempt at the comparison."""
+    name = f"comparison of the replicas of {comparison.group.uuid}"
+    attempts.attempt(comparison, STATES, name, lambda: _make(comparison))
 
 
 def _make(comparison: GroupComparison) -> None:

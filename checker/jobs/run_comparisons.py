@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -15,7 +14,9 @@ from checker.changes import compare, store
 from checker.findings import update
 from checker.models import Comparison
 from scanner import scopes
-from scanner.db.errors import Later, edge
+from scanner.db import attempts
+from scanner.db.errors import translate_database_errors
+from scanner.db.locks import LockClass, advisory_lock
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ExcludeError, ReportError
 from scanner.format.excludes import Excludes, parse_excludes
@@ -24,19 +25,17 @@ from scanner.models import Run
 from scanner.tasks import UNSAVED
 
 STEPS = compare.STEPS
-TRIES = 3
+STATES = attempts.WorkStates(queued=Comparison.State.WAITING, set_aside=Comparison.State.SET_ASIDE)
 SMALL = 20_000
 """Versions begun and ended between two runs: when they are fewer, a page waits for the comparison."""
 FORGOTTEN_AFTER = timedelta(days=30)
-
-logger = logging.getLogger(__name__)
 
 
 def catch_up(replica_id: int) -> int:
     """Make the adjacent comparisons that a replica lacks, oldest first; how many. Another worker at it: none."""
     done = 0
     while True:
-        with compare.alone(replica_id) as mine:
+        with advisory_lock(LockClass.RUN_COMPARISON, replica_id) as mine:
             if not mine:
                 return done
             while _next(replica_id):
@@ -85,7 +84,7 @@ def again(base: Run, run: Run) -> None:
     """
     base, run = sorted((base, run), key=lambda one: one.sequence)
     _check(base, run)
-    with compare.alone(run.replica_id) as mine:
+    with advisory_lock(LockClass.RUN_COMPARISON, run.replica_id) as mine:
         if not mine:
             raise LookupError("another process compares runs of this replica: try again in a minute")
         of_replica = Comparison.objects.filter(replica=run.replica_id)
@@ -112,7 +111,7 @@ def make(comparison_id: int) -> None:
     if comparison.adjacent:
         catch_up(comparison.replica_id)
         return
-    with compare.alone(comparison.replica_id) as mine:
+    with advisory_lock(LockClass.RUN_COMPARISON, comparison.replica_id) as mine:
         if mine and comparison.state == Comparison.State.WAITING:
             _try(comparison)
 
@@ -177,7 +176,7 @@ def _next(replica_id: int) -> bool:
     run = _lacking(replica_id).first()
     if run is None:
         return False
-    with edge():
+    with translate_database_errors():
         comparison, _new = Comparison.objects.select_related("base", "run").get_or_create(
             run=run, adjacent=True, defaults={"replica_id": replica_id, "base": _before(run)}
         )
@@ -186,29 +185,8 @@ def _next(replica_id: int) -> bool:
 
 
 def _try(comparison: Comparison) -> None:
-    """Do the work, the try counted and committed first: what kills its worker thrice is set aside."""
-    waiting = Comparison.objects.filter(pk=comparison.pk, state=Comparison.State.WAITING)
-    if not waiting.update(attempts=F("attempts") + 1):
-        return
-    comparison.refresh_from_db(fields=["attempts", "reason"])
-    if comparison.attempts > TRIES:
-        died = comparison.reason or "its process died"
-        _set_aside(comparison, f"it was begun {TRIES} times and never ended: {died}")
-        return
-    try:
-        with edge():
-            _make(comparison)
-    except Later:
-        waiting.update(attempts=F("attempts") - 1)
-        raise
-    except Exception as error:  # whatever it is: one that always fails must not hold up those behind it for ever
-        reason = f"try {comparison.attempts} of {TRIES} failed: {type(error).__name__}: {error}"
-        logger.error("comparison of run %s: %s", comparison.run.uuid, reason, exc_info=error)
-        if comparison.attempts >= TRIES:
-            _set_aside(comparison, reason)
-            return
-        waiting.update(reason=reason[:2000])
-        raise
+    """Make one attempt at the comparison."""
+    attempts.attempt(comparison, STATES, f"comparison of run {comparison.run.uuid}", lambda: _make(comparison))
 
 
 def _make(comparison: Comparison) -> None:
@@ -228,11 +206,6 @@ def _make(comparison: Comparison) -> None:
 
 def _tell(comparison: Comparison, step: str) -> None:
     Comparison.objects.filter(pk=comparison.pk).update(step=step, steps_done=STEPS.index(step))
-
-
-def _set_aside(comparison: Comparison, reason: str) -> None:
-    logger.error("the comparison of run %s is set aside: %s", comparison.run.uuid, reason)
-    Comparison.objects.filter(pk=comparison.pk).update(state=Comparison.State.SET_ASIDE, reason=reason[:2000])
 
 
 def _scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | None:

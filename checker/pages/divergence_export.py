@@ -17,8 +17,8 @@ from checker.divergences.evidence import ComparisonContext, build_evidence, curr
 from checker.divergences.queries import DivergenceFilter, DivergenceRow, PathHistory
 from checker.findings.text import replicas
 from checker.models import Divergence, GroupComparison, Participant
-from scanner.export.csv import harmless
-from scanner.formatting.names import plain_shown
+from scanner.export.csv import escape_formula
+from scanner.formatting.names import visible_text
 
 __all__ = ["TYPES", "export_bytes", "file_name", "members", "text_lines"]
 _PIECE = 500
@@ -49,7 +49,7 @@ def text_lines(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[
     """The same in lines for a terminal: below a path of which there are several contents what speaks for which."""
     context = ComparisonContext(comparison)
     for row, life in _with_lives(context, queries.iterate_divergences(comparison.pk, wish), _MISMATCH):
-        yield f"{row.kind:9} {row.cells}  {plain_shown(row.path)}{_how(row)}"
+        yield f"{row.kind:9} {row.cells}  {visible_text(row.path)}{_how(row)}"
         if row.kind in _MISMATCH:
             yield from (f"    {reason}" for reason in _reasons(context, row, life))
 
@@ -103,7 +103,7 @@ def _how(row: DivergenceRow) -> str:
     said = [
         f"{at} {Divergence.CopyVerdict(copy).name.lower()}" for at, copy in enumerate(row.judged, 1) if copy.strip()
     ]
-    said += [f"{at} has {plain_shown(other)}" for at, other in sorted(row.others.items())]
+    said += [f"{at} has {visible_text(other)}" for at, other in sorted(row.others.items())]
     said += [f"alike but for {row.alike}"] if row.alike else []
     said += [] if row.current else ["only who has no vote differs"]
     return f"  [{'; '.join(said)}]" if said else ""
@@ -126,7 +126,7 @@ def _csv(rows: Iterator[DivergenceRow], seats: Sequence[Participant]) -> Iterato
     for number, row in enumerate(rows, 1):
         cells = (_cell(row, seat) for seat in seats)
         current = "yes" if row.current else "no"
-        writer.writerow([row.kind, harmless(row.path), row.verdict, *cells, row.alike, current])
+        writer.writerow([row.kind, escape_formula(row.path), row.verdict, *cells, row.alike, current])
         if number % _PIECE == 0:
             yield table.getvalue().encode()
             table.seek(0)
@@ -137,10 +137,10 @@ def _csv(rows: Iterator[DivergenceRow], seats: Sequence[Participant]) -> Iterato
 def _head(seat: Participant) -> str:
     """Over a column: who stands there, and, unless he stands for what is there now, why not."""
     said = "" if seat.standing == Participant.Standing.CURRENT else f" ({seat.standing}: no vote)"
-    return harmless(f"{replica_name(seat)}{said}")
+    return escape_formula(f"{replica_name(seat)}{said}")
 
 
 def _cell(row: DivergenceRow, seat: Participant) -> str:
     said = _replica(row, seat)
     parts = [said["is"], *([said["copy"]] if "copy" in said else []), *([said["other"]] if "other" in said else [])]
-    return harmless(" ".join(parts))
+    return escape_formula(" ".join(parts))

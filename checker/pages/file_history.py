@@ -12,7 +12,7 @@ from checker.changes.queries import Row
 from checker.models import Finding
 from checker.pages import replica_facts
 from scanner.db import entries
-from scanner.db.entries import Entry
+from scanner.db.entries import VersionRow
 from scanner.format.entry_type import EntryType
 from scanner.intervals import grace, next_run_due
 from scanner.models import Replica, Run
@@ -23,7 +23,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Chapter(NamedTuple):
     """A time in which a path did not change. Without an entry it was not there, or not to be seen."""
 
-    entry: Entry | None
+    entry: VersionRow | None
     begun: Run | None
     """The run that brought it; its row may be gone only when somebody removed it."""
     ended: Run | None
@@ -38,7 +38,7 @@ class Copy(NamedTuple):
 
     replica: Replica
     run: Run | None
-    entry: Entry | None
+    entry: VersionRow | None
     letter: str
     word: str
     """same, other, absent, unreadable, old or none."""
@@ -55,7 +55,7 @@ class Life(NamedTuple):
 
 def tell(replica: Replica, path: str, now: datetime) -> Life | None:
     """The life of a path; None when neither this replica nor another one of its group ever had it."""
-    versions = entries.versions(replica, path)
+    versions = entries.list_versions(replica, path)
     letters: dict[object, str] = {}
     chapters = _chapters(replica, path, versions, letters)
     copies = [_copy(other, path, letters, _present(versions), now) for other in _others(replica)]
@@ -66,7 +66,7 @@ def tell(replica: Replica, path: str, now: datetime) -> Life | None:
     return Life(chapters[::-1], copies, list(findings.order_by("-pk")[:20]))
 
 
-def _chapters(replica: Replica, path: str, versions: list[Entry], letters: dict[object, str]) -> list[Chapter]:
+def _chapters(replica: Replica, path: str, versions: list[VersionRow], letters: dict[object, str]) -> list[Chapter]:
     numbers = {number for one in versions for number in (one.from_seq, one.until_seq) if number}
     runs = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=numbers).defer("envelope")}
     became = changes.of_path(replica.pk, path)
@@ -81,7 +81,7 @@ def _chapters(replica: Replica, path: str, versions: list[Entry], letters: dict[
     return told
 
 
-def _letter(entry: Entry, letters: dict[object, str]) -> str:
+def _letter(entry: VersionRow, letters: dict[object, str]) -> str:
     """The letter of a content; errors and what is no file or link have none."""
     if entry.type == EntryType.ERROR:
         return ""
@@ -92,7 +92,7 @@ def _letter(entry: Entry, letters: dict[object, str]) -> str:
     return letters[key]
 
 
-def _present(versions: list[Entry]) -> Entry | None:
+def _present(versions: list[VersionRow]) -> VersionRow | None:
     return versions[-1] if versions and versions[-1].until_seq is None else None
 
 
@@ -106,7 +106,7 @@ def _copy(
     run = Run.objects.filter(pk=other.complete_id).defer("envelope").first() if other.complete_id else None
     if run is None:
         return Copy(other, None, None, "", "none")
-    entry = _present(entries.versions(other, path))
+    entry = _present(entries.list_versions(other, path))
     expected = next_run_due(other, run)
     old = expected is not None and now - expected > grace(other.group.expected_interval)
     if entry is None:

@@ -104,7 +104,7 @@ def look_at(columns: list[Seat]) -> str:
         (worst.unknown, ngettext("%(n)s unknown path", "%(n)s unknown paths", worst.unknown)),
     )
     what = ", ".join(text % {"n": number(many)} for many, text in found if many)
-    return _("Check %(server)s first: %(what)s.") % {"server": plain_shown(worst.name), "what": what}
+    return _("Check %(server)s first: %(what)s.") % {"server": visible_text(worst.name), "what": what}
 
 
 def matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> Matrix:

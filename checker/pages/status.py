@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from checker.findings import description
 from checker.models import Finding, Proof
-from scanner.formatting.names import brief_plain, plain_shown
-from scanner.formatting.numbers import long_span, number
+from scanner.formatting.names import short_text, visible_text
+from scanner.formatting.numbers import number, time_span
 from scanner.intervals import grace, next_run_due
 from scanner.models import Replica, Run
 
@@ -100,7 +100,7 @@ def _of_findings(facts: ReplicaFacts) -> list[Reason]:
     found = []
     for some in facts.findings:
         text = _("%(finding)s (since run %(run)d)") % {
-            "finding": brief_plain(description.title(some.worst)), "run": some.worst.first_run.sequence
+            "finding": short_text(description.title(some.worst)), "run": some.worst.first_run.sequence
         }  # fmt: skip
         if some.number > 1:
             more = ngettext("and %(n)s more finding", "and %(n)s more findings", some.number - 1)
@@ -143,7 +143,7 @@ def _of_trust(facts: ReplicaFacts) -> list[Reason]:
     server = facts.replica.server
     if server.held_at is not None:
         text = _("The server is on hold, and its reports are not accepted: %(reason)s") % {
-            "reason": plain_shown(server.held_reason)
+            "reason": visible_text(server.held_reason)
         }
         found.append(Reason(Status.HELD, text))
     if facts.broken is not None:

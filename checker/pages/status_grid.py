@@ -77,7 +77,7 @@ def grid(lines: Sequence[ReplicaRow]) -> Grid:
     groups = _urgent_first(lines, lambda line: line.replica.group)
     servers = _urgent_first(lines, lambda line: line.replica.server)
     heads: list[Group | Server] = [*groups, *servers]
-    names = {head: plain_shown(head.name) for head in heads}
+    names = {head: visible_text(head.name) for head in heads}
     cells = {place: _cell(some, names) for place, some in places.items()}
     if len(servers) > BROAD and len(servers) > len(groups):
         turned = [Row(server, [cells.get((group.pk, server.pk)) for group in groups]) for server in servers]

@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from checker.pages import charts
 from checker.proofs import queries
 from checker.proofs.queries import Turn
-from scanner.formatting.names import plain_shown
-from scanner.formatting.numbers import clock
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import local_time
 from scanner.models import Group, Replica, Server
 
 CHARTED = 60
@@ -97,7 +97,7 @@ def _work_time(replicas: list[Replica], name: Callable[[Replica], str]) -> WorkT
     turns = {pk: list(some) for pk, some in groupby(found, key=lambda turn: turn.replica)}
     often = Counter(map(name, replicas))
     names = {
-        one.pk: " ".join(map(plain_shown, (name(one), one.root) if often[name(one)] > 1 else (name(one),)))
+        one.pk: " ".join(map(visible_text, (name(one), one.root) if often[name(one)] > 1 else (name(one),)))
         for one in replicas
     }
     replicas.sort(key=lambda replica: (names[replica.pk].casefold(), replica.pk))
@@ -115,4 +115,4 @@ def _speeds(turns: list[Turn]) -> list[charts.Moment]:
 
 
 def _moment(turn: Turn, value: int) -> charts.Moment:
-    return charts.Moment(turn.finished_at, f"#{turn.sequence}, {clock(turn.finished_at)}", value)
+    return charts.Moment(turn.finished_at, f"#{turn.sequence}, {local_time(turn.finished_at)}", value)

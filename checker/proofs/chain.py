@@ -38,7 +38,7 @@ class Chain:
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
         self._journal: dict[int, list[JournalEntry]] = {}
-        for entry in journal.read(replica):
+        for entry in journal.read_journal(replica):
             self._journal.setdefault(entry.sequence, []).append(entry)
         self._keys = {key.pk: key for key in ServerKey.objects.filter(server=replica.server_id)}
         self.faults: list[Fault] = []

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from scanner.db.entries import fetch_all
+from scanner.db.sql import fetch_all
 from scanner.models import Replica
 
 

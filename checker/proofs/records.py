@@ -12,14 +12,14 @@ import msgspec
 from django.utils.translation import gettext_noop as _
 
 from checker.proofs.outcome import Check
-from scanner.db import entries as queries
+from scanner.db import report_lines
+from scanner.errors import BodyError, LegacyFormatError
 from scanner.format.digests import RecordsDigest
 from scanner.format.errors import ReportError
 from scanner.format.records import MAX_BLOCKS, RecordsSummary
 from scanner.format.statement import Statement
-from scanner.format.threaded_digest import Sha3Aside
+from scanner.format.threaded_digest import ThreadedSha3
 from scanner.ingest import inbox, legacy
-from scanner.ingest.gunzip import BodyError
 from scanner.models import Replica, Run
 
 SHOWN = 10
@@ -54,7 +54,7 @@ class Sums:
 
     def read(self, texts: Iterator[bytes]) -> None:
         """Sum up whole lines, many at a time: entries, then notes; msgspec.MsgspecError for what is no entry."""
-        with Sha3Aside() as digest, Sha3Aside() as content:
+        with ThreadedSha3() as digest, ThreadedSha3() as content:
             for text in texts:
                 digest.update(text)
                 self.count += text.count(b"\n")
@@ -84,7 +84,7 @@ def signed(run: Run, statement: Statement) -> list[Check]:
     """Whether the rows of a complete run come to exactly what its statement says."""
     sums, records = Sums(), statement.records
     try:
-        sums.read(queries.record_texts(run))
+        sums.read(report_lines.record_chunks(run))
     except msgspec.MsgspecError:
         return [_differs(run, records)]
     if (sums.count, sums.bytes, sums.digest.hex()) != records[:3]:
@@ -96,13 +96,13 @@ def signed(run: Run, statement: Statement) -> list[Check]:
 def unsigned(run: Run) -> list[Check]:
     """Whether the rows of an unsigned import come to what its kept file says."""
     digest = RecordsDigest(run.records_count)
-    for line in queries.record_lines(run):
+    for line in report_lines.record_lines(run):
         digest.add(line)
     kept = RecordsDigest(run.records_count)
     try:
-        for line in legacy.lines(run):
+        for line in legacy.record_lines(run):
             kept.add(line)
-    except (legacy.OldFormError, BodyError, OSError) as error:
+    except (LegacyFormatError, BodyError, OSError) as error:
         return [Check("records", False, _("The stored file cannot be read: %(reason)s."), {"reason": str(error)})]
     there = kept.finish()
     if digest.finish() != there or there.sha3_512 != bytes(run.records_digest).hex():
@@ -142,11 +142,11 @@ _WHERE = {
 
 def _differs(run: Run, records: RecordsSummary) -> Check:
     """Where the rows are not what was signed: the first block that differs, and the paths, while the upload is kept."""
-    found = locate(queries.record_lines(run), records) or Difference(len(records.blocks), "", "")
+    found = locate(report_lines.record_lines(run), records) or Difference(len(records.blocks), "", "")
     values: dict[str, object] = {**found._asdict(), "blocks": len(records.blocks)}
     try:
-        paths = list(islice(differing(queries.record_lines(run), _original(run)), SHOWN + 1))
-    except (legacy.OldFormError, BodyError, ReportError, ValueError, OSError):
+        paths = list(islice(differing(report_lines.record_lines(run), _original(run)), SHOWN + 1))
+    except (LegacyFormatError, BodyError, ReportError, ValueError, OSError):
         paths = []
     if paths:
         values["paths"] = ", ".join(map(shown, paths[:SHOWN])) + (" …" if len(paths) > SHOWN else "")
@@ -155,8 +155,8 @@ def _differs(run: Run, records: RecordsSummary) -> Check:
 
 def _original(run: Run) -> Iterator[bytes]:
     if run.replica.origin == Replica.Origin.UNSIGNED:
-        return legacy.lines(run)
-    return inbox.lines_below_envelope(run)
+        return legacy.record_lines(run)
+    return inbox.record_lines(run)
 
 
 def locate(lines: Iterator[bytes], records: RecordsSummary) -> Difference | None:

@@ -15,7 +15,7 @@ from checker.changes.queries import Level, Row
 from checker.changes.sides import Difference, differences
 from checker.findings import actions, description, listing
 from checker.models import Finding, Kind
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 from scanner.models import Replica
 from scanner.roles import SEE
@@ -65,12 +65,12 @@ def note_words(notes: dict[str, Any]) -> list[str]:
     said = []
     if confirmed := notes.get("confirmed"):
         cold = _("not from cache") if confirmed.get("cold") else _("possibly from cache")
-        engines = plain_shown(", ".join(map(str, confirmed.get("engines", []))))
+        engines = visible_text(", ".join(map(str, confirmed.get("engines", []))))
         said.append(
             _("two more reads gave the same result (%(cold)s; %(engines)s)") % {"cold": cold, "engines": engines}
         )
         said.append(_("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed or proves nothing"))
-        said.append(_("compared with run %(run)s") % {"run": plain_shown(str(confirmed.get("against"))[:36])})
+        said.append(_("compared with run %(run)s") % {"run": visible_text(str(confirmed.get("against"))[:36])})
     if "misread" in notes:
         said.append(_("the first read was wrong"))
     if clock := notes.get("clock"):

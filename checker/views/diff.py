@@ -16,7 +16,7 @@ from checker.changes import export, listing, queries
 from checker.changes.listing import Ask
 from checker.jobs import run_comparisons
 from checker.models import Comparison
-from scanner.db.keyset import BadToken
+from scanner.errors import InvalidPageToken
 from scanner.listing import steps
 from scanner.models import Replica, Run
 from scanner.permissions import PageRequest, page
@@ -105,7 +105,7 @@ def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> Http
         return HttpResponseClientRefresh()
     try:
         context |= _found(comparison, ask)
-    except BadToken as error:
+    except InvalidPageToken as error:
         raise Http404 from error
     fragment = request.htmx and not request.htmx.boosted
     return render(request, f"checker/{'_changes' if fragment else 'diff'}.html", context)

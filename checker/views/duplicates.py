@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from checker.duplicates import export, listing, places, queries
 from checker.duplicates.places import Place
-from scanner.db.keyset import BadToken
+from scanner.errors import InvalidPageToken
 from scanner.permissions import PageRequest, page
 
 PAGE = 50
@@ -24,7 +24,7 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
     """What a replica holds more than once; with `format`, as a file."""
     try:
         return _show(request, places.of_replica(uuid))
-    except (LookupError, BadToken) as error:
+    except (LookupError, InvalidPageToken) as error:
         raise Http404 from error
 
 
@@ -33,7 +33,7 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
     """What the replicas of a group hold more than once, each by itself; with `format`, as a file."""
     try:
         return _show(request, places.of_group(uuid))
-    except (LookupError, BadToken) as error:
+    except (LookupError, InvalidPageToken) as error:
         raise Http404 from error
 
 

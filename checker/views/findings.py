@@ -23,8 +23,8 @@ from checker.findings import actions, description, listing
 from checker.findings.listing import FindingFilter
 from checker.findings.replicas import members
 from checker.models import Finding
-from scanner.db.keyset import BadToken
-from scanner.formatting.names import LONG
+from scanner.errors import InvalidPageToken
+from scanner.formatting.names import FOLDED_FROM
 from scanner.models import Group, Replica
 from scanner.permissions import PageRequest, acting, page
 
@@ -62,7 +62,7 @@ def findings_page(request: PageRequest) -> HttpResponse:
     after = request.GET.get("after", "")
     try:
         found = listing.list_findings(filters, after)
-    except BadToken as error:
+    except InvalidPageToken as error:
         raise Http404 from error
     said = {name: value for name, value in filters._asdict().items() if value != getattr(FindingFilter(), name)}
     context = {
@@ -151,14 +151,14 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
     after = request.GET.get("after", "")
     try:
         paths = _members(finding, after) if finding.folded else None
-    except BadToken as error:
+    except InvalidPageToken as error:
         raise Http404 from error
     open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
     held, said = finding.kind == Finding.Kind.MASS_CHANGE, description.describe(finding)
     context = {
         "finding": finding,
         "description": said,
-        "whole_path": finding.path if len(said.title) > LONG else "",
+        "whole_path": finding.path if len(said.title) > FOLDED_FROM else "",
         "audit_log": finding.audit_entries.select_related("run").all(),
         "members": paths,
         "place": finding.replica or _place(finding),

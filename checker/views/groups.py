@@ -73,7 +73,7 @@ def _comparison(group: Group, ask: DivergenceListQuery) -> GroupComparison | Non
 def _matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> dict[str, Any]:
     try:
         found = group_matrix.matrix(comparison, ask)
-    except BadToken as error:
+    except InvalidPageToken as error:
         raise Http404 from error
     return {
         "matrix": found,

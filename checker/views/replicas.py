@@ -81,7 +81,7 @@ def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
         "course": course,
         "story": run_detail.tell(course.run),
         "run": course.run,
-        "forms": formats.offered(course.run).items(),
+        "forms": formats.available_formats(course.run).items(),
     }
     return render(request, "checker/run.html", context)
 

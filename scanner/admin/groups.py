@@ -19,7 +19,7 @@ from scanner.admin.actions import Act, ActsAdmin, Done, archive_acts
 from scanner.admin.base import KeptAdmin, TabularInline
 from scanner.format.errors import ExcludeError
 from scanner.format.excludes import parse_excludes
-from scanner.formatting.numbers import every, long_span
+from scanner.formatting.numbers import interval, time_span
 from scanner.models import Group, Replica, Server
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class GroupForm(GroupModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, say, spans in (("expected_interval", every, INTERVALS), ("lag", long_span, LAGS)):
+        for name, say, spans in (("expected_interval", interval, INTERVALS), ("lag", time_span, LAGS)):
             chosen = getattr(self.instance, name)
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
@@ -195,7 +195,7 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
     @admin.display(description=_("expected interval"), ordering="expected_interval")
     def interval(self, group: Group) -> str:
         """How often a run is expected."""
-        return every(group.expected_interval)
+        return interval(group.expected_interval)
 
 
 def _accept_root(_request: HttpRequest, replica: Replica, _reason: str) -> Done:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from scanner.admin.base import Chosen, ReadOnlyAdmin
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.models import Note, Progress, Version
 
 
@@ -35,12 +35,12 @@ class VersionAdmin(Chosen):
     @admin.display(description=_("path"))
     def shown_path(self, version: Version) -> str:
         """The path, visibly."""
-        return plain_shown(version.path)
+        return visible_text(version.path)
 
     @admin.display(description=_("detail"))
     def shown_detail(self, version: Version) -> str:
         """Target, error or kind, visibly."""
-        return plain_shown(version.detail or "") or "–"
+        return visible_text(version.detail or "") or "–"
 
     @admin.display(description="SHA-256")
     def sha256_hex(self, version: Version) -> str:
@@ -67,7 +67,7 @@ class NoteAdmin(Chosen):
     @admin.display(description=_("path"))
     def shown_path(self, note: Note) -> str:
         """The path, visibly."""
-        return plain_shown(note.path)
+        return visible_text(note.path)
 
 
 @admin.register(Progress)

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from scanner.admin.actions import Act, ActsAdmin, Done, Refused
 from scanner.admin.base import ReadOnlyAdmin
-from scanner.formatting.names import plain_shown
-from scanner.formatting.numbers import brief_size, lasted, number
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import brief_size, duration, number
 from scanner.ingest import store
 from scanner.models import Equivocation, Run
 
@@ -45,7 +45,7 @@ def _acknowledge(_request: HttpRequest, run: Run, _reason: str) -> Done:
 
 
 def _take_up(_request: HttpRequest, run: Run, _reason: str) -> Done:
-    if not store.take_up(run):
+    if not store.requeue(run):
         raise Refused(gettext("Only the newest run of a replica can be ingested again."))
     return Done(gettext("The run is queued for ingest again; its turn comes within a minute."))
 
@@ -121,17 +121,17 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
     @admin.display(description=_("duration"))
     def duration(self, run: Run) -> str:
         """How long it worked."""
-        return lasted(run.work_time_ns)
+        return duration(run.work_time_ns)
 
     @admin.display(description=_("reason"))
     def shown_reason(self, run: Run) -> str:
         """Why it failed, was refused or set aside."""
-        return plain_shown(run.reason) or "–"
+        return visible_text(run.reason) or "–"
 
     @admin.display(description=_("break in the chain"))
     def break_text(self, run: Run) -> str:
         """Why the chain begins anew."""
-        return plain_shown(run.break_reason) or "–"
+        return visible_text(run.break_reason) or "–"
 
     @admin.display(description=_("new chain"), boolean=True)
     def is_break(self, run: Run) -> bool | None:

@@ -44,7 +44,7 @@ def _enrol(request: HttpRequest, server: Server, _reason: str) -> Done:
 
 
 def _release(_request: HttpRequest, server: Server, _reason: str) -> Done:
-    accept.release(server)
+    accept.release_server(server)
     return Done(gettext("The server is no longer on hold: its reports are accepted again."))
 
 

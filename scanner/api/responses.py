@@ -12,7 +12,7 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
 from scanner import server_key
-from scanner.errors import Malformed, NotAllowed, NotFound, Refusal
+from scanner.errors import Malformed, MethodNotAllowed, NotFound, Refusal
 from scanner.models import Server
 
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
@@ -46,7 +46,7 @@ def never_html(view: View) -> View:
             return refusal(NotFound("There is nothing at this address."))
         if response.status_code != 405:
             return response
-        allowed = refusal(NotAllowed("This address does not know the method."))
+        allowed = refusal(MethodNotAllowed("This address does not know the method."))
         allowed["Allow"] = response["Allow"]
         return allowed
 

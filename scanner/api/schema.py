@@ -48,7 +48,7 @@ _ALWAYS: tuple[type[errors.Refusal], ...] = (
     errors.Malformed,
     errors.Incomplete,
     errors.TooLarge,
-    errors.Quota,
+    errors.QuotaExceeded,
     errors.Busy,
 )
 
@@ -65,7 +65,7 @@ def _answers(signed: dict[int, str], *refused: type[errors.Refusal]) -> dict[str
         )
         text = f"{kind.code}: {(kind.__doc__ or '').strip()}"
         about["description"] = f"{about['description']} {text}".strip()
-    if errors.Quota in (*_ALWAYS, *refused):
+    if errors.QuotaExceeded in (*_ALWAYS, *refused):
         for status in ("429", "503"):
             found[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
     return found
@@ -88,7 +88,7 @@ ENROLMENT = {
         {201: "The key is registered; the reply carries a bearer token and the central server's key."},
         errors.Unauthorised,
         errors.Forbidden,
-        errors.Refused,
+        errors.FinalRefusal,
     ),
 }
 TOKEN = {"responses": _answers({201: "A fresh bearer token."}, errors.Unauthorised)}
@@ -110,10 +110,10 @@ REPORT = {
         {201: "The report is durable and has its place.", 200: "It came before; nothing is done twice."},
         errors.Unauthorised,
         errors.Forbidden,
-        errors.Gap,
-        errors.Stale,
-        errors.Equivocates,
-        errors.Unsupported,
-        errors.Refused,
+        errors.ChainGap,
+        errors.StaleStatement,
+        errors.ConflictingStatement,
+        errors.UnsupportedMedia,
+        errors.FinalRefusal,
     ),
 }

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db.models import Count, F, Sum
 from django.utils import timezone
 
-from scanner.errors import Busy, Quota
-from scanner.ingest.inbox import storage
+from scanner.errors import Busy, QuotaExceeded
+from scanner.ingest.inbox import report_storage
 from scanner.models import Run, Server, Usage
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -33,11 +33,11 @@ def check_upload(server: Server, announced: int) -> None:
     most = settings.BACKUP_SYNCER_UPLOADS_PER_HOUR if server.uploads_per_hour is None else server.uploads_per_hour
     most_bytes = settings.BACKUP_SYNCER_UPLOAD_BYTES_PER_DAY if server.bytes_per_day is None else server.bytes_per_day
     if _used(f"bytes:{server.pk}", DAY) >= most_bytes:
-        raise Quota("This server has uploaded as many bytes today as it may.", retry_after=_left(DAY))
+        raise QuotaExceeded("This server has uploaded as many bytes today as it may.", retry_after=_left(DAY))
     _check_inbox()
     _check_disk(announced)
     if _use(f"uploads:{server.pk}", HOUR) > most:
-        raise Quota("This server has uploaded as often in this hour as it may.", retry_after=_left(HOUR))
+        raise QuotaExceeded("This server has uploaded as often in this hour as it may.", retry_after=_left(HOUR))
 
 
 def count_bytes(server: Server, size: int) -> None:
@@ -49,7 +49,7 @@ def count_bytes(server: Server, size: int) -> None:
 def check_enrolment(address: str) -> None:
     """Raise Quota when too many enrolments of this address failed just now."""
     if _used(f"enrolment:{address}", MINUTE) >= ENROLMENT_FAILURES:
-        raise Quota("Too many failed enrolments.", retry_after=_left(MINUTE))
+        raise QuotaExceeded("Too many failed enrolments.", retry_after=_left(MINUTE))
 
 
 def count_failed_enrolment(address: str) -> None:
@@ -65,7 +65,7 @@ def _check_inbox() -> None:
 
 
 def _check_disk(announced: int) -> None:
-    folder = Path(storage().location)
+    folder = Path(report_storage().location)
     if folder.exists() and shutil.disk_usage(folder).free < FREE_BYTES + announced:
         raise Busy("The disk of the central server is full.", retry_after=1800)
 

@@ -1,4 +1,4 @@
-"""Load SQL statements from `sql/NAME.sql` files beside the modules that run them.
+"""Load SQL statements from `sql/NAME.sql` files beside the modules that run them, and fetch their rows.
 
     statement = load_statements(__file__)
 
@@ -21,7 +21,17 @@ SQL, never data.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+
+BATCH_ROWS = 4096
+"""Rows that are fetched at a time, while the caller works on the batch before them."""
+# Rows are read on one core while they are used on another: parallel workers of PostgreSQL would compete with both.
+NO_PARALLEL_WORKERS = "SET LOCAL max_parallel_workers_per_gather = 0"
 
 _PART = re.compile(r"\{([a-z_]+)\}")
 
@@ -52,3 +62,37 @@ class Statements:
 def load_statements(module_file: str) -> Statements:
     """Return the statements of the folder `sql` beside a module, which passes its `__file__`."""
     return Statements(Path(module_file).parent / "sql")
+
+
+def fetch_all(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def fetch_batches(statement: str, parameters: dict[str, Any]) -> Iterator[list[Any]]:
+    """Yield the rows of a query in batches, of which two at most are in memory.
+
+    The next batch is fetched on another thread while the caller works on the last one. The query runs in a transaction.
+    """
+    with transaction.atomic(savepoint=False), connection.wrap_database_errors, ThreadPoolExecutor(1) as pool:
+        with connection.cursor() as cursor:
+            cursor.execute(NO_PARALLEL_WORKERS)
+
+        with connection.chunked_cursor() as chunked:
+            # The binary format spares the conversion of every value to text and back.
+            server_cursor = chunked.cursor
+            server_cursor.execute(statement, parameters, binary=True)
+            next_batch = pool.submit(server_cursor.fetchmany, BATCH_ROWS)
+            try:
+                while rows := next_batch.result():
+                    next_batch = pool.submit(server_cursor.fetchmany, BATCH_ROWS)
+                    yield rows
+            except GeneratorExit:
+                # The caller stopped early: that is no reason to roll the transaction back.
+                return
+            finally:
+                # The connection is free only when the fetch on the other thread has ended.
+                next_batch.exception()

@@ -1,4 +1,4 @@
-"""The tag files of a bag (RFC 8493) whose payload directory, `data`, is the root of the run, as one tar."""
+"""Write the tag files of a bag (RFC 8493), whose payload directory `data` is the root of the run, as one tar."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import tarfile
 from collections.abc import Iterable, Iterator
 
 from scanner.collector.version import VERSION
-from scanner.export.entries import files, pieces
-from scanner.export.omissions import LeftOut, Why
+from scanner.export.entries import join_lines, read_files
+from scanner.export.omissions import OmissionReason, Omissions
 from scanner.format import paths
 from scanner.format.records import Entry
 from scanner.models import Run
 
 ALGORITHMS = ("sha256", "md5")
-_HEAD = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+_DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+_END_OF_ARCHIVE = bytes(2 * tarfile.BLOCKSIZE)
 
 
-class _File:
-    """What must be known of a tag file before it is written: its size and its digests."""
+class _TagFile:
+    """Size and digests of a tag file, which stand before its content: in the tar's header, in the tag manifests."""
 
-    def __init__(self) -> None:
-        self.size, self._digests = 0, {name: hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS}
+    def __init__(self, content: bytes = b"") -> None:
+        self.size = 0
+        self._digests = {name: hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS}
+        self.add(content)
 
     def add(self, data: bytes) -> None:
         self.size += len(data)
@@ -32,62 +35,67 @@ class _File:
         return self._digests[algorithm].hexdigest()
 
 
-class _Manifests:
-    """The manifests of a run, taken in once before anything is written: sizes stand before contents in a tar."""
+class _PayloadManifests:
+    """Sizes and digests of the manifests of a run, computed once before anything is written."""
 
-    def __init__(self, run: Run, left_out: LeftOut) -> None:
-        self.files = {algorithm: _File() for algorithm in ALGORITHMS}
-        self.count, self.bytes = 0, 0
-        for row in _sayable(run, left_out):
-            self.count, self.bytes = self.count + 1, self.bytes + (row.size or 0)
-            for algorithm, file in self.files.items():
-                file.add(_line(row, algorithm))
+    def __init__(self, run: Run, omissions: Omissions) -> None:
+        self.tag_files = {algorithm: _TagFile() for algorithm in ALGORITHMS}
+        self.file_count = 0
+        self.bytes = 0
+        for row in _expressible_files(run, omissions):
+            self.file_count += 1
+            self.bytes += row.size or 0
+            for algorithm, tag_file in self.tag_files.items():
+                tag_file.add(_manifest_line(row, algorithm))
 
 
-def bagit(run: Run, _prefix: bytes, left_out: LeftOut) -> Iterator[bytes]:
-    """The tar, in pieces and flat memory; the rows are read once for the sizes and once for each manifest.
+def write_bag(run: Run, _prefix: bytes, omissions: Omissions) -> Iterator[bytes]:
+    """Yield the tar in pieces. Memory stays flat: the rows are read once for the sizes and once for each manifest.
 
-    A name that is not UTF-8 cannot be said: it is left out, and bag-info.txt tells of it.
+    A name that is not UTF-8 cannot be expressed: it is left out, and bag-info.txt says so.
     """
-    manifests = _Manifests(run, left_out)
-    small = {"bagit.txt": _HEAD.encode(), "bag-info.txt": _info(run, manifests, left_out).encode()}
-    known = {f"manifest-{algorithm}.txt": file for algorithm, file in manifests.files.items()}
-    for name, data in small.items():
-        known[name] = _File()
-        known[name].add(data)
+    manifests = _PayloadManifests(run, omissions)
+    small_files = {"bagit.txt": _DECLARATION.encode(), "bag-info.txt": _bag_info(run, manifests, omissions).encode()}
+
+    tag_files = {f"manifest-{algorithm}.txt": tag_file for algorithm, tag_file in manifests.tag_files.items()}
+    for name, content in small_files.items():
+        tag_files[name] = _TagFile(content)
     for algorithm in ALGORITHMS:
-        lines = [f"{file.digest(algorithm)}  {name}\n" for name, file in sorted(known.items())]
-        small[f"tagmanifest-{algorithm}.txt"] = "".join(lines).encode()
-    for name, data in small.items():
-        yield from _member(run, name, len(data), [data])
-    for algorithm, file in manifests.files.items():
-        content = pieces(_line(row, algorithm) for row in _sayable(run, LeftOut()))
-        yield from _member(run, f"manifest-{algorithm}.txt", file.size, content)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+        lines = [f"{tag_file.digest(algorithm)}  {name}\n" for name, tag_file in sorted(tag_files.items())]
+        small_files[f"tagmanifest-{algorithm}.txt"] = "".join(lines).encode()
+
+    for name, content in small_files.items():
+        yield from _tar_member(run, name, len(content), [content])
+    for algorithm, tag_file in manifests.tag_files.items():
+        # What is left out was counted when the sizes were computed.
+        rows = _expressible_files(run, Omissions())
+        pieces = join_lines(_manifest_line(row, algorithm) for row in rows)
+        yield from _tar_member(run, f"manifest-{algorithm}.txt", tag_file.size, pieces)
+    yield _END_OF_ARCHIVE
 
 
-def _sayable(run: Run, left_out: LeftOut) -> Iterator[Entry]:
-    for row in files(run, left_out):
-        if _is_text(row.path):
+def _expressible_files(run: Run, omissions: Omissions) -> Iterator[Entry]:
+    for row in read_files(run, omissions):
+        if _is_utf8(row.path):
             yield row
         else:
-            left_out.add(Why.NAME, row.path)
+            omissions.add(OmissionReason.NAME, row.path)
 
 
-def _is_text(path: str) -> bool:
-    r"""Whether the name is UTF-8: in its coded form only other bytes stand as `\x`, a backslash as two."""
+def _is_utf8(path: str) -> bool:
+    r"""Return whether a name is UTF-8. In its coded form only other bytes are written `\x`, a backslash is doubled."""
     return "\\x" not in path or "\\x" not in path.replace("\\\\", "")
 
 
-def _line(row: Entry, algorithm: str) -> bytes:
-    """A line of a manifest. `%`, CR and LF are percent-encoded, and nothing else is (RFC 8493, 2.1.3)."""
+def _manifest_line(row: Entry, algorithm: str) -> bytes:
+    """Return a line of a manifest. `%`, CR and LF are percent-encoded, and nothing else is (RFC 8493, 2.1.3)."""
     digest = row.sha256 if algorithm == "sha256" else row.md5
     assert digest is not None
     name = paths.decode(row.path).replace(b"%", b"%25").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     return digest.hex().encode() + b"  data/" + name + b"\n"
 
 
-def _info(run: Run, manifests: _Manifests, left_out: LeftOut) -> str:
+def _bag_info(run: Run, manifests: _PayloadManifests, omissions: Omissions) -> str:
     lines = [
         f"Bag-Software-Agent: backup_syncer {VERSION}",
         f"Bagging-Date: {run.finished_at:%Y-%m-%d}",
@@ -96,14 +104,16 @@ def _info(run: Run, manifests: _Manifests, left_out: LeftOut) -> str:
         "The payload, data, is the root directory of the replica and is not in this archive.",
     ]
     if run.envelope is not None:  # an unsigned import knows no sizes
-        lines.append(f"Payload-Oxum: {manifests.bytes}.{manifests.count}")
-    lines += [f"Left-Out: {line.removeprefix('left out, ')}" for line in left_out.lines()]
-    return "\n".join([*lines, ""])
+        lines.append(f"Payload-Oxum: {manifests.bytes}.{manifests.file_count}")
+    lines += [f"Left-Out: {line.removeprefix('left out, ')}" for line in omissions.lines()]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _member(run: Run, name: str, size: int, content: Iterable[bytes]) -> Iterator[bytes]:
+def _tar_member(run: Run, name: str, size: int, content: Iterable[bytes]) -> Iterator[bytes]:
     info = tarfile.TarInfo(f"{run.replica.uuid}-{run.sequence}/{name}")
-    info.size, info.mode, info.mtime = size, 0o644, int(run.finished_at.timestamp())
+    info.size = size
+    info.mode = 0o644
+    info.mtime = int(run.finished_at.timestamp())
     yield info.tobuf(tarfile.PAX_FORMAT)
     yield from content
     yield bytes(-size % tarfile.BLOCKSIZE)

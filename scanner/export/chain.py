@@ -1,4 +1,4 @@
-"""All reports of a replica as files, so that its chain can be checked elsewhere."""
+"""Export all reports of a replica as files, so that its chain can be checked elsewhere."""
 
 from __future__ import annotations
 
@@ -6,42 +6,52 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from scanner.errors import ExportError
 from scanner.export import report
-from scanner.export.atomic_file import whole
+from scanner.export.output import open_output
 from scanner.models import Replica, Run
 
+RUNS_AT_A_TIME = 50
+"""Runs that are fetched together: their envelopes may have 128 KiB each."""
 
-class Given(NamedTuple):
-    """A run that was written: under which name (empty: not at all), and what its file lacks (empty: nothing)."""
+
+class ExportedRun(NamedTuple):
+    """Result of exporting one run of a chain."""
 
     run: Run
     name: str
-    lacks: str
+    """Name of the file; empty when nothing is written."""
+    problem: str
+    """Why the file is not the whole report; empty when it is."""
 
 
-def give(replica: Replica, folder: Path, packed: bool) -> Iterator[Given]:
-    """Write each run into `folder`, made where it is missing, in the order of the chain. OSError.
+def export_chain(replica: Replica, folder: Path, compressed: bool) -> Iterator[ExportedRun]:
+    """Write each run into `folder`, in the order of the chain; create the folder where it is missing. Raise OSError.
 
-    A failed run is its line 1 alone, which is all that there ever was. Of a refused one, of one whose kept bytes are
-    gone and of one whose rows were changed, line 1 is given: it carries the chain on.
+    A failed run is its line 1 alone, which is all that there ever was. When a run was refused, when its stored upload
+    is gone, or when its rows were changed, line 1 is written: it carries the chain on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for run in replica.runs.select_related("replica").order_by("sequence").iterator(chunk_size=50):
-        path = folder / (report.file_name(run) + (".gz" if packed else ""))
+    suffix = ".gz" if compressed else ""
+    runs = replica.runs.select_related("replica").order_by("sequence")
+    for run in runs.iterator(chunk_size=RUNS_AT_A_TIME):
+        path = folder / (report.file_name(run) + suffix)
         try:
-            with whole(path, packed) as file:
-                file.writelines(report.report(run))
-            yield Given(run, path.name, "")
-        except report.ExportError as error:
-            yield _line_1(run, path, packed, str(error))
+            with open_output(path, compressed) as file:
+                file.writelines(report.export_report(run))
+            yield ExportedRun(run, path.name, problem="")
+        except ExportError as error:
+            yield _export_line_1(run, path, compressed, problem=str(error))
 
 
-def _line_1(run: Run, path: Path, packed: bool, lacks: str) -> Given:
+def _export_line_1(run: Run, path: Path, compressed: bool, problem: str) -> ExportedRun:
     try:
-        line = report.envelope(run)
-    except report.ExportError:
-        path.unlink(missing_ok=True)  # from an earlier export, perhaps: it is not what is here now
-        return Given(run, "", lacks)
-    with whole(path, packed) as file:
+        line = report.export_envelope(run)
+    except ExportError:
+        # A file of an earlier export is not what the database holds now.
+        path.unlink(missing_ok=True)
+        return ExportedRun(run, "", problem)
+
+    with open_output(path, compressed) as file:
         file.write(line)
-    return Given(run, path.name, lacks)
+    return ExportedRun(run, path.name, problem)

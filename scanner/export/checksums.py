@@ -1,50 +1,52 @@
-"""Lists for `sha256sum -c` and `md5sum -c`, and BSD's tagged lines, which `cksum -c` and both of those read, too.
+"""Write lists for `sha256sum -c` and `md5sum -c`, and BSD's tagged lines, which `cksum -c` and both of those read.
 
-A name with a backslash, a line end or a carriage return is escaped, and the line begins with a backslash, as GNU
-coreutils write and read it from 9.0 on (manual, "md5sum invocation"); so these forms can say every name.
+A name with a backslash, a line end or a carriage return is escaped, and its line begins with a backslash, as GNU
+coreutils write and read it from 9.0 on (manual, "md5sum invocation"). So these formats can express every name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scanner.export.entries import files, pieces
-from scanner.export.omissions import LeftOut
+from scanner.export.entries import join_lines, read_files
+from scanner.export.omissions import Omissions
 from scanner.format import paths
 from scanner.format.records import Entry
 from scanner.models import Run
 
 
-def sha256sum(run: Run, prefix: bytes, left_out: LeftOut) -> Iterator[bytes]:
-    """Digest, two spaces, name."""
-    return pieces(_plain(_hex(row.sha256), row, prefix) for row in files(run, left_out))
+def write_sha256sum(run: Run, prefix: bytes, omissions: Omissions) -> Iterator[bytes]:
+    """Return lines of digest, two spaces and name."""
+    return join_lines(_plain_line(_hex(row.sha256), row, prefix) for row in read_files(run, omissions))
 
 
-def md5sum(run: Run, prefix: bytes, left_out: LeftOut) -> Iterator[bytes]:
-    """The same with MD5."""
-    return pieces(_plain(_hex(row.md5), row, prefix) for row in files(run, left_out))
+def write_md5sum(run: Run, prefix: bytes, omissions: Omissions) -> Iterator[bytes]:
+    """Return lines as of `write_sha256sum`, with MD5."""
+    return join_lines(_plain_line(_hex(row.md5), row, prefix) for row in read_files(run, omissions))
 
 
-def bsd(run: Run, prefix: bytes, left_out: LeftOut) -> Iterator[bytes]:
-    """`SHA256 (name) = digest` and `MD5 (name) = digest` of each file."""
-    return pieces(_tagged(row, prefix) for row in files(run, left_out))
+def write_bsd(run: Run, prefix: bytes, omissions: Omissions) -> Iterator[bytes]:
+    """Return `SHA256 (name) = digest` and `MD5 (name) = digest` of each file."""
+    return join_lines(_tagged_lines(row, prefix) for row in read_files(run, omissions))
 
 
-def _plain(digest: bytes, row: Entry, prefix: bytes) -> bytes:
-    mark, name = _escaped(prefix + paths.decode(row.path))
+def _plain_line(digest: bytes, row: Entry, prefix: bytes) -> bytes:
+    mark, name = _escape(prefix + paths.decode(row.path))
     return mark + digest + b"  " + name + b"\n"
 
 
-def _tagged(row: Entry, prefix: bytes) -> bytes:
-    mark, name = _escaped(prefix + paths.decode(row.path))
-    said = ((b"SHA256", row.sha256), (b"MD5", row.md5))
-    return b"".join(b"%s%s (%s) = %s\n" % (mark, tag, name, _hex(digest)) for tag, digest in said)
+def _tagged_lines(row: Entry, prefix: bytes) -> bytes:
+    mark, name = _escape(prefix + paths.decode(row.path))
+    sha256_line = b"%sSHA256 (%s) = %s\n" % (mark, name, _hex(row.sha256))
+    md5_line = b"%sMD5 (%s) = %s\n" % (mark, name, _hex(row.md5))
+    return sha256_line + md5_line
 
 
-def _escaped(name: bytes) -> tuple[bytes, bytes]:
-    """What the line begins with, and the name as it stands in it."""
-    safe = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-    return (b"" if safe == name else b"\\"), safe
+def _escape(name: bytes) -> tuple[bytes, bytes]:
+    """Return what the line begins with, a backslash or nothing, and the name as it is written."""
+    escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    mark = b"" if escaped == name else b"\\"
+    return mark, escaped
 
 
 def _hex(digest: bytes | None) -> bytes:

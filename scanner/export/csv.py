@@ -1,4 +1,4 @@
-"""Entries as CSV (RFC 4180), every type of them, and cells that no spreadsheet takes for a formula."""
+"""Write entries of all types as CSV (RFC 4180), with cells that no spreadsheet takes for a formula."""
 
 from __future__ import annotations
 
@@ -8,43 +8,57 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from scanner.export.entries import entries
-from scanner.export.omissions import LeftOut
+from scanner.export.entries import read_entries
+from scanner.export.omissions import Omissions
 from scanner.format.entry_type import EntryType
 from scanner.format.records import Entry
 from scanner.models import Run
 
 COLUMNS = ("path", "type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "md5", "hardlink", "said", "stage")
 """`said` is the error's name, the link's target or the special's kind. Paths are coded as in a report."""
-_TYPES: dict[int, str] = {EntryType.FILE: "file", EntryType.ERROR: "error", EntryType.LINK: "link"}
-_ACTS = re.compile(r"[=+\-@\t\r']")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection); and the mark itself, so that taking
+ROWS_PER_CHUNK = 500
+_TYPE_NAMES: dict[int, str] = {EntryType.FILE: "file", EntryType.ERROR: "error", EntryType.LINK: "link"}
+_FORMULA_START = re.compile(r"[=+\-@\t\r']")
+"""Characters with which a formula begins for a spreadsheet (OWASP, CSV injection); and the mark itself, so that taking
 one mark away always gives the value back."""
-_ROWS = 500
 
 
-def harmless(value: Any) -> str:
-    """A cell of a table that no spreadsheet takes for a formula."""
+def escape_formula(value: Any) -> str:
+    """Return a cell that no spreadsheet takes for a formula: with a mark before it where it would."""
     text = "" if value is None else str(value)
-    return "'" + text if _ACTS.match(text) else text
+    if _FORMULA_START.match(text):
+        return "'" + text
+    return text
 
 
-def table(run: Run, _prefix: bytes, _left_out: LeftOut) -> Iterator[bytes]:
-    """A head and a line for each entry; nothing is left out."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
+def write_csv(run: Run, _prefix: bytes, _omissions: Omissions) -> Iterator[bytes]:
+    """Yield a head and a line for each entry; nothing is left out."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for number, row in enumerate(entries(run), 1):
+    for number, row in enumerate(read_entries(run), 1):
         writer.writerow(_cells(row))
-        if number % _ROWS == 0:
-            yield text.getvalue().encode()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue().encode()
+        if number % ROWS_PER_CHUNK == 0:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
 
 
 def _cells(row: Entry) -> list[Any]:
-    digests = [digest and digest.hex() for digest in (row.sha256, row.md5)]
-    said = [harmless(row.detail), ""] if row.type == EntryType.FILE else ["", harmless(row.detail)]
-    numbers = [row.size, row.mtime_ns, row.mode, row.uid, row.gid]
-    return [harmless(row.path), _TYPES.get(row.type, "special"), *numbers, *digests, *said, row.stage]
+    hard_link = row.detail if row.type == EntryType.FILE else None
+    other_detail = None if row.type == EntryType.FILE else row.detail
+    return [
+        escape_formula(row.path),
+        _TYPE_NAMES.get(row.type, "special"),
+        row.size,
+        row.mtime_ns,
+        row.mode,
+        row.uid,
+        row.gid,
+        row.sha256 and row.sha256.hex(),
+        row.md5 and row.md5.hex(),
+        escape_formula(hard_link),
+        escape_formula(other_detail),
+        row.stage,
+    ]

@@ -1,50 +1,47 @@
-"""The entries of a run, read from its lines as they were signed: what is exported is what the server said."""
+"""Read the entries of a run for exports, from its lines as they were signed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from scanner.export import report
-from scanner.export.omissions import LeftOut
+from scanner.export.omissions import Omissions
 from scanner.format.entry_type import EntryType
 from scanner.format.errors import RecordError
 from scanner.format.records import Entry
 from scanner.ingest.batch import parse
 from scanner.models import Run
 
-# A plain integer: an enum's members are slow to look up, and this one is needed once an entry.
-_FILE = EntryType.FILE.value
-
-_LINES = 1000
+LINES_PER_CHUNK = 1000
 
 
-def entries(run: Run) -> Iterator[Entry]:
-    """Each entry, in the order of the report; memory stays flat. ExportError where the rows were changed."""
+def read_entries(run: Run) -> Iterator[Entry]:
+    """Yield each entry in the order of the report. Memory stays flat. Raise ExportError where the rows were changed."""
     try:
-        for text in report.records(run):
-            for line in text.split(b"\n")[:-1]:
+        for chunk in report.export_records(run):
+            for line in chunk.split(b"\n")[:-1]:
                 record = parse(line)
                 if isinstance(record, Entry):
                     yield record
     except RecordError as error:
-        raise report.changed(run) from error
+        raise report.changed_rows_error(run) from error
 
 
-def files(run: Run, left_out: LeftOut) -> Iterator[Entry]:
-    """The files alone; what is none is counted in `left_out`. A hard link is a file like any other."""
-    for row in entries(run):
-        if row.type == _FILE:
+def read_files(run: Run, omissions: Omissions) -> Iterator[Entry]:
+    """Yield the files, and count all other entries in `omissions`. A hard link is a file like any other."""
+    for row in read_entries(run):
+        if row.type == EntryType.FILE:
             yield row
         else:
-            left_out.add_other(row)
+            omissions.add_entry(row)
 
 
-def pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines, many at a time."""
-    piece: list[bytes] = []
+def join_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines joined, many at a time."""
+    chunk: list[bytes] = []
     for line in lines:
-        piece.append(line)
-        if len(piece) >= _LINES:
-            yield b"".join(piece)
-            piece.clear()
-    yield b"".join(piece)
+        chunk.append(line)
+        if len(chunk) >= LINES_PER_CHUNK:
+            yield b"".join(chunk)
+            chunk.clear()
+    yield b"".join(chunk)

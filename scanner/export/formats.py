@@ -1,75 +1,87 @@
-"""The forms in which a run is given, by their names, and what each needs."""
+"""List the formats in which a complete run can be exported, and export it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from scanner.export import report
-from scanner.export.bagit import bagit
-from scanner.export.checksums import bsd, md5sum, sha256sum
-from scanner.export.csv import table
-from scanner.export.hashdeep import hashdeep
-from scanner.export.omissions import LeftOut
+from scanner.errors import ExportError
+from scanner.export.bagit import write_bag
+from scanner.export.checksums import write_bsd, write_md5sum, write_sha256sum
+from scanner.export.csv import write_csv
+from scanner.export.hashdeep import write_hashdeep
+from scanner.export.omissions import Omissions
+from scanner.export.report import export_records
 from scanner.models import Replica, Run
 
 
-class Form(NamedTuple):
-    """One form. `write(run, prefix, left_out)` gives its text in pieces, and fills `left_out` on the way."""
+@dataclass(frozen=True)
+class ExportFormat:
+    """One format: everything that pages and commands must know of it."""
 
     label: str
-    ending: str
+    suffix: str
     content_type: str
-    write: Callable[[Run, bytes, LeftOut], Iterator[bytes]]
+    write: Callable[[Run, bytes, Omissions], Iterator[bytes]]
+    """`write(run, prefix, omissions)` yields the bytes in pieces, and fills `omissions` on the way."""
     prefix: str | None = None
-    """The directory that stands before each name unless another is asked for; None where names are not the form's."""
-    sizes: bool = False
-    """Whether it must state sizes, which an unsigned import does not know."""
+    """The default directory before each name. None where the format takes no directory."""
+    states_sizes: bool = False
+    """Whether the format must state sizes, which an unsigned import does not know."""
 
 
-def _records(run: Run, _prefix: bytes, _left_out: LeftOut) -> Iterator[bytes]:
-    return report.records(run)
+def _write_json_lines(run: Run, _prefix: bytes, _omissions: Omissions) -> Iterator[bytes]:
+    return export_records(run)
 
 
-_SUMS = "application/octet-stream"
-"""Lists of sums hold names as bytes, in no character set."""
-FORMS = {
-    "sha256sum": Form("sha256sum", "sha256", _SUMS, sha256sum, ""),
-    "md5sum": Form("md5sum", "md5", _SUMS, md5sum, ""),
-    "bsd": Form("BSD", "sums", _SUMS, bsd, ""),
-    "hashdeep": Form("hashdeep", "hashdeep", _SUMS, hashdeep, ".", sizes=True),
-    "bagit": Form("BagIt", "tar", "application/x-tar", bagit),
-    "csv": Form("CSV", "csv", "text/csv; charset=utf-8", table),
-    "jsonl": Form("JSON Lines", "jsonl", "application/jsonl; charset=utf-8", _records),
+# Lists of checksums hold names as bytes, in no character set.
+_CHECKSUM_LIST = "application/octet-stream"
+FORMATS = {
+    "sha256sum": ExportFormat("sha256sum", "sha256", _CHECKSUM_LIST, write_sha256sum, prefix=""),
+    "md5sum": ExportFormat("md5sum", "md5", _CHECKSUM_LIST, write_md5sum, prefix=""),
+    "bsd": ExportFormat("BSD", "sums", _CHECKSUM_LIST, write_bsd, prefix=""),
+    "hashdeep": ExportFormat("hashdeep", "hashdeep", _CHECKSUM_LIST, write_hashdeep, prefix=".", states_sizes=True),
+    "bagit": ExportFormat("BagIt", "tar", "application/x-tar", write_bag),
+    "csv": ExportFormat("CSV", "csv", "text/csv; charset=utf-8", write_csv),
+    "jsonl": ExportFormat("JSON Lines", "jsonl", "application/jsonl; charset=utf-8", _write_json_lines),
 }
+"""By the names that addresses and commands use."""
 
 
-def offered(run: Run) -> dict[str, Form]:
-    """The forms in which `run` can be given, by name; none unless it is complete and in the history."""
+def available_formats(run: Run) -> dict[str, ExportFormat]:
+    """Return the formats in which `run` can be exported, by name; none unless it is complete and in the history."""
     if run.state != Run.State.INGESTED:
         return {}
-    unsigned = run.replica.origin == Replica.Origin.UNSIGNED
-    return {name: form for name, form in FORMS.items() if not (unsigned and form.sizes)}
+    if run.replica.origin == Replica.Origin.UNSIGNED:
+        return {name: export_format for name, export_format in FORMATS.items() if not export_format.states_sizes}
+    return FORMATS
 
 
-def written(run: Run, name: str, left_out: LeftOut, prefix: str | None = None) -> Iterator[bytes]:
-    """`run` in the form of this name, in pieces; memory stays flat. `prefix` is a directory to put before each name.
+def export_run(run: Run, name: str, omissions: Omissions, prefix: str | None = None) -> Iterator[bytes]:
+    """Return `run` in the format of this name, in pieces. Memory stays flat.
 
-    ExportError for what cannot be given; and at the end, when the rows are not what was signed or imported.
+    `prefix` is a directory to put before each name. Raise ExportError when the run cannot be exported like this; and at
+    the end, when the lines differ from those that were signed or imported.
     """
-    form = FORMS[name]
+    export_format = FORMATS[name]
     if run.state != Run.State.INGESTED:
-        raise report.ExportError(f"run {run.sequence} is {run.get_state_display()}: only a complete run has entries")
-    if name not in offered(run):
-        raise report.ExportError(f"{form.label} states sizes, which an unsigned import does not know")
-    if prefix is not None and form.prefix is None:
-        raise report.ExportError(f"{form.label} takes no directory before its names")
-    before = os.fsencode(form.prefix or "" if prefix is None else prefix)
-    return form.write(run, before.rstrip(b"/") + b"/" if before else b"", left_out)
+        raise ExportError(f"run {run.sequence} is {run.get_state_display()}: only a complete run has entries")
+    if name not in available_formats(run):
+        raise ExportError(f"{export_format.label} states sizes, which an unsigned import does not know")
+    if prefix is not None and export_format.prefix is None:
+        raise ExportError(f"{export_format.label} takes no directory before its names")
+
+    directory = os.fsencode(export_format.prefix or "" if prefix is None else prefix)
+    if directory:
+        directory = directory.rstrip(b"/") + b"/"
+    return export_format.write(run, directory, omissions)
 
 
 def file_name(run: Run, name: str) -> str:
-    """A name for the file, made of ids alone; not that of a report, which has the same lines and one more."""
+    """Return a name for the exported file, made of ids alone."""
     stem = f"{run.replica.uuid}-{run.sequence}"
-    return f"{stem}-entries.{FORMS[name].ending}" if name in ("jsonl", "csv") else f"{stem}.{FORMS[name].ending}"
+    if name in ("jsonl", "csv"):
+        # Not the name of a report, which has the same lines and one more.
+        stem += "-entries"
+    return f"{stem}.{FORMATS[name].suffix}"

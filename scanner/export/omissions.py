@@ -1,4 +1,4 @@
-"""What a form of export could not say: how many of each kind, and the first names."""
+"""Count what an export format could not express: how many entries for each reason, and the first names."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import Enum
 
 from scanner.format.entry_type import EntryType
 from scanner.format.records import Entry
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 
-FIRST = 5
-"""Names of each kind that are told."""
-_BRIEF = 200
+FIRST_NAMES = 5
+"""Names that are listed for each reason."""
+MAX_NAME = 200
 
 
-class Why(Enum):
-    """Why an entry is in no list."""
+class OmissionReason(Enum):
+    """Reason why an entry is in no list; its value is what people read."""
 
     UNREADABLE = "could not be read"
     NAME = "name that this form cannot say"
@@ -24,35 +24,42 @@ class Why(Enum):
     SPECIAL = "special file"
 
 
-_REASONS: dict[int, Why] = {EntryType.ERROR: Why.UNREADABLE, EntryType.LINK: Why.LINK}
-
-
-class LeftOut:
-    """Filled while a form is written, read when it is."""
+class Omissions:
+    """Entries that are left out. Filled while a format is written, read afterwards."""
 
     def __init__(self) -> None:
-        self.counts: Counter[Why] = Counter()
-        self._first: dict[Why, list[str]] = {}
+        self.counts: Counter[OmissionReason] = Counter()
+        self._first_paths: dict[OmissionReason, list[str]] = {}
 
     @property
-    def wrong(self) -> bool:
-        """Whether something is missing that a list of files should hold: a link has no digest, a file has."""
-        return bool(self.counts[Why.UNREADABLE] + self.counts[Why.NAME])
+    def has_files(self) -> bool:
+        """Return whether a list of files lacks a file. A link has no digest, so it is no loss."""
+        return self.counts[OmissionReason.UNREADABLE] > 0 or self.counts[OmissionReason.NAME] > 0
 
-    def add(self, why: Why, path: str) -> None:
+    def add(self, reason: OmissionReason, path: str) -> None:
         """Count an entry by its coded path."""
-        self.counts[why] += 1
-        if self.counts[why] <= FIRST:
-            self._first.setdefault(why, []).append(path)
+        self.counts[reason] += 1
+        if self.counts[reason] <= FIRST_NAMES:
+            self._first_paths.setdefault(reason, []).append(path)
 
-    def add_other(self, row: Entry) -> None:
+    def add_entry(self, row: Entry) -> None:
         """Count an entry that is no file."""
-        self.add(_REASONS.get(row.type, Why.SPECIAL), row.path)
+        if row.type == EntryType.ERROR:
+            reason = OmissionReason.UNREADABLE
+        elif row.type == EntryType.LINK:
+            reason = OmissionReason.LINK
+        else:
+            reason = OmissionReason.SPECIAL
+        self.add(reason, row.path)
 
     def lines(self) -> Iterator[str]:
-        """A sentence for each kind, harmless wherever it is shown."""
-        for why in Why:
-            if self.counts[why]:
-                names = ", ".join(plain_shown(path)[:_BRIEF] for path in self._first[why])
-                more = ", …" if self.counts[why] > FIRST else ""
-                yield f"left out, {why.value}: {self.counts[why]} ({names}{more})"
+        """Yield a sentence for each reason, harmless wherever it is shown."""
+        for reason in OmissionReason:
+            count = self.counts[reason]
+            if not count:
+                continue
+
+            names = [visible_text(path)[:MAX_NAME] for path in self._first_paths[reason]]
+            if count > FIRST_NAMES:
+                names.append("…")
+            yield f"left out, {reason.value}: {count} ({', '.join(names)})"

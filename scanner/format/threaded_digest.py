@@ -1,4 +1,4 @@
-"""A digest that is computed on another thread: hashlib lets go of the interpreter's lock while it works."""
+"""Compute SHA3-512 on another thread: hashlib releases the interpreter's lock while it works."""
 
 from __future__ import annotations
 
@@ -9,37 +9,46 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
 
-BATCH, AHEAD = 2048, 8
-"""Lines that are digested together, and pieces that may wait: memory stays flat."""
+LINES_PER_PIECE = 2048
+"""Lines that are digested together: a piece must be worth the change of threads."""
+MAX_PENDING = 8
+"""Pieces that may wait, so that memory stays flat."""
 
 
-class Sha3Aside:
-    """SHA3-512 of pieces, in their order. A context manager, which ends its thread."""
+class ThreadedSha3:
+    """SHA3-512 of pieces, in their order. A context manager, which ends its thread.
 
-    def __init__(self) -> None:
+    Digests that share a `pool` of one thread need no context manager: the pool ends when nothing refers to it.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor | None = None) -> None:
         self._digest = hashlib.sha3_512()
-        self._pool = ThreadPoolExecutor(1, "sha3")
-        self._waiting: deque[Future[None]] = deque()
+        self._pool = pool or ThreadPoolExecutor(1, "sha3")
+        self._pending: deque[Future[None]] = deque()
 
     def update(self, piece: bytes) -> None:
-        """Have `piece` digested behind those before it."""
-        self._waiting.append(self._pool.submit(self._digest.update, piece))
-        if len(self._waiting) > AHEAD:
-            self._waiting.popleft().result()
+        """Queue `piece` behind those before it. Wait while too many are queued."""
+        self._pending.append(self._pool.submit(self._digest.update, piece))
+        if len(self._pending) > MAX_PENDING:
+            self._pending.popleft().result()
 
     def through(self, lines: Iterator[bytes]) -> Iterator[bytes]:
-        """The same lines, digested as they pass."""
-        while batch := list(islice(lines, BATCH)):
-            self.update(b"".join(batch))
-            yield from batch
+        """Yield the same lines, and digest them as they pass."""
+        while piece := list(islice(lines, LINES_PER_PIECE)):
+            self.update(b"".join(piece))
+            yield from piece
 
     def digest(self) -> bytes:
-        """The digest of all that passed."""
-        while self._waiting:
-            self._waiting.popleft().result()
+        """Return the digest of all pieces until now."""
+        while self._pending:
+            self._pending.popleft().result()
         return self._digest.digest()
 
-    def __enter__(self) -> Sha3Aside:
+    def hexdigest(self) -> str:
+        """Return the digest in lower-case hex."""
+        return self.digest().hex()
+
+    def __enter__(self) -> ThreadedSha3:
         return self
 
     def __exit__(

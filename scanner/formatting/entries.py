@@ -1,4 +1,4 @@
-"""What an entry is, in words and in the notation of the systems that it comes from."""
+"""Name types, errors, stages and notes of entries in words; write modes and times as the systems do."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from django.utils.translation import gettext_lazy
 
 from scanner.format.entry_type import EntryType
 
-KINDS: dict[int, str] = {
+TYPE_NAMES: dict[int, str] = {
     EntryType.FILE: "file",
     EntryType.ERROR: "error",
     EntryType.LINK: "link",
     EntryType.SPECIAL: "special",
 }
+"""Identifiers, for addresses, icons and style sheets."""
 SPECIALS = {
     "fifo": gettext_lazy("named pipe"),
     "socket": gettext_lazy("socket"),
@@ -52,47 +53,49 @@ NOTES = {
 }
 
 
-def kind(entry_type: int) -> str:
-    """The type of an entry as an identifier."""
-    return KINDS.get(entry_type, "special")
+def type_name(entry_type: int) -> str:
+    """Return the type of an entry as an identifier."""
+    return TYPE_NAMES.get(entry_type, "special")
 
 
 def special_text(detail: str) -> str:
-    """What a special file is."""
+    """Return the kind of a special file in words."""
     return str(SPECIALS.get(detail, detail))
 
 
 def error_text(detail: str) -> str:
-    """What an error's name means; empty for a name that is not explained here."""
+    """Return the meaning of an error's name; empty for a name that is not explained here."""
     return str(ERRORS.get(detail, ""))
 
 
 def stage_text(stage: str) -> str:
-    """What was being done when the error came."""
+    """Return in words at which stage of reading an error came."""
     return str(STAGES.get(stage, stage))
 
 
 def note_text(note: str) -> str:
-    """What a note tells."""
+    """Return the meaning of a note."""
     return str(NOTES.get(note, note))
 
 
 def permissions(mode: int) -> str:
-    """A mode as ls writes it, and in octal digits."""
+    """Return a mode as ls writes it, and in octal digits."""
     return f"{stat.filemode(mode)} {stat.S_IMODE(mode):04o}"
 
 
-def exact_time(mtime_ns: int) -> str:
-    """A file's time to the nanosecond, in UTC; the bare number where no calendar reaches."""
-    seconds, rest = divmod(mtime_ns, 10**9)
+def exact_file_time(mtime_ns: int) -> str:
+    """Return a file's time to the nanosecond, in UTC; the bare number where no calendar reaches."""
+    seconds, nanoseconds = divmod(mtime_ns, 10**9)
     try:
-        whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return _("%(n)d ns since 1970") % {"n": mtime_ns}
-    return f"{whole}.{rest:09d} UTC"
+    return f"{moment}.{nanoseconds:09d} UTC"
 
 
-def day(mtime_ns: int) -> str:
-    """A file's time to the minute, in UTC."""
-    text = exact_time(mtime_ns)
-    return text[:16] if text.endswith("UTC") else text
+def file_time(mtime_ns: int) -> str:
+    """Return a file's time to the minute, in UTC."""
+    text = exact_file_time(mtime_ns)
+    if not text.endswith("UTC"):
+        return text
+    return text[: len("2000-01-01 00:00")]

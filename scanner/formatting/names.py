@@ -1,8 +1,8 @@
-"""How a name that came from a server is shown: all of it, visibly, and never obeyed.
+"""Show names that came from a server: all of each name, visibly, and never obeyed.
 
-A coded path (`scanner.format.paths`) holds no byte that is not UTF-8, and its backslashes are doubled. What is left and
-could disturb a page (line ends, escapes, directions, invisible characters, spaces at the edge of a part) becomes an
-escape of the same kind, so no two names look alike for want of a visible character.
+A coded path (`scanner.format.paths`) holds no byte that is not UTF-8, and its backslashes are doubled. Characters that
+remain and could disturb a page (line ends, escapes, directions, invisible characters, spaces at the edge of a part)
+become escapes of the same kind, so that no two names look alike for want of a visible character.
 """
 
 from __future__ import annotations
@@ -10,119 +10,145 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import NamedTuple
 
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-LONG = 200
-"""Characters from which on a name is folded; the whole of it unfolds."""
-EDGE = 70
-"""Characters of its beginning and its end that a folded name shows."""
+FOLDED_FROM = 200
+"""Names of more characters than this are folded; the whole name unfolds."""
+EDGE_LENGTH = 70
+"""Characters at its beginning and its end that a folded name shows."""
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 """Letters and symbols by their category that leave no ink."""
-_EDGE_SPACE = re.compile(r"(?:(?<=/)|\A) +| +(?=/|\Z)|(?<= ) +")
+_EDGE_SPACES = re.compile(r"(?:(?<=/)|\A) +| +(?=/|\Z)|(?<= ) +")
 
 
-def visible(text: str) -> list[tuple[str, str]]:
-    """The pieces of `text`, each as (what to show, its meaning); a plain piece needs no meaning."""
-    spaces = {at for match in _EDGE_SPACE.finditer(text) for at in range(*match.span())}
-    pieces: list[tuple[str, str]] = []
+class Piece(NamedTuple):
+    """A part of a name as it is shown."""
+
+    text: str
+    meaning: str
+    """Of an escape: the code point and its name. Empty for plain text."""
+
+
+def split_visible(text: str) -> list[Piece]:
+    """Return the pieces of `text`: plain parts, and each character that would not be seen as an escape."""
+    edge_spaces: set[int] = set()
+    for match in _EDGE_SPACES.finditer(text):
+        edge_spaces.update(range(*match.span()))
+
+    pieces: list[Piece] = []
     plain: list[str] = []
-    for at, char in enumerate(text):
-        if at not in spaces and not _is_hidden(char):
-            plain.append(char)
+    for position, character in enumerate(text):
+        if position not in edge_spaces and not _is_hidden(character):
+            plain.append(character)
             continue
+
         if plain:
-            pieces.append(("".join(plain), ""))
+            pieces.append(Piece("".join(plain), ""))
             plain = []
-        pieces.append((_escape(char), f"U+{ord(char):04X} {unicodedata.name(char, '')}".strip()))
+        code_point = f"U+{ord(character):04X}"
+        pieces.append(Piece(_escape(character), f"{code_point} {unicodedata.name(character, '')}".strip()))
+
     if plain:
-        pieces.append(("".join(plain), ""))
+        pieces.append(Piece("".join(plain), ""))
     return pieces
 
 
-def _is_hidden(char: str) -> bool:
-    if " " <= char <= "~":
+def _is_hidden(character: str) -> bool:
+    if " " <= character <= "~":
         return False
-    return unicodedata.category(char) in _HIDDEN or char in _BLANK or (char.isspace() and char != " ")
+    if unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _BLANK_LETTERS:
+        return True
+    return character.isspace()
 
 
-def _escape(char: str) -> str:
-    code = ord(char)
-    if char in _SHORT:
-        return _SHORT[char]
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def _escape(character: str) -> str:
+    if character in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[character]
+
+    code_point = ord(character)
+    if code_point < 0x80:
+        return f"\\x{code_point:02x}"
+    if code_point < 0x10000:
+        return f"\\u{code_point:04x}"
+    return f"\\U{code_point:08x}"
 
 
-def shown(text: str) -> SafeString:
-    """`text` as HTML in which nothing acts: folded when it is long, its odd characters as marked escapes."""
-    if len(text) <= LONG:
-        return brief_shown(text)
+def display_name(text: str) -> SafeString:
+    """Return `text` as HTML in which nothing acts: folded when it is long, its odd characters as marked escapes."""
+    if len(text) <= FOLDED_FROM:
+        return short_name(text)
     return format_html(
         '<details class="long-name"><summary>{}</summary><bdi class="name">{}</bdi></details>',
-        brief_shown(text),
-        _marked(text),
+        short_name(text),
+        _mark_escapes(text),
     )
 
 
-def brief_shown(text: str) -> SafeString:
-    """`shown` for where the whole stands elsewhere: a long name is its two ends."""
-    return format_html('<bdi class="name">{}</bdi>', _brief(text, _marked))
+def short_name(text: str) -> SafeString:
+    """Return a name as HTML for a place where the whole name stands nearby: a long one is its two ends."""
+    return format_html('<bdi class="name">{}</bdi>', _shorten(text, _mark_escapes))
 
 
-def brief_words(text: str) -> SafeString:
-    """A sentence whose names are shown already, so that its spaces are spaces: a long one is its two ends."""
-    return format_html("<bdi>{}</bdi>", _brief(text, escape))
+def short_sentence(text: str) -> SafeString:
+    """Return a sentence as HTML. Its names are escaped already, its spaces are spaces. A long one is its two ends."""
+    return format_html("<bdi>{}</bdi>", _shorten(text, escape))
 
 
-def brief_plain(text: str) -> str:
-    """`brief_words` without any markup: for a page's title, and for names within a sentence."""
-    return text if len(text) <= LONG else f"{text[:EDGE]}{_omitted(text)}{text[-EDGE:]}"
+def short_text(text: str) -> str:
+    """Return the text of `short_sentence` without any markup: for a page's title, and for names within a sentence."""
+    if len(text) <= FOLDED_FROM:
+        return text
+    return f"{text[:EDGE_LENGTH]}{_omission(text)}{text[-EDGE_LENGTH:]}"
 
 
-def plain_shown(text: str) -> str:
-    """`text` with its odd characters as escapes, without any markup: for titles, labels and messages."""
-    return "".join(piece for piece, _meaning in visible(text))
+def visible_text(text: str) -> str:
+    """Return `text` with its odd characters as escapes, without any markup: for titles, labels and messages."""
+    return "".join(piece.text for piece in split_visible(text))
 
 
-def indented_shown(line: str) -> str:
-    """`plain_shown` for a line of a pretty-printed text: the spaces that it begins with stay spaces."""
-    rest = line.lstrip(" ")
-    return line[: len(line) - len(rest)] + plain_shown(rest)
+def visible_line(line: str) -> str:
+    """Return `visible_text` of a line of indented text: the spaces that it begins with stay spaces."""
+    content = line.lstrip(" ")
+    indent = line[: len(line) - len(content)]
+    return indent + visible_text(content)
 
 
-def last_part(path: str) -> str:
-    """The last part of a path."""
+def base_name(path: str) -> str:
+    """Return the last part of a path."""
     return path.rsplit("/", 1)[-1]
 
 
-def above(path: str) -> str:
-    """What stands before the last part of a path, with its slash; empty for a path of one part."""
-    return path[: len(path) - len(last_part(path))]
+def directory_part(path: str) -> str:
+    """Return a path without its last part, with the slash at its end; empty for a path of one part."""
+    return path[: len(path) - len(base_name(path))]
 
 
-def _brief(text: str, show: Callable[[str], SafeString]) -> SafeString:
-    if len(text) <= LONG:
-        return show(text)
-    return format_html('{}<span class="fold">{}</span>{}', show(text[:EDGE]), _omitted(text), show(text[-EDGE:]))
+def _shorten(text: str, render: Callable[[str], SafeString]) -> SafeString:
+    if len(text) <= FOLDED_FROM:
+        return render(text)
+
+    start = render(text[:EDGE_LENGTH])
+    end = render(text[-EDGE_LENGTH:])
+    return format_html('{}<span class="fold">{}</span>{}', start, _omission(text), end)
 
 
-def _omitted(text: str) -> str:
-    return _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE}
+def _omission(text: str) -> str:
+    return _(" … %(count)d characters … ") % {"count": len(text) - 2 * EDGE_LENGTH}
 
 
-def _marked(text: str) -> SafeString:
-    return format_html_join(
-        "",
-        "{}{}{}",
-        (
-            (piece, "", "")
-            if not meaning
-            else (format_html('<span class="escape" title="{}">', meaning), piece, SafeString("</span>"))
-            for piece, meaning in visible(text)
-        ),
-    )
+def _mark_escapes(text: str) -> SafeString:
+    pieces = [_render_piece(piece) for piece in split_visible(text)]
+    return format_html_join("", "{}", [(piece,) for piece in pieces])
+
+
+def _render_piece(piece: Piece) -> SafeString:
+    if not piece.meaning:
+        return escape(piece.text)
+    return format_html('<span class="escape" title="{}">{}</span>', piece.meaning, piece.text)

@@ -1,4 +1,7 @@
-"""Which statement takes which place in a replica's chain. Knows no HTTP: uploads and imports come through `receive`."""
+"""Decide which statement takes which place in a replica's chain. Uploads and imports come through `receive_report`.
+
+Knows no HTTP. A report that is received has its place for good, whatever becomes of it later.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,41 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from scanner.errors import Busy, Equivocates, Forbidden, Gap, Malformed, Refused, Stale
+from scanner.errors import (
+    BodyError,
+    Busy,
+    ChainGap,
+    ConflictingStatement,
+    FinalRefusal,
+    Forbidden,
+    Malformed,
+    StaleStatement,
+)
 from scanner.format.envelope import Envelope, open_envelope
 from scanner.format.errors import ReportError
 from scanner.format.statement import Statement, read_statement
 from scanner.format.timestamps import parse_timestamp
 from scanner.ingest import inbox, journal
-from scanner.ingest.gunzip import BodyError
-from scanner.ingest.stream import Arrival, Read
+from scanner.ingest.stream import ReadBytes, ReportStream
 from scanner.models import Equivocation, Progress, Replica, Run, Server, ServerKey
 from scanner.signals import run_received
 
 logger = logging.getLogger(__name__)
 
+MAX_REASON = 1000
+MAX_ENGINE = 10
+"""As long as the columns of the model."""
+
 
 class Receipt(NamedTuple):
-    """What became of a report: its run, and whether it came for the first time."""
+    """Result of receiving a report: its run, and whether it came for the first time."""
 
     run: Run
     new: bool
 
 
 class Claim(NamedTuple):
-    """A statement whose signature holds and whose place is its sender's to fill."""
+    """A statement with a good signature, for a replica of its sender. Whether its place is free is not known yet."""
 
     line: bytes
     envelope: Envelope
@@ -42,123 +57,154 @@ class Claim(NamedTuple):
     replica: Replica
 
 
-def receive(
-    server: Server, read: Read, *, encoding: str | None = None, digest: bytes | None = None, final: bool = True
+def receive_report(
+    server: Server, read: ReadBytes, *, encoding: str | None = None, digest: bytes | None = None, final: bool = True
 ) -> Receipt:
-    """Take a report of `server`: verify, check, keep, give it its place in the chain and in the journal.
+    """Receive a report of `server`: verify and store it, and give it its place in the chain and in the journal.
 
-    `read(n)` gives the next bytes as sent; `encoding` is "gzip", "identity" or None (told by the first bytes); `digest`
-    is the SHA-256 of all of them where the sender names it. `final` False: a bad body records nothing, as where a good
-    copy of the file may be had. Raises a Refusal; Refused says whether the statement has its place all the same.
+    `read(n)` returns the next bytes as sent; `encoding` is "gzip", "identity" or None (the first bytes tell); `digest`
+    is the SHA-256 of all of them where the sender names it. With `final` False a bad body records nothing, since a good
+    copy of the file may exist. Raise a Refusal; FinalRefusal says whether the statement has its place all the same.
     """
-    arrival = Arrival(read, encoding, digest)
-    claim = _claim(server, arrival.envelope())
+    stream = ReportStream(read, encoding, digest)
+    claim = _verify_claim(server, stream.read_envelope())
     try:
-        receipt = _take(arrival, claim, final)
-    except Equivocates:
-        _hold(claim)
+        receipt = _store_report(stream, claim, final)
+    except ConflictingStatement:
+        _hold_server(claim)
         raise
+
     run = receipt.run
     if run.journaled_at is None:
-        transaction.on_commit(partial(_acknowledge, run))
+        # Not before the commit: the journal holds nothing that the database may still take back.
+        transaction.on_commit(partial(_journal_and_announce, run))
     if run.state == Run.State.REFUSED:
-        raise Refused(f"The report is refused: {run.reason}.", recorded=True, sequence=run.sequence)
+        raise FinalRefusal(f"The report is refused: {run.reason}.", recorded=True, sequence=run.sequence)
     return receipt
 
 
-def _claim(server: Server, line: bytes) -> Claim:
-    """What line 1 must be before anything else is read. No statement is parsed before its signature held."""
+def release_server(server: Server) -> None:
+    """Accept reports of `server` again, after an operator has looked at the evidence."""
+    with transaction.atomic():
+        evidence = Equivocation.objects.filter(run__replica__server=server, resolved_at=None)
+        evidence.update(resolved_at=timezone.now())
+        Server.objects.filter(pk=server.pk).update(held_at=None, held_reason="")
+
+
+def _verify_claim(server: Server, line: bytes) -> Claim:
+    """Check line 1 before anything else is read. Its statement is not parsed before its signature is verified."""
     if server.held_at is not None:
         raise Forbidden("This server is held until an operator has looked at it.")
     if server.archived_at is not None:
         raise Forbidden("This server is archived.")
+
     try:
         envelope = open_envelope(line)
     except ReportError as error:
         raise Malformed(f"The report has no good envelope: {error}.") from error
+
     key = ServerKey.objects.filter(server=server, keyid=envelope.keyid).first()
     if key is None or key.revoked_at is not None or not envelope.verify(bytes(key.public)):
         raise Forbidden("The report is not signed by a key of this server.")
+
     try:
         statement = read_statement(envelope.payload)
     except ReportError as error:
         raise Malformed(f"The report has no good statement: {error}.") from error
-    return Claim(line, envelope, statement, key, _replica(server, statement))
+    return Claim(line, envelope, statement, key, _find_replica(server, statement))
 
 
-def _replica(server: Server, statement: Statement) -> Replica:
-    found = Replica.objects.select_related("group").filter(
-        uuid=statement.replica, server=server, origin=Replica.Origin.COLLECTOR, archived_at=None
+def _find_replica(server: Server, statement: Statement) -> Replica:
+    replica = (
+        Replica.objects.select_related("group")
+        .filter(uuid=statement.replica, server=server, origin=Replica.Origin.COLLECTOR, archived_at=None)
+        .first()
     )
-    replica = found.first()
-    here = None if replica is None else (str(server.uuid), str(replica.group.uuid), replica.root)
-    if replica is None or here != (statement.server, statement.group, statement.root):
-        raise Forbidden("The statement is of another server, group, replica or root.")
-    return replica
+    if replica is not None:
+        expected = (str(server.uuid), str(replica.group.uuid), replica.root)
+        if (statement.server, statement.group, statement.root) == expected:
+            return replica
+    raise Forbidden("The statement is of another server, group, replica or root.")
 
 
-def _place(claim: Claim) -> Run | None:
-    """The run that this statement already is, or None when it is the next one; Gap, Stale or Equivocates otherwise."""
-    statement, digest = claim.statement, bytes.fromhex(claim.envelope.digest)
+def _find_recorded_run(claim: Claim) -> Run | None:
+    """Return the run that already has this statement, or None when the statement is the next one of its replica.
+
+    Raise ChainGap, StaleStatement or ConflictingStatement when it is neither, and FinalRefusal for a run's id that is
+    taken.
+    """
+    statement = claim.statement
     newest = claim.replica.runs.order_by("-sequence").first()
-    last, previous = (newest.sequence, bytes(newest.statement).hex()) if newest else (0, None)
-    if statement.sequence > last:
-        if statement.sequence > last + 1 or statement.previous != previous:
-            expected = {"sequence": last + 1, "previous": previous}
-            raise Gap("The statement does not follow the newest one here.", expected=expected)
+    last_sequence = newest.sequence if newest else 0
+    last_statement = bytes(newest.statement).hex() if newest else None
+
+    if statement.sequence > last_sequence:
+        if statement.sequence > last_sequence + 1 or statement.previous != last_statement:
+            expected = {"sequence": last_sequence + 1, "previous": last_statement}
+            raise ChainGap("The statement does not follow the newest one here.", expected=expected)
         if Run.objects.filter(uuid=statement.run).exists():
-            raise Refused("Another statement has this run's id.", recorded=False)
+            raise FinalRefusal("Another statement has this run's id.", recorded=False)
         return None
-    there = claim.replica.runs.filter(sequence=statement.sequence).first()
-    if there is None:
-        raise Stale("The statement is older than the newest one here, and not known.")
-    if bytes(there.statement) != digest:
-        raise Equivocates("Another statement has this sequence; the server is held until an operator has looked at it.")
-    return there
+
+    recorded = claim.replica.runs.filter(sequence=statement.sequence).first()
+    if recorded is None:
+        raise StaleStatement("The statement is older than the newest one here, and not known.")
+    if bytes(recorded.statement) != bytes.fromhex(claim.envelope.digest):
+        raise ConflictingStatement(
+            "Another statement has this sequence; the server is held until an operator has looked at it."
+        )
+    return recorded
 
 
-def _take(arrival: Arrival, claim: Claim, final: bool) -> Receipt:
-    """The run of this statement: the one that is here already, else the body is read, and the run made."""
-    known = _place(claim)
-    if known is not None:
-        return Receipt(known, new=False)
-    upload, reason = _keep(arrival, claim.statement, final)
+def _store_report(stream: ReportStream, claim: Claim, final: bool) -> Receipt:
+    """Return the run of this statement. When it is not recorded yet, read and store the body, and record the run."""
+    recorded = _find_recorded_run(claim)
+    if recorded is not None:
+        return Receipt(recorded, new=False)
+
+    upload, refusal = _store_body(stream, claim.statement, final)
     try:
-        receipt = _record(claim, _run(claim, upload, arrival.size, reason))
+        receipt = _record_run(claim, _make_run(claim, upload, stream.size, refusal))
     except BaseException:
-        inbox.discard(upload)
+        inbox.discard_upload(upload)
         raise
     if not receipt.new:
-        inbox.discard(upload)
+        inbox.discard_upload(upload)
     return receipt
 
 
-def _keep(arrival: Arrival, statement: Statement, final: bool) -> tuple[str, str]:
-    """The name under which the report is kept, or why its body is refused for good."""
+def _store_body(stream: ReportStream, statement: Statement, final: bool) -> tuple[str, str]:
+    """Return the name of the stored upload and an empty text, or an empty name and why the body is refused for good."""
     try:
         if statement.records.byte_count > settings.BACKUP_SYNCER_RECORDS_BYTES:
             raise BodyError(f"{statement.records.byte_count} bytes of records are more than this central server takes")
-        return inbox.keep(arrival, statement), ""
+        return inbox.save_upload(stream, statement), ""
     except BodyError as error:
-        arrival.drain()
-        arrival.check_digest()
+        # A body that was damaged on its way is not refused for good: its sender has a good copy.
+        stream.drain()
+        stream.check_digest()
         if not final:
-            raise Refused(f"The report is refused: {error}.", recorded=False) from error
-        return "", str(error)[:1000]
+            raise FinalRefusal(f"The report is refused: {error}.", recorded=False) from error
+        return "", str(error)[:MAX_REASON]
 
 
-def _run(claim: Claim, upload: str, size: int, refused: str) -> Run:
-    """The row of this statement, not yet in the database."""
+def _make_run(claim: Claim, upload: str, upload_size: int, refusal: str) -> Run:
+    """Return the row of this statement, not saved yet."""
     statement = claim.statement
-    failed = statement.outcome == "failed"
-    state = Run.State.REFUSED if refused else Run.State.FAILED if failed else Run.State.RECEIVED
+
+    state = Run.State.RECEIVED
+    if refusal:
+        state = Run.State.REFUSED
+    elif statement.outcome == "failed":
+        state = Run.State.FAILED
+
     engine = statement.engine["name"]
     return Run(
         uuid=UUID(statement.run),
         replica=claim.replica,
         sequence=statement.sequence,
         state=state,
-        reason=refused or statement.reason or "",
+        reason=refusal or statement.reason or "",
         envelope=claim.line,
         statement=bytes.fromhex(claim.envelope.digest),
         previous=statement.previous and bytes.fromhex(statement.previous),
@@ -167,7 +213,7 @@ def _run(claim: Claim, upload: str, size: int, refused: str) -> Run:
         started_at=parse_timestamp(statement.started_at),
         finished_at=parse_timestamp(statement.finished_at),
         work_time_ns=statement.work_time_ns,
-        engine=engine[:10] if isinstance(engine, str) else "",
+        engine=engine[:MAX_ENGINE] if isinstance(engine, str) else "",
         files=statement.files,
         bytes=statement.bytes_,
         errors=statement.errors,
@@ -176,39 +222,45 @@ def _run(claim: Claim, upload: str, size: int, refused: str) -> Run:
         records_bytes=statement.records.byte_count,
         records_digest=bytes.fromhex(statement.records.sha3_512),
         upload=upload,
-        upload_size=size,
+        upload_size=upload_size,
     )
 
 
-def _record(claim: Claim, run: Run) -> Receipt:
-    """Give `run` its place, one at a time for each replica; or the same run, when that took the place meanwhile."""
+def _record_run(claim: Claim, run: Run) -> Receipt:
+    """Save `run` in its place. Return the recorded run instead when the same statement took the place meanwhile."""
     try:
         with transaction.atomic():
+            # One at a time for each replica: its row is the lock. The server's hold is read behind it.
             replica = Replica.objects.select_for_update().get(pk=claim.replica.pk)
             if Server.objects.filter(pk=replica.server_id, held_at__isnull=False).exists():
                 raise Forbidden("This server is held until an operator has looked at it.")
-            known = _place(claim)
-            if known is not None:
-                return Receipt(known, new=False)
+
+            recorded = _find_recorded_run(claim)
+            if recorded is not None:
+                return Receipt(recorded, new=False)
+
             run.save(force_insert=True)
-            _settle(replica, run, claim.statement)
+            _delete_progress(run)
+            _clear_accepted_root(replica, run, claim.statement)
             return Receipt(run, new=True)
     except IntegrityError as error:
-        raise Refused("Another statement has this run's id.", recorded=False) from error
+        raise FinalRefusal("Another statement has this run's id.", recorded=False) from error
 
 
-def _settle(replica: Replica, run: Run, statement: Statement) -> None:
-    """What the arrival of a run ends: its progress, and an operator's release of the root's guard that it has used."""
+def _delete_progress(run: Run) -> None:
     Progress.objects.filter(uuid=run.uuid).delete()
+
+
+def _clear_accepted_root(replica: Replica, run: Run, statement: Statement) -> None:
+    """End an operator's release of the root's guard when this run has used it."""
     filesystem = statement.host["filesystem"]
-    accepted = isinstance(filesystem, dict) and filesystem.get("accepted") == "operator"
-    if replica.accept_root and accepted and run.state == Run.State.RECEIVED:
+    was_used = isinstance(filesystem, dict) and filesystem.get("accepted") == "operator"
+    if replica.accept_root and was_used and run.state == Run.State.RECEIVED:
         replica.accept_root = False
         replica.save(update_fields=["accept_root"])
 
 
-def _acknowledge(run: Run) -> None:
-    """Put the run into the journal, then tell of it. Not before the commit: the journal holds what is."""
+def _journal_and_announce(run: Run) -> None:
     try:
         journal.append(run)
     except OSError as error:
@@ -217,21 +269,13 @@ def _acknowledge(run: Run) -> None:
     run_received.send(sender=Run, run=run)
 
 
-def _hold(claim: Claim) -> None:
+def _hold_server(claim: Claim) -> None:
     """Keep the second statement as evidence and hold the server."""
     with transaction.atomic():
-        there = claim.replica.runs.get(sequence=claim.statement.sequence)
+        run = claim.replica.runs.get(sequence=claim.statement.sequence)
         digest = bytes.fromhex(claim.envelope.digest)
-        Equivocation.objects.get_or_create(run=there, statement=digest, defaults={"envelope": claim.line})
-        reason = f"Two statements for run {there.sequence} of {claim.replica}."
-        Server.objects.filter(pk=claim.replica.server_id, held_at=None).update(
-            held_at=timezone.now(), held_reason=reason
-        )
+        Equivocation.objects.get_or_create(run=run, statement=digest, defaults={"envelope": claim.line})
 
-
-def release(server: Server) -> None:
-    """An operator has looked at the evidence: take what `server` sends again."""
-    with transaction.atomic():
-        resolved = Equivocation.objects.filter(run__replica__server=server, resolved_at=None)
-        resolved.update(resolved_at=timezone.now())
-        Server.objects.filter(pk=server.pk).update(held_at=None, held_reason="")
+        reason = f"Two statements for run {run.sequence} of {claim.replica}."
+        not_held = Server.objects.filter(pk=claim.replica.server_id, held_at=None)
+        not_held.update(held_at=timezone.now(), held_reason=reason)

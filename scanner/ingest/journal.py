@@ -1,7 +1,7 @@
-"""The journal beside the database: one append-only file a replica, one line for each statement that was accepted.
+"""Keep the journal beside the database: one append-only file a replica, one line for each accepted statement.
 
-A history that is cut or signed again in the database no longer fits it. A crash can tear the last line; what is torn
-stays as it is, the next line begins after it, and the run that it was about is written again.
+A history that is cut or signed again in the database no longer matches its journal. A crash can tear the last line:
+the torn line stays as it is, the next line begins after it, and the run that it was about is written again.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
+from scanner.format.atomic_file import sync_folder
 from scanner.format.canonical_json import canonical_json
 from scanner.format.timestamps import format_timestamp
-from scanner.ingest.storage import sync_folder
 from scanner.models import Replica, Run
 
-BATCH = 100
-"""Runs that are written at a time; their lines are shorter than TAIL by far."""
-TAIL = 1 << 16
-"""Bytes at the end of a journal in which a line that was written but not marked is looked for."""
+BATCH_RUNS = 100
+"""Runs that are written at a time. Their lines are much shorter than TAIL_BYTES."""
+TAIL_BYTES = 1 << 16
+"""End of a journal in which to look for lines that were written, but whose runs were not marked."""
 
 
 class JournalEntry(NamedTuple):
@@ -41,42 +41,43 @@ class JournalEntry(NamedTuple):
 
 
 def append(run: Run) -> None:
-    """Write `run`, and what waits before it, to its replica's journal; on disk and marked when this returns."""
-    _write_pending(run.replica)
+    """Write `run`, and what waits before it, to its replica's journal: on disk, and the run marked as journaled."""
+    _write_pending_runs(run.replica)
     run.refresh_from_db(fields=["journaled_at"])
 
 
 def journal_pending() -> int:
-    """Write what a crash kept from being written. Returns the number of replicas that it concerned."""
-    waiting = Replica.objects.filter(runs__journaled_at=None).distinct()
-    return sum(1 for replica in waiting.iterator() if _write_pending(replica))
+    """Write the runs that a crash kept from being journaled. Return the number of replicas that had any."""
+    written = 0
+    for replica in Replica.objects.filter(runs__journaled_at=None).distinct().iterator():
+        if _write_pending_runs(replica):
+            written += 1
+    return written
 
 
-def read(replica: Replica) -> list[JournalEntry]:
-    """Every whole line of the replica's journal, in the order in which they were written."""
+def read_journal(replica: Replica) -> list[JournalEntry]:
+    """Return every whole line of the replica's journal, in the order in which they were written."""
     try:
-        return _entries(_path(replica).read_bytes())
+        return _parse_entries(_journal_path(replica).read_bytes())
     except FileNotFoundError:
         return []
 
 
-def _path(replica: Replica) -> Path:
+def _journal_path(replica: Replica) -> Path:
     return Path(settings.BACKUP_SYNCER_JOURNAL) / f"{replica.uuid}.jsonl"
 
 
-def _entries(data: bytes) -> list[JournalEntry]:
-    return [entry for line in data.split(b"\n")[:-1] if (entry := _entry(line)) is not None]
+def _parse_entries(data: bytes) -> list[JournalEntry]:
+    entries = []
+    for line in data.split(b"\n")[:-1]:
+        try:
+            entries.append(JournalEntry(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # a line that a crash tore
+    return entries
 
 
-def _entry(line: bytes) -> JournalEntry | None:
-    """The entry of one line; None for one that a crash tore."""
-    try:
-        return JournalEntry(**json.loads(line))
-    except (ValueError, TypeError):
-        return None
-
-
-def _line(run: Run, replica: Replica) -> bytes:
+def _journal_line(run: Run, replica: Replica) -> bytes:
     entry = JournalEntry(
         time=format_timestamp(time.time()),
         replica=str(replica.uuid),
@@ -88,38 +89,45 @@ def _line(run: Run, replica: Replica) -> bytes:
     return canonical_json(entry._asdict()).encode() + b"\n"
 
 
-def _write_pending(replica: Replica) -> int:
-    """Append the runs that are not marked yet, in order. One process at a time holds the file's lock."""
+def _write_pending_runs(replica: Replica) -> int:
+    """Append the runs that are not marked yet, in order, and mark them. Return how many there were."""
     written = 0
-    with _locked(_path(replica)) as file:
-        waiting = replica.runs.filter(journaled_at=None).order_by("sequence").select_related("key")
-        while runs := list(waiting[:BATCH]):
-            _append_runs(file, runs, replica)
+    with _open_locked(_journal_path(replica)) as descriptor:
+        pending = replica.runs.filter(journaled_at=None).order_by("sequence").select_related("key")
+        while runs := list(pending[:BATCH_RUNS]):
+            _append_runs(descriptor, runs, replica)
             Run.objects.filter(pk__in=[run.pk for run in runs]).update(journaled_at=timezone.now())
             written += len(runs)
     return written
 
 
-def _append_runs(file: int, runs: list[Run], replica: Replica) -> None:
-    size = os.fstat(file).st_size
-    tail = os.pread(file, TAIL, max(0, size - TAIL))
-    heal = b"\n" if tail and not tail.endswith(b"\n") else b""
-    known = {(entry.sequence, entry.statement) for entry in _entries(tail + heal)}
-    new = [run for run in runs if (run.sequence, bytes(run.statement).hex()) not in known]
-    data = heal + b"".join(_line(run, replica) for run in new)
+def _append_runs(descriptor: int, runs: list[Run], replica: Replica) -> None:
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
+
+    # End a torn line, so that the next one begins at its own beginning.
+    repair = b"\n" if tail and not tail.endswith(b"\n") else b""
+
+    # A crash between write and mark: the line is there already.
+    known = {(entry.sequence, entry.statement) for entry in _parse_entries(tail + repair)}
+    new_runs = [run for run in runs if (run.sequence, bytes(run.statement).hex()) not in known]
+
+    data = repair + b"".join(_journal_line(run, replica) for run in new_runs)
     while data:
-        data = data[os.write(file, data) :]
-    os.fsync(file)
+        written = os.write(descriptor, data)
+        data = data[written:]
+    os.fsync(descriptor)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
+def _open_locked(path: Path) -> Iterator[int]:
+    """Open a journal for one process at a time and yield its descriptor."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not os.fstat(file).st_size:
-            sync_folder(path.parent)
-        yield file
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not os.fstat(descriptor).st_size:
+            sync_folder(path.parent)  # the file may be new
+        yield descriptor
     finally:
-        os.close(file)
+        os.close(descriptor)  # which releases the lock

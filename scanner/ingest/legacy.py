@@ -1,9 +1,9 @@
-"""Reports in the project's first form: one JSON document whose sum has no key, so that nobody vouches for it.
+"""Read reports in the project's first format: one JSON document whose digest has no key, so that nobody vouches for it.
 
 `{"data": "<json text>", "signature": "<hex SHA3-512 of that text>"}`; the text holds `checksums` {absolute path:
 {"sha256", "md5"}}, `errors` {absolute path: {"error": text}}, `files` [absolute paths], `start_timestamp` (seconds, a
-string), `work_time` (float seconds), `group` and `root_data` (the root). The sums come from GNU tools, which put a
-backslash before the digest of a name that they had to escape. Sizes and times are unknown: a line of a file has its
+string), `work_time` (float seconds), `group` and `root_data` (the root). The digests come from GNU tools, which put a
+backslash before the digest of a name that they had to escape. Sizes and times are unknown: the line of a file has its
 digests alone.
 """
 
@@ -13,11 +13,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring as quote
 from typing import Any, NamedTuple
 
+from scanner.errors import LegacyFormatError
 from scanner.format import paths
 from scanner.format.digests import ContentDigest, RecordsDigest
 from scanner.format.entry_type import EntryType
@@ -26,22 +27,25 @@ from scanner.format.records import LINE_LIMIT, Entry, RecordsSummary
 from scanner.ingest import inbox
 from scanner.models import Run
 
-LIMIT = 2 << 30
-"""Bytes: the longest document, which is read as a whole."""
-NOTHING_SAID = "no digest in the report"
-"""The error of a file that is listed and of which nothing else is said."""
+MAX_BYTES = 2 << 30
+"""The longest document, which is read as a whole."""
+NO_DIGEST = "no digest in the report"
+"""The error of a file that is listed, but has neither digest nor error."""
+MAX_GROUP_NAME = 200
+MAX_ROOT = 600
+"""As long as the columns of the models."""
+MAX_ERROR_TEXT = 1000
+MAX_WORK_SECONDS = 10**9
 _START = re.compile(rb'\s*\{\s*"(data|signature)"\s*:')
 _HEX = re.compile("[0-9a-f]+")
 _KEYS = ("checksums", "errors", "files", "start_timestamp", "work_time", "group", "root_data")
 _YEARS = range(2000, 2200)
+_SHOWN = 200
+"""Characters of a path that an error repeats."""
 
 
-class OldFormError(ValueError):
-    """The document is not in the old form, or what it says cannot be."""
-
-
-class OldReport(NamedTuple):
-    """What an old report says. `signature` is the SHA3-512 of its text; paths are coded and below `root`."""
+class LegacyReport(NamedTuple):
+    """The content of a report. `signature` is the SHA3-512 of its text; paths are coded and relative to `root`."""
 
     signature: bytes
     group: str
@@ -51,8 +55,8 @@ class OldReport(NamedTuple):
     rows: list[Entry]
 
 
-class Sums(NamedTuple):
-    """What its lines come to: the columns of its run."""
+class LegacyTotals(NamedTuple):
+    """Counts and digests of a report's lines, for the columns of its run."""
 
     files: int
     errors: int
@@ -60,168 +64,206 @@ class Sums(NamedTuple):
     records: RecordsSummary
 
 
-def looks_old(start: bytes) -> bool:
-    """Whether a file that begins so may be in the old form."""
+def looks_legacy(start: bytes) -> bool:
+    """Return whether a file that begins like this may be in the first format."""
     return _START.match(start) is not None
 
 
-def read(document: bytes) -> OldReport:
-    """The report in a document whose sum holds; OldFormError says what is wrong with it."""
-    outer = _load(document)
+def parse_report(document: bytes) -> LegacyReport:
+    """Return the report in a document whose digest is right. Raise LegacyFormatError that says what is wrong."""
+    outer = _load_json(document)
     if not isinstance(outer, dict) or set(outer) != {"data", "signature"}:
-        raise OldFormError("a report in the old form has data and signature, and nothing else")
+        raise LegacyFormatError("a report in the old form has data and signature, and nothing else")
     if not all(isinstance(value, str) for value in outer.values()):
-        raise OldFormError("data and signature are texts")
+        raise LegacyFormatError("data and signature are texts")
+
     try:
         signature = hashlib.sha3_512(outer["data"].encode()).digest()
     except UnicodeEncodeError as error:
-        raise OldFormError("data is not Unicode text") from error
+        raise LegacyFormatError("data is not Unicode text") from error
     if signature.hex() != outer["signature"]:
-        raise OldFormError("the sum of the data is not the one that stands beside it: the file is damaged")
-    inner = _load(outer["data"].encode())
+        raise LegacyFormatError("the digest of the data is not the one in the file: the file is damaged")
+
+    inner = _load_json(outer["data"].encode())
     if not isinstance(inner, dict) or not set(_KEYS) <= set(inner):
-        raise OldFormError(f"the data lack one of {', '.join(_KEYS)}")
-    return OldReport(signature, *_head(inner), _rows(inner))
+        raise LegacyFormatError(f"the data lack one of {', '.join(_KEYS)}")
+
+    return LegacyReport(
+        signature=signature,
+        group=_group_name(inner["group"]),
+        root=_coded_root(inner["root_data"]),
+        work_time_ns=_work_time_ns(inner["work_time"]),
+        started_at=_start_time(inner["start_timestamp"]),
+        rows=_parse_rows(inner),
+    )
 
 
-def sums(report: OldReport) -> Sums:
-    """Counts and digests of the report's lines."""
-    content, digest = ContentDigest(), RecordsDigest(len(report.rows))
+def add_up(report: LegacyReport) -> LegacyTotals:
+    """Return counts and digests of the report's lines."""
+    content = ContentDigest()
+    records = RecordsDigest(len(report.rows))
+    errors = 0
     for row in report.rows:
         content.add(row)
-        digest.add(encode(row))
-    errors = sum(row.type == EntryType.ERROR for row in report.rows)
-    return Sums(len(report.rows) - errors, errors, bytes.fromhex(content.hexdigest()), digest.finish())
+        records.add(encode_row(row))
+        errors += row.type == EntryType.ERROR
+    return LegacyTotals(len(report.rows) - errors, errors, bytes.fromhex(content.hexdigest()), records.finish())
 
 
-def encode(row: Entry) -> bytes:
-    """The line of an entry of an unsigned import, as `queries.record_lines` writes it, too."""
+def encode_row(row: Entry) -> bytes:
+    """Return the line of an entry of an unsigned import, as `scanner.db.report_lines` rebuilds it from the rows."""
     if row.type == EntryType.ERROR:
         return f'{{"path":{quote(row.path)},"error":{quote(row.detail or "")}}}\n'.encode()
+
     assert row.sha256 is not None and row.md5 is not None
     return f'{{"path":{quote(row.path)},"sha256":"{row.sha256.hex()}","md5":"{row.md5.hex()}"}}\n'.encode()
 
 
-def lines(run: Run) -> Iterator[bytes]:
-    """The lines of a kept report; OldFormError when the kept bytes are not what was imported."""
-    with inbox.read_upload(run) as plain:
-        report = read(read_all(plain.read))
+def record_lines(run: Run) -> Iterator[bytes]:
+    """Return the lines of a stored report. Raise LegacyFormatError when the file is not the one that was imported."""
+    with inbox.open_upload(run) as plain:
+        report = parse_report(read_all(plain.read))
     if report.signature != bytes(run.statement):
-        raise OldFormError("the kept bytes are another report")
-    return map(encode, report.rows)
+        raise LegacyFormatError("the stored file is another report")
+    return map(encode_row, report.rows)
 
 
 def read_all(read: Callable[[int], bytes]) -> bytes:
-    """All that `read(n)` gives; OldFormError beyond LIMIT."""
-    pieces, size = [], 0
+    """Return all bytes of a source. Raise LegacyFormatError beyond MAX_BYTES."""
+    pieces = []
+    size = 0
     while piece := read(1 << 18):
         pieces.append(piece)
         size += len(piece)
-        if size > LIMIT:
-            raise OldFormError(f"longer than {LIMIT} bytes")
+        if size > MAX_BYTES:
+            raise LegacyFormatError(f"longer than {MAX_BYTES} bytes")
     return b"".join(pieces)
 
 
-def _load(text: bytes) -> Any:
+def _load_json(text: bytes) -> Any:
     try:
-        return json.loads(text.decode(), object_pairs_hook=_pairs, parse_constant=_no_number)
+        return json.loads(text.decode(), object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise OldFormError("not UTF-8") from error
-    except OldFormError:
+        raise LegacyFormatError("not UTF-8") from error
+    except LegacyFormatError:
         raise
     except (ValueError, RecursionError) as error:
-        raise OldFormError(f"not JSON: {error}"[:200]) from error
+        raise LegacyFormatError(f"not JSON: {error}"[:200]) from error
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise OldFormError("a key stands twice")
+        raise LegacyFormatError("a key occurs twice")
     return members
 
 
-def _no_number(text: str) -> Any:
-    raise OldFormError(f"not a number: {text}")
+def _refuse_constant(text: str) -> Any:
+    """Refuse NaN and Infinity, which are no JSON."""
+    raise LegacyFormatError(f"not a number: {text}")
 
 
-def _head(inner: dict[str, Any]) -> tuple[str, str, datetime, int]:
-    """Group, coded root, start and work time."""
-    group, root, work_time = inner["group"], inner["root_data"], inner["work_time"]
-    if not isinstance(group, str) or not group.strip() or len(group) > 200 or not group.isprintable():
-        raise OldFormError("group is no name of at most 200 characters")
+def _group_name(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_GROUP_NAME or not name.isprintable():
+        raise LegacyFormatError(f"group is no name of at most {MAX_GROUP_NAME} characters")
+    return name.strip()
+
+
+def _coded_root(root: Any) -> str:
     if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
-        raise OldFormError("root_data is no absolute path")
-    coded = _coded(root.rstrip("/") or "/")
-    if len(coded) > 600:
-        raise OldFormError("root_data is longer than 600 characters")
-    if isinstance(work_time, bool) or not isinstance(work_time, (int, float)) or not 0 <= work_time < 10**9:
-        raise OldFormError("work_time is no number of seconds")
-    return group.strip(), coded, _moment(inner["start_timestamp"]), int(work_time * 10**9)
+        raise LegacyFormatError("root_data is no absolute path")
+
+    coded_root = _encode_path(root.rstrip("/") or "/")
+    if len(coded_root) > MAX_ROOT:
+        raise LegacyFormatError(f"root_data is longer than {MAX_ROOT} characters")
+    return coded_root
 
 
-def _moment(text: Any) -> datetime:
+def _work_time_ns(seconds: Any) -> int:
+    # A bool is an int in Python, but no number in JSON.
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < MAX_WORK_SECONDS:
+        raise LegacyFormatError("work_time is no number of seconds")
+    return int(seconds * 10**9)
+
+
+def _start_time(text: Any) -> datetime:
+    if not isinstance(text, str) or len(text) >= 40:
+        raise LegacyFormatError("start_timestamp is no number of seconds")
+
     try:
-        seconds = Decimal(text) if isinstance(text, str) and len(text) < 40 else Decimal("NaN")
-        moment = datetime.fromtimestamp(float(seconds), timezone.utc)
+        moment = datetime.fromtimestamp(float(Decimal(text)), UTC)
     except (InvalidOperation, ValueError, OverflowError, OSError) as error:
-        raise OldFormError("start_timestamp is no number of seconds") from error
+        raise LegacyFormatError("start_timestamp is no number of seconds") from error
     if moment.year not in _YEARS:
-        raise OldFormError("start_timestamp is of no year from 2000 to 2199")
+        raise LegacyFormatError("start_timestamp is of no year from 2000 to 2199")
     return moment
 
 
-def _rows(inner: dict[str, Any]) -> list[Entry]:
-    """The entries in the order of a report. Of a path with sum and error the error counts."""
-    checksums, errors, files = inner["checksums"], inner["errors"], inner["files"]
+def _parse_rows(inner: dict[str, Any]) -> list[Entry]:
+    """Return the entries in the order of a report. An error counts more than a digest of the same path."""
+    checksums = inner["checksums"]
+    errors = inner["errors"]
+    files = inner["files"]
     if not (isinstance(checksums, dict) and isinstance(errors, dict) and isinstance(files, list)):
-        raise OldFormError("checksums and errors are objects, files is a list")
+        raise LegacyFormatError("checksums and errors are objects, files is a list")
+
     base = inner["root_data"].rstrip("/") + "/"
-    rows = {path: Entry(path, EntryType.ERROR, detail=NOTHING_SAID) for path in _below(base, files)}
-    rows |= {path: _file(path, sums) for path, sums in zip(_below(base, checksums), checksums.values())}
-    rows |= {path: _error(path, said) for path, said in zip(_below(base, errors), errors.values())}
+    rows: dict[str, Entry] = {}
+    for path in _relative_paths(base, files):
+        rows[path] = Entry(path, EntryType.ERROR, detail=NO_DIGEST)
+    for path, digests in zip(_relative_paths(base, checksums), checksums.values(), strict=True):
+        rows[path] = _file_row(path, digests)
+    for path, error in zip(_relative_paths(base, errors), errors.values(), strict=True):
+        rows[path] = _error_row(path, error)
     return [rows[path] for path in sorted(rows)]
 
 
-def _below(base: str, absolute: Iterable[Any]) -> Iterator[str]:
-    """Each absolute path, relative to the root and coded."""
-    for name in absolute:
+def _relative_paths(base: str, absolute_paths: Iterable[Any]) -> Iterator[str]:
+    """Yield each absolute path, relative to the root and coded."""
+    for name in absolute_paths:
         if not isinstance(name, str) or not name.startswith(base):
-            raise OldFormError(f"{str(name)[:200]!r} is not below the root")
-        path = _coded(name[len(base) :])
+            raise LegacyFormatError(f"{str(name)[:_SHOWN]!r} is not below the root")
+
+        path = _encode_path(name[len(base) :])
         try:
             paths.check(path)
         except PathError as error:
-            raise OldFormError(str(error)) from error
+            raise LegacyFormatError(str(error)) from error
         if len(path.encode()) > LINE_LIMIT // 2:
-            raise OldFormError(f"{path[:200]!r} is too long")
+            raise LegacyFormatError(f"{path[:_SHOWN]!r} is too long")
         yield path
 
 
-def _coded(name: str) -> str:
-    """The coded form of a name as Python reads names: bytes that are no UTF-8 stand as lone surrogates."""
+def _encode_path(name: str) -> str:
+    """Return the coded form of a name as Python reads names: bytes that are not UTF-8 are lone surrogates."""
     try:
         return paths.encode(name.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as error:
-        raise OldFormError(f"{name[:200]!r} is no name of a file") from error
+        raise LegacyFormatError(f"{name[:_SHOWN]!r} is no name of a file") from error
 
 
-def _file(path: str, said: Any) -> Entry:
-    if not isinstance(said, dict):
-        raise OldFormError(f"{path[:200]!r} has no sums")
-    sha256, md5 = _digest(path, said.get("sha256"), 32), _digest(path, said.get("md5"), 16)
+def _file_row(path: str, digests: Any) -> Entry:
+    if not isinstance(digests, dict):
+        raise LegacyFormatError(f"{path[:_SHOWN]!r} has no digests")
+
+    sha256 = _parse_digest(path, digests.get("sha256"), 32)
+    md5 = _parse_digest(path, digests.get("md5"), 16)
     return Entry(path, EntryType.FILE, sha256=sha256, md5=md5)
 
 
-def _digest(path: str, text: Any, size: int) -> bytes:
+def _parse_digest(path: str, text: Any, size: int) -> bytes:
     digits = text.removeprefix("\\").lower() if isinstance(text, str) else ""
     if len(digits) != 2 * size or not _HEX.fullmatch(digits):
-        raise OldFormError(f"{path[:200]!r} has a sum that is none")
+        raise LegacyFormatError(f"{path[:_SHOWN]!r} has a digest that is none")
     return bytes.fromhex(digits)
 
 
-def _error(path: str, said: Any) -> Entry:
-    text = said.get("error") if isinstance(said, dict) else None
+def _error_row(path: str, error: Any) -> Entry:
+    text = error.get("error") if isinstance(error, dict) else None
     if not isinstance(text, str):
-        raise OldFormError(f"{path[:200]!r} has an error without a text")
-    shown = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()[:1000]
-    return Entry(path, EntryType.ERROR, detail=shown or "no text")
+        raise LegacyFormatError(f"{path[:_SHOWN]!r} has an error without a text")
+
+    # PostgreSQL stores no NUL, and a lone surrogate has no UTF-8.
+    storable = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()[:MAX_ERROR_TEXT]
+    return Entry(path, EntryType.ERROR, detail=storable or "no text")

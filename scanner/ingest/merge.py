@@ -1,4 +1,4 @@
-"""What a new report changes: its lines beside those of the versions that still stand, both in the order of a report."""
+"""Find what a report changes: compare its lines with those of the current versions, both in the order of a report."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ Change = int | Entry | Note
 """The id of a version that ends, an entry that begins, or a note."""
 
 
-def changes(standing: Iterator[tuple[int, bytes]], lines: Iterator[bytes]) -> Iterator[Change]:
-    """What turns the state of `standing`, ids with their lines, into that of `lines`; a line that stays is not parsed.
+def find_changes(current: Iterator[tuple[int, bytes]], lines: Iterator[bytes]) -> Iterator[Change]:
+    """Yield what turns the current versions, ids with their lines, into the state of `lines`.
 
-    Ends and beginnings come in the order of the paths, then the notes, by when `standing` is exhausted.
+    Ends and beginnings come in the order of the paths, then the notes. `current` is exhausted before the first note. A
+    line that did not change is not parsed.
     """
-    old = _Standing(standing)
+    versions = _CurrentVersions(current)
     for line in lines:
-        if line == old.line:
-            old.advance()
+        if line == versions.line:
+            versions.advance()
             continue
+
         record = parse(line)
         if isinstance(record, Note):
-            yield from old.until(None)
+            yield from versions.end_all()
         else:
-            yield from old.before(record.path)
-            if line == old.line:
-                old.advance()
+            yield from versions.end_before(record.path)
+            if line == versions.line:
+                versions.advance()
                 continue
-            yield from old.until(record.path)
+            yield from versions.end_at(record.path)
         yield record
-    yield from old.until(None)
+
+    yield from versions.end_all()
 
 
-class _Standing:
-    """A place in what stands. `line` is empty at the end."""
+class _CurrentVersions:
+    """A position in the current versions. `line` is that of the next version, empty at the end."""
 
     def __init__(self, rows: Iterator[tuple[int, bytes]]) -> None:
         self._rows = rows
@@ -46,19 +49,26 @@ class _Standing:
         self._id, self.line = next(self._rows, (0, b""))
         self._path: str | None = None
 
-    def before(self, path: str) -> Iterator[int]:
-        """Pass what stands before `path`."""
-        while self.line and self._here() < path:
+    def end_before(self, path: str) -> Iterator[int]:
+        """Yield the ids of versions whose paths come before `path`."""
+        while self.line and self._current_path() < path:
             yield self._id
             self.advance()
 
-    def until(self, path: str | None) -> Iterator[int]:
-        """Pass what stands up to `path`, itself included; all of it for None."""
-        while self.line and (path is None or self._here() <= path):
+    def end_at(self, path: str) -> Iterator[int]:
+        """Yield the id of the version of `path`, if it is the next one."""
+        while self.line and self._current_path() <= path:
             yield self._id
             self.advance()
 
-    def _here(self) -> str:
+    def end_all(self) -> Iterator[int]:
+        """Yield the ids of all versions that remain."""
+        while self.line:
+            yield self._id
+            self.advance()
+
+    def _current_path(self) -> str:
+        # Parsed at most once, and only where lines differ.
         if self._path is None:
             self._path = str(json.loads(self.line)["path"])
         return self._path

@@ -1,4 +1,4 @@
-"""Files that are on disk when `save` returns, or not there at all."""
+"""Store files that are on disk when `save` returns, or not there at all."""
 
 from __future__ import annotations
 
@@ -9,57 +9,39 @@ from typing import Any
 
 from django.core.files.storage import FileSystemStorage
 
-CHUNK = 1 << 16
-"""Bytes that are asked of the content at a time."""
+from scanner.format.atomic_file import open_atomic, sync_folder
+
+CHUNK_BYTES = 1 << 16
+"""Bytes that are read from the content at a time."""
 
 
 class DurableStorage(FileSystemStorage):
-    """A file system storage: written under another name, synchronised, renamed, the folder synchronised.
+    """A file system storage whose files are written under another name, synchronised and renamed.
 
-    Names are made by the caller and never hold anything that a client chose. What `content.read` raises ends the save
-    and leaves nothing behind.
+    The caller makes the names, and they never hold anything that a client chose. An exception of `content.read` ends
+    the save and leaves nothing behind.
     """
 
     def _save(self, name: str, content: Any) -> str:
         target = Path(self.path(name))
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        try:
-            _write(part, content)
-            os.rename(part, target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        sync_folder(target.parent)
+
+        with open_atomic(target) as file:
+            while chunk := content.read(CHUNK_BYTES):
+                file.write(chunk)
+
+        # The folder may be new: its own name must be on disk, too.
         if target.parent != Path(self.location):
             sync_folder(target.parent.parent)
         return name
 
     def delete(self, name: str) -> None:
-        """Remove the file; that it is gone already is no error."""
+        """Remove the file. It is no error when there is none."""
         super().delete(name)
 
     def names(self) -> Iterator[str]:
-        """Every file of the storage, files that are being written now among them."""
+        """Yield the name of every file, also of those that are being written."""
         base = Path(self.location)
-        for folder, _, files in os.walk(base):
+        for folder, _folders, files in os.walk(base):
             for file in files:
                 yield str((Path(folder) / file).relative_to(base))
-
-
-def _write(path: Path, content: Any) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        while chunk := content.read(CHUNK):
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

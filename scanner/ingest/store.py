@@ -1,230 +1,193 @@
-"""Every write to the history, and to runs once they have arrived. All in sets: what did not change is not touched."""
+"""Write the history, and runs once they have arrived. All writes are in sets: what did not change is not touched."""
 
 from __future__ import annotations
 
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import chain
 from typing import IO, NamedTuple, TypeVar
 
 from django.db import connection, transaction
+from django.db.models import Min
 
-from scanner.db import binary_copy, entries
-from scanner.db.errors import Never, edge
+from scanner.db import binary_copy
+from scanner.db.report_lines import current_entry_lines
+from scanner.errors import PermanentError
 from scanner.format.records import Entry, Note
-from scanner.ingest.merge import Change, changes
-from scanner.models import Replica, Run
+from scanner.ingest.merge import Change, find_changes
+from scanner.models import Replica, Run, Version
 
-SPOOL_IN_MEMORY = 16 << 20
-PIECE = 1 << 18
+SPOOL_IN_MEMORY_BYTES = 16 << 20
+"""New versions up to this size wait in memory, more of them in a temporary file."""
+COPY_PIECE_BYTES = 1 << 18
 """Bytes that are handed to COPY at a time."""
-LOCKS = 0x62737263
-"""The class of the advisory locks of replicas."""
 
 _Record = TypeVar("_Record", Entry, Note)
 
 
-class Counts(NamedTuple):
+class VersionCounts(NamedTuple):
     """Versions that a run began and ended."""
 
     opened: int
     closed: int
 
 
-LOCK = "SELECT pg_try_advisory_lock(%(locks)s, %(replica)s)"
-UNLOCK = "SELECT pg_advisory_unlock(%(locks)s, %(replica)s)"
+def find_queued_replicas() -> list[int]:
+    """Return the ids of replicas with runs that wait for ingest, longest-waiting replica first."""
+    queued = Run.objects.filter(state=Run.State.RECEIVED, journaled_at__isnull=False)
+    by_replica = queued.order_by().values("replica_id").annotate(oldest=Min("received_at"))
+    return list(by_replica.order_by("oldest").values_list("replica_id", flat=True))
 
 
-@contextmanager
-def alone(replica_id: int) -> Iterator[bool]:
-    """Whether this process alone writes the history of a replica. The session's lock dies with the worker."""
-    key = {"locks": LOCKS, "replica": replica_id}
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, key)
-        (mine,) = cursor.fetchone()
-    try:
-        yield mine
-    finally:
-        if mine and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute(UNLOCK, key)
+def find_next_run(replica_id: int) -> Run | None:
+    """Return the replica's oldest run that waits for ingest. A run waits only when it is in the journal."""
+    queued = Run.objects.filter(replica=replica_id, state=Run.State.RECEIVED, journaled_at__isnull=False)
+    return queued.select_related("replica").order_by("sequence").first()
 
 
-BEGIN = """
-UPDATE scanner_run SET attempts = attempts + 1 WHERE id = (
-    SELECT id FROM scanner_run WHERE replica_id = %(replica)s AND state = 'received' AND journaled_at IS NOT NULL
-    ORDER BY sequence LIMIT 1)
-RETURNING id
-"""
+def requeue(run: Run) -> bool:
+    """Let a run that was set aside wait for ingest again. Return False unless it is its replica's newest run."""
+    with transaction.atomic():
+        # Whoever adds a run takes this lock, too: no newer run comes meanwhile.
+        Replica.objects.select_for_update().get(pk=run.replica_id)
+        if Run.objects.filter(replica=run.replica_id, sequence__gt=run.sequence).exists():
+            return False
 
-
-def begin(replica_id: int) -> Run | None:
-    """The next run of the replica that waits for ingest, this try counted and committed; None when none waits."""
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(BEGIN, {"replica": replica_id})
-        row = cursor.fetchone()
-    return Run.objects.select_related("replica").get(pk=row[0]) if row else None
-
-
-WAITING = """
-SELECT replica_id FROM scanner_run WHERE state = 'received' AND journaled_at IS NOT NULL
-GROUP BY replica_id ORDER BY min(received_at)
-"""
-
-
-def waiting() -> list[int]:
-    """Replicas with runs that wait for ingest, the longest waiting first."""
-    with connection.cursor() as cursor:
-        cursor.execute(WAITING)
-        return [replica_id for (replica_id,) in cursor.fetchall()]
-
-
-GIVE_BACK = "UPDATE scanner_run SET attempts = attempts - 1 WHERE id = %(run)s AND state = 'received' AND attempts > 0"
-
-
-def give_back(run: Run) -> None:
-    """Do not count the try that was begun: it failed for a reason that is not the run's."""
-    with edge(), connection.cursor() as cursor:
-        cursor.execute(GIVE_BACK, {"run": run.pk})
-
-
-NOTE_REASON = "UPDATE scanner_run SET reason = %(reason)s WHERE id = %(run)s AND state = 'received'"
-SET_ASIDE = "UPDATE scanner_run SET state = 'set_aside', reason = %(reason)s WHERE id = %(run)s AND state = 'received'"
-
-
-def note_reason(run: Run, reason: str) -> None:
-    """Say at a run that still waits what its last try ended with."""
-    with connection.cursor() as cursor:
-        cursor.execute(NOTE_REASON, {"run": run.pk, "reason": reason[:2000].replace("\0", "")})
-
-
-def set_aside(run: Run, reason: str) -> None:
-    """Let history go on without this run; its bytes are kept."""
-    with connection.cursor() as cursor:
-        cursor.execute(SET_ASIDE, {"run": run.pk, "reason": reason[:2000].replace("\0", "")})
-
-
-TAKE_UP = """
-UPDATE scanner_run AS run SET state = 'received', reason = '', attempts = 0
-WHERE id = %(run)s AND state = 'set_aside' AND upload <> ''
-    AND NOT EXISTS (SELECT FROM scanner_run WHERE replica_id = run.replica_id AND sequence > run.sequence)
-"""
-
-
-def take_up(run: Run) -> bool:
-    """Let a run that was set aside wait for ingest again; False unless it is its replica's newest."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        Replica.objects.select_for_update().get(pk=run.replica_id)  # no newer run takes its place meanwhile
-        cursor.execute(TAKE_UP, {"run": run.pk})
-        return bool(cursor.rowcount)
+        set_aside = Run.objects.filter(pk=run.pk, state=Run.State.SET_ASIDE).exclude(upload="")
+        return set_aside.update(state=Run.State.RECEIVED, reason="", attempts=0) == 1
 
 
 COPY_NOTES = """
 INSERT INTO scanner_note (run_id, note, path, detail)
-SELECT %(run)s, note, path, detail FROM scanner_note WHERE run_id = %(previous)s ORDER BY id
+SELECT %(run)s, note, path, detail
+FROM scanner_note
+WHERE run_id = %(previous)s
+ORDER BY id
 """
 
 
-def repeat(run: Run, previous: Run) -> Counts:
-    """Take in a run whose records are those of the complete run before it: no version changes."""
+def repeat_previous_run(run: Run, previous: Run) -> VersionCounts:
+    """Ingest a run whose records are those of the complete run before it: no version changes, notes are copied."""
     with connection.cursor() as cursor:
         cursor.execute(COPY_NOTES, {"run": run.pk, "previous": previous.pk})
-    return Counts(0, 0)
+    return VersionCounts(opened=0, closed=0)
 
 
-STANDS = "SELECT EXISTS (SELECT FROM scanner_version WHERE replica_id = %(replica)s AND until_seq IS NULL)"
-CLOSE = """
-UPDATE scanner_version AS version SET until_seq = %(sequence)s
-FROM unnest(%(ids)s::bigint[]) AS closing (id) WHERE version.id = closing.id
-"""
+def write_records(run: Run, lines: Iterator[bytes]) -> VersionCounts:
+    """Make the state of `run` that of its record lines: end versions, begin versions, add the notes."""
+    if not Version.objects.filter(replica=run.replica_id, until_seq=None).exists():
+        return _write_first_records(run, find_changes(iter(()), lines))
+
+    with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES) as spool:
+        with closing(current_entry_lines(run.replica_id)) as current_lines:
+            changes = _spool_changes(run, find_changes(current_lines, lines), spool)
+        _close_versions(run, changes.closed_ids)
+        spool.seek(0)
+        _copy_in("scanner_version", binary_copy.VERSION_COLUMNS, iter(lambda: spool.read(COPY_PIECE_BYTES), b""))
+
+    _copy_notes(run, changes.notes)
+    return VersionCounts(opened=changes.opened, closed=len(changes.closed_ids))
 
 
-def take_in(run: Run, lines: Iterator[bytes]) -> Counts:
-    """Make the state of `run` that of `lines`: end what is gone or different, begin what is new, add the notes."""
-    given = {"replica": run.replica_id, "sequence": run.sequence}
-    with connection.cursor() as cursor:
-        cursor.execute(STANDS, given)
-        (stands,) = cursor.fetchone()
-        if not stands:
-            return _first(run, changes(iter(()), lines))
-        with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY) as spool:
-            with closing(entries.open_lines(run.replica_id)) as standing:
-                ended, opened, notes = _spooled(run, changes(standing, lines), spool)
-            if ended:
-                cursor.execute(CLOSE, given | {"ids": list(ended)})
-                if cursor.rowcount != len(ended):
-                    raise Never(f"{len(ended)} versions were to end, {cursor.rowcount} did")
-            spool.seek(0)
-            _copy("scanner_version", binary_copy.VERSION_COLUMNS, iter(lambda: spool.read(PIECE), b""))
-        _copy("scanner_note", binary_copy.NOTE_COLUMNS, _pieces(notes, binary_copy.note_packer(run.pk)))
-    return Counts(opened, len(ended))
+def _write_first_records(run: Run, records: Iterator[Change]) -> VersionCounts:
+    """Copy entries straight into their table, since there are no versions to compare them with."""
+    split = _EntriesThenNotes(records)
+    pack_version = binary_copy.version_packer(run.replica_id, run.sequence)
+    opened = _copy_in("scanner_version", binary_copy.VERSION_COLUMNS, _pack_pieces(split.entries(), pack_version))
+    _copy_notes(run, split.notes())
+    return VersionCounts(opened, closed=0)
 
 
-def _first(run: Run, records: Iterator[Change]) -> Counts:
-    """Entries go straight to their table where nothing stands that they could be compared with."""
-    rows = _Until(records)
-    opened = _copy(
-        "scanner_version",
-        binary_copy.VERSION_COLUMNS,
-        _pieces(rows, binary_copy.version_packer(run.replica_id, run.sequence)),
-    )
-    _copy("scanner_note", binary_copy.NOTE_COLUMNS, _pieces(rows.notes(), binary_copy.note_packer(run.pk)))
-    return Counts(opened, 0)
-
-
-class _Until:
-    """The entries of a report as an iterator; when it is exhausted, `notes` are what follows."""
+class _EntriesThenNotes:
+    """Records of a report in their order, as two iterators: the entries, and when they are exhausted the notes."""
 
     def __init__(self, records: Iterator[Change]) -> None:
-        self._records, self._note = records, list[Note]()
+        self._records = records
+        self._first_note: list[Note] = []
 
-    def __iter__(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
         for record in self._records:
             if isinstance(record, Note):
-                self._note.append(record)
+                self._first_note.append(record)
                 return
             assert isinstance(record, Entry)
             yield record
 
     def notes(self) -> Iterator[Note]:
-        """All from the first note on."""
-        return (record for record in chain(self._note, self._records) if isinstance(record, Note))
+        return _only_notes(chain(self._first_note, self._records))
 
 
-def _spooled(run: Run, found: Iterator[Change], spool: IO[bytes]) -> tuple[array[int], int, Iterator[Note]]:
-    """Ids of what ends, the number of entries that begin, which are packed in `spool`, and the notes, still to be read.
+class _SpooledChanges(NamedTuple):
+    """Changes of which the new versions are packed in a spool."""
 
-    Nothing can be written while the lines of what stands are being read: a connection does one COPY at a time.
+    closed_ids: array[int]
+    opened: int
+    """The number of versions in the spool."""
+    notes: Iterator[Note]
+    """Still to be read."""
+
+
+def _spool_changes(run: Run, changes: Iterator[Change], spool: IO[bytes]) -> _SpooledChanges:
+    """Read changes up to the first note, and pack the new versions into `spool`.
+
+    They cannot be written at once: a connection does one thing at a time, and now it reads the current versions.
     """
-    ended, opened = array("q"), 0
-    pack = binary_copy.version_packer(run.replica_id, run.sequence)
-    first: list[Note] = []
-    for change in found:
+    pack_version = binary_copy.version_packer(run.replica_id, run.sequence)
+    closed_ids = array("q")
+    opened = 0
+    first_note: list[Note] = []
+    for change in changes:
         if isinstance(change, int):
-            ended.append(change)
+            closed_ids.append(change)
         elif isinstance(change, Entry):
-            spool.write(pack(change))
+            spool.write(pack_version(change))
             opened += 1
         else:
-            first.append(change)
+            first_note.append(change)
             break
-    return ended, opened, (note for note in chain(first, found) if isinstance(note, Note))
+    return _SpooledChanges(closed_ids, opened, _only_notes(chain(first_note, changes)))
 
 
-def _pieces(records: Iterable[_Record], pack: Callable[[_Record], bytes]) -> Iterator[bytes]:
+def _only_notes(records: Iterable[Change]) -> Iterator[Note]:
+    return (record for record in records if isinstance(record, Note))
+
+
+CLOSE_VERSIONS = """
+UPDATE scanner_version AS version
+SET until_seq = %(sequence)s
+FROM unnest(%(ids)s::bigint[]) AS closing (id)
+WHERE version.id = closing.id
+"""
+
+
+def _close_versions(run: Run, ids: array[int]) -> None:
+    if not ids:
+        return
+
+    with connection.cursor() as cursor:
+        cursor.execute(CLOSE_VERSIONS, {"sequence": run.sequence, "ids": list(ids)})
+        if cursor.rowcount != len(ids):
+            raise PermanentError(f"{len(ids)} versions were to end, but {cursor.rowcount} did")
+
+
+def _copy_notes(run: Run, notes: Iterator[Note]) -> None:
+    _copy_in("scanner_note", binary_copy.NOTE_COLUMNS, _pack_pieces(notes, binary_copy.note_packer(run.pk)))
+
+
+def _pack_pieces(records: Iterable[_Record], pack: Callable[[_Record], bytes]) -> Iterator[bytes]:
     piece = bytearray()
     for record in records:
         piece += pack(record)
-        if len(piece) >= PIECE:
+        if len(piece) >= COPY_PIECE_BYTES:
             yield bytes(piece)
             piece.clear()
     yield bytes(piece)
 
 
-def _copy(table: str, columns: str, pieces: Iterable[bytes]) -> int:
-    """Append packed rows to a table; returns how many."""
+def _copy_in(table: str, columns: str, pieces: Iterable[bytes]) -> int:
+    """Append packed rows to a table and return how many."""
     statement = f"COPY {table} ({columns}) FROM STDIN BINARY"
     with connection.cursor() as cursor, connection.wrap_database_errors:
         with cursor.cursor.copy(statement) as copy:
@@ -235,15 +198,24 @@ def _copy(table: str, columns: str, pieces: Iterable[bytes]) -> int:
         return int(cursor.rowcount)
 
 
-FINISH = """
-UPDATE scanner_run SET state = 'ingested', ingested_at = now(), reason = '', opened = %(opened)s, closed = %(closed)s
-WHERE id = %(run)s AND state = 'received'
+# now() is when the transaction began: all rows of an ingest have one time.
+MARK_INGESTED = """
+UPDATE scanner_run
+SET state = %(ingested)s, ingested_at = now(), reason = '', opened = %(opened)s, closed = %(closed)s
+WHERE id = %(run)s AND state = %(received)s
 """
 
 
-def finish(run: Run, counts: Counts) -> None:
-    """Say that the run stands in the history; Never when somebody else has dealt with it meanwhile."""
+def mark_ingested(run: Run, counts: VersionCounts) -> None:
+    """Record that the run is in the history. Raise PermanentError when its state was changed meanwhile."""
+    parameters: dict[str, int | str] = {
+        "run": run.pk,
+        "received": Run.State.RECEIVED.value,
+        "ingested": Run.State.INGESTED.value,
+        "opened": counts.opened,
+        "closed": counts.closed,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(FINISH, {"run": run.pk, **counts._asdict()})
+        cursor.execute(MARK_INGESTED, parameters)
         if cursor.rowcount != 1:
-            raise Never("the run does not wait for ingest any more")
+            raise PermanentError("the run does not wait for ingest any more")

@@ -1,8 +1,4 @@
-"""The only road into the tables: runs that were received, strictly in the order of each replica.
-
-The row is the work and the try is counted before it begins, so a worker may die at any instant: nothing is lost,
-nothing is done twice, and a report that kills its worker is set aside. History goes on without it.
-"""
+"""Ingest received runs into the history, strictly in the order of each replica. The only way into the tables."""
 
 from __future__ import annotations
 
@@ -11,152 +7,118 @@ import logging
 import time
 from collections.abc import Iterator
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from scanner.db.errors import Later, Never, edge
+from scanner.db import attempts
+from scanner.db.errors import translate_database_errors
+from scanner.db.locks import LockClass, advisory_lock
+from scanner.errors import BodyError, LegacyFormatError, PermanentError, RetryableError
 from scanner.format.errors import PathError, RecordError, ReportError
-from scanner.format.threaded_digest import Sha3Aside
+from scanner.format.threaded_digest import ThreadedSha3
 from scanner.ingest import inbox, legacy, store
-from scanner.ingest.gunzip import BodyError
 from scanner.models import Replica, Run
 from scanner.signals import run_ingested
 
 logger = logging.getLogger(__name__)
 
-TRIES = 3
-GIVE_BACK_SECONDS = 600
-"""So long the try is tried to be given back to a run after the database has gone."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Unfit(Exception):
-    """What was accepted cannot be taken in, now or later."""
+REFUND_SECONDS = 600
+"""Keep trying for this long to refund an attempt while the database is away."""
+STATES = attempts.WorkStates(queued=Run.State.RECEIVED, set_aside=Run.State.SET_ASIDE)
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def ingest_waiting(seconds: float = float("inf")) -> int:
-    """Take in what waits, the longest waiting replica first; none is begun after so many seconds. Returns the runs
-    done.
+    """Ingest queued runs, longest-waiting replica first. Start no replica after `seconds`. Return how many were done.
 
-    A replica whose turn cannot come now is left for later, and the others go on.
+    A replica that cannot be ingested now is left for later, and the others go on.
     """
-    until, done = time.monotonic() + seconds, 0
-    for replica_id in store.waiting():
-        if time.monotonic() > until:
+    deadline = time.monotonic() + seconds
+    done = 0
+    for replica_id in store.find_queued_replicas():
+        if time.monotonic() > deadline:
             break
         try:
             done += ingest_replica(replica_id)
-        except Later as error:
+        except RetryableError as error:
             logger.warning("ingest of replica %s waits: %s", replica_id, error)
     return done
 
 
 def ingest_replica(replica_id: int) -> int:
-    """Take in all runs of a replica that wait, and return how many; none when another process is at it.
+    """Ingest all queued runs of a replica and return how many; none while another process does the same.
 
-    Raises Later when the database cannot do it now; the run then waits, no try spent.
+    Raise RetryableError when it cannot be done now: the run then waits, and no attempt is spent.
     """
     done = 0
     while True:
-        with store.alone(replica_id) as mine:
-            if not mine:
+        with advisory_lock(LockClass.INGEST, replica_id) as acquired:
+            if not acquired:
                 return done
-            while _next(replica_id):
+            while _ingest_next_run(replica_id):
                 done += 1
-        if replica_id not in store.waiting():  # what came after the last look found the lock taken
+
+        # A run that came after the last look, but before the lock was released, found the lock taken.
+        if replica_id not in store.find_queued_replicas():
             return done
 
 
-def _next(replica_id: int) -> bool:
-    """Deal with the run that is next, if there is one."""
-    with edge():
-        run = store.begin(replica_id)
+def _ingest_next_run(replica_id: int) -> bool:
+    """Ingest or set aside the replica's next queued run. Return False when there is none."""
+    with translate_database_errors():
+        run = store.find_next_run(replica_id)
     if run is None:
         return False
-    if run.attempts > TRIES:
-        _set_aside(run, f"ingest was begun {TRIES} times and never ended: {run.reason or 'its process died'}")
-        return True
-    try:
-        _take_in(run)
-    except (Unfit, Never) as error:
-        _set_aside(run, str(error))
-    except Later:
-        _give_back(run)
-        raise
-    except Exception as error:  # whatever it is: a report that always fails must not hold up the queue for ever
-        _failed(run, error)
-        if run.attempts < TRIES:
-            raise
-    else:
-        with edge():
+
+    name = f"ingest of run {run.sequence} of replica {run.replica.uuid}"
+    succeeded = attempts.attempt(
+        run,
+        STATES,
+        name,
+        lambda: _ingest_run(run),
+        final_errors=(PermanentError,),
+        refund_seconds=REFUND_SECONDS,
+    )
+    if succeeded:
+        with translate_database_errors():
             run.refresh_from_db()
             run_ingested.send(sender=Run, run=run)
     return True
 
 
-def _take_in(run: Run) -> None:
-    """One run, one transaction."""
-    with edge(), transaction.atomic(durable=True):
-        before = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED).order_by("-sequence").first()
-        if before is not None and before.sequence > run.sequence:
-            raise Unfit(f"run {before.sequence}, which is newer, stands in the history already")
-        if before is not None and bytes(before.records_digest) == bytes(run.records_digest):
-            counts = store.repeat(run, before)
+def _ingest_run(run: Run) -> None:
+    """Ingest one run in one transaction. Raise PermanentError when that can never succeed."""
+    with transaction.atomic(durable=True):
+        ingested = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED)
+        newest = ingested.order_by("-sequence").first()
+        if newest is not None and newest.sequence > run.sequence:
+            raise PermanentError(f"run {newest.sequence}, which is newer, is in the history already")
+
+        if newest is not None and bytes(newest.records_digest) == bytes(run.records_digest):
+            counts = store.repeat_previous_run(run, newest)
         else:
-            counts = _read(run)
-        store.finish(run, counts)
+            counts = _ingest_upload(run)
+        store.mark_ingested(run, counts)
 
 
-def _read(run: Run) -> store.Counts:
-    """Take in the kept bytes of a run; Unfit unless they are, to the last one, those that were accepted."""
+def _ingest_upload(run: Run) -> store.VersionCounts:
+    """Ingest the stored upload of a run. Raise PermanentError unless it is, to the last byte, what was accepted."""
     try:
-        with Sha3Aside() as digest:
-            counts = store.take_in(run, digest.through(_lines(run)))
+        with ThreadedSha3() as digest:
+            counts = store.write_records(run, digest.through(_record_lines(run)))
             if digest.digest() != bytes(run.records_digest):
-                raise Unfit("the kept bytes are not those that were accepted: their digest differs")
-    except (BodyError, ReportError, RecordError, PathError, legacy.OldFormError) as error:
-        raise Unfit(f"the kept bytes are not those that were accepted: {error}") from error
+                raise PermanentError("the stored upload is not the one that was accepted: its digest differs")
+    except (BodyError, ReportError, RecordError, PathError, LegacyFormatError) as error:
+        raise PermanentError(f"the stored upload is not the one that was accepted: {error}") from error
     except FileNotFoundError as error:
-        raise Unfit("the kept bytes are gone") from error
+        raise PermanentError("the stored upload is missing") from error
     except OSError as error:
-        if error.errno in _FULL:
-            raise Later(f"no room for ingest: {error.strerror}") from error
+        if error.errno in _DISK_IS_FULL:
+            raise RetryableError(f"no room for ingest: {error.strerror}") from error
         raise
     return counts
 
 
-def _lines(run: Run) -> Iterator[bytes]:
+def _record_lines(run: Run) -> Iterator[bytes]:
     if run.replica.origin == Replica.Origin.UNSIGNED:
-        return legacy.lines(run)
-    return inbox.lines_below_envelope(run)
-
-
-def _set_aside(run: Run, reason: str) -> None:
-    logger.error("run %s of replica %s is set aside: %s", run.sequence, run.replica.uuid, reason)
-    with edge():
-        store.set_aside(run, reason)
-
-
-def _failed(run: Run, error: Exception) -> None:
-    """An error that nobody foresaw: the try is spent, and the last one's error is the reason."""
-    reason = f"try {run.attempts} of {TRIES} failed: {type(error).__name__}: {error}"
-    logger.error("run %s of replica %s: %s", run.sequence, run.replica.uuid, reason, exc_info=error)
-    with edge():
-        if run.attempts < TRIES:
-            store.note_reason(run, reason)
-        else:
-            store.set_aside(run, reason)
-
-
-def _give_back(run: Run) -> None:
-    """Do not count the try, as soon as the database can be told."""
-    until = time.monotonic() + GIVE_BACK_SECONDS
-    while True:
-        try:
-            store.give_back(run)
-            return
-        except Later as error:
-            if time.monotonic() > until:
-                logger.error("a try of run %s stays spent: %s", run.uuid, error)
-                return
-            connection.close()
-            time.sleep(0.5)
+        return legacy.record_lines(run)
+    return inbox.record_lines(run)

@@ -8,11 +8,11 @@ from scanner.formatting import entries
 
 register = template.Library()
 
-register.filter(entries.kind)
+register.filter(entries.type_name)
 register.filter(entries.special_text)
 register.filter(entries.error_text)
 register.filter(entries.stage_text)
 register.filter(entries.note_text)
 register.filter(entries.permissions)
-register.filter(entries.exact_time)
-register.filter(entries.day)
+register.filter(entries.exact_file_time)
+register.filter(entries.file_time)

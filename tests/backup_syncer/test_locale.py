@@ -13,8 +13,8 @@ import polib
 import pytest
 from django.utils import translation
 
-from scanner.formatting.names import plain_shown
-from scanner.formatting.numbers import brief_size, distance, every, lasted, number
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import brief_size, duration, interval, number, relative_time
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Path("backup_syncer/locale/ru/LC_MESSAGES/django.po")
@@ -67,19 +67,19 @@ def test_russian_numbers_bend_their_words() -> None:
     """One, few and many have their own forms, also in the past and the future."""
     now = datetime(2026, 11, 22, tzinfo=UTC)
     with translation.override("ru"):
-        assert [distance(now - timedelta(hours=n), now) for n in (1, 2, 5, 21)] == [
+        assert [relative_time(now - timedelta(hours=n), now) for n in (1, 2, 5, 21)] == [
             "1 час назад",
             "2 часа назад",
             "5 часов назад",
             "21 час назад",
         ]
-        assert distance(now + timedelta(minutes=1), now) == "через 1 минуту"
-        assert (every(timedelta(days=1)), every(timedelta(days=7))) == ("каждый день", "каждые 7 дней")
+        assert relative_time(now + timedelta(minutes=1), now) == "через 1 минуту"
+        assert (interval(timedelta(days=1)), interval(timedelta(days=7))) == ("каждый день", "каждые 7 дней")
         assert (brief_size(1536), number(1234567)) == ("1,50\u00a0КиБ", "1\u00a0234\u00a0567")
-        assert lasted(93_000_000_000) == "1 мин 33 с"
+        assert duration(93_000_000_000) == "1 мин 33 с"
 
 
 def test_names_are_the_same_in_every_language() -> None:
     """A language changes words, never a name."""
     with translation.override("ru"):
-        assert plain_shown("a\u202eb") == "a\\u202eb"
+        assert visible_text("a\u202eb") == "a\\u202eb"

@@ -101,11 +101,11 @@ def told(name: str, act: Callable[[], Any], limit: float | None = None, tries: i
 
 def naive(place: Any) -> int:
     """What the copies of a replica waste, found without the database's help."""
-    from scanner.db.entries import fetched
+    from scanner.db.sql import fetch_batches
 
     held: dict[bytes, list[int]] = defaultdict(list)
     given = {"replica": place.runs[0].replica_id}
-    for rows in fetched("SELECT sha256, size FROM scanner_version WHERE replica_id = %(replica)s", given):
+    for rows in fetch_batches("SELECT sha256, size FROM scanner_version WHERE replica_id = %(replica)s", given):
         for sha256, size in rows:
             held[sha256].append(size)
     return sum((len(sizes) - 1) * sizes[0] for sizes in held.values())

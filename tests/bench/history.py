@@ -179,16 +179,16 @@ def export() -> dict[str, Any]:
     from scanner.export import report as export
     from scanner.models import Run
 
-    return {"bytes": sum(map(len, export.report(Run.objects.order_by("-sequence")[0])))}
+    return {"bytes": sum(map(len, export.export_report(Run.objects.order_by("-sequence")[0])))}
 
 
 def form(name: str) -> dict[str, Any]:
     """Export the newest run in the form of another tool."""
     from scanner.export import formats
-    from scanner.export.omissions import LeftOut
+    from scanner.export.omissions import Omissions
     from scanner.models import Run
 
-    return {"bytes": sum(map(len, formats.written(Run.objects.order_by("-sequence")[0], name, LeftOut())))}
+    return {"bytes": sum(map(len, formats.export_run(Run.objects.order_by("-sequence")[0], name, Omissions())))}
 
 
 def standalone() -> dict[str, Any]:
@@ -198,7 +198,7 @@ def standalone() -> dict[str, Any]:
 
     path = Path(os.environ["BACKUP_SYNCER_STATE"], "report.jsonl")
     with path.open("wb") as file:
-        file.writelines(export.report(Run.objects.order_by("-sequence")[0]))
+        file.writelines(export.export_report(Run.objects.order_by("-sequence")[0]))
     command = [sys.executable, "-I", "deploy/verify_report.py", "--key", bytes(ServerKey.objects.get().public).hex()]
     since = time.perf_counter()
     subprocess.run([*command, str(path)], stdout=subprocess.DEVNULL, check=True)

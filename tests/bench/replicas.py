@@ -159,7 +159,7 @@ class Bench:
 
         made = group_comparisons.newest_comparison(self.group)
         assert made is not None
-        after = keyset.token("share/dir4998/")
+        after = keyset.page_token("share/dir4998/")
         reads: dict[str, Callable[[], object]] = {
             "first page": lambda: queries.read_page(made.pk, DivergenceFilter()),
             "of a kind": lambda: queries.read_page(made.pk, DivergenceFilter(kinds=("lost",))),

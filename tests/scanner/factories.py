@@ -195,7 +195,7 @@ def receive(server: Server, data: bytes, **options: Any) -> chain.Receipt:
     """`chain.receive` of these bytes, what waits for the commit included, also within a test's transaction."""
     options = {"digest": hashlib.sha256(data).digest()} | options
     with TestCase.captureOnCommitCallbacks(execute=True):
-        return chain.receive(Server.objects.get(pk=server.pk), BytesIO(data).read, **options)
+        return chain.receive_report(Server.objects.get(pk=server.pk), BytesIO(data).read, **options)
 
 
 def make_bearer(server: Server) -> str:

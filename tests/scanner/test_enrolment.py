@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from scanner import enrolment, server_key
-from scanner.errors import Forbidden, Malformed, Refused, Unauthorised
+from scanner.errors import FinalRefusal, Forbidden, Malformed, Unauthorised
 from scanner.format.canonical_json import canonical_json
 from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal_envelope
 from scanner.format.signing import keyid
@@ -127,7 +127,7 @@ def test_weak_keys_are_refused(public: bytes) -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     weak = Signer(make.make_signer().private, public)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(FinalRefusal) as caught:
         enrolment.redeem(request(text, weak))
     assert caught.value.extra["recorded"] is False
     assert enrolment.redeem(request(text, make.make_signer())).server == server
@@ -141,7 +141,7 @@ def test_known_keys_are_refused(revoked: bool) -> None:
         ServerKey.objects.update(revoked_at=timezone.now())
     server = make.make_server()
     text = enrolment.create_token(server)
-    with pytest.raises(Refused, match="known"):
+    with pytest.raises(FinalRefusal, match="known"):
         enrolment.redeem(request(text, signer))
     assert enrolment.redeem(request(text, make.make_signer())).server == server
 

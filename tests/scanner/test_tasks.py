@@ -40,7 +40,7 @@ def test_the_sweep_finds_what_a_lost_wake_up_left() -> None:
         accept(replica, make_key(replica.server), [file_row("a")])
     OrmQ.objects.all().delete()
     Run.objects.update(journaled_at=None)
-    assert store.waiting() == []
+    assert store.find_queued_replicas() == []
     assert tasks.sweep() == 3
     assert set(Run.objects.values_list("state", flat=True)) == {"ingested"}
     assert not Run.objects.filter(journaled_at=None).exists()

@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from scanner.errors import ExportError
 from scanner.export import formats
-from scanner.export.omissions import LeftOut
-from scanner.export.report import ExportError
+from scanner.export.omissions import Omissions
 from scanner.format.records import Entry
 from scanner.models import Note, Run
 from tests.checker import stage
@@ -220,7 +220,7 @@ def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
     assert "/report/" not in get(viewer, f"/runs/{run.uuid}/")
 
 
-@pytest.mark.parametrize("form", formats.FORMS)
+@pytest.mark.parametrize("form", formats.FORMATS)
 def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: str) -> None:
     """Who has a role gets what the command writes, under a name made of ids; others do not."""
     server, key = stage.make_server("alpha")
@@ -235,7 +235,7 @@ def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: s
     response: Any = client.get(address)
     assert response["Content-Disposition"] == f'attachment; filename="{formats.file_name(run, form)}"'
     assert re.fullmatch(r"[0-9a-f-]{36}-1(-entries)?\.[a-z0-9]+", formats.file_name(run, form))
-    assert b"".join(response.streaming_content) == b"".join(formats.written(run, form, LeftOut()))
+    assert b"".join(response.streaming_content) == b"".join(formats.export_run(run, form, Omissions()))
 
 
 def test_only_a_complete_run_is_exported(viewer: Client) -> None:

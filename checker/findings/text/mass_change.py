@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.findings.mass_change import Limits
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
 

@@ -16,9 +16,10 @@ from checker.jobs import group_comparisons
 from checker.lookup import find_group
 from checker.models import Divergence, GroupComparison, Participant
 from checker.pages import divergence_export
-from scanner.db.errors import StoreError, database_says
-from scanner.formatting.names import plain_shown
-from scanner.formatting.numbers import clock
+from scanner.db.errors import database_error_text
+from scanner.errors import StoreError
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import local_time
 from scanner.models import Group
 
 
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         except (LookupError, StoreError) as error:
             raise CommandError(str(error), returncode=2) from error
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(database_says(error), returncode=2) from error
+            raise CommandError(database_error_text(error), returncode=2) from error
         wanted = wish.kinds or Divergence.Kind.values
         if any(comparison.counts.get(kind) for kind in wanted):
             sys.exit(1)
@@ -87,8 +88,8 @@ def _words(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[str]
     """What a person reads."""
     seats = list(comparison.participants.select_related("replica__server", "run"))
     for seat in seats:
-        name = plain_shown(f"{seat.replica.server.name}:{seat.replica.root}")
-        when = f"run {seat.run.sequence}, {clock(seat.run.finished_at)}" if seat.run else "no proven run"
+        name = visible_text(f"{seat.replica.server.name}:{seat.replica.root}")
+        when = f"run {seat.run.sequence}, {local_time(seat.run.finished_at)}" if seat.run else "no proven run"
         vote = "" if seat.standing == Participant.Standing.CURRENT else f" ({seat.standing}: no vote)"
         yield f"{seat.position}  {name}  {when}{vote}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Divergence.Kind.values if comparison.counts.get(kind)]

@@ -13,10 +13,11 @@ from checker.changes import export, queries
 from checker.changes.queries import Row, Wish
 from checker.jobs import run_comparisons
 from checker.models import Comparison, Kind
-from scanner.db.errors import StoreError, database_says
-from scanner.formatting.entries import exact_time
-from scanner.formatting.names import plain_shown
-from scanner.formatting.numbers import clock
+from scanner.db.errors import database_error_text
+from scanner.errors import StoreError
+from scanner.formatting.entries import exact_file_time
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import local_time
 from scanner.lookup import find_run
 
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         except (LookupError, StoreError) as error:
             raise CommandError(str(error), returncode=2) from error
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(database_says(error), returncode=2) from error
+            raise CommandError(database_error_text(error), returncode=2) from error
         if any(number for kind, number in comparison.counts.items() if not wish.kinds or kind in wish.kinds):
             sys.exit(1)
 
@@ -77,24 +78,24 @@ def _words(comparison: Comparison, wish: Wish) -> Iterator[str]:
     """What a person reads."""
     base, run = comparison.base, comparison.run
     assert base is not None
-    yield f"Run {base.sequence} ({clock(base.finished_at)}) → run {run.sequence} ({clock(run.finished_at)})"
+    yield f"Run {base.sequence} ({local_time(base.finished_at)}) → run {run.sequence} ({local_time(run.finished_at)})"
     for one in run_comparisons.stepped_over(comparison):
-        yield f"Stepped over: run {one.sequence}, {one.get_state_display()}: {plain_shown(one.reason)}"
+        yield f"Stepped over: run {one.sequence}, {one.get_state_display()}: {visible_text(one.reason)}"
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "Nothing changed."
     for row in queries.every(comparison, wish):
-        yield f"{row.kind:12} {plain_shown(row.path)}{_how(row)}"
+        yield f"{row.kind:12} {visible_text(row.path)}{_how(row)}"
 
 
 def _how(row: Row) -> str:
     said = []
     if row.other is not None:
-        said.append(f"from {plain_shown(row.other)}")
+        said.append(f"from {visible_text(row.other)}")
     if row.old and row.new:
         if row.old.size is not None and row.new.size is not None and row.old.size != row.new.size:
             said.append(f"{row.old.size} → {row.new.size} bytes")
         if row.old.mtime_ns is not None and row.new.mtime_ns is not None and row.old.mtime_ns != row.new.mtime_ns:
-            said.append(f"{exact_time(row.old.mtime_ns)} → {exact_time(row.new.mtime_ns)}")
+            said.append(f"{exact_file_time(row.old.mtime_ns)} → {exact_file_time(row.new.mtime_ns)}")
     if row.new and row.new.type == 2:
         said.append(f"{row.new.detail} ({row.new.stage})")
     if row.notes:

@@ -13,9 +13,10 @@ from django.db import DatabaseError, InterfaceError
 from checker.duplicates import export, places, queries
 from checker.duplicates.places import Place
 from checker.duplicates.queries import Line, Totals, Wish
-from scanner.db.errors import StoreError, database_says
-from scanner.formatting.names import plain_shown
-from scanner.formatting.numbers import clock
+from scanner.db.errors import database_error_text
+from scanner.errors import StoreError
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import local_time
 
 
 class Command(BaseCommand):
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         except (LookupError, StoreError) as error:
             raise CommandError(str(error), returncode=2) from error
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(database_says(error), returncode=2) from error
+            raise CommandError(database_error_text(error), returncode=2) from error
         if totals.contents:
             sys.exit(1)
 
@@ -56,16 +57,16 @@ class Command(BaseCommand):
             raise LookupError("--least takes no negative number, --limit a positive one")
         place = places.find(name)
         if not place.runs:
-            raise LookupError(f"there is no complete run to look at: {plain_shown(str(place.replica or place.group))}")
+            raise LookupError(f"there is no complete run to look at: {visible_text(str(place.replica or place.group))}")
         for replica in place.without:
-            self.stderr.write(f"Not looked at, since it has no complete run yet: {plain_shown(str(replica))}")
+            self.stderr.write(f"Not looked at, since it has no complete run yet: {visible_text(str(replica))}")
         return place
 
 
 def _words(place: Place, wish: Wish, totals: Totals) -> Iterator[str]:
     """What a person reads."""
     for run in place.runs:
-        yield f"{plain_shown(str(run.replica))}, run {run.sequence} ({clock(run.finished_at)})"
+        yield f"{visible_text(str(run.replica))}, run {run.sequence} ({local_time(run.finished_at)})"
     if not totals.contents:
         yield "No duplicates."
         return
@@ -86,6 +87,6 @@ def _content(place: Place, lines: Iterator[Line]) -> Iterator[str]:
         if not number:
             each = "of unknown size" if line.size is None else f"of {line.size} bytes each"
             yield f"{line.waste} bytes wasted by superfluous copies: {line.extra} {each}, SHA-256 {line.sha256}"
-        on = "" if place.replica else f"{plain_shown(f'{line.run.replica.server}:{line.run.replica.root}')}  "
-        same = "" if line.name.hardlink is None else f"  [hard link of {plain_shown(line.name.hardlink)}, no waste]"
-        yield f"    {on}{plain_shown(line.name.path)}{same}"
+        on = "" if place.replica else f"{visible_text(f'{line.run.replica.server}:{line.run.replica.root}')}  "
+        same = "" if line.name.hardlink is None else f"  [hard link of {visible_text(line.name.hardlink)}, no waste]"
+        yield f"    {on}{visible_text(line.name.path)}{same}"

@@ -12,7 +12,8 @@ from django.db import DatabaseError, InterfaceError
 
 from checker.proofs import batch
 from checker.proofs.outcome import Verdict
-from scanner.db.errors import StoreError, database_says
+from scanner.db.errors import database_error_text
+from scanner.errors import StoreError
 
 
 class Command(BaseCommand):
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         except (LookupError, StoreError, OSError) as error:
             raise CommandError(str(error), returncode=2) from error
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(database_says(error), returncode=2) from error
+            raise CommandError(database_error_text(error), returncode=2) from error
         if not holds:
             sys.exit(1)
 

@@ -1,23 +1,21 @@
-"""Files that are on disk, whole, when a function returns: a temporary name, fsync, rename, fsync of the folder.
+"""Write files and folders of the collector durably: whole and on disk, or not there.
 
-Each step is needed: without the folder's fsync a power cut loses the new name on ext4 and xfs. An fsync that failed is
-not tried again, since the kernel may have dropped the pages that it could not write.
+The steps are those of `scanner.format.atomic_file`. Here the fail points of tests are passed between them, and an
+OSError becomes a StorageError.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator
+from typing import BinaryIO, Callable, Iterator
 
 from scanner.collector.errors import StorageError
 from scanner.collector.system.failpoint import reach
+from scanner.format import atomic_file
+from scanner.format.atomic_file import TEMPORARY_SUFFIX, sync_folder
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-TEMPORARY = ".part"
-"""The suffix of a name that a killed collector may leave behind."""
+__all__ = ["TEMPORARY_SUFFIX", "create", "folder", "remove", "rename", "storage_errors", "sync_folder", "write"]
 
 
 def write(path: Path, content: bytes) -> None:
@@ -28,31 +26,20 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def create(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the name `path` when the block ends well, and leaves nothing when it does not."""
-    temporary = path.with_name(f"{path.name}{TEMPORARY}")
-    with storage_errors(path):
-        try:
-            temporary.unlink(missing_ok=True)  # whatever has the name, perhaps planted, is not written through
-            descriptor = os.open(temporary, _NEW, 0o600)
-            with os.fdopen(descriptor, "w+b") as file:
-                yield file
-                file.flush()
-                reach(f"{path.suffix or path.name}:written", disk=True)
-                os.fsync(file.fileno())
-            rename(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    """Open a file to write that takes the name `path` when the block ends well, and leaves nothing when it does not."""
+    with storage_errors(path), atomic_file.open_atomic(path, on_step=_fail_points(path)) as file:
+        yield file
 
 
 def rename(source: Path, target: Path) -> None:
     """Give a file or folder its name, on disk when this returns."""
     with storage_errors(target):
-        reach(f"{target.suffix or target.name}:rename", disk=True)
-        os.replace(source, target)
-        reach(f"{target.suffix or target.name}:renamed", disk=True)
-        sync_folder(target.parent)
-        if source.parent != target.parent:
-            sync_folder(source.parent)
+        atomic_file.replace(source, target, _fail_points(target))
+
+
+def _fail_points(path: Path) -> Callable[[str], None]:
+    """Return what passes the fail point of each step in which `path` is written and renamed."""
+    return lambda step: reach(f"{path.suffix or path.name}:{step}", disk=True)
 
 
 def remove(path: Path) -> None:
@@ -70,18 +57,6 @@ def folder(path: Path) -> Path:
             parent.mkdir(mode=0o700, exist_ok=True)
             sync_folder(parent.parent)
     return path
-
-
-def sync_folder(path: Path) -> None:
-    """Put the names in the folder `path` on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that keeps no folder waiting says EINVAL
-            raise
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`export_report`: gives a report, or all reports of a replica, back as they were signed."""
+"""Run `export_report`: write a report, or all reports of a replica, as they were signed."""
 
 from __future__ import annotations
 
@@ -8,55 +8,62 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from scanner.export import chain, report
-from scanner.export.atomic_file import whole
+from scanner.errors import ExportError
+from scanner.export.chain import export_chain
+from scanner.export.output import open_output
+from scanner.export.report import export_report
 from scanner.lookup import find_replica, find_run
 
 
 class Command(BaseCommand):
-    """Writes the uncompressed report, byte for byte, unless --gzip is given."""
+    """Exit code 0 when everything is written whole, 1 when something is missing, 2 when nothing could be written."""
 
     help = "Writes the report of a run, or of all runs of a replica, byte for byte as the server signed it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which run, or which chain, and where to."""
-        what = parser.add_mutually_exclusive_group(required=True)
-        what.add_argument("run", metavar="RUN", nargs="?", help="uuid of the run, or REPLICA-UUID:NUMBER")
-        what.add_argument("--replica", metavar="UUID", help="all runs of this replica, a file each")
+        """Declare the arguments."""
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument("run", metavar="RUN", nargs="?", help="uuid of the run, or REPLICA-UUID:NUMBER")
+        source.add_argument("--replica", metavar="UUID", help="all runs of this replica, a file each")
         parser.add_argument(
             "--output", type=Path, metavar="FILE", help="write to this file instead of stdout; a folder with --replica"
         )
         parser.add_argument("--gzip", action="store_true", help="compress")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """One call."""
+        """Export one report or a chain."""
+        output: Path | None = options["output"]
         try:
             if options["replica"] is None:
                 run = find_run(options["run"])
-                with whole(options["output"], options["gzip"]) as file:
-                    file.writelines(report.report(run))
+                with open_output(output, options["gzip"]) as file:
+                    file.writelines(export_report(run))
                 return
-            complete = self._chain(options)
+            is_complete = self._export_chain(options["replica"], output, options["gzip"])
         except PermissionError as error:
-            if options["output"] is None:
+            if output is None:
                 raise CommandError(str(error)) from error
             hint = "the command runs as the user of the system; export_report RUN > FILE writes as the shell may"
             raise CommandError(f"{error}: {hint}", returncode=2) from error
-        except (LookupError, report.ExportError, OSError) as error:
+        except (LookupError, ExportError, OSError) as error:
             raise CommandError(str(error)) from error
-        if not complete:
+
+        if not is_complete:
             sys.exit(1)
 
-    def _chain(self, options: dict[str, Any]) -> bool:
-        """Whether every run was given as it was signed; what was not is told."""
-        if options["output"] is None:
+    def _export_chain(self, replica: str, folder: Path | None, compressed: bool) -> bool:
+        """Export all runs of a replica. Return whether each is whole; say which are not."""
+        if folder is None:
             raise CommandError("--replica writes a file for each run: give the folder with --output", returncode=2)
-        number = lacking = 0
-        for given in chain.give(find_replica(options["replica"]), options["output"], options["gzip"]):
-            number += 1
-            if given.lacks:
-                lacking += 1
-                rest = f"{given.name} holds its line 1 alone" if given.name else "nothing is written"
-                self.stderr.write(f"{given.lacks}: {rest}")
-        self.stderr.write(f"{number} runs, of which {number - lacking} are whole, are in {options['output']}")
-        return not lacking
+
+        run_count = 0
+        problem_count = 0
+        for exported in export_chain(find_replica(replica), folder, compressed):
+            run_count += 1
+            if exported.problem:
+                problem_count += 1
+                rest = f"{exported.name} holds its line 1 alone" if exported.name else "nothing is written"
+                self.stderr.write(f"{exported.problem}: {rest}")
+
+        self.stderr.write(f"{run_count} runs, of which {run_count - problem_count} are whole, are in {folder}")
+        return problem_count == 0

@@ -1,4 +1,4 @@
-"""`export_run`: gives a complete run in the form of another tool."""
+"""Run `export_run`: write a complete run in a format of another tool."""
 
 from __future__ import annotations
 
@@ -9,41 +9,45 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from scanner.db.errors import database_says
-from scanner.export import formats, report
-from scanner.export.atomic_file import whole
-from scanner.export.omissions import LeftOut
+from scanner.db.errors import database_error_text
+from scanner.errors import ExportError
+from scanner.export import formats
+from scanner.export.omissions import Omissions
+from scanner.export.output import open_output
 from scanner.lookup import find_run
 
 
 class Command(BaseCommand):
-    """Exit code 0 when all is said, 1 when a file is missing in what was written, 2 when nothing was written."""
+    """Exit code 0 when everything is written, 1 when a file is missing in what was written, 2 when nothing was."""
 
-    help = "Writes what a complete run found in a form that other tools check or read."
+    help = "Writes the entries of a complete run in a format that other tools check or read."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which run, in which form, and where to."""
+        """Declare the arguments."""
         parser.add_argument("run", metavar="RUN", help="uuid of the run, or REPLICA-UUID:NUMBER")
-        parser.add_argument("--format", required=True, choices=list(formats.FORMS), help="the form")
+        parser.add_argument("--format", required=True, choices=list(formats.FORMATS), help="the format")
         parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of stdout")
-        parser.add_argument("--prefix", metavar="DIR", help="put this directory before each name in a list of sums")
+        parser.add_argument(
+            "--prefix", metavar="DIR", help="put this directory before each name in a list of checksums"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """One call; what the form could not say goes to stderr."""
-        left_out = LeftOut()
+        """Export the run; what the format could not express goes to stderr."""
+        omissions = Omissions()
         try:
             run = find_run(options["run"])
-            pieces = formats.written(run, options["format"], left_out, options["prefix"])
-            with whole(options["output"]) as file:
+            pieces = formats.export_run(run, options["format"], omissions, options["prefix"])
+            with open_output(options["output"]) as file:
                 file.writelines(pieces)
         except PermissionError as error:
             hint = "the command runs as the user of the system; without --output the shell writes: export_run … > FILE"
             raise CommandError(f"{error}: {hint}", returncode=2) from error
-        except (LookupError, report.ExportError, OSError) as error:
+        except (LookupError, ExportError, OSError) as error:
             raise CommandError(str(error), returncode=2) from error
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(database_says(error), returncode=2) from error
-        for line in left_out.lines():
+            raise CommandError(database_error_text(error), returncode=2) from error
+
+        for line in omissions.lines():
             self.stderr.write(line)
-        if left_out.wrong:
+        if omissions.has_files:
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""`ingest`: takes in now what waits."""
+"""Run `ingest`: ingest now what is queued."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scanner.ingest import journal, worker
 
 
 class Command(BaseCommand):
-    """A door for operators and tests; the task cluster does the same each minute."""
+    """For operators and tests; the task cluster does the same each minute."""
 
-    help = "Takes in every report that waits, and says how many."
+    help = "Ingests every queued report, and says how many."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        """One call, one line."""
+        """Ingest and write one line."""
         journal.journal_pending()
-        self.stdout.write(f"{worker.ingest_waiting()} reports were dealt with")
+        self.stdout.write(f"{worker.ingest_waiting()} reports were ingested or set aside")

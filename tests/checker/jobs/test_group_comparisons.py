@@ -12,10 +12,9 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from checker import tasks
-from checker.changes import compare
-from checker.divergences import compare as replicas
 from checker.jobs import group_comparisons
 from checker.models import Divergence, Finding, GroupComparison, Participant
+from scanner.db.locks import LOCK, UNLOCK, LockClass
 from scanner.export import report as export
 from scanner.format.records import Record
 from scanner.models import Run
@@ -70,12 +69,13 @@ def test_one_worker_at_a_time() -> None:
     """While another session compares a group, nothing is done twice."""
     fleet = StagedGroup(2)
     fleet.runs([file("a")], [file("a")])
-    other, key = connections.create_connection("default"), {"locks": replicas.LOCKS, "key": fleet.group.pk}
+    other = connections.create_connection("default")
+    key = {"lock_class": int(LockClass.GROUP_COMPARISON), "key": fleet.group.pk}
     try:
         with other.cursor() as cursor:
-            cursor.execute(compare.LOCK, key)
+            cursor.execute(LOCK, key)
             assert not group_comparisons.catch_up(fleet.group.pk)
-            cursor.execute(compare.UNLOCK, key)  # a lock dies with its session, but not before close() returns
+            cursor.execute(UNLOCK, key)  # a lock dies with its session, but not before close() returns
     finally:
         other.close()
     assert group_comparisons.catch_up(fleet.group.pk)
@@ -134,7 +134,7 @@ def test_archived_replicas_take_no_part() -> None:
 
 def report(run: Run) -> dict[str, dict[str, Any]]:
     """The entries of a run by their paths, from its exported report."""
-    lines = b"".join(export.report(run)).splitlines()[1:]
+    lines = b"".join(export.export_report(run)).splitlines()[1:]
     return {entry["path"]: entry for entry in map(json.loads, lines) if "note" not in entry}
 
 

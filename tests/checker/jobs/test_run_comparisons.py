@@ -55,7 +55,7 @@ def states(draw: st.DrawFn) -> list[Record]:
 
 def lines(run: Run) -> dict[str, bytes]:
     """The entries of a run's exported report, by path."""
-    found = [line for line in of_scanner.record_lines(run) if not line.startswith(b'{"note"')]
+    found = [line for line in report_lines.record_lines(run) if not line.startswith(b'{"note"')]
     return {json.loads(line)["path"]: line for line in found}
 
 
@@ -64,7 +64,10 @@ def line_of(version_id: int | None) -> bytes | None:
     if version_id is None:
         return None
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT convert_to({of_scanner.LINE}, 'UTF8') FROM scanner_version WHERE id = %s", [version_id])
+        cursor.execute(
+            f"SELECT convert_to({report_lines.ENTRY_LINE}, 'UTF8') FROM scanner_version WHERE id = %(id)s",
+            {"id": version_id, **report_lines.ENTRY_TYPES},
+        )
         return bytes(cursor.fetchone()[0])
 
 
@@ -140,14 +143,15 @@ def test_only_one_worker_at_a_time() -> None:
     """While another session compares a replica's runs, nothing is done twice."""
     world = StagedReplica()
     world.run([file("a")])
-    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "key": world.replica.pk}
+    other = connections.create_connection("default")
+    key = {"lock_class": int(LockClass.RUN_COMPARISON), "key": world.replica.pk}
     try:
         with other.cursor() as cursor:
-            cursor.execute(compare.LOCK, key)
+            cursor.execute(LOCK, key)
             assert (
                 run_comparisons.catch_up(world.replica.pk) == 0 and not Comparison.objects.filter(state="done").exists()
             )
-            cursor.execute(compare.UNLOCK, key)  # a lock dies with its session, but not before close() returns
+            cursor.execute(UNLOCK, key)  # a lock dies with its session, but not before close() returns
     finally:
         other.close()
     assert run_comparisons.catch_up(world.replica.pk) == 1
@@ -249,12 +253,13 @@ def test_on_demand_and_made_again(failing: set[int]) -> None:
             run_comparisons.wanted(runs[0], runs[2])
     assert call(*names)[0] == 2
     failing.clear()
-    other, key = connections.create_connection("default"), {"locks": compare.LOCKS, "key": world.replica.pk}
+    other = connections.create_connection("default")
+    key = {"lock_class": int(LockClass.RUN_COMPARISON), "key": world.replica.pk}
     try:
         with other.cursor() as cursor:
-            cursor.execute(compare.LOCK, key)
+            cursor.execute(LOCK, key)
             assert call(*names, "--again")[0] == 2
-            cursor.execute(compare.UNLOCK, key)
+            cursor.execute(UNLOCK, key)
     finally:
         other.close()
     assert call(*names, "--again")[0] == 1 and Comparison.objects.get(adjacent=False).attempts == 1

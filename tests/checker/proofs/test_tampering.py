@@ -188,7 +188,7 @@ def test_tampering_is_found_and_named(replica: Replica, way: str) -> None:
 
 def test_without_the_upload_the_block_is_named(replica: Replica) -> None:
     """Once the uploaded bytes are deleted, the first differing block and its range of paths still are."""
-    inbox.delete(Run.objects.get(replica=replica, sequence=RUNS))
+    inbox.delete_upload(Run.objects.get(replica=replica, sequence=RUNS))
     version("sha256 = sha256(sha256) WHERE path = 'stays/09'")(replica)
     text = wrong(replica)["records"]
     assert "The first block that differs is 12 of 23: from stays/09 to stays/09" in text

@@ -16,7 +16,7 @@ from django.utils import translation
 from checker.findings import actions
 from checker.jobs import run_comparisons
 from checker.models import Comparison, Finding
-from scanner.export.csv import harmless
+from scanner.export.csv import escape_formula
 from scanner.format.records import Record
 from scanner.models import Replica, Run
 from tests.checker import stage
@@ -198,7 +198,7 @@ def test_downloads(client: Client) -> None:
     table = client.get(url + "?format=csv&kind=added").getvalue().decode()
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [(row["kind"], row["path"]) for row in rows] == [("added", "'+new")]
-    assert [harmless(text) for text in ("=1+1", "'=1+1", "a")] == ["'=1+1", "''=1+1", "a"]
+    assert [escape_formula(text) for text in ("=1+1", "'=1+1", "a")] == ["'=1+1", "''=1+1", "a"]
     text(client, url + "?format=exe", 404)
 
 

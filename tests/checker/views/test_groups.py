@@ -19,7 +19,7 @@ from checker.divergences import queries, store
 from checker.divergences.queries import DivergenceFilter
 from checker.jobs import group_comparisons
 from checker.models import Finding, GroupComparison, Proof
-from scanner.formatting.names import shown
+from scanner.formatting.names import display_name
 from scanner.models import Run
 from tests.checker import stage
 from tests.checker.staged_group import StagedGroup
@@ -266,4 +266,4 @@ def test_open_findings_name_their_replica(viewer: Client, fleet: StagedGroup) ->
     ones = [line for line in section.split("<li>") if "changed, date unchanged: a<" in line]
     assert len(ones) == 2
     for at in (1, 2):
-        assert sum(f">{shown(fleet.replicas[at].replica.server.name)} " in line for line in ones) == 1
+        assert sum(f">{display_name(fleet.replicas[at].replica.server.name)} " in line for line in ones) == 1

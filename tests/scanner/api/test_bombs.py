@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from scanner.errors import Refusal
-from scanner.format.envelope import open_envelope
+from scanner.errors import BodyError, Refusal
+from scanner.format.envelope import ENVELOPE_LIMIT, open_envelope
 from scanner.format.errors import ReportError
 from scanner.format.records import encode_record
 from scanner.format.statement import read_statement
 from scanner.ingest import accept, inbox
-from scanner.ingest.gunzip import BodyError
-from scanner.ingest.stream import Arrival
+from scanner.ingest.stream import GZIP_SLACK_BYTES, ReportStream
 from scanner.models import Replica, Run
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
@@ -48,7 +47,7 @@ def _chain_goes_on(replica: Replica, signer: Signer) -> Iterator[None]:
     """Whatever a test sent: nothing is half-stored, and the next honest report is taken."""
     yield
     runs = Run.objects.filter(replica=replica)
-    uploads = {name for name in inbox.storage().names() if name.startswith(str(replica.uuid))}
+    uploads = {name for name in inbox.report_storage().names() if name.startswith(str(replica.uuid))}
     assert uploads == {run.upload for run in runs if run.upload}
     assert all(run.upload for run in runs if run.state == Run.State.RECEIVED)
     assert make.accept(replica, signer, [make.file_row("honest")]).state == Run.State.RECEIVED
@@ -119,8 +118,8 @@ def test_gzip_bomb_of_many_lines(replica: Replica, signer: Signer) -> None:
     packed = packer.compress(make.signed(statement._replace(records=records), signer))
     body = packer.compress(b"\n" * (64 << 20)) + packer.flush()
     stream = iter([packed, *[body[at : at + 4096] for at in range(0, len(body), 4096)]])
-    arrival = Arrival(lambda _: next(stream, b""), "gzip")
-    arrival.expect(read_statement(open_envelope(arrival.envelope()).payload))
+    arrival = ReportStream(lambda _: next(stream, b""), "gzip")
+    arrival.expect(read_statement(open_envelope(arrival.read_envelope()).payload))
     with pytest.raises(BodyError):
         while arrival.read():
             pass
@@ -130,7 +129,7 @@ def test_empty_deflate_blocks_for_ever(bearer: str) -> None:
     """A stream that goes on without ever giving a byte is given up."""
     head = gzip.compress(b"", mtime=0)[:10]
     members = make.refused(make.upload(bearer, head + b"\0\0\0\xff\xff" * 400_000), 400)
-    assert "no line in so many bytes" in members["detail"]
+    assert f"no line in {ENVELOPE_LIMIT + GZIP_SLACK_BYTES} bytes" in members["detail"]
 
 
 def test_every_bit_of_line_1(replica: Replica, signer: Signer) -> None:
@@ -154,7 +153,7 @@ def test_bits_of_line_1_on_the_whole_road(replica: Replica, signer: Signer) -> N
     for bit in range(0, len(report.line) * 8, 13):
         data[bit // 8] ^= 1 << bit % 8
         with pytest.raises(Refusal) as caught:
-            accept.receive(replica.server, BytesIO(data).read)
+            accept.receive_report(replica.server, BytesIO(data).read)
         assert caught.value.status in (400, 403)
         data[bit // 8] ^= 1 << bit % 8
     assert not Run.objects.exists()
@@ -167,8 +166,8 @@ def test_every_bit_of_the_lines(replica: Replica, signer: Signer) -> None:
     data = bytearray(report.data)
     for bit in range(len(report.line) * 8, len(data) * 8):
         data[bit // 8] ^= 1 << bit % 8
-        arrival = Arrival(BytesIO(data).read, None)
-        arrival.envelope()
+        arrival = ReportStream(BytesIO(data).read, None)
+        arrival.read_envelope()
         arrival.expect(report.statement)
         with pytest.raises(BodyError):
             while arrival.read():

@@ -39,7 +39,7 @@ def _chain_goes_on(replica: Replica, signer: Signer) -> Iterator[None]:
     """Whatever a test sent: nothing is half-stored, and the next honest report is taken."""
     yield
     runs = Run.objects.filter(replica=replica)
-    uploads = {name for name in inbox.storage().names() if name.startswith(str(replica.uuid))}
+    uploads = {name for name in inbox.report_storage().names() if name.startswith(str(replica.uuid))}
     assert uploads == {run.upload for run in runs if run.upload}
     assert all(run.upload for run in runs if run.state == Run.State.RECEIVED)
     assert make.accept(replica, signer, [make.file_row("honest")]).state == Run.State.RECEIVED

@@ -89,7 +89,7 @@ def test_a_failed_run_is_its_first_line() -> None:
     failed = make_report(replica, key, outcome="failed")
     run = receive(replica.server, failed.gzip).run
     assert run.state == Run.State.FAILED
-    assert b"".join(export.report(run)) == failed.data == failed.line
+    assert b"".join(export.export_report(run)) == failed.data == failed.line
 
 
 def test_what_is_lost_is_said(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     accept(replica, key, [file_row("a")])
     worker.ingest_replica(replica.pk)
     waiting = accept(replica, key, [file_row("b")])
-    inbox.storage().delete(waiting.upload)
+    inbox.report_storage().delete(waiting.upload)
     Version.objects.update(size=1)
     code, said = give("--replica", str(replica.uuid), "--output", str(tmp_path))
     assert code == 1
@@ -117,7 +117,7 @@ def test_unsigned_reports_are_given_as_they_came(tmp_path: Path) -> None:
     give_it = ("--replica", str(replica.uuid), "--output", str(tmp_path / "out"))
     assert give(*give_it)[0] == 0
     assert (tmp_path / "out" / f"{replica.uuid}-1.json").read_bytes() == document()
-    inbox.storage().delete(run.upload)
+    inbox.report_storage().delete(run.upload)
     code, said = give(*give_it)
     assert code == 1 and "nothing is written" in said
     assert list((tmp_path / "out").iterdir()) == []

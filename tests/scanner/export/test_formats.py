@@ -18,8 +18,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from scanner.export import formats, report
-from scanner.export.hashdeep import LONGEST
-from scanner.export.omissions import LeftOut
+from scanner.export.hashdeep import MAX_LINE
+from scanner.export.omissions import Omissions
 from scanner.format import paths
 from scanner.format.records import Note, Record
 from scanner.ingest import worker
@@ -186,7 +186,7 @@ def test_what_hashdeep_cannot_read_is_left_out_and_told(root: Path) -> None:
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_longest_line_of_hashdeep(root: Path, more: int) -> None:
     """The real tool reads a line of LONGEST bytes whole, and not one of a byte more."""
-    size = LONGEST + more - len(f"1,{'0' * 32},{'0' * 64},./")
+    size = MAX_LINE + more - len(f"1,{'0' * 32},{'0' * 64},./")
     name = "/".join(["d" * 200] * 9)
     name += "/" + "e" * (size - len(name) - 1)
     (root / name).parent.mkdir(parents=True)
@@ -268,7 +268,7 @@ def test_json_lines_are_the_records(root: Path) -> None:
     """JSON Lines are the report without its first line, notes included."""
     run = make_tree(root, NASTY)
     assert give(run, "jsonl", root.parent / "entries") == (0, "")
-    assert (root.parent / "entries").read_bytes() == b"".join(report.report(run)).partition(b"\n")[2]
+    assert (root.parent / "entries").read_bytes() == b"".join(report.export_report(run)).partition(b"\n")[2]
 
 
 def test_entries_that_could_not_be_read_are_told(root: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_directory_before_each_name(root: Path) -> None:
     assert not (root / "no").exists()
 
 
-@pytest.mark.parametrize("form", formats.FORMS)
+@pytest.mark.parametrize("form", formats.FORMATS)
 def test_changed_rows_give_no_file(root: Path, form: str) -> None:
     """Rows that are not what was signed end as an error, and nothing is left that could be taken for a list."""
     run = make_run([file_row("a"), file_row("b")])
@@ -310,7 +310,7 @@ def test_only_a_complete_run_has_entries(root: Path, state: Run.State) -> None:
     code, said = give(run, "sha256sum", root / "out")
     assert code == 2 and "only a complete run" in said
     run.refresh_from_db()
-    assert not formats.offered(run)
+    assert not formats.available_formats(run)
 
 
 def test_an_unknown_run_and_a_forbidden_folder(root: Path) -> None:
@@ -328,7 +328,7 @@ def test_an_import_without_sizes(root: Path) -> None:
     call_command("import_report", str(root / "old.json"), "--server", "old", stdout=StringIO(), stderr=StringIO())
     worker.ingest_waiting()
     run = Run.objects.select_related("replica").get()
-    assert set(formats.FORMS) - set(formats.offered(run)) == {"hashdeep"}
+    assert set(formats.FORMATS) - set(formats.available_formats(run)) == {"hashdeep"}
     assert "states sizes" in give(run, "hashdeep", root / "out")[1]
-    for form in formats.offered(run):
-        assert b"".join(formats.written(run, form, LeftOut()))
+    for form in formats.available_formats(run):
+        assert b"".join(formats.export_run(run, form, Omissions()))

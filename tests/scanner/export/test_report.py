@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from scanner.errors import ExportError
 from scanner.export import report as export
 from scanner.ingest import worker
 from scanner.models import Run, Version
@@ -55,8 +56,8 @@ def test_changed_rows_are_no_report(report: Report, tmp_path: Path) -> None:
 def test_a_refused_run_has_nothing_to_give(report: Report) -> None:
     """Of a report whose body was refused only the statement is there."""
     Run.objects.update(state="refused")
-    with pytest.raises(export.ExportError, match="refused"):
-        export.report(Run.objects.select_related("replica").get())
+    with pytest.raises(ExportError, match="refused"):
+        export.export_report(Run.objects.select_related("replica").get())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.format import paths
-from scanner.formatting.names import LONG, above, brief_words, indented_shown, last_part, plain_shown, shown
+from scanner.formatting.names import (
+    FOLDED_FROM,
+    base_name,
+    directory_part,
+    display_name,
+    short_sentence,
+    visible_line,
+    visible_text,
+)
 
 NASTY = {
     "a\nb": "a\\nb",
@@ -36,13 +44,13 @@ NASTY = {
 @pytest.mark.parametrize("name", NASTY, ids=range(len(NASTY)))
 def test_odd_characters_become_visible_escapes(name: str) -> None:
     """Line ends, escapes, directions, invisible characters and edge spaces show; ordinary scripts stay as they are."""
-    assert plain_shown(name) == NASTY[name]
+    assert visible_text(name) == NASTY[name]
 
 
 @given(st.text())
 def test_nothing_that_acts_is_left(text: str) -> None:
     """Whatever the name, the shown text holds no control, format or separator character."""
-    categories = {unicodedata.category(char) for char in plain_shown(text)}
+    categories = {unicodedata.category(char) for char in visible_text(text)}
     assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -50,42 +58,44 @@ def test_nothing_that_acts_is_left(text: str) -> None:
 def test_two_names_never_look_alike(one: bytes, other: bytes) -> None:
     """Names that differ in a byte are shown as different texts."""
     if one != other:
-        assert plain_shown(paths.encode(one)) != plain_shown(paths.encode(other))
+        assert visible_text(paths.encode(one)) != visible_text(paths.encode(other))
 
 
 def test_markup_is_text() -> None:
     """A name that is HTML is shown as its characters, in the list and in an attribute."""
     evil = "<script>alert(1)</script>\"'&amp;<img src=x onerror=x>"
-    page = Template('{% load names %}<p title="{{ n|plain_shown }}">{{ n|shown }}</p>').render(Context({"n": evil}))
+    page = Template('{% load names %}<p title="{{ n|visible_text }}">{{ n|display_name }}</p>').render(
+        Context({"n": evil})
+    )
     assert "<script" not in page and "<img" not in page
     assert html.unescape(re.sub(r"<[^>]*>", "", page)).count("alert(1)") == 1
 
 
 def test_an_escape_says_which_character_it_is() -> None:
     """The mark of an escape names the character for who does not know its number."""
-    assert "U+202E RIGHT-TO-LEFT OVERRIDE" in shown("a\u202eb")
+    assert "U+202E RIGHT-TO-LEFT OVERRIDE" in display_name("a\u202eb")
 
 
 def test_a_long_name_is_folded_and_whole() -> None:
     """A name of 4,000 characters shows its ends, and all of it when it is unfolded."""
     name = "/".join(["d" * 250] * 16)
-    page = shown(name)
+    page = display_name(name)
     assert page.startswith("<details") and name in page and len(page) < len(name) + 1000
-    assert "<details" not in shown("x" * LONG)
+    assert "<details" not in display_name("x" * FOLDED_FROM)
 
 
 def test_the_parts_of_a_path() -> None:
     """A path falls into what is above and its last part."""
-    assert (above("a/b/c"), last_part("a/b/c")) == ("a/b/", "c")
-    assert (above("c"), last_part("c")) == ("", "c")
+    assert (directory_part("a/b/c"), base_name("a/b/c")) == ("a/b/", "c")
+    assert (directory_part("c"), base_name("c")) == ("", "c")
 
 
 def test_indentation_stays() -> None:
     """The spaces that a line begins with are those of its indentation; all else is escaped."""
-    assert indented_shown('    "a": "x  y\u202e"') == '    "a": "x \\x20y\\u202e"'
+    assert visible_line('    "a": "x  y\u202e"') == '    "a": "x \\x20y\\u202e"'
 
 
 def test_a_sentence_keeps_its_spaces() -> None:
     """What is said about names that are shown already is escaped for HTML, and its spaces are spaces."""
-    assert brief_words("below 2020/ are <missing>") == "<bdi>below 2020/ are &lt;missing&gt;</bdi>"
-    assert "… 300 characters …" in brief_words("x" * 440)
+    assert short_sentence("below 2020/ are <missing>") == "<bdi>below 2020/ are &lt;missing&gt;</bdi>"
+    assert "… 300 characters …" in short_sentence("x" * 440)

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from scanner.errors import Equivocates, Forbidden, Gap, Incomplete, Malformed, Refused, Stale
+from scanner.errors import (
+    ChainGap,
+    ConflictingStatement,
+    FinalRefusal,
+    Forbidden,
+    Incomplete,
+    Malformed,
+    StaleStatement,
+)
 from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE
 from scanner.format.records import encode_record
 from scanner.format.timestamps import format_timestamp
@@ -46,8 +54,8 @@ def test_first_report_is_received(replica: Replica, signer: Signer) -> None:
     assert (run.sequence, run.state, run.files, run.bytes, run.errors) == (1, Run.State.RECEIVED, 1, 2, 1)
     assert (bytes(run.envelope or b""), bytes(run.statement).hex()) == (report.line, report.digest)
     assert (run.previous, run.upload_size, run.engine) == (None, len(report.gzip), "hashlib")
-    assert b"".join(inbox.lines_below_envelope(run)) == report.body
-    assert [entry.statement for entry in journal.read(replica)] == [report.digest]
+    assert b"".join(inbox.record_lines(run)) == report.body
+    assert [entry.statement for entry in journal.read_journal(replica)] == [report.digest]
     assert run.journaled_at is not None
 
 
@@ -62,7 +70,7 @@ def test_the_same_again_is_the_same(replica: Replica, signer: Signer) -> None:
     report = make.make_report(replica, signer, [make.file_row("a")])
     first, again = (make.receive(replica.server, report.gzip) for _ in range(2))
     assert (first.run, first.new, again.run, again.new) == (again.run, True, first.run, False)
-    assert len(journal.read(replica)) == 1
+    assert len(journal.read_journal(replica)) == 1
     assert len(list(kept(replica))) == 1
 
 
@@ -71,7 +79,7 @@ def test_the_same_again_is_answered_before_its_body_is_read(replica: Replica, si
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(2000)])
     make.receive(replica.server, report.data)
     stream = BytesIO(report.data)
-    assert not accept.receive(replica.server, stream.read).new
+    assert not accept.receive_report(replica.server, stream.read).new
     assert stream.tell() < len(report.data) / 4
 
 
@@ -95,7 +103,7 @@ def test_a_gap_says_what_is_expected(replica: Replica, signer: Signer) -> None:
     first = make.accept(replica, signer)
     expected = {"expected": {"sequence": 2, "previous": bytes(first.statement).hex()}}
     for fields in ({"sequence": 3}, {"previous": "0" * 128}):
-        with pytest.raises(Gap) as caught:
+        with pytest.raises(ChainGap) as caught:
             make.receive(replica.server, make.make_report(replica, signer, **fields).gzip)
         assert caught.value.extra == expected
     assert Run.objects.count() == 1
@@ -104,7 +112,7 @@ def test_a_gap_says_what_is_expected(replica: Replica, signer: Signer) -> None:
 def test_a_gap_before_the_first(replica: Replica, signer: Signer) -> None:
     """Where nothing has come yet, number 1 with nothing before it is expected."""
     report = make.make_report(replica, signer, sequence=5, previous="0" * 128)
-    with pytest.raises(Gap) as caught:
+    with pytest.raises(ChainGap) as caught:
         make.receive(replica.server, report.gzip)
     assert caught.value.extra == {"expected": {"sequence": 1, "previous": None}}
 
@@ -121,14 +129,14 @@ def test_another_statement_for_a_place_holds_the_server(replica: Replica, signer
     first = make.make_report(replica, signer, [make.file_row("a")])
     other = make.make_report(replica, signer, [make.file_row("b")])
     make.receive(replica.server, first.gzip)
-    with pytest.raises(Equivocates):
+    with pytest.raises(ConflictingStatement):
         make.receive(replica.server, other.gzip)
     kept = Equivocation.objects.get()
     assert (bytes(kept.envelope), bytes(kept.statement).hex()) == (other.line, other.digest)
     for report in (first, make.make_report(replica, signer)):
         with pytest.raises(Forbidden, match="held"):
             make.receive(replica.server, report.gzip)
-    accept.release(replica.server)
+    accept.release_server(replica.server)
     assert make.accept(replica, signer).sequence == 2
     assert Equivocation.objects.get().resolved_at is not None
 
@@ -138,7 +146,7 @@ def test_an_older_place_equivocates_too(replica: Replica, signer: Signer) -> Non
     other = make.make_report(replica, signer, [make.file_row("b")])
     make.accept(replica, signer)
     make.accept(replica, signer)
-    with pytest.raises(Equivocates):
+    with pytest.raises(ConflictingStatement):
         make.receive(replica.server, other.gzip)
     assert Server.objects.get(pk=replica.server.pk).held_at is not None
 
@@ -149,7 +157,7 @@ def test_a_place_whose_run_is_gone_is_stale(replica: Replica, signer: Signer) ->
     gone = make.receive(replica.server, report.gzip).run
     make.accept(replica, signer)
     Run.objects.filter(pk=gone.pk).delete()
-    with pytest.raises(Stale):
+    with pytest.raises(StaleStatement):
         make.receive(replica.server, report.gzip)
 
 
@@ -164,7 +172,7 @@ def test_a_failed_run_is_in_the_chain(replica: Replica, signer: Signer) -> None:
 def test_a_failed_run_with_a_body_is_refused(replica: Replica, signer: Signer) -> None:
     """A failed run announces no records: lines below it are refused, its place is taken."""
     report = make.make_report(replica, signer, outcome="failed")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(FinalRefusal) as caught:
         make.receive(replica.server, report.data + encode_record(make.file_row("a")))
     assert caught.value.extra == {"recorded": True, "sequence": 1}
 
@@ -173,13 +181,13 @@ def test_a_refused_run_has_its_place(replica: Replica, signer: Signer) -> None:
     """A body that is not what its statement says is refused for good, again and again alike, and the chain goes on."""
     report = make.make_report(replica, signer, [make.file_row("a")], files=0)
     for _ in range(2):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(FinalRefusal) as caught:
             make.receive(replica.server, report.gzip)
         assert caught.value.extra == {"recorded": True, "sequence": 1}
     run = Run.objects.get()
     assert (run.state, run.upload) == (Run.State.REFUSED, "")
     assert "files" in run.reason
-    assert len(journal.read(replica)) == 1
+    assert len(journal.read_journal(replica)) == 1
     assert not list(kept(replica))
     assert make.accept(replica, signer, [make.file_row("a")]).sequence == 2
 
@@ -187,7 +195,7 @@ def test_a_refused_run_has_its_place(replica: Replica, signer: Signer) -> None:
 def test_a_file_may_be_tried_again(replica: Replica, signer: Signer) -> None:
     """Where a good copy may be had, a bad body records nothing."""
     report = make.make_report(replica, signer, [make.file_row("a")])
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(FinalRefusal) as caught:
         make.receive(replica.server, report.data[:-9], final=False, digest=None)
     assert caught.value.extra == {"recorded": False, "sequence": None}
     assert make.receive(replica.server, report.data, final=False, digest=None).new
@@ -197,7 +205,7 @@ def test_more_records_than_this_server_takes(replica: Replica, signer: Signer, s
     """A report that announces more bytes than BACKUP_SYNCER_RECORDS_BYTES is refused for good without being read."""
     settings.BACKUP_SYNCER_RECORDS_BYTES = 1000
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(200)])
-    with pytest.raises(Refused, match="more than this central server takes"):
+    with pytest.raises(FinalRefusal, match="more than this central server takes"):
         make.receive(replica.server, report.data)
     assert Run.objects.get().state == Run.State.REFUSED
 
@@ -257,7 +265,7 @@ def test_an_archived_or_imported_replica_takes_no_report(replica: Replica, signe
 def test_a_runs_id_is_used_once(replica: Replica, signer: Signer) -> None:
     """Another run's id is refused and takes no place; the next honest report does."""
     first = make.accept(replica, signer)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(FinalRefusal) as caught:
         make.receive(replica.server, make.make_report(replica, signer, run=str(first.uuid)).gzip)
     assert caught.value.extra["recorded"] is False
     assert make.accept(replica, signer).sequence == 2
@@ -319,7 +327,7 @@ def test_an_engine_may_be_called_anything(replica: Replica, signer: Signer) -> N
 
 
 def kept(replica: Replica) -> list[str]:
-    return [name for name in inbox.storage().names() if name.startswith(str(replica.uuid))]
+    return [name for name in inbox.report_storage().names() if name.startswith(str(replica.uuid))]
 
 
 def test_content_digest_of_another_body(replica: Replica, signer: Signer) -> None:
@@ -350,7 +358,7 @@ def test_the_same_while_it_is_read(replica: Replica, signer: Signer) -> None:
     """A report that comes again while its first upload is read has one run and one file, whoever ends first."""
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(500)])
     read = meanwhile(report.data, lambda: make.receive(replica.server, report.data))
-    receipt = accept.receive(replica.server, read)
+    receipt = accept.receive_report(replica.server, read)
     assert (receipt.new, receipt.run) == (False, Run.objects.get())
     assert kept(replica) == [receipt.run.upload]
 
@@ -358,8 +366,8 @@ def test_the_same_while_it_is_read(replica: Replica, signer: Signer) -> None:
 def test_another_while_it_is_read(replica: Replica, signer: Signer) -> None:
     """Another statement that takes the place meanwhile makes this one an equivocation; its bytes are not kept."""
     report, other = (make.make_report(replica, signer, [make.file_row("a" * 2000)]) for _ in range(2))
-    with pytest.raises(Equivocates):
-        accept.receive(replica.server, meanwhile(report.data, lambda: make.receive(replica.server, other.data)))
+    with pytest.raises(ConflictingStatement):
+        accept.receive_report(replica.server, meanwhile(report.data, lambda: make.receive(replica.server, other.data)))
     assert kept(replica) == [Run.objects.get().upload]
     assert bytes(Equivocation.objects.get().envelope) == report.line
 
@@ -369,7 +377,7 @@ def test_held_while_it_is_read(replica: Replica, signer: Signer) -> None:
     report = make.make_report(replica, signer, [make.file_row("a" * 2000)])
     hold = Server.objects.filter(pk=replica.server.pk)
     with pytest.raises(Forbidden, match="held"):
-        accept.receive(replica.server, meanwhile(report.data, lambda: hold.update(held_at=timezone.now())))
+        accept.receive_report(replica.server, meanwhile(report.data, lambda: hold.update(held_at=timezone.now())))
     assert (Run.objects.count(), kept(replica)) == (0, [])
 
 
@@ -378,7 +386,7 @@ def test_an_id_that_is_taken_while_it_is_read(replica: Replica, signer: Signer) 
     report = make.make_report(replica, signer, [make.file_row("a" * 2000)])
     other = make.make_replica(server=replica.server, root="/srv/other")
     twin = make.make_report(other, signer, run=report.statement.run)
-    with pytest.raises(Refused, match="id") as caught:
-        accept.receive(replica.server, meanwhile(report.data, lambda: make.receive(other.server, twin.data)))
+    with pytest.raises(FinalRefusal, match="id") as caught:
+        accept.receive_report(replica.server, meanwhile(report.data, lambda: make.receive(other.server, twin.data)))
     assert (caught.value.extra["recorded"], kept(replica)) == (False, [])
     assert make.accept(replica, signer).sequence == 1

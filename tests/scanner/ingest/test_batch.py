@@ -12,7 +12,7 @@ from scanner.format.digests import RecordTotals, read_records
 from scanner.format.errors import RecordError
 from scanner.format.records import Entry, Note, Record, encode_record
 from scanner.ingest import batch
-from scanner.ingest.batch import BatchTally, parse
+from scanner.ingest.batch import BatchTotals, parse
 from tests.scanner import factories as make
 
 NAMES = st.sampled_from(
@@ -54,7 +54,7 @@ def slow(texts: list[bytes]) -> tuple[object, ...] | str:
 
 def quick(texts: list[bytes], cuts: list[int]) -> tuple[object, ...] | str:
     """What the quick road says when the lines come in these batches."""
-    tally = BatchTally(len(texts))
+    tally = BatchTotals(len(texts))
     try:
         for start, end in zip([0, *cuts], [*cuts, len(texts)]):
             tally.add_text(b"".join(texts[start:end]))
@@ -97,14 +97,14 @@ def test_a_line_that_is_too_long_is_refused() -> None:
     """A line of more than 64 KiB is refused although all else in it is right."""
     text = encode_record(make.file_row("/".join(["n" * 250] * 270)))
     with pytest.raises(RecordError, match="line 2: longer than 65536 bytes"):
-        BatchTally(1).add_text(text)
+        BatchTotals(1).add_text(text)
 
 
 def test_sums_on_a_thread_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where SHA3-512 has its own thread the digests are those of one thread."""
     texts = [encode_record(make.file_row(f"d/{number:06}", b"x" * (number % 7))) for number in range(9000)]
     plain = quick(texts, [1000, 5000])
-    monkeypatch.setattr(batch, "ASIDE", 10)
+    monkeypatch.setattr(batch, "THREADED_FROM_LINES", 10)
     assert quick(texts, [1000, 5000]) == plain == slow(texts)
 
 
@@ -117,6 +117,6 @@ def test_rows_of_every_kind_are_counted() -> None:
         make.special_row("d"),
         make.file_row("e", b"4567", detail="a"),
     ]
-    tally = BatchTally(5)
+    tally = BatchTotals(5)
     tally.add_text(b"".join(map(encode_record, records)))
     assert (tally.files, tally.errors, tally.size, tally.lines) == (2, 1, 7, 6)

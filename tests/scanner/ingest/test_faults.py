@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from django.db import connection
 
-from scanner.db.errors import Later, Never, edge
+from scanner.db.errors import translate_database_errors
+from scanner.errors import PermanentError, RetryableError
 from scanner.export import report as export
 from scanner.format.records import Record
 from scanner.ingest import inbox, store
@@ -28,7 +29,8 @@ WORKER = """
 import os, signal, sys, time, django
 django.setup()
 from django.db import connection
-from scanner import ingest, pgcopy, store
+from scanner.db import attempts, binary_copy
+from scanner.ingest import store, worker
 from scanner.signals import run_ingested
 
 def die(*_, **__):
@@ -39,23 +41,23 @@ def after(module, name):
     setattr(module, name, lambda *given: (real(*given), die()))
 
 point, replica = sys.argv[1], int(sys.argv[2])
-store.PIECE = 1000
+store.COPY_PIECE_BYTES = 1000
 if point == "begun":
-    after(store, "begin")
+    after(attempts, "_count_attempt")
 elif point == "copying":
-    real = pgcopy.version_packer
+    real = binary_copy.version_packer
     def packer(*given):
         pack, count = real(*given), iter(range(100))
         return lambda row: (pack(row), next(count, None) is None and die())[0]
-    pgcopy.version_packer = packer
+    binary_copy.version_packer = packer
 elif point == "written":
-    store.finish = die
+    store.mark_ingested = die
 elif point == "finished":
-    after(store, "finish")
+    after(store, "mark_ingested")
 elif point == "committed":
     run_ingested.receivers = []
     run_ingested.connect(die)
-ingest.ingest_replica(replica)
+worker.ingest_replica(replica)
 """
 
 
@@ -84,7 +86,7 @@ def kill_worker(point: str, replica: Replica) -> None:
 def ingested_at_last(replica: Replica) -> int:
     """Runs that are dealt with once the database has seen that the worker died."""
     until, done = time.monotonic() + 20, 0
-    while store.waiting() and time.monotonic() < until:
+    while store.find_queued_replicas() and time.monotonic() < until:
         done += ingest.ingest_replica(replica.pk)
     return done
 
@@ -94,7 +96,7 @@ def test_a_killed_worker_loses_nothing(replica: Replica, signer: Signer, point: 
     """Wherever a worker dies, the next one finishes: each run is in the history once, as it was sent."""
     first = accept(replica, signer, files(300))
     second = accept(replica, signer, files(250, b"y"))
-    sent = [b"".join(export.report(run)) for run in (first, second)]
+    sent = [b"".join(export.export_report(run)) for run in (first, second)]
     kill_worker(point, replica)
     first.refresh_from_db()
     assert first.state == ("ingested" if point == "committed" else "received")
@@ -104,7 +106,7 @@ def test_a_killed_worker_loses_nothing(replica: Replica, signer: Signer, point: 
     for run, data in zip((first, second), sent, strict=True):
         run.refresh_from_db()
         assert run.state == "ingested"
-        assert b"".join(export.report(run)) == data
+        assert b"".join(export.export_report(run)) == data
     assert (second.opened, second.closed) == (250, 300)
     assert ingest.ingest_waiting() == 0
 
@@ -121,15 +123,15 @@ def test_a_report_that_kills_its_worker_is_set_aside(replica: Replica, signer: S
     poison.refresh_from_db()
     after.refresh_from_db()
     assert (poison.state, after.state) == ("set_aside", "ingested")
-    assert "begun 3 times and never ended" in poison.reason
-    assert poison.upload and b"".join(export.report(poison))
+    assert "started 3 times and never finished" in poison.reason
+    assert poison.upload and b"".join(export.export_report(poison))
     assert (after.opened, after.closed) == (0, 1)
-    assert not store.take_up(poison)
+    assert not store.requeue(poison)
 
 
 def rot(run: Run, data: bytes) -> None:
     """Put other bytes in the place of the kept ones."""
-    Path(inbox.storage().path(run.upload)).write_bytes(data)
+    Path(inbox.report_storage().path(run.upload)).write_bytes(data)
 
 
 ROTTEN: dict[str, Callable[[bytes], bytes]] = {
@@ -144,17 +146,17 @@ ROTTEN: dict[str, Callable[[bytes], bytes]] = {
 def test_bytes_that_rotted_are_not_taken_in(replica: Replica, signer: Signer, way: str) -> None:
     """What is not, to the last byte, what was accepted is set aside at once; nothing of it is in the history."""
     report = accept(replica, signer, files(50))
-    data = b"".join(export.report(report))
+    data = b"".join(export.export_report(report))
     Run.objects.filter(pk=report.pk).update(upload=report.upload.replace(".gz", ""))
     report.refresh_from_db()
     rot(report, ROTTEN[way](data))
     assert ingest.ingest_replica(replica.pk) == 1
     report.refresh_from_db()
     assert report.state == "set_aside"
-    assert "not those that were accepted" in report.reason
+    assert "not the one that was accepted" in report.reason
     assert not Version.objects.exists()
     rot(report, data)
-    assert store.take_up(report)
+    assert store.requeue(report)
     assert ingest.ingest_replica(replica.pk) == 1
     report.refresh_from_db()
     assert (report.state, report.reason, report.attempts) == ("ingested", "", 1)
@@ -163,16 +165,16 @@ def test_bytes_that_rotted_are_not_taken_in(replica: Replica, signer: Signer, wa
 def test_bytes_that_are_gone_are_named(replica: Replica, signer: Signer) -> None:
     """A run without its bytes is set aside for that reason."""
     run = accept(replica, signer, files(2))
-    inbox.storage().delete(run.upload)
+    inbox.report_storage().delete(run.upload)
     ingest.ingest_replica(replica.pk)
     run.refresh_from_db()
-    assert (run.state, run.reason) == ("set_aside", "the kept bytes are gone")
+    assert (run.state, run.reason) == ("set_aside", "the stored upload is missing")
 
 
 def test_a_lost_connection_spends_no_try(replica: Replica, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database ends the session in the middle: nothing is stored, the try is given back, the next time it works."""
     run = accept(replica, signer, files(2000))
-    real, ended = inbox.lines_below_envelope, list[bool]()
+    real, ended = inbox.record_lines, list[bool]()
 
     def ending(of: Run) -> object:
         for number, line in enumerate(real(of)):
@@ -184,9 +186,9 @@ def test_a_lost_connection_spends_no_try(replica: Replica, signer: Signer, monke
                 time.sleep(0.5)
             yield line
 
-    monkeypatch.setattr(inbox, "lines_below_envelope", ending)
-    monkeypatch.setattr(store, "PIECE", 1000)
-    with pytest.raises(Later):
+    monkeypatch.setattr(inbox, "record_lines", ending)
+    monkeypatch.setattr(store, "COPY_PIECE_BYTES", 1000)
+    with pytest.raises(RetryableError):
         ingest.ingest_replica(replica.pk)
     run.refresh_from_db()
     assert (run.state, run.attempts) == ("received", 0)
@@ -194,13 +196,17 @@ def test_a_lost_connection_spends_no_try(replica: Replica, signer: Signer, monke
     assert Version.objects.count() == 2000
 
 
-@pytest.mark.parametrize(("state", "kind"), [
-    ("53100", Later), ("40P01", Later), ("40001", Later), ("53300", Later), ("57P01", Later), ("08006", Later),
-    ("55P03", Later), ("22021", Never), ("23505", Never), ("23514", Never),
-])  # fmt: skip
+PASSING_STATES = ["53100", "40P01", "40001", "53300", "57P01", "08006", "55P03"]
+DATA_STATES = ["22021", "23505", "23514"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [*((state, RetryableError) for state in PASSING_STATES), *((state, PermanentError) for state in DATA_STATES)],
+)
 def test_database_errors_are_told_apart(state: str, kind: type[Exception]) -> None:
     """What may pass is tried again later; what the data cause never passes."""
-    with pytest.raises(kind), edge(), connection.cursor() as cursor:
+    with pytest.raises(kind), translate_database_errors(), connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{state}'; END $$")
 
 
@@ -210,7 +216,7 @@ def test_an_unforeseen_error_is_the_reason_after_three_tries(
     """An error that nobody foresaw stops the task, spends a try, and is shown; the third one sets the run aside."""
     run = accept(replica, signer, files(2))
     next_one = accept(replica, signer, files(1))
-    broken = Path(inbox.storage().path(run.upload))
+    broken = Path(inbox.report_storage().path(run.upload))
     broken.unlink()
     broken.mkdir()
     for number in (1, 2):
@@ -218,7 +224,7 @@ def test_an_unforeseen_error_is_the_reason_after_three_tries(
             ingest.ingest_replica(replica.pk)
         run.refresh_from_db()
         assert (run.state, run.attempts) == ("received", number)
-        assert f"try {number} of 3 failed: IsADirectoryError" in run.reason
+        assert f"attempt {number} of 3 failed: IsADirectoryError" in run.reason
     assert ingest.ingest_replica(replica.pk) == 2
     run.refresh_from_db()
     next_one.refresh_from_db()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from checker.proofs.verify import Inquiry
 from scanner.db import entries, keyset
+from scanner.errors import InvalidPageToken
 from scanner.export import report as export
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
@@ -92,7 +93,7 @@ def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
     inquiry = Inquiry(replica)
     for run, data in zip(Run.objects.filter(replica=replica).order_by("sequence"), sent, strict=True):
         assert run.state == Run.State.INGESTED, run.reason
-        assert b"".join(export.report(run)) == data
+        assert b"".join(export.export_report(run)) == data
         verdict = inquiry.verify(run)
         assert verdict.ok, [check for check in verdict.checks if not check.ok]
 
@@ -120,7 +121,7 @@ def pages(run: Run, order: str, limit: int) -> list[str]:
     """Paths of all pages."""
     found, after = [], ""
     while True:
-        page = entries.entries(run, order=order, after=after, limit=limit)
+        page = entries.list_entries(run, order=order, after=after, limit=limit)
         found += [row.path for row in page.rows]
         after = page.after
         if not after:
@@ -131,7 +132,7 @@ def tree(run: Run, prefix: str, limit: int) -> list[str]:
     """Paths of all entries, directory by directory."""
     found, after = [], ""
     while True:
-        page = entries.children(run, prefix, after, limit)
+        page = entries.list_children(run, prefix, after, limit)
         for child in page.rows:
             found += tree(run, child.path, limit) if child.entry is None else [child.entry.path]
         after = page.after
@@ -139,12 +140,14 @@ def tree(run: Run, prefix: str, limit: int) -> list[str]:
             return found
 
 
-@pytest.mark.parametrize("token", ["x", "AAAA", keyset.token([1]), keyset.token("a\0"), keyset.token(2**70), "é"])
+@pytest.mark.parametrize(
+    "token", ["x", "AAAA", keyset.page_token([1]), keyset.page_token("a\0"), keyset.page_token(2**70), "é"]
+)
 def test_a_made_up_token_is_refused(token: str) -> None:
-    """What no page gave is a BadToken, not an error of the database."""
+    """What no page gave is an invalid token, not an error of the database."""
     run = Run(replica_id=1, sequence=1)
     for order in ("path", "-size"):
-        with pytest.raises(keyset.BadToken):
-            entries.entries(run, order=order, after=token)
-    with pytest.raises(keyset.BadToken):
-        entries.children(run, after=token)
+        with pytest.raises(InvalidPageToken):
+            entries.list_entries(run, order=order, after=token)
+    with pytest.raises(InvalidPageToken):
+        entries.list_children(run, after=token)

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from scanner.errors import Busy
+from scanner.errors import BodyError, Busy
 from scanner.ingest import inbox
-from scanner.ingest.gunzip import BodyError
 from scanner.models import Replica, Run
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
@@ -36,43 +35,43 @@ def test_as_it_was_sent(replica: Replica, signer: Signer, encoding: str) -> None
     report = make.make_report(replica, signer, ROWS)
     sent = report.gzip if encoding == "gzip" else report.data
     run = make.receive(replica.server, sent).run
-    with inbox.storage().open(run.upload) as file:
+    with inbox.report_storage().open(run.upload) as file:
         assert file.read() == sent
-    with inbox.read_upload(run) as plain:
+    with inbox.open_upload(run) as plain:
         assert b"".join(iter(lambda: plain.read(1000), b"")) == report.data
-    assert list(inbox.lines_below_envelope(run)) == report.body.splitlines(keepends=True)
+    assert list(inbox.record_lines(run)) == report.body.splitlines(keepends=True)
 
 
 def test_no_lines(replica: Replica, signer: Signer) -> None:
     """A report of nothing has no lines."""
-    assert list(inbox.lines_below_envelope(make.accept(replica, signer))) == []
+    assert list(inbox.record_lines(make.accept(replica, signer))) == []
 
 
 def test_forgotten(replica: Replica, signer: Signer) -> None:
     """What is deleted is gone, on the disk and in the row; its size stays known."""
     run = make.accept(replica, signer, ROWS)
     name = run.upload
-    inbox.delete(run)
+    inbox.delete_upload(run)
     run.refresh_from_db()
-    assert (run.upload, run.upload_size > 0, inbox.storage().exists(name)) == ("", True, False)
-    with pytest.raises(FileNotFoundError), inbox.read_upload(run):
+    assert (run.upload, run.upload_size > 0, inbox.report_storage().exists(name)) == ("", True, False)
+    with pytest.raises(FileNotFoundError), inbox.open_upload(run):
         pass
 
 
 def test_rotten(replica: Replica, signer: Signer) -> None:
     """Kept bytes that rotted are an error, never a shorter report."""
     run = make.accept(replica, signer, ROWS)
-    path = inbox.storage().path(run.upload)
+    path = inbox.report_storage().path(run.upload)
     with open(path, "r+b") as file:
         file.truncate(run.upload_size - 20)
     with pytest.raises(BodyError):
-        list(inbox.lines_below_envelope(run))
+        list(inbox.record_lines(run))
 
 
 def test_orphans(replica: Replica, signer: Signer) -> None:
     """A file that no run names is removed after a day; what a run names, and what is young, stays."""
     run = make.accept(replica, signer, ROWS)
-    kept = inbox.storage()
+    kept = inbox.report_storage()
     for name, days in (("x/old.jsonl", 2), ("x/.old.jsonl.part", 2), ("x/young.jsonl", 0)):
         target = kept.path(name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -95,7 +94,7 @@ def test_a_disk_that_is_full(replica: Replica, signer: Signer, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("os.rename", full)
+        patched.setattr("os.replace", full)
         with pytest.raises(Busy):
             make.receive(replica.server, report.gzip)
     assert not Run.objects.exists()

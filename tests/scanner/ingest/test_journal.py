@@ -36,7 +36,7 @@ def path_of(replica: Replica) -> Path:
 
 
 def sequences(replica: Replica) -> list[int]:
-    return [entry.sequence for entry in journal.read(replica)]
+    return [entry.sequence for entry in journal.read_journal(replica)]
 
 
 def forget_marks(*runs: Run) -> None:
@@ -47,7 +47,7 @@ def forget_marks(*runs: Run) -> None:
 def test_a_line_for_each_statement(replica: Replica, signer: Signer) -> None:
     """Every run leaves its statement's digest, in order, in a file that the service alone can read."""
     runs = [make.accept(replica, signer, outcome=outcome) for outcome in ("complete", "failed", "complete")]
-    entries = journal.read(replica)
+    entries = journal.read_journal(replica)
     assert [entry.statement for entry in entries] == [bytes(run.statement).hex() for run in runs]
     assert {(entry.replica, entry.keyid) for entry in entries} == {(str(replica.uuid), signer.keyid)}
     assert [(entry.sequence, entry.run) for entry in entries] == [(n, str(run.uuid)) for n, run in enumerate(runs, 1)]
@@ -56,7 +56,7 @@ def test_a_line_for_each_statement(replica: Replica, signer: Signer) -> None:
 
 def test_no_journal_yet(replica: Replica) -> None:
     """A replica without a run has an empty journal."""
-    assert journal.read(replica) == []
+    assert journal.read_journal(replica) == []
 
 
 def test_a_crash_after_the_line(replica: Replica, signer: Signer) -> None:
@@ -100,7 +100,7 @@ def test_another_statement_of_a_known_number_is_written(replica: Replica, signer
     path_of(replica).write_text(json.dumps(json.loads(lines[0]) | {"statement": "00"}) + "\n")
     forget_marks(run)
     journal.append(run)
-    assert [entry.statement for entry in journal.read(replica)] == ["00", bytes(run.statement).hex()]
+    assert [entry.statement for entry in journal.read_journal(replica)] == ["00", bytes(run.statement).hex()]
 
 
 def test_a_journal_that_cannot_be_written(replica: Replica, signer: Signer, settings: Any, tmp_path: Path) -> None:

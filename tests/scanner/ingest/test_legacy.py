@@ -15,7 +15,8 @@ from django.core.management import CommandError, call_command
 from checker.models import Proof
 from checker.proofs.verify import verify
 from checker.tasks import forget_uploads, verify_new
-from scanner.db import entries
+from scanner.db import report_lines
+from scanner.errors import LegacyFormatError
 from scanner.export import report as export
 from scanner.format.entry_type import EntryType
 from scanner.ingest import inbox, legacy, worker
@@ -45,7 +46,7 @@ def document(**changes: Any) -> bytes:
 
 def test_everything_is_read() -> None:
     """Paths become relative and coded, a digest loses the tool's backslash, what is only listed becomes an error."""
-    report = legacy.read(document())
+    report = legacy.parse_report(document())
     assert (report.group, report.root, report.work_time_ns) == ("photos", "/srv/data", 12_500_000_000)
     assert report.started_at.isoformat() == "2019-11-06T00:26:40.250000+00:00"
     assert [(row.path, row.type) for row in report.rows] == [
@@ -61,11 +62,11 @@ def test_everything_is_read() -> None:
 BAD: dict[str, tuple[bytes, str]] = {
     "no JSON": (b'{"data": ', "not JSON"),
     "no document": (b"[1]", "has data and signature"),
-    "another sum": (document().replace(b"12.5", b"13.5"), "sum of the data"),
+    "another sum": (document().replace(b"12.5", b"13.5"), "digest of the data"),
     "a key is missing": (document(group=None), "lack one of"),
     "a path outside": (document(files=["/etc/passwd"]), "is not below the root"),
     "a path upwards": (document(files=["/srv/data/../x"]), "not a relative path"),
-    "no digest": (document(checksums={"/srv/data/a": {"sha256": "x", "md5": MD5}}), "sum that is none"),
+    "no digest": (document(checksums={"/srv/data/a": {"sha256": "x", "md5": MD5}}), "digest that is none"),
     "no time": (document(start_timestamp="soon"), "start_timestamp"),
     "a far time": (document(start_timestamp="99999999999"), "start_timestamp"),
     "no duration": (document(work_time=-1), "work_time"),
@@ -78,8 +79,8 @@ BAD: dict[str, tuple[bytes, str]] = {
 def test_a_bad_document_is_refused_with_its_reason(kind: str) -> None:
     """Whatever is wrong with a document, one sentence says it."""
     data, words = BAD[kind]
-    with pytest.raises(legacy.OldFormError, match=words):
-        legacy.read(data)
+    with pytest.raises(LegacyFormatError, match=words):
+        legacy.parse_report(data)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -96,8 +97,8 @@ def test_an_old_report_becomes_an_unsigned_run(tmp_path: Path, packed: bool) -> 
     assert (run.state, run.files, run.errors, run.bytes, run.envelope) == ("ingested", 3, 2, 0, None)
     assert (run.replica.origin, run.replica.enabled, run.replica.server.name) == ("unsigned", False, "nas")
     assert not Version.objects.exclude(size=None).exists()
-    assert b"".join(export.report(run)) == data
-    assert b"".join(entries.record_lines(run)) == b"".join(legacy.lines(run))
+    assert b"".join(export.export_report(run)) == data
+    assert b"".join(report_lines.record_lines(run)) == b"".join(legacy.record_lines(run))
     verdict = verify(run)
     assert [check.name for check in verdict.checks if not check.ok] == ["signature"]
     assert verify_new() == 0 and not Proof.objects.exists()
@@ -127,12 +128,12 @@ def test_old_reports_make_one_history(tmp_path: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_bad_file_leaves_nothing(tmp_path: Path) -> None:
     """Nothing of a refused file is stored: no server, no run, no bytes."""
-    path, before = tmp_path / "bad.json", set(inbox.storage().names())
+    path, before = tmp_path / "bad.json", set(inbox.report_storage().names())
     path.write_bytes(document().replace(b"12.5", b"13.5"))
     with pytest.raises(CommandError):
         call_command("import_report", str(path), "--server", "nas", stderr=StringIO())
     assert not Server.objects.exists() and not Run.objects.exists()
-    assert set(inbox.storage().names()) == before
+    assert set(inbox.report_storage().names()) == before
     with pytest.raises(CommandError):
         err = StringIO()
         path.write_bytes(document())

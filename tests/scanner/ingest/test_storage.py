@@ -68,7 +68,8 @@ def test_deleting_what_is_gone(storage: DurableStorage) -> None:
 def test_file_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bytes are synchronised before the name is given, and both folders' names afterwards."""
     done: list[str] = []
-    sync, rename = os.fsync, os.rename
+    sync = os.fsync
+    replace = os.replace
 
     def fsync(descriptor: int) -> None:
         done.append("sync " + Path(os.readlink(f"/proc/self/fd/{descriptor}")).name.lstrip("."))
@@ -76,10 +77,10 @@ def test_file_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def renamed(source: str, target: str) -> None:
         done.append("rename")
-        rename(source, target)
+        replace(source, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(os, "replace", renamed)
     DurableStorage(location=tmp_path).save("r/a.jsonl", File(BytesIO(b"1")))
     assert done == ["sync a.jsonl.part", "rename", "sync r", f"sync {tmp_path.name}"]
 

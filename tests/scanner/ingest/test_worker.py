@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, connection
 
-from scanner.db import entries
+from scanner.db import entries, report_lines
 from scanner.export import report
 from scanner.format.records import Note as NoteRecord
 from scanner.format.records import Record
@@ -49,12 +49,12 @@ def state(replica: Replica) -> list[tuple[str, int, int | None]]:
 def test_a_run_becomes_rows_and_its_report_again(replica: Replica, signer: Signer) -> None:
     """Entries of all types and notes are stored; what is written again from them is the report, byte for byte."""
     run = accept(replica, signer, FIRST)
-    with_upload = b"".join(report.report(run))
+    with_upload = b"".join(report.export_report(run))
     assert worker.ingest_replica(replica.pk) == 1
     run.refresh_from_db()
     assert (run.state, run.opened, run.closed, run.attempts) == ("ingested", 6, 0, 1)
     assert Note.objects.filter(run=run).count() == 2
-    assert b"".join(report.report(run)) == with_upload
+    assert b"".join(report.export_report(run)) == with_upload
 
 
 def test_only_what_changed_is_written(replica: Replica, signer: Signer) -> None:
@@ -92,7 +92,7 @@ def test_runs_without_a_state_are_stepped_over(replica: Replica, signer: Signer)
     assert [row for row in state(replica) if row[0] == "a/one"] == [("a/one", 1, 3), ("a/one", 4, None)]
     assert not Version.objects.filter(from_seq=2).exists()
     assert Run.objects.get(replica=replica, sequence=2).state == Run.State.FAILED
-    assert list(entries.record_lines(Run.objects.get(replica=replica, sequence=3))) == []
+    assert list(report_lines.record_lines(Run.objects.get(replica=replica, sequence=3))) == []
 
 
 def test_doing_it_twice_is_harmless(replica: Replica, signer: Signer) -> None:
@@ -126,5 +126,5 @@ def test_one_path_has_its_whole_life(replica: Replica, signer: Signer) -> None:
     for content in (b"1", b"2", b"2"):
         accept(replica, signer, [file_row(long, content), file_row(long + "y", content)])
     worker.ingest_replica(replica.pk)
-    assert [(row.from_seq, row.until_seq) for row in entries.versions(replica, long)] == [(1, 2), (2, None)]
-    assert store.waiting() == []
+    assert [(row.from_seq, row.until_seq) for row in entries.list_versions(replica, long)] == [(1, 2), (2, None)]
+    assert store.find_queued_replicas() == []

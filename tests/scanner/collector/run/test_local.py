@@ -18,6 +18,7 @@ from scanner.collector.run.local import LocalTarget
 from scanner.collector.run.session import RunOptions
 from scanner.collector.run.summary import RunSummary
 from scanner.collector.system import durable
+from scanner.format.atomic_file import temporary_path
 from scanner.format.statement import Statement, read_statement
 from tests.scanner.collector.installation import Installation
 
@@ -78,7 +79,7 @@ def test_planted_link_is_not_written_through(installation: Installation) -> None
     """A link that waits under the temporary name is replaced, and what it points to stays as it is."""
     victim, target = installation.folder / "victim", installation.folder / "file"
     victim.write_bytes(b"precious")
-    target.with_name(target.name + durable.TEMPORARY).symlink_to(victim)
+    temporary_path(target).symlink_to(victim)
     durable.write(target, b"new")
     assert (victim.read_bytes(), target.read_bytes()) == (b"precious", b"new")
     assert not target.is_symlink()

@@ -1,0 +1,49 @@
+"""Take PostgreSQL's advisory locks, so that one worker at a time deals with a replica or a group.
+
+A lock belongs to the session of the database (manual, "Advisory Locks"): it outlives transactions, and it is released
+when its worker dies. A worker holds one such lock at a time, so no order of locks is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from django.db import connection
+
+
+class LockClass(IntEnum):
+    """First number of a lock: the kind of work. The second number is the primary key of a replica or a group.
+
+    All classes stand here, so that no two kinds of work share one.
+    """
+
+    INGEST = 0x62737263
+    """Writing the history of a replica."""
+    RUN_COMPARISON = 0x62736363
+    """Comparing the runs of a replica."""
+    GROUP_COMPARISON = 0x62736772
+    """Comparing the replicas of a group."""
+
+
+LOCK = "SELECT pg_try_advisory_lock(%(lock_class)s, %(key)s)"
+UNLOCK = "SELECT pg_advisory_unlock(%(lock_class)s, %(key)s)"
+
+
+@contextmanager
+def advisory_lock(lock_class: LockClass, key: int) -> Iterator[bool]:
+    """Try to take a lock and yield whether it was taken; do not wait. Release it at the end of the block."""
+    parameters = {"lock_class": int(lock_class), "key": key}
+
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, parameters)
+        (acquired,) = cursor.fetchone()
+
+    try:
+        yield acquired
+    finally:
+        # A session that was lost has released the lock by itself.
+        if acquired and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute(UNLOCK, parameters)
