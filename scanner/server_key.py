@@ -11,11 +11,11 @@ from typing import Any
 
 from django.conf import settings
 
+from scanner.format.atomic_file import sync_folder
 from scanner.format.canonical_json import canonical_json
 from scanner.format.envelope import REPLY_TYPE, seal_envelope
 from scanner.format.signing import SigningKey
 from scanner.format.timestamps import format_timestamp
-from scanner.format.atomic_file import sync_folder
 from scanner.models import Server
 
 
