@@ -17,7 +17,7 @@ from scanner.api import schema
 from scanner.api.routes import Bearer
 from scanner.errors import Forbidden, InvalidPageToken, Malformed, NotFound, Unauthorised
 from scanner.models import Run, Server
-from scanner.roles import SEE
+from scanner.roles import VIEW_PAGES
 
 LIMIT = 1000
 
@@ -25,7 +25,7 @@ LIMIT = 1000
 def person(request: HttpRequest) -> User | None:
     """Who has logged in and may see the pages."""
     user = request.user
-    return None if isinstance(user, AnonymousUser) or not user.has_perm(SEE) else user
+    return None if isinstance(user, AnonymousUser) or not user.has_perm(VIEW_PAGES) else user
 
 
 router = Router(auth=[Bearer(), person])

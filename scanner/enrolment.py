@@ -1,6 +1,6 @@
-"""How a server comes to speak for itself: one-time tokens, the keys they register, and bearer tokens for transport.
+"""Enrol servers: one-time tokens, the keys that they register, and bearer tokens for transport.
 
-Of every token only its SHA-256 is kept. The key of a server is made there and never leaves it.
+Of every token only its SHA-256 is kept. The key of a server is made on that server and never leaves it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from scanner import server_key
+from scanner import central_key
 from scanner.errors import FinalRefusal, Forbidden, Malformed, Unauthorised
 from scanner.format import signing
 from scanner.format.canonical_json import decode_json
@@ -29,10 +29,10 @@ from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-HOURS = 24
-"""How long an enrolment token lives unless it is said otherwise."""
-SEEN = timedelta(minutes=1)
-"""How exactly it is written down when a server was last seen."""
+TOKEN_HOURS = 24
+"""How long an enrolment token is valid by default."""
+LAST_SEEN_PRECISION = timedelta(minutes=1)
+"""A request within this time after the last one is not recorded: not every request writes to the database."""
 BAD_TOKEN = "The enrolment token is wrong, used or expired."
 _MEMBERS = {
     "server": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
@@ -42,53 +42,56 @@ _MEMBERS = {
     "host": r"[^\0-\x1f\ud800-\udfff]{0,255}",
     "time": r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
 }
-"""The payload's members, in their order, and what each may be."""
+"""Members of the payload, in their order, and the pattern of each."""
 
 
 class Enrolment(NamedTuple):
-    """What a collector gets: its server, its registered key, a bearer token."""
+    """Result of an enrolment: the server, its registered key, and a bearer token."""
 
     server: Server
     key: ServerKey
     token: str
 
 
-def create_token(server: Server, by: User | None = None, hours: int = HOURS) -> str:
-    """A new one-time token, `bse1.<server>.<secret>.<central key's id>.<crc32>`, which nothing can show again."""
+def create_token(server: Server, by: User | None = None, hours: int = TOKEN_HOURS) -> str:
+    """Return a new one-time token, `bse1.<server>.<secret>.<central key's id>.<crc32>`. It cannot be shown again."""
     secret = secrets.token_urlsafe(32)
     expires_at = timezone.now() + timedelta(hours=hours)
     EnrolmentToken.objects.create(server=server, digest=_digest(secret), created_by=by, expires_at=expires_at)
-    text = f"bse1.{server.uuid}.{secret}.{server_key.key().keyid}"
+
+    text = f"bse1.{server.uuid}.{secret}.{central_key.load_key().keyid}"
     return f"{text}.{zlib.crc32(text.encode()):08x}"
 
 
 def collector_command(token: str) -> str:
-    """The command line that enrols a server with this token, to be pasted there."""
+    """Return the command line that enrols a server with this token, to be pasted on that server."""
     return shlex.join(["backup-syncer-collector", "enroll", token, "--server", settings.BACKUP_SYNCER_PUBLIC_URL])
 
 
-def redeem(line: bytes) -> Enrolment:
+def redeem_token(line: bytes) -> Enrolment:
     """Register the key that signed this enrolment's envelope, and grant a bearer token.
 
-    Raises Malformed; Forbidden for a bad signature; Refused for a weak or known key; Unauthorised, always the same, for
-    a token that is wrong, used or expired.
-    The same key may come again while the token lives: the answer may have been lost.
+    The same key may come again while the token is valid, since the response may have been lost. Raise Malformed;
+    Forbidden for a bad signature; FinalRefusal for a weak or known key; Unauthorised, always the same, for a token that
+    is wrong, used or expired.
     """
-    public, said = _read(line)
-    token = _tokens(said).select_related("server").first()
-    if token is None or said["central"] != server_key.key().keyid:
+    public, members = _verify_enrolment(line)
+    token = _valid_tokens(members).select_related("server").first()
+    if token is None or members["central"] != central_key.load_key().keyid:
         raise Unauthorised(BAD_TOKEN)
+
     with transaction.atomic():
-        # Conditions on the row alone, no join: whoever waited for its lock must see it as it is then.
-        if EnrolmentToken.objects.filter(pk=token.pk, used_at=None).update(used_at=timezone.now()):
-            key = _register(token, public)
+        # Conditions on the row alone, no join: whoever waited for its lock must see the row as it is then.
+        unused = EnrolmentToken.objects.filter(pk=token.pk, used_at=None)
+        if unused.update(used_at=timezone.now()):
+            key = _register_key(token, public)
         else:
-            key = _registered(token, public)
-        return Enrolment(token.server, key, grant(token.server))
+            key = _find_registered_key(token, public)
+        return Enrolment(token.server, key, grant_bearer_token(token.server))
 
 
-def grant(server: Server) -> str:
-    """A new bearer token; older ones that were never used end now, the others when the new one is first used."""
+def grant_bearer_token(server: Server) -> str:
+    """Return a new bearer token. Older ones that were never used end now, the others when the new one is first used."""
     text = f"bst1.{secrets.token_urlsafe(32)}"
     ServerToken.objects.filter(server=server, last_used_at=None).delete()
     ServerToken.objects.create(server=server, digest=_digest(text))
@@ -96,28 +99,31 @@ def grant(server: Server) -> str:
 
 
 def authenticate(text: str) -> Server:
-    """The server whose bearer token this is; Unauthorised when it is nobody's, revoked, or the server is archived."""
+    """Return the server of a bearer token. Raise Unauthorised when it is unknown or revoked, or the server archived."""
     token = ServerToken.objects.select_related("server").filter(digest=_digest(text), revoked_at=None).first()
     if token is None or token.server.archived_at is not None:
         raise Unauthorised("The bearer token is not known, or revoked.")
+
     now = timezone.now()
     if token.last_used_at is None:
+        # The new token has arrived: the older ones are not needed any more.
         token.server.tokens.filter(pk__lt=token.pk, revoked_at=None).update(revoked_at=now)
-    if token.last_used_at is None or token.last_used_at < now - SEEN:
+    if token.last_used_at is None or token.last_used_at < now - LAST_SEEN_PRECISION:
         ServerToken.objects.filter(pk=token.pk).update(last_used_at=now)
         Server.objects.filter(pk=token.server_id).update(last_seen_at=now)
     return token.server
 
 
 def revoke_tokens(server: Server) -> int:
-    """End every bearer and enrolment token of `server`; its keys stay. Returns how many were good until now."""
+    """End every bearer and enrolment token of `server`; its keys stay. Return how many were valid until now."""
     now = timezone.now()
-    ended = server.enrolment_tokens.filter(expires_at__gt=now).update(expires_at=now)
-    return ended + server.tokens.filter(revoked_at=None).update(revoked_at=now)
+    ended_enrolments = server.enrolment_tokens.filter(expires_at__gt=now).update(expires_at=now)
+    ended_tokens = server.tokens.filter(revoked_at=None).update(revoked_at=now)
+    return ended_enrolments + ended_tokens
 
 
 def revoke_key(key: ServerKey) -> None:
-    """From now on nothing that `key` signs is accepted; what was accepted stays."""
+    """Accept nothing that `key` signs from now on; what was accepted stays."""
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
         key.save(update_fields=["revoked_at"])
@@ -127,40 +133,43 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _tokens(said: dict[str, str]) -> QuerySet[EnrolmentToken]:
-    """The token that the payload names, while it lives: used or not, so that all refusals are alike."""
-    return EnrolmentToken.objects.filter(
-        digest=_digest(said["secret"]),
-        server__uuid=said["server"],
-        server__archived_at=None,
-        expires_at__gt=timezone.now(),
-    )
-
-
-def _read(line: bytes) -> tuple[bytes, dict[str, str]]:
-    """The key and the payload of an enrolment that this very key has signed."""
+def _verify_enrolment(line: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return the public key and the payload of an enrolment that this very key has signed."""
     try:
         envelope = open_envelope(line, ENROLMENT_TYPE)
-        said = decode_json(envelope.payload)
+        members = decode_json(envelope.payload)
     except (ReportError, RecordError) as error:
         raise Malformed(f"No good enrolment: {error}.") from error
-    if not isinstance(said, dict) or list(said) != list(_MEMBERS):
+
+    if not isinstance(members, dict) or list(members) != list(_MEMBERS):
         raise Malformed("The enrolment's members are not those of the API, in their order.")
     for name, pattern in _MEMBERS.items():
-        if not (isinstance(said[name], str) and re.fullmatch(pattern, said[name])):
+        value = members[name]
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise Malformed(f"The enrolment's {name} is not what the API allows.")
-    public = bytes.fromhex(said["public_key"])
+
+    public = bytes.fromhex(members["public_key"])
     try:
         signing.check_public_key(public)
     except SigningError as error:
         raise FinalRefusal(f"{error}.".capitalize(), recorded=False) from error
     if envelope.keyid != signing.keyid(public) or not envelope.verify(public):
         raise Forbidden("The enrolment is not signed by the key that it names.")
-    return public, said
+    return public, members
 
 
-def _register(token: EnrolmentToken, public: bytes) -> ServerKey:
-    """The new key of the token's server; Refused when any server has or had it."""
+def _valid_tokens(members: dict[str, str]) -> QuerySet[EnrolmentToken]:
+    """Return the token that the payload names, unless it has expired. A used one, too: all refusals are alike."""
+    return EnrolmentToken.objects.filter(
+        digest=_digest(members["secret"]),
+        server__uuid=members["server"],
+        server__archived_at=None,
+        expires_at__gt=timezone.now(),
+    )
+
+
+def _register_key(token: EnrolmentToken, public: bytes) -> ServerKey:
+    """Return the new key of the token's server. Raise FinalRefusal when any server has or had this key."""
     try:
         with transaction.atomic():
             key = ServerKey.objects.create(server=token.server, keyid=signing.keyid(public), public=public)
@@ -170,9 +179,10 @@ def _register(token: EnrolmentToken, public: bytes) -> ServerKey:
     return key
 
 
-def _registered(token: EnrolmentToken, public: bytes) -> ServerKey:
-    """The key that this used token has registered, when it is the one that asks again."""
-    key = ServerKey.objects.filter(pk=EnrolmentToken.objects.values("key").get(pk=token.pk)["key"]).first()
+def _find_registered_key(token: EnrolmentToken, public: bytes) -> ServerKey:
+    """Return the key that this used token has registered, if it is the key that asks again. Raise Unauthorised."""
+    key_id = EnrolmentToken.objects.values_list("key", flat=True).get(pk=token.pk)
+    key = ServerKey.objects.filter(pk=key_id).first()
     if key is None or bytes(key.public) != public or key.revoked_at is not None:
         raise Unauthorised(BAD_TOKEN)
     return key

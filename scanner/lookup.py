@@ -1,4 +1,4 @@
-"""How a person names a run: by its uuid, or by its replica's uuid and its number; and a replica: by its uuid."""
+"""Find runs and replicas by the names that people give them on a command line."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from scanner.models import Replica, Run
 
 
 def find_run(name: str) -> Run:
-    """The run that `name`, RUN-UUID or REPLICA-UUID:NUMBER, means; LookupError in one sentence when there is none."""
-    replica, colon, number = name.partition(":")
+    """Return the run of RUN-UUID or REPLICA-UUID:NUMBER. Raise LookupError, in one sentence, when there is none."""
+    uuid, colon, number = name.partition(":")
     runs = Run.objects.select_related("replica__server", "replica__group", "key")
     try:
         if colon:
-            found = runs.filter(replica__uuid=UUID(replica), sequence=int(number)).first()
+            run = runs.filter(replica__uuid=UUID(uuid), sequence=int(number)).first()
         else:
-            found = runs.filter(uuid=UUID(replica)).first()
+            run = runs.filter(uuid=UUID(uuid)).first()
     except ValueError as error:
         raise LookupError(f"{name[:100]!r} names no run: give RUN-UUID or REPLICA-UUID:NUMBER") from error
-    if found is None:
+
+    if run is None:
         raise LookupError(f"there is no run {name[:100]}")
-    return found
+    return run
 
 
 def find_replica(name: str) -> Replica:
-    """The replica of this uuid; LookupError in one sentence when there is none."""
+    """Return the replica of this uuid. Raise LookupError, in one sentence, when there is none."""
     try:
-        found = Replica.objects.filter(uuid=UUID(name)).first()
+        replica = Replica.objects.filter(uuid=UUID(name)).first()
     except ValueError as error:
         raise LookupError(f"{name[:100]!r} names no replica: give its uuid") from error
-    if found is None:
+
+    if replica is None:
         raise LookupError(f"there is no replica {name[:100]}")
-    return found
+    return replica

@@ -1,4 +1,4 @@
-"""What scanner tells the rest of the program."""
+"""Announce what happens to runs, for tasks and for the checker."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ run_received = Signal()
 """A run has its place in the chain and in the journal. `run`: the Run; only state `received` is work for ingest."""
 
 run_ingested = Signal()
-"""A run's entries stand in the history. `run`: the Run."""
+"""A run's entries are in the history. `run`: the Run."""

@@ -11,18 +11,18 @@ from django.shortcuts import get_object_or_404, render
 
 from scanner import listing as entry_list
 from scanner.db import entries as queries
+from scanner.decorators import PageRequest, page_view
 from scanner.errors import ExportError, InvalidPageToken
 from scanner.export import formats
 from scanner.export import report as export
 from scanner.export.omissions import Omissions
 from scanner.models import Run
-from scanner.permissions import PageRequest, page
 
 PAGE = 100
 """Rows on a page."""
 
 
-@page
+@page_view
 def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A run's entries as a list: searched, filtered, largest first or by path; with htmx only the rows that follow."""
     run, wish = _run(uuid), entry_list.read(request.GET)
@@ -49,7 +49,7 @@ def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
     return render(request, f"scanner/{'_entries' if request.htmx else 'entries'}.html", context)
 
 
-@page
+@page_view
 def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
     """One directory of a run; with htmx only the rows that follow."""
     run, below, after = _run(uuid), entry_list.directory(request.GET.get("below", "")), request.GET.get("after", "")
@@ -69,7 +69,7 @@ def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
     return render(request, f"scanner/{'_tree' if request.htmx else 'tree'}.html", context)
 
 
-@page
+@page_view
 def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
     """What happened in a run that is no part of its state; with htmx only the rows that follow."""
     run, after = _run(uuid), request.GET.get("after", "")
@@ -82,7 +82,7 @@ def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
     return render(request, f"scanner/{'_notes' if request.htmx else 'notes'}.html", context)
 
 
-@page
+@page_view
 def report(_request: PageRequest, uuid: UUID) -> StreamingHttpResponse:
     """The report as its server signed it, byte for byte, as a download; it breaks off where the rows are not that."""
     run = get_object_or_404(Run.objects.select_related("replica"), uuid=uuid)
@@ -96,7 +96,7 @@ def report(_request: PageRequest, uuid: UUID) -> StreamingHttpResponse:
     return response
 
 
-@page
+@page_view
 def export_form(_request: PageRequest, uuid: UUID, form: str) -> StreamingHttpResponse:
     """A complete run in the form of another tool, as a download; it breaks off where the rows are not what was
     signed."""

@@ -89,7 +89,7 @@ class Member:
 
     def excludes(self) -> Excludes | None:
         """What the run left out; None where that is not known."""
-        scope = scopes.find(bytes.fromhex(self.statement.config)) if self.statement else None
+        scope = scopes.find_scope(bytes.fromhex(self.statement.config)) if self.statement else None
         try:
             return parse_excludes(scope.excludes) if scope else None
         except ExcludeError:

@@ -215,7 +215,7 @@ def _scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | None:
     was, now = _config(comparison.base), _config(comparison.run)
     if was is None or now is None or was == now:
         return None
-    known = [scopes.find(digest) for digest in (was, now)]
+    known = [scopes.find_scope(digest) for digest in (was, now)]
     try:
         patterns = [parse_excludes(scope.excludes) for scope in known if scope is not None]
     except ExcludeError:

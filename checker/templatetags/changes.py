@@ -18,7 +18,7 @@ from checker.models import Finding, Kind
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 from scanner.models import Replica
-from scanner.roles import SEE
+from scanner.roles import VIEW_PAGES
 
 register = template.Library()
 SIGNS = {
@@ -94,7 +94,7 @@ def finding_title(finding: Finding) -> str:
 def open_findings(context: Context) -> str:
     """How many findings are open, for who may see pages; empty when there are none."""
     user = context.get("user")
-    if user is None or not user.has_perm(SEE):
+    if user is None or not user.has_perm(VIEW_PAGES):
         return ""
     found = listing.count_open()
     return number(found) if found else ""

@@ -16,16 +16,16 @@ from checker.changes import export, listing, queries
 from checker.changes.listing import Ask
 from checker.jobs import run_comparisons
 from checker.models import Comparison
+from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
 from scanner.listing import steps
 from scanner.models import Replica, Run
-from scanner.permissions import PageRequest, page
 
 PAGE = 100
 """Rows on a page."""
 
 
-@page
+@page_view
 def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """What a run brought: its changes against the complete run before."""
     run = _run(uuid)
@@ -33,7 +33,7 @@ def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     return _show(request, run, comparison)
 
 
-@page
+@page_view
 def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
     """The changes between any two complete runs of a replica."""
     try:
@@ -46,7 +46,7 @@ def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
     return _show(request, _run(comparison.run.uuid), comparison)
 
 
-@page
+@page_view
 def pick(request: PageRequest, uuid: UUID) -> HttpResponse:
     """From two numbers of runs to the page of their changes; or, with what is wrong with them, to the replica's."""
     replica = get_object_or_404(Replica, uuid=uuid)
@@ -71,7 +71,7 @@ def _refuse(request: PageRequest, uuid: UUID, reason: str) -> HttpResponse:
     return redirect("replica", uuid)
 
 
-@page
+@page_view
 def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
     """The changes that a page shows, all of them, as a file."""
     form = request.GET.get("format", "")

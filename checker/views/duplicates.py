@@ -10,8 +10,8 @@ from django.shortcuts import render
 
 from checker.duplicates import export, listing, places, queries
 from checker.duplicates.places import Place
+from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
-from scanner.permissions import PageRequest, page
 
 PAGE = 50
 """Contents on a page."""
@@ -19,7 +19,7 @@ NAMES = 20
 """Names of a content that a page tells of each replica."""
 
 
-@page
+@page_view
 def replica_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
     """What a replica holds more than once; with `format`, as a file."""
     try:
@@ -28,7 +28,7 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
         raise Http404 from error
 
 
-@page
+@page_view
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
     """What the replicas of a group hold more than once, each by itself; with `format`, as a file."""
     try:

@@ -9,13 +9,13 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from checker.pages import file_history, replica_facts
+from scanner.decorators import PageRequest, page_view
 from scanner.listing import steps
-from scanner.permissions import PageRequest, page
 
 LONGEST = 32_000
 
 
-@page
+@page_view
 def file_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """The life of a path on a replica, and what the other replicas of the group hold under it."""
     replica = get_object_or_404(replica_facts.all_replicas(), uuid=uuid)

@@ -23,10 +23,10 @@ from checker.findings import actions, description, listing
 from checker.findings.listing import FindingFilter
 from checker.findings.replicas import members
 from checker.models import Finding
+from scanner.decorators import PageRequest, action_view, page_view
 from scanner.errors import InvalidPageToken
 from scanner.formatting.names import FOLDED_FROM
 from scanner.models import Group, Replica
-from scanner.permissions import PageRequest, acting, page
 
 MEMBERS = 100
 
@@ -54,7 +54,7 @@ class AcceptForm(ReasonForm):
         return None if day is None else timezone.make_aware(datetime.combine(day, time(23, 59, 59)))
 
 
-@page
+@page_view
 def findings_page(request: PageRequest) -> HttpResponse:
     """Findings, the gravest first; with htmx only the rows that follow."""
     given = {name: str(request.GET.get(name, default)) for name, default in FindingFilter()._asdict().items()}
@@ -83,13 +83,13 @@ def findings_page(request: PageRequest) -> HttpResponse:
     return render(request, f"checker/{'_findings' if request.htmx else 'findings'}.html", context)
 
 
-@page
+@page_view
 def finding_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A finding: what it is, why, what it means, what to do next, and what was done."""
     return _show(request, _finding(uuid))
 
 
-@acting
+@action_view
 def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
     """Accept, undo or release; a form that does not do shows the page again with what is wrong."""
     finding, user = _finding(uuid), cast(User, request.user)
@@ -114,7 +114,7 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
     return _show(request, finding, form, status=422)
 
 
-@acting
+@action_view
 def accept_many(request: HttpRequest) -> HttpResponse:
     """Accept the chosen findings for one reason; damage is never among them."""
     form, user = ReasonForm(request.POST), cast(User, request.user)

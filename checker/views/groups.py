@@ -21,12 +21,11 @@ from checker.pages.status import Status
 from scanner.db.keyset import BadToken
 from scanner.listing import steps
 from scanner.models import Group
-from scanner.permissions import PageRequest, page
 
 OPEN_FINDINGS = 8
 
 
-@page
+@page_view
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A group: its replicas with their states, their work time, and the matrix of what diverges; or only more rows."""
     group = get_object_or_404(Group, uuid=uuid)
@@ -46,7 +45,7 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     return render(request, "checker/group.html", context | _around(group, lines, context))
 
 
-@page
+@page_view
 def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
     """The divergences that a page shows, all of them, as a file."""
     form = request.GET.get("format", "")

@@ -16,13 +16,12 @@ from checker.pages import health, overview, replica_facts, replica_runs, run_det
 from checker.pages.status import Status
 from scanner.export import formats
 from scanner.intervals import grace
-from scanner.permissions import PageRequest, page
 
 REPAIRS = 5
 """Damaged copies that the first page names."""
 
 
-@page
+@page_view
 def overview_page(request: PageRequest) -> HttpResponse:
     """Groups and replicas with their states, most urgent first; filtered by name and state."""
     name, state = request.GET.get("name", "").replace("\0", "").strip(), request.GET.get("state", "")
@@ -39,7 +38,7 @@ def overview_page(request: PageRequest) -> HttpResponse:
     return render(request, "checker/overview.html", context)
 
 
-@page
+@page_view
 def running_fragment(request: PageRequest) -> HttpResponse:
     """What runs now; when that has changed since `were`, the page is told to look again at the rest."""
     going = overview.running(timezone.now())
@@ -49,7 +48,7 @@ def running_fragment(request: PageRequest) -> HttpResponse:
     return response
 
 
-@page
+@page_view
 def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A replica: its state and why, charts, and its runs."""
     replica = get_object_or_404(replica_facts.all_replicas(), uuid=uuid)
@@ -69,7 +68,7 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     return render(request, "checker/replica.html", context)
 
 
-@page
+@page_view
 def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A run: what it found, who signed it, whether it is proven; before it has arrived, how far it is."""
     course = run_detail.course(uuid, timezone.now())
@@ -86,7 +85,7 @@ def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     return render(request, "checker/run.html", context)
 
 
-@page
+@page_view
 def progress_fragment(request: PageRequest, uuid: UUID) -> HttpResponse:
     """How far a run is; when it is over, or has arrived, the whole page is made anew."""
     course = run_detail.course(uuid, timezone.now())

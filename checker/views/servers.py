@@ -9,11 +9,11 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from checker.pages import overview, work_time
+from scanner.decorators import PageRequest, page_view
 from scanner.models import Server
-from scanner.permissions import PageRequest, page
 
 
-@page
+@page_view
 def server_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """A server: its replicas with their states, most urgent first, and how long their runs took."""
     server = get_object_or_404(Server, uuid=uuid)

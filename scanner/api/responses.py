@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
-from scanner import server_key
+from scanner import central_key
 from scanner.errors import Malformed, MethodNotAllowed, NotFound, Refusal
 from scanner.models import Server
 
@@ -21,7 +21,7 @@ View = Callable[..., HttpResponseBase]
 
 def signed(for_: str, server: Server, status: int = 200, **members: Any) -> HttpResponse:
     """A reply that the central server has signed."""
-    return HttpResponse(server_key.reply(for_, server, **members), content_type=ENVELOPE_TYPE, status=status)
+    return HttpResponse(central_key.sign_reply(for_, server, **members), content_type=ENVELOPE_TYPE, status=status)
 
 
 def refusal(refused: Refusal) -> JsonResponse:

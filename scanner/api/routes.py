@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.security import HttpBearer
 
-from scanner import enrolment, scopes, server_key
+from scanner import central_key, enrolment, scopes
 from scanner.api import progress, responses, schema, throttling
 from scanner.api.body import read_small
 from scanner.api.upload import upload
@@ -85,7 +85,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     throttling.check_enrolment(address)
     line = read_small(request)
     try:
-        done = enrolment.redeem(line)
+        done = enrolment.redeem_token(line)
     except Refusal:
         throttling.count_failed_enrolment(address)
         raise
@@ -96,7 +96,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         keyid=done.key.keyid,
         token=done.token,
         name=done.server.name,
-        central=server_key.key().public.hex(),
+        central=central_key.load_key().public.hex(),
     )
 
 
@@ -104,7 +104,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
 def rotate(request: HttpRequest) -> HttpResponse:
     """Grant a fresh bearer token; the old ones end when it is first used."""
     server = _caller(request)
-    return responses.signed("token", server, status=201, token=enrolment.grant(server))
+    return responses.signed("token", server, status=201, token=enrolment.grant_bearer_token(server))
 
 
 @api.get("/replicas", openapi_extra=schema.REPLICAS)
@@ -138,7 +138,7 @@ def _replicas(server: Server) -> list[dict[str, Any]]:
     newest = Run.objects.filter(replica__in=listed).order_by("replica_id", "-sequence").distinct("replica_id")
     last = {run.replica_id: run for run in newest}
     for group in {replica.group for replica in listed}:
-        scopes.note(group)
+        scopes.record_scope(group)
     return [_replica(replica, last.get(replica.pk)) for replica in listed.order_by("group__name", "root")]
 
 

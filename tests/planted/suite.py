@@ -52,7 +52,7 @@ class Road:
         group = self.replica.group
         group.excludes = excludes
         group.save()
-        scopes.note(group)
+        scopes.record_scope(group)
         told = (str(self.replica.server.uuid), str(self.replica.uuid), str(group.uuid))
         job = Job(*told, group.name, bytes(self._root), excludes, "hashlib", False, None, self._folder)
         made = self._runner.run(job, str(uuid.uuid4()), None, self._begun, Progress())

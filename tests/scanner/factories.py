@@ -200,7 +200,7 @@ def receive(server: Server, data: bytes, **options: Any) -> chain.Receipt:
 
 def make_bearer(server: Server) -> str:
     """A good bearer token of `server`."""
-    return enrolment.grant(server)
+    return enrolment.grant_bearer_token(server)
 
 
 def upload(server_token: str, data: bytes, encoding: str = "gzip", **headers: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
-from scanner import checks, server_key
+from scanner import central_key, checks
 
 
 def ids() -> set[str | None]:
@@ -17,7 +17,7 @@ def ids() -> set[str | None]:
 
 def test_all_is_well() -> None:
     """Where folders can be written and the key is private nothing is said."""
-    server_key.key()
+    central_key.load_key()
     assert ids() == set()
 
 
@@ -41,7 +41,7 @@ def test_a_central_key_that_others_can_read(settings: Any, tmp_path: Path, mode:
     """The mode of the key file is looked at."""
     settings.BACKUP_SYNCER_CENTRAL_KEY = tmp_path / "central.key"
     assert list(checks.check_central_key()) == []
-    server_key.key()
+    central_key.load_key()
     assert ids() == set()
     (tmp_path / "central.key").chmod(mode)
     assert ids() == {"scanner.E003"}

@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from scanner import enrolment, server_key
+from scanner import central_key, enrolment
 from scanner.errors import FinalRefusal, Forbidden, Malformed, Unauthorised
 from scanner.format.canonical_json import canonical_json
 from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal_envelope
@@ -48,7 +48,7 @@ def test_the_tokens_text() -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     kind, uuid, secret, fingerprint, crc = text.split(".")
-    assert (kind, uuid, fingerprint) == ("bse1", str(server.uuid), server_key.key().keyid)
+    assert (kind, uuid, fingerprint) == ("bse1", str(server.uuid), central_key.load_key().keyid)
     assert (len(secret), crc) == (43, f"{zlib.crc32(text.rpartition('.')[0].encode()):08x}")
     token = EnrolmentToken.objects.get()
     assert secret.encode() not in bytes(token.digest)
@@ -81,14 +81,14 @@ def test_a_lost_answer() -> None:
     """The same key may redeem its token again while it lives; another key may not."""
     server, signer = make.make_server(), make.make_signer()
     text = enrolment.create_token(server)
-    first, again = (enrolment.redeem(request(text, signer)) for _ in range(2))
+    first, again = (enrolment.redeem_token(request(text, signer)) for _ in range(2))
     assert (first.key, ServerKey.objects.count()) == (again.key, 1)
     assert enrolment.authenticate(again.token) == server
     with pytest.raises(Unauthorised):
-        enrolment.redeem(request(text, make.make_signer()))
+        enrolment.redeem_token(request(text, make.make_signer()))
     enrolment.revoke_key(first.key)
     with pytest.raises(Unauthorised):
-        enrolment.redeem(request(text, signer))
+        enrolment.redeem_token(request(text, signer))
 
 
 def test_bad_tokens_are_refused_alike() -> None:
@@ -96,7 +96,7 @@ def test_bad_tokens_are_refused_alike() -> None:
     server, other = make.make_server(), make.make_server()
     good, expired, used = (enrolment.create_token(server) for _ in range(3))
     EnrolmentToken.objects.filter(pk=EnrolmentToken.objects.order_by("pk")[1].pk).update(expires_at=timezone.now())
-    enrolment.redeem(request(used, make.make_signer()))
+    enrolment.redeem_token(request(used, make.make_signer()))
     archived = enrolment.create_token(make.make_server(archived_at=timezone.now()))
     revoked = enrolment.create_token(other)
     enrolment.revoke_tokens(other)
@@ -104,9 +104,9 @@ def test_bad_tokens_are_refused_alike() -> None:
     cases += [(good, {"secret": "A" * 43}), (good, {"server": str(other.uuid)}), (good, {"central": "0" * 64})]
     for token, fields in cases:
         with pytest.raises(Unauthorised) as caught:
-            enrolment.redeem(request(token, make.make_signer(), **fields))
+            enrolment.redeem_token(request(token, make.make_signer(), **fields))
         assert caught.value.detail == enrolment.BAD_TOKEN
-    assert enrolment.redeem(request(good, make.make_signer())).server == server
+    assert enrolment.redeem_token(request(good, make.make_signer())).server == server
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_weak_keys_are_refused(public: bytes) -> None:
     text = enrolment.create_token(server)
     weak = Signer(make.make_signer().private, public)
     with pytest.raises(FinalRefusal) as caught:
-        enrolment.redeem(request(text, weak))
+        enrolment.redeem_token(request(text, weak))
     assert caught.value.extra["recorded"] is False
-    assert enrolment.redeem(request(text, make.make_signer())).server == server
+    assert enrolment.redeem_token(request(text, make.make_signer())).server == server
 
 
 @pytest.mark.parametrize("revoked", [False, True])
@@ -142,8 +142,8 @@ def test_known_keys_are_refused(revoked: bool) -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     with pytest.raises(FinalRefusal, match="known"):
-        enrolment.redeem(request(text, signer))
-    assert enrolment.redeem(request(text, make.make_signer())).server == server
+        enrolment.redeem_token(request(text, signer))
+    assert enrolment.redeem_token(request(text, make.make_signer())).server == server
 
 
 def test_possession_must_be_proven() -> None:
@@ -158,7 +158,7 @@ def test_possession_must_be_proven() -> None:
         (request(text, mine).replace(mine.keyid.encode(), keyid(b"x").encode()), Forbidden),
     ):
         with pytest.raises(error):
-            enrolment.redeem(line)
+            enrolment.redeem_token(line)
     assert not ServerKey.objects.exists()
 
 
@@ -184,7 +184,7 @@ def test_bad_members(fields: dict[str, Any]) -> None:
     members = json.loads(open_envelope(request(enrolment.create_token(make.make_server()), signer), ENROLMENT_TYPE)[1])
     payload = json.dumps(members | fields).encode()
     with pytest.raises(Malformed):
-        enrolment.redeem(seal_envelope(ENROLMENT_TYPE, payload, signer.sign, signer.keyid))
+        enrolment.redeem_token(seal_envelope(ENROLMENT_TYPE, payload, signer.sign, signer.keyid))
 
 
 def test_guessing_is_slowed_down() -> None:
@@ -206,9 +206,9 @@ def test_guessing_is_slowed_down() -> None:
 def test_unused_bearer_tokens_do_not_pile_up() -> None:
     """Of tokens that were never used only the newest is kept."""
     server = make.make_server()
-    used = enrolment.grant(server)
+    used = enrolment.grant_bearer_token(server)
     enrolment.authenticate(used)
-    tokens = [enrolment.grant(server) for _ in range(5)]
+    tokens = [enrolment.grant_bearer_token(server) for _ in range(5)]
     assert ServerToken.objects.count() == 2
     assert enrolment.authenticate(tokens[-1]) == server
     for token in (used, *tokens[:-1]):
@@ -219,12 +219,16 @@ def test_unused_bearer_tokens_do_not_pile_up() -> None:
 def test_revoked_tokens() -> None:
     """Revoking ends bearer and enrolment tokens of this server alone."""
     server, other = make.make_server(), make.make_server()
-    mine, theirs, text = enrolment.grant(server), enrolment.grant(other), enrolment.create_token(server)
+    mine, theirs, text = (
+        enrolment.grant_bearer_token(server),
+        enrolment.grant_bearer_token(other),
+        enrolment.create_token(server),
+    )
     assert enrolment.revoke_tokens(server) == 2
     with pytest.raises(Unauthorised):
         enrolment.authenticate(mine)
     with pytest.raises(Unauthorised):
-        enrolment.redeem(request(text, make.make_signer()))
+        enrolment.redeem_token(request(text, make.make_signer()))
     assert enrolment.authenticate(theirs) == other
 
 
@@ -233,7 +237,7 @@ def test_forty_at_once() -> None:
     """Of forty who redeem one token at the same time exactly one is enrolled."""
     server = make.make_server()
     text = enrolment.create_token(server)
-    server_key.key()
+    central_key.load_key()
     lines = [request(text, make.make_signer()) for _ in range(40)]
     won: list[Server] = []
     barrier = threading.Barrier(40)
@@ -241,7 +245,7 @@ def test_forty_at_once() -> None:
     def attempt(line: bytes) -> None:
         barrier.wait()
         try:
-            won.append(enrolment.redeem(line).server)
+            won.append(enrolment.redeem_token(line).server)
         except Unauthorised:
             return
         finally:

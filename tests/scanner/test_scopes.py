@@ -29,12 +29,12 @@ def test_what_is_handed_out_is_kept() -> None:
             answer = Client().get("/api/v1/replicas", headers={"authorization": f"Bearer {bearer}"})
             assert answer.status_code == 200
     for excludes, cross_mounts in told:
-        found = scopes.find(digest(excludes, cross_mounts))
+        found = scopes.find_scope(digest(excludes, cross_mounts))
         assert found is not None and (found.excludes, found.cross_mounts) == (excludes, cross_mounts)
     assert Scope.objects.count() == 3
 
 
 def test_what_nobody_was_told() -> None:
     """A digest that was never handed out is not known, and excludes that nobody can read have none."""
-    scopes.note(make.make_group("broken", excludes="["))
-    assert not Scope.objects.exists() and scopes.find(digest("*.tmp", False)) is None
+    scopes.record_scope(make.make_group("broken", excludes="["))
+    assert not Scope.objects.exists() and scopes.find_scope(digest("*.tmp", False)) is None

@@ -220,11 +220,11 @@ def test_some_keep_only_a_part() -> None:
 def test_other_excludes_are_unknown() -> None:
     """What one run left out by its excludes is not known there."""
     fleet = StagedGroup(2)
-    scopes.note(fleet.group)
+    scopes.record_scope(fleet.group)
     before = scope_digest(parse_excludes("").patterns, False)
     fleet.group.excludes = "*.tmp"
     fleet.group.save()
-    scopes.note(fleet.group)
+    scopes.record_scope(fleet.group)
     after = scope_digest(parse_excludes("*.tmp").patterns, False)
     fleet.run(0, [file("a"), file("b.tmp", b"1"), file("c", b"2")], config=before)
     fleet.run(1, [file("a")], config=after)

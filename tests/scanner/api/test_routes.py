@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from backup_syncer.log_filters import BriefRefusals
-from scanner import enrolment, server_key
+from scanner import central_key, enrolment
 from scanner.format.envelope import REPLY_TYPE, open_envelope
 from scanner.format.timestamps import format_timestamp
 from scanner.models import Progress, Replica, Run, Server
@@ -52,8 +52,8 @@ def opened(response: Any, for_: str, server: Server) -> dict[str, Any]:
     """The members of a reply, after looking at its signature and its frame."""
     assert response["Content-Type"] == "application/vnd.dsse.envelope.v1+json", response.content
     envelope = open_envelope(response.content, REPLY_TYPE)
-    assert envelope.keyid == server_key.key().keyid
-    assert envelope.verify(server_key.key().public)
+    assert envelope.keyid == central_key.load_key().keyid
+    assert envelope.verify(central_key.load_key().public)
     members: dict[str, Any] = json.loads(envelope.payload)
     assert list(members)[:3] == ["for", "server", "time"]
     assert (members["for"], members["server"]) == (for_, str(server.uuid))

@@ -104,7 +104,9 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     code, said = give("--replica", str(replica.uuid), "--output", str(tmp_path))
     assert code == 1
     assert (
-        "not what was signed" in said and "kept bytes of run 2 cannot be read" in said and "which 0 are whole" in said
+        "not what was signed" in said
+        and "stored upload of run 2 cannot be read" in said
+        and "which 0 are whole" in said
     )
     assert [path.read_bytes().count(b"\n") for path in tmp_path.iterdir()] == [1, 1]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from scanner import server_key
+from scanner import central_key
 from scanner.format.envelope import REPLY_TYPE, open_envelope
 from scanner.format.errors import SigningError
 from tests.scanner import factories as make
 
-PROGRAM = "import django; django.setup(); from scanner import server_key; print(server_key.key().keyid)"
+PROGRAM = "import django; django.setup(); from scanner import central_key; print(central_key.key().keyid)"
 
 
 def test_many_first_calls_end_with_one_key(tmp_path: Path) -> None:
@@ -38,19 +38,19 @@ def test_many_first_calls_end_with_one_key(tmp_path: Path) -> None:
 def test_a_key_that_others_can_read_is_not_used(tmp_path: Path, settings: Any) -> None:
     """The key's mode is looked at whenever it is loaded."""
     settings.BACKUP_SYNCER_CENTRAL_KEY = tmp_path / "central.key"
-    server_key.key()
+    central_key.load_key()
     (tmp_path / "central.key").chmod(0o644)
-    server_key._load.cache_clear()
+    central_key._load.cache_clear()
     with pytest.raises(SigningError, match="0600"):
-        server_key.key()
+        central_key.load_key()
 
 
 @pytest.mark.django_db
 def test_a_reply() -> None:
     """A reply says what it answers, to whom and when, first of all."""
     server = make.make_server()
-    envelope = open_envelope(server_key.reply("token", server, token="t"), REPLY_TYPE)
+    envelope = open_envelope(central_key.sign_reply("token", server, token="t"), REPLY_TYPE)
     members = json.loads(envelope.payload)
     assert list(members) == ["for", "server", "time", "token"]
     assert (members["for"], members["server"], members["token"]) == ("token", str(server.uuid), "t")
-    assert envelope.verify(server_key.key().public)
+    assert envelope.verify(central_key.load_key().public)

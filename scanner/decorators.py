@@ -1,4 +1,4 @@
-"""Who may see a page: whoever has logged in and has a role."""
+"""Guard views: who may call them, with which method, and that no cache keeps the response."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from scanner.roles import OPERATE, SEE
+from scanner.roles import OPERATE, VIEW_PAGES
 
 P = ParamSpec("P")
 
 
 class PageRequest(HttpRequest):
-    """A request as the middleware leaves it, from somebody who may see pages."""
+    """A request from a person who may view pages, with the attribute that a middleware adds."""
 
     htmx: HtmxDetails
 
@@ -31,36 +31,39 @@ class PageRequest(HttpRequest):
 View = Callable[Concatenate[PageRequest, P], HttpResponseBase]
 
 
-def page(view: View[P]) -> Callable[Concatenate[PageRequest, P], HttpResponseBase]:
-    """The view behind its guards: GET alone, logged in, with a role; no cache keeps it or mistakes a fragment."""
+def page_view(view: View[P]) -> Callable[Concatenate[PageRequest, P], HttpResponseBase]:
+    """Let people with a role view a page, by GET alone. No cache keeps it, or takes a fragment for the whole page."""
 
     @wraps(view)
     def guarded(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if isinstance(request.user, AnonymousUser):
-            return _to_login(request)
-        if not request.user.has_perm(SEE):
+            return _redirect_to_login(request)
+        if not request.user.has_perm(VIEW_PAGES):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
     return require_safe(never_cache(vary_on_headers("HX-Request")(guarded)))
 
 
-def acting(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """A view that does something: POST alone, by who may see the pages and operate; no cache keeps its answer."""
+def action_view(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Let people who may view pages and operate change something, by POST alone. No cache keeps the response."""
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if isinstance(request.user, AnonymousUser):
             return redirect_to_login("/")
-        if not request.user.has_perms([SEE, OPERATE]):
+        if not request.user.has_perms([VIEW_PAGES, OPERATE]):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
     return require_POST(never_cache(guarded))
 
 
-def _to_login(request: PageRequest) -> HttpResponse:
-    """Back to the page that was asked for; a fragment's is the page that it belongs to, in the whole window."""
+def _redirect_to_login(request: PageRequest) -> HttpResponse:
+    """Return a redirect to the login, and from there to the page that was asked for.
+
+    A fragment is not a page: the page that it belongs to is loaded after the login, in the whole window.
+    """
     if not request.htmx:
         return redirect_to_login(request.get_full_path())
     return HttpResponseClientRedirect(redirect_to_login(request.htmx.current_url_abs_path or "/").url)
