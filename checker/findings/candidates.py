@@ -16,8 +16,7 @@ from django.db import connection
 from checker.changes.rules import CHANGED_WHILE_READ
 from checker.models import Comparison, Finding, Kind
 from scanner.db import keyset
-from scanner.db.entries import fetch_all
-from scanner.db.sql import load_statements
+from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 
 statement = load_statements(__file__)
@@ -177,5 +176,5 @@ def take(findings: Mapping[Branch, Finding]) -> None:
 def count_hidden_paths(comparison: Comparison, directory: str) -> int:
     """Return how many paths below a directory became unknown. It ends with a slash; empty: the root."""
     bounds: dict[str, str | None] = {"lower": None, "upper": None}
-    bounds.update(keyset.bounds(directory))
+    bounds.update(keyset.prefix_bounds(directory))
     return int(fetch_all(COUNT_HIDDEN_PATHS, {"comparison": comparison.pk, **bounds})[0][0])

@@ -78,7 +78,7 @@ def list_findings(filters: FindingFilter, after: str = "", limit: int = PAGE) ->
         "group", "replica__server", "first_run", "last_run", "accepted_by"
     )
     if after:
-        severity, pk = keyset.read_pair(after)
+        severity, pk = keyset.read_pair_token(after)
         findings = findings.filter(Q(severity__lt=severity) | Q(severity=severity, pk__lt=pk))
 
     # One more than the page holds tells whether there is a next one.
@@ -87,7 +87,7 @@ def list_findings(filters: FindingFilter, after: str = "", limit: int = PAGE) ->
         return FindingPage(rows, "")
 
     last = rows[limit - 1]
-    return FindingPage(rows[:limit], keyset.token([last.severity, last.pk]))
+    return FindingPage(rows[:limit], keyset.page_token([last.severity, last.pk]))
 
 
 def count_by_kind(filters: FindingFilter) -> list[tuple[Finding.Kind, int]]:

@@ -9,8 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from checker.findings import ransomware, rotation
 from checker.findings.candidates import age_parameters
 from checker.models import AuditEntry, Comparison, Finding, Kind, Proof
-from scanner.db.entries import fetch_all
-from scanner.db.sql import load_statements
+from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 from scanner.models import Group, Run
 

@@ -10,8 +10,7 @@ from django.db import connection
 from checker.findings import audit_log, candidates
 from checker.findings.candidates import Branch
 from checker.models import AuditEntry, Comparison, Finding, Kind
-from scanner.db.entries import fetch_all
-from scanner.db.sql import load_statements
+from scanner.db.sql import fetch_all, load_statements
 
 statement = load_statements(__file__)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from checker.models import Comparison
-from scanner.db.entries import fetch_all
-from scanner.db.sql import load_statements
+from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 
 statement = load_statements(__file__)

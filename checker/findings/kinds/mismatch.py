@@ -12,7 +12,7 @@ from checker.findings.kinds.base import ReplicasFindingKind, Resolution
 from checker.findings.text import replicas
 from checker.findings.text.replicas import join_names
 from checker.models import Divergence, Finding
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
 
@@ -22,7 +22,7 @@ class Mismatch(ReplicasFindingKind):
 
     def title(self, finding: Finding) -> str:
         """Return what differs, or which copy is damaged and which one is good."""
-        path = plain_shown(finding.path)
+        path = visible_text(finding.path)
         if finding.folded:
             text = ngettext(
                 "contents differ at %(n)s path below %(path)s",

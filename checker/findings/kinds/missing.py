@@ -12,7 +12,7 @@ from checker.findings.kinds.base import ReplicasFindingKind, Resolution
 from checker.findings.text import replicas
 from checker.findings.text.replicas import join_names
 from checker.models import Divergence, Finding
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
 
@@ -24,9 +24,9 @@ class Missing(ReplicasFindingKind):
         """Return what is missing, and where."""
         names = join_names(_lacking_names(finding.evidence))
         if not finding.folded:
-            return _("missing on %(names)s: %(path)s") % {"names": names, "path": plain_shown(finding.path)}
+            return _("missing on %(names)s: %(path)s") % {"names": names, "path": visible_text(finding.path)}
 
-        values = {"n": number(finding.number), "path": plain_shown(finding.path) or "/"}
+        values = {"n": number(finding.number), "path": visible_text(finding.path) or "/"}
         counts = finding.evidence.get("lacking", [])
         if all(count["number"] == finding.number for count in counts):
             text = ngettext(
@@ -36,7 +36,7 @@ class Missing(ReplicasFindingKind):
             )
             return text % (values | {"names": names})
 
-        each = ", ".join(f"{plain_shown(count['name'])} ({number(count['number'])})" for count in counts)
+        each = ", ".join(f"{visible_text(count['name'])} ({number(count['number'])})" for count in counts)
         text = ngettext(
             "%(n)s path below %(path)s is missing on %(each)s",
             "%(n)s paths below %(path)s are missing on %(each)s",

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from checker.findings.kinds.paths import STEADY_POLICIES, PathsKind
 from checker.findings.text import steps
 from checker.models import Finding, Kind
-from scanner.formatting.names import brief_plain, plain_shown
+from scanner.formatting.names import short_text, visible_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Moved(PathsKind):
         sentences = super().describe_path(finding)
         other = finding.latest_evidence.get("other")
         if other:
-            values = {"old": brief_plain(plain_shown(other)), "new": brief_plain(plain_shown(finding.path))}
+            values = {"old": short_text(visible_text(other)), "new": short_text(visible_text(finding.path))}
             sentences.insert(0, _("The path was %(old)s and is now %(new)s.") % values)
         return sentences
 

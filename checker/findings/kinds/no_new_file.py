@@ -14,7 +14,7 @@ from checker.findings import audit_log, rotation
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.text import steps
 from checker.models import AuditEntry, Comparison, Finding
-from scanner.formatting.numbers import clock
+from scanner.formatting.numbers import local_time
 from scanner.models import Group
 
 
@@ -72,7 +72,7 @@ class NoNewFile(RunFindingKind):
     def reasons(self, finding: Finding) -> list[str]:
         """Return when the newest file came."""
         facts = finding.latest_evidence
-        values = {"run": facts["last"], "when": clock(datetime.fromisoformat(facts["last_at"]))}
+        values = {"run": facts["last"], "when": local_time(datetime.fromisoformat(facts["last_at"]))}
         return [_("The newest file arrived in run %(run)s, %(when)s.") % values]
 
 

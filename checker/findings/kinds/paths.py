@@ -12,7 +12,7 @@ from checker.findings.candidates import Branch
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.text import contents, notes, runs
 from checker.models import Comparison, Finding, Kind
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 from scanner.models import Group
 
@@ -63,7 +63,7 @@ class PathsKind(RunFindingKind):
 
     def title(self, finding: Finding) -> str:
         """Return the kind with the path, or with the number of paths below a directory."""
-        path = plain_shown(finding.path)
+        path = visible_text(finding.path)
         if finding.folded:
             values = {"kind": self.label, "n": number(finding.number), "place": path or "/"}
             return _("%(kind)s: %(n)s paths below %(place)s") % values

@@ -14,7 +14,7 @@ from checker.findings.candidates import CALENDAR_NS, Branch
 from checker.findings.kinds.paths import STEADY_POLICIES, PathsKind
 from checker.findings.text import contents, steps
 from checker.models import Comparison, Finding, Kind
-from scanner.formatting.numbers import long_span
+from scanner.formatting.numbers import time_span
 from scanner.models import Group
 
 
@@ -63,8 +63,8 @@ def _age(comparison: Comparison, old: dict[str, Any]) -> dict[str, Any]:
 
 def _describe_age(age: dict[str, Any]) -> str:
     values = {
-        "age": long_span(timedelta(seconds=age["seconds"])),
-        "kept": long_span(timedelta(days=age["kept_days"])),
+        "age": time_span(timedelta(seconds=age["seconds"])),
+        "kept": time_span(timedelta(days=age["kept_days"])),
     }
     if age["by_time"]:
         return _("By its modification time the file was %(age)s old; this group keeps files for %(kept)s.") % values

@@ -18,8 +18,7 @@ from checker.findings import candidates
 from checker.findings.candidates import Branch
 from checker.findings.text.replicas import DEVIATING_COPIES
 from checker.models import Divergence, Finding, GroupComparison
-from scanner.db.entries import fetch_all
-from scanner.db.sql import load_statements
+from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 from scanner.models import Run
 

@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 from checker.changes import sides
 from checker.changes.queries import Side
 from scanner.format.entry_type import EntryType
-from scanner.formatting.entries import exact_time
-from scanner.formatting.names import brief_plain, plain_shown
+from scanner.formatting.entries import exact_file_time
+from scanner.formatting.names import short_text, visible_text
 from scanner.formatting.numbers import exact_size, number
 
 
@@ -41,7 +41,7 @@ def describe_attributes(facts: dict[str, Any]) -> list[str]:
         return []
 
     return [
-        f"{difference.label}: {brief_plain(difference.old) or '–'} → {brief_plain(difference.new) or '–'}"
+        f"{difference.label}: {short_text(difference.old) or '–'} → {short_text(difference.new) or '–'}"
         for difference in sides.attributes(old, new)
     ]
 
@@ -54,13 +54,13 @@ def describe_removed(facts: dict[str, Any]) -> list[str]:
 
     what = sides.what(old)
     if old.type == EntryType.LINK:
-        what = f"{what} → {brief_plain(plain_shown(old.detail or ''))}"
+        what = f"{what} → {short_text(visible_text(old.detail or ''))}"
 
     parts = [what]
     if old.size is not None:
         parts.append(exact_size(old.size))
     if old.mtime_ns is not None:
-        parts.append(exact_time(old.mtime_ns))
+        parts.append(exact_file_time(old.mtime_ns))
     if old.sha256:
         parts.append(f"SHA-256 {old.sha256[:12]}…")
     return [_("Removed: %(what)s.") % {"what": ", ".join(parts)}]
@@ -107,7 +107,7 @@ def _compare_times(old: int, new: int) -> str:
     if old == new:
         return _("The modification time is the same to the nanosecond.")
 
-    values = {"old": exact_time(old), "new": exact_time(new)}
+    values = {"old": exact_file_time(old), "new": exact_file_time(new)}
     return _("The modification time was %(old)s and is now %(new)s.") % values
 
 

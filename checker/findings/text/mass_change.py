@@ -24,7 +24,7 @@ def title(facts: dict[str, Any]) -> str:
             "%(n)s files got the new extension .%(ending)s and different content",
             facts["renamed"],
         )
-        return text % {"n": number(facts["renamed"]), "ending": plain_shown(facts["ending"])}
+        return text % {"n": number(facts["renamed"]), "ending": visible_text(facts["ending"])}
 
     text = ngettext(
         "%(n)s of %(all)s files were changed or removed",
@@ -119,7 +119,7 @@ def _describe_ending(facts: dict[str, Any]) -> str:
             "No file had the extension .%(ending)s before, and the content of each renamed file is different: "
             "ransomware does this."
         )
-        return text % {"ending": plain_shown(facts["ending"])}
+        return text % {"ending": visible_text(facts["ending"])}
 
     text = ngettext(
         "Only %(n)s file had the extension .%(ending)s before, and the content of each renamed file is "
@@ -129,4 +129,4 @@ def _describe_ending(facts: dict[str, Any]) -> str:
         number_before,
     )
     _rest, _dot, last_part = facts["ending"].rpartition(".")
-    return text % {"n": number(number_before), "ending": plain_shown(last_part)}
+    return text % {"n": number(number_before), "ending": visible_text(last_part)}

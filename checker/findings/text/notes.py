@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 
 
 def describe_notes(notes: dict[str, Any], same_ctime: str) -> list[str]:
@@ -41,7 +41,7 @@ def _describe_confirmation(confirmed: dict[str, Any], same_ctime: str) -> list[s
     engines = ", ".join(str(name) for name in confirmed.get("engines", []))
     text = _("Two more reads (%(engines)s) gave the same content.")
     return [
-        text % {"engines": plain_shown(engines)},
+        text % {"engines": visible_text(engines)},
         _describe_cache(confirmed),
         same_ctime if confirmed.get("ctime_same") else _ctime_proves_nothing(),
     ]

@@ -16,8 +16,8 @@ from checker.divergences.queries import DivergenceRow
 from checker.divergences.verdicts import Reason
 from checker.models import Divergence, Finding
 from scanner.format.entry_type import EntryType
-from scanner.formatting.entries import exact_time
-from scanner.formatting.names import brief_plain, plain_shown
+from scanner.formatting.entries import exact_file_time
+from scanner.formatting.names import short_text, visible_text
 from scanner.formatting.numbers import exact_size
 
 Copy = Divergence.CopyVerdict
@@ -100,7 +100,7 @@ def describe_deviations(divergence: DivergenceRow, names: Mapping[int, str]) -> 
 
 def join_names(names: Iterable[str]) -> str:
     """Return names of replicas as a list in a sentence; a question mark where nobody knows them."""
-    return ", ".join(map(plain_shown, names)) or "?"
+    return ", ".join(map(visible_text, names)) or "?"
 
 
 def _describe_spelling(alike: str) -> str:
@@ -110,7 +110,7 @@ def _describe_spelling(alike: str) -> str:
 
 
 def _describe_copy(copy: dict[str, Any]) -> str:
-    name = plain_shown(copy["name"])
+    name = visible_text(copy["name"])
     if copy.get("type") == EntryType.ERROR:
         return f"{name}: {_describe_unreadable(copy)}"
     if copy.get("sha256") or copy.get("type"):
@@ -123,12 +123,12 @@ def _describe_copy(copy: dict[str, Any]) -> str:
 
     label = Divergence.Cell(copy["cell"]).label
     if copy.get("other"):
-        return f"{name}: {label} → {brief_plain(plain_shown(copy['other']))}"
+        return f"{name}: {label} → {short_text(visible_text(copy['other']))}"
     return f"{name}: {label}"
 
 
 def _describe_unreadable(copy: dict[str, Any]) -> str:
-    values = {"error": plain_shown(copy["detail"]), "run": copy["since"]}
+    values = {"error": visible_text(copy["detail"]), "run": copy["since"]}
     return _("unreadable since run %(run)d (%(error)s)") % values
 
 
@@ -141,7 +141,7 @@ def _describe_content(copy: dict[str, Any]) -> str:
     if copy.get("size") is not None:
         parts.append(exact_size(copy["size"]))
     if copy.get("mtime_ns") is not None:
-        parts.append(exact_time(copy["mtime_ns"]))
+        parts.append(exact_file_time(copy["mtime_ns"]))
     parts.append(_("since run %(run)d") % {"run": copy["since"]})
 
     text = ", ".join(parts)
