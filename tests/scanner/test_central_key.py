@@ -17,7 +17,7 @@ from scanner.format.envelope import REPLY_TYPE, open_envelope
 from scanner.format.errors import SigningError
 from tests.scanner import factories as make
 
-PROGRAM = "import django; django.setup(); from scanner import central_key; print(central_key.key().keyid)"
+PROGRAM = "import django; django.setup(); from scanner import central_key; print(central_key.load_key().keyid)"
 
 
 def test_many_first_calls_end_with_one_key(tmp_path: Path) -> None:
