@@ -403,7 +403,7 @@ def test_no_option_is_named_that_does_not_exist(language: str) -> None:
 def test_every_form_of_export_stands(language: str) -> None:
     """The table of forms has each one that there is, and no other."""
     (table,) = (table for table in tables(language) if spans(table.head[0]) == ["--format"])
-    assert [form for row in table.rows for form in spans(row[0])] == list(formats.FORMS)
+    assert [form for row in table.rows for form in spans(row[0])] == list(formats.FORMATS)
 
 
 @both

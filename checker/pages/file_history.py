@@ -101,7 +101,7 @@ def _others(replica: Replica) -> list[replica_facts.AnnotatedReplica]:
 
 
 def _copy(
-    other: replica_facts.AnnotatedReplica, path: str, letters: dict[object, str], mine: Entry | None, now: datetime
+    other: replica_facts.AnnotatedReplica, path: str, letters: dict[object, str], mine: VersionRow | None, now: datetime
 ) -> Copy:
     run = Run.objects.filter(pk=other.complete_id).defer("envelope").first() if other.complete_id else None
     if run is None:

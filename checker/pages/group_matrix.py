@@ -15,7 +15,7 @@ from checker.divergences.queries import DirectorySummary, DivergenceRow
 from checker.findings.text import replicas
 from checker.models import Divergence, GroupComparison, Participant
 from checker.pages.replica_row import ReplicaRow
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
 PAGE = 100

@@ -162,7 +162,7 @@ def _of_newest(facts: ReplicaFacts) -> list[Reason]:
     run = facts.newest
     if run is None:
         return [Reason(Status.UNKNOWN, _("No run has arrived yet."))]
-    about = {"sequence": run.sequence, "reason": plain_shown(run.reason)}
+    about = {"sequence": run.sequence, "reason": visible_text(run.reason)}
     said = {
         Run.State.FAILED: _("Run %(sequence)d failed on its server: %(reason)s"),
         Run.State.REFUSED: _("Run %(sequence)d was refused: %(reason)s"),
@@ -186,7 +186,7 @@ def _of_time(facts: ReplicaFacts) -> list[Reason]:
     if late <= grace(replica.group.expected_interval):
         return []
     text = _("The last complete run is too old: the next one was due %(late)s ago.")
-    return [Reason(Status.ATTENTION, text % {"late": long_span(late)})]
+    return [Reason(Status.ATTENTION, text % {"late": time_span(late)})]
 
 
 def _of_proof(facts: ReplicaFacts) -> list[Reason]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.pages.status import Status
-from scanner.formatting.names import plain_shown
+from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 from scanner.models import Group, Replica, Server
 

@@ -18,7 +18,8 @@ from checker.models import GroupComparison
 from checker.pages import divergence_export, group_matrix, overview, replica_facts, work_time
 from checker.pages.replica_row import ReplicaRow
 from checker.pages.status import Status
-from scanner.db.keyset import BadToken
+from scanner.decorators import PageRequest, page_view
+from scanner.errors import InvalidPageToken
 from scanner.listing import steps
 from scanner.models import Group
 

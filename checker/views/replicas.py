@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 from checker.findings import listing
 from checker.pages import health, overview, replica_facts, replica_runs, run_detail
 from checker.pages.status import Status
+from scanner.decorators import PageRequest, page_view
 from scanner.export import formats
 from scanner.intervals import grace
 

@@ -89,7 +89,7 @@ def make_key(state: Path, name: str) -> SigningKey:
     if path.exists():
         return load_key(state, name)
 
-    unfinished = path.with_name(name + durable.TEMPORARY)
+    unfinished = path.with_name(name + durable.TEMPORARY_SUFFIX)
     durable.remove(unfinished)
     try:
         SigningKey.create(unfinished)

@@ -78,7 +78,7 @@ class Spool:
 
         for folder in (self.queue, self.sent, self.refused):
             durable.folder(folder)
-            for unfinished in folder.glob(f"*{durable.TEMPORARY}"):
+            for unfinished in folder.glob(f"*{durable.TEMPORARY_SUFFIX}"):
                 durable.remove(unfinished)
 
     def queued_reports(self) -> List[SpooledReport]:

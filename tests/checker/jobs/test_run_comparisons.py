@@ -21,7 +21,8 @@ from checker.jobs import run_comparisons
 from checker.models import Change, Comparison, Finding
 from checker.pages import replica_facts
 from checker.pages.status import Assessment, assess
-from scanner.db import entries as of_scanner
+from scanner.db import report_lines
+from scanner.db.locks import LOCK, UNLOCK, LockClass
 from scanner.format.records import Entry, Note, Record
 from scanner.models import Run, Version
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
