@@ -14,7 +14,7 @@ from pathlib import Path
 from backup_syncer.demo.tree import DemoTree
 from scanner import enrolment
 from scanner.format.digests import RecordTotals
-from scanner.format.envelope import RUN_TYPE, seal_envelope
+from scanner.format.envelope import ENROLMENT_TYPE, RUN_TYPE, seal_envelope
 from scanner.format.excludes import parse_excludes, scope_digest
 from scanner.format.records import encode_record
 from scanner.format.signing import SigningKey
@@ -50,7 +50,7 @@ class DemoCollector:
             "time": format_timestamp(datetime.now(UTC).timestamp()),
         }
         payload = json.dumps(members, separators=(",", ":")).encode()
-        enrolment.redeem(seal_envelope(enrolment.ENROLMENT_TYPE, payload, self._key.sign, self._key.keyid))
+        enrolment.redeem(seal_envelope(ENROLMENT_TYPE, payload, self._key.sign, self._key.keyid))
 
     def send_run(self, replica: Replica, tree: DemoTree, finished_at: datetime) -> Run:
         """Sign a report of the tree as it is and hand it to the central server. Return the accepted run."""

@@ -6,11 +6,11 @@ import contextlib
 import signal
 import subprocess
 import sys
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.staticfiles.management.commands.runserver import Command as StaticFilesCommand
+from django.core.management.base import CommandParser
 
 from backup_syncer.bundled import PACKAGE
 from backup_syncer.launcher.parent_death import die_with_parent
@@ -21,7 +21,7 @@ class Command(StaticFilesCommand):
 
     help = "Starts the development server and the task cluster. Both are restarted when a file changes."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         """Add `--no-cluster` to the options of Django's command."""
         super().add_arguments(parser)
         parser.add_argument("--no-cluster", action="store_true", help="serve the pages alone, without the task cluster")
