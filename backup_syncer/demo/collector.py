@@ -50,7 +50,7 @@ class DemoCollector:
             "time": format_timestamp(datetime.now(UTC).timestamp()),
         }
         payload = json.dumps(members, separators=(",", ":")).encode()
-        enrolment.redeem(seal_envelope(ENROLMENT_TYPE, payload, self._key.sign, self._key.keyid))
+        enrolment.redeem_token(seal_envelope(ENROLMENT_TYPE, payload, self._key.sign, self._key.keyid))
 
     def send_run(self, replica: Replica, tree: DemoTree, finished_at: datetime) -> Run:
         """Sign a report of the tree as it is and hand it to the central server. Return the accepted run."""
@@ -76,7 +76,7 @@ class DemoCollector:
 
     def _deliver(self, report: bytes) -> Run:
         digest = hashlib.sha256(report).digest()
-        return accept.receive(self.server, BytesIO(report).read, encoding="gzip", digest=digest).run
+        return accept.receive_report(self.server, BytesIO(report).read, encoding="gzip", digest=digest).run
 
     def _statement(self, replica: Replica, totals: RecordTotals, finished_at: datetime) -> Statement:
         newest = replica.runs.order_by("-sequence").first()
