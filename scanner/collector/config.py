@@ -234,6 +234,7 @@ def load_config(path: Optional[Path]) -> Config:
 
 def _read_texts(file: Path, content: str) -> Dict[str, str]:
     """Return the text of each key in the content of `file`."""
+    # No interpolation: `%` is an ordinary character of a path. No default section: its keys would reach all sections.
     parser = configparser.ConfigParser(interpolation=None, default_section="", delimiters=("=",))
     try:
         parser.read_string(content, str(file))
@@ -287,8 +288,12 @@ def describe_keys() -> str:
     """Return name, meaning and default of every key, for `--help`."""
     paragraphs = []
     for key in KEYS:
-        default = str(default_state()) if key.name == "state" else key.default
-        meaning = f"{key.help} (default: {default})" if default else key.help
+        default = key.default
+        if key.name == "state":  # it depends on the user, so that the key itself has none
+            default = str(default_state())
+        meaning = key.help
+        if default:
+            meaning += f" (default: {default})"
         paragraphs.append(
             textwrap.fill(
                 meaning,

@@ -56,7 +56,11 @@ def enroll(options: argparse.Namespace) -> int:
     loaded_config = config.load_config(options.config)
     if options.ca is not None:
         loaded_config = loaded_config._replace(ca=options.ca)
-    token_text = sys.stdin.readline() if options.token == "-" else options.token
+
+    token_text = options.token
+    if token_text == "-":
+        # On the command line, the token would be visible in the list of processes.
+        token_text = sys.stdin.readline()
 
     with lock.held(loaded_config.state):
         own_identity = enrol.enrol(loaded_config, token_text, options.server, options.rotate)

@@ -98,19 +98,23 @@ def run(options: argparse.Namespace) -> int:
     """Hash and deliver as the options say."""
     loaded_config = config.load_config(options.config)
     _check_combination(options, loaded_config)
+    max_rate = None
+    if options.max_rate is not None:
+        max_rate = options.max_rate * MIB
     run_options = RunOptions(
         names=tuple(options.names),
         accept_root=options.accept_root,
         engine=options.engine,
         workers=options.workers,
-        max_rate=None if options.max_rate is None else options.max_rate * MIB,
+        max_rate=max_rate,
         send=not options.no_send,
     )
 
+    # One collector at a time: two would give the same number to two reports.
     with lock.held(loaded_config.state):
         _ensure_temporary_folder(loaded_config.state)
         if loaded_config.low_priority:
-            impact.be_gentle()
+            impact.be_gentle()  # before the workers start: they inherit it
         if options.local is None:
             summary = RunSession(loaded_config, run_options, print_message).run()
         else:

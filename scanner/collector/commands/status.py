@@ -130,6 +130,7 @@ def collect_status(config: Config) -> CollectorStatus:
 def _exit_code(
     config: Config, own_identity: Identity, problem: Optional[str], replicas: Tuple[ReplicaStatus, ...]
 ) -> ExitCode:
+    # Whoever uses `run --local` alone needs no enrolment, and nothing is missing.
     works_alone = not own_identity.enrolled and (config.state / "local").is_dir() and not config.server
     if problem is not None and not works_alone:
         return ExitCode.NOT_DONE

@@ -55,13 +55,19 @@ class Verification:
 
     def members(self) -> Dict[str, Any]:
         """Return the JSON members of the verification."""
-        statement = self.statement
-        return {
+        members: Dict[str, Any] = {
             "exit": self.exit_code,
             "keyid": self.keyid,
-            "run": None if statement is None else statement.run,
-            "replica": None if statement is None else statement.replica,
-            "sequence": None if statement is None else statement.sequence,
+            "run": None,
+            "replica": None,
+            "sequence": None,
+        }
+        if self.statement is not None:
+            members["run"] = self.statement.run
+            members["replica"] = self.statement.replica
+            members["sequence"] = self.statement.sequence
+        return {
+            **members,
             "held": self.passed,
             "broken": self.failed,
             "open": self.unchecked,
@@ -136,6 +142,7 @@ def _read_public_key(named_key: str) -> bytes:
     try:
         if not _PUBLIC_KEY.match(text):
             content = Path(named_key).read_text(encoding="ascii")
+            # Whoever has only the private key at hand may name its file: nothing of it is printed.
             if "PRIVATE KEY" in content:
                 return signing.SigningKey(Path(named_key)).public
             text = content.strip().lower()
@@ -169,6 +176,7 @@ def _verify_content(path: Path, keys: Dict[str, KnownKey], verification: Verific
         envelope = open_envelope(file.readline(ENVELOPE_LIMIT + 1))
         verification.keyid = envelope.keyid
         verification.passed.append("envelope: in the form of a report")
+        # What an unknown key signed is checked all the same; what a known key did not sign is not worth reading.
         if not _check_signature(envelope, keys, verification):
             return
 

@@ -12,8 +12,8 @@ from scanner.collector.delivery.spool import ChainEnd, Spool
 from scanner.collector.errors import ChainError
 from scanner.collector.system import durable
 
+# Folder in the state folder with an empty file for each replica that ever had a report in its queue.
 _QUEUED_FOLDER = "begun"
-"""Folder in the state folder with an empty file for each replica that ever had a report in its queue."""
 
 
 class ChainPosition(NamedTuple):
@@ -48,9 +48,11 @@ def next_position(spool: Spool, central_end: Optional[CentralChainEnd], ever_que
             raise ChainError("the spool is empty or damaged: the central server must tell where the chain stands")
         return _position_after(newest)
 
+    # The central server has nothing yet, or lost all: it gets what is queued here, in order.
     if central_end.sequence is None:
         return _position_after(newest)
 
+    # The spool was lost or restored from a backup. The chain goes on behind the central server's end, visibly broken.
     if newest is None or central_end.sequence > newest.sequence:
         break_reason = f"report {central_end.sequence}, which the central server has, is unknown to the spool"
         return ChainPosition(central_end.sequence + 1, central_end.digest, break_reason)

@@ -59,7 +59,7 @@ class RefusalError(CollectorError):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed later."""
+        """True when the same request may succeed later."""
         return self.status in (408, 429) or self.status >= 500
 
 
@@ -90,10 +90,14 @@ class Client:
         self.token = token
         self._url = urlsplit(url)
         self._timeout = config.timeout
+
+        # Reports name every file of this server, and the bearer token gives access: neither crosses a network in clear.
         is_secure = self._url.scheme == "https"
         if not is_secure and not _is_loopback(self._url.hostname or ""):
             raise ConfigError(f"{url}: plain http is refused beyond this machine; the central server needs https")
-        self._tls = _tls_context(config) if is_secure else None
+        self._tls: Optional[ssl.SSLContext] = None
+        if is_secure:
+            self._tls = _tls_context(config)
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: RequestBody = None) -> HttpResponse:
         """Send one request and return the response, whatever its status. Raises UnreachableError when none comes."""
@@ -116,6 +120,7 @@ class Client:
     def _exchange(self, connection: http.client.HTTPConnection, body: RequestBody) -> HttpResponse:
         """Send headers and body, and return the response."""
         connection.endheaders()
+
         send_error: Optional[OSError] = None
         try:
             for chunk in _chunks(body):
@@ -126,6 +131,7 @@ class Client:
             send_error = error
 
         try:
+            # No reply is longer than REPLY_LIMIT bytes of payload, which base64 makes a third longer.
             response = connection.getresponse()
             content = response.read(2 * REPLY_LIMIT)
             if response.length:
@@ -168,8 +174,13 @@ class Client:
     def _connect(self) -> http.client.HTTPConnection:
         """Return a connection to the central server, through the proxy of the environment where there is one."""
         host = self._url.hostname or ""
-        port = self._url.port or (_HTTP_PORT if self._tls is None else _HTTPS_PORT)
-        proxy = None if _is_loopback(host) else _find_proxy(self._url)
+        default_port = _HTTP_PORT if self._tls is None else _HTTPS_PORT
+        port = self._url.port or default_port
+
+        # A proxy could not reach this machine's own loopback address.
+        proxy = None
+        if not _is_loopback(host):
+            proxy = _find_proxy(self._url)
 
         peer_host = host
         peer_port = port
@@ -183,6 +194,7 @@ class Client:
         else:
             connection = http.client.HTTPSConnection(peer_host, peer_port, timeout=self._timeout, context=self._tls)
         if proxy is not None:
+            # The tunnel keeps TLS end to end: the proxy sees the host name and nothing else.
             connection.set_tunnel(host, port, _proxy_headers(proxy))
         return connection
 
@@ -208,6 +220,7 @@ def open_reply(line: bytes, purpose: str, central: str, server: str) -> SignedRe
 
 def read_refusal(response: HttpResponse) -> RefusalError:
     """Return the refusal in a response. One that does not come from the API, such as a proxy's page, has a status."""
+    # The body may come from anybody on the way. A part of it suffices, and a deeply nested one must not stop us.
     try:
         members = json.loads(response.body[:_ERROR_BODY_LIMIT].decode())
     except (ValueError, RecursionError):
@@ -238,8 +251,10 @@ def _chunks(body: RequestBody) -> Iterable[bytes]:
 
 
 def _tls_context(config: Config) -> ssl.SSLContext:
+    # The default context checks the certificate and the host name. Nothing in the configuration turns that off.
+    ca_file = None if config.ca is None else str(config.ca)
     try:
-        return ssl.create_default_context(cafile=None if config.ca is None else str(config.ca))
+        return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"cannot use the certificates in {config.ca}: {error}") from error
 
@@ -265,6 +280,7 @@ def _find_proxy(url: SplitResult) -> Optional[SplitResult]:
 def _proxy_headers(proxy: SplitResult) -> Dict[str, str]:
     if proxy.username is None:
         return {}
+    # RFC 7617; urlsplit leaves the percent-encoding of user and password as it is.
     credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
     return {"Proxy-Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
 
@@ -273,6 +289,6 @@ def _describe(error: Exception) -> str:
     """Return an error of the network as the end of a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, socket.timeout):
+    if isinstance(error, socket.timeout):  # its own text, "timed out", does not say what
         return "no answer in time"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

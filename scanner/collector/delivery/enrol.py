@@ -56,6 +56,7 @@ def enrol(config: Config, token_text: str, url: Optional[str], rotate: bool) -> 
             durable.remove(key.path)
         raise
 
+    # Until the next write the old identity holds. After it the old key is of no use, and is destroyed.
     new_identity = _adopt_key(config, old_identity, key, reply)._replace(url=address or old_identity.url)
     identity.write_identity(config.state, new_identity)
     if old_identity.key != new_identity.key:
@@ -112,6 +113,7 @@ def _redeem(client: Client, token: EnrolmentToken, key: signing.SigningKey) -> S
     if response.status not in (200, 201):
         raise read_refusal(response)
 
+    # Nothing is believed of the answer before its key has the fingerprint that the administrator pasted.
     central_key = _read_central_key(response.body, token.central)
     reply = open_reply(response.body, "enrolment", central_key.hex(), token.server)
     if reply.members.get("keyid") != key.keyid or not isinstance(reply.members.get("token"), str):

@@ -41,7 +41,7 @@ class Identity(NamedTuple):
 
     @property
     def enrolled(self) -> bool:
-        """Whether a central server knows this collector."""
+        """True when a central server knows this collector."""
         return self.central is not None and self.token is not None
 
 
@@ -89,6 +89,7 @@ def make_key(state: Path, name: str) -> SigningKey:
     if path.exists():
         return load_key(state, name)
 
+    # The key gets its name only when it is complete: a killed `init` leaves no half key behind.
     unfinished = path.with_name(name + durable.TEMPORARY_SUFFIX)
     durable.remove(unfinished)
     try:
@@ -106,6 +107,7 @@ def ensure_identity(state: Path) -> Identity:
     if existing_identity is not None:
         return existing_identity
 
+    # The key comes first. An identity without its key would be an error; a key without identity is used again.
     identity = Identity(server=str(uuid.uuid4()), key=_FIRST_KEY_NAME)
     make_key(state, identity.key)
     write_identity(state, identity)

@@ -10,7 +10,7 @@ import random
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 from scanner.collector.delivery.chain import CentralChainEnd, check_agreement
 from scanner.collector.delivery.client import (
@@ -30,10 +30,10 @@ from scanner.format.statement import read_statement
 
 REPORT_TYPE = "application/vnd.backup-syncer.report+jsonl"
 _FIRST_PAUSE = 1.0
+# Seconds between two attempts to deliver.
 _LONGEST_PAUSE = 300.0
-"""Seconds between two attempts to deliver."""
+# So many gaps in a row are closed before the replica waits for the next run: more would be a loop.
 _MOST_GAPS = 3
-"""So many gaps in a row are closed before the replica waits for the next run: more would be a loop."""
 _READ_BYTES = 1 << 20
 
 
@@ -66,7 +66,7 @@ class QueueSender:
 
     @property
     def waiting(self) -> bool:
-        """Whether another attempt makes sense: something is queued, and nothing permanent is in the way."""
+        """True when another attempt makes sense: something is queued, and nothing permanent is in the way."""
         return bool(self.spool.queued_reports()) and (self.problem is None or self.may_retry)
 
     def attempt(self, client: Client, identity: Identity, key: SigningKey) -> None:
@@ -108,10 +108,12 @@ class QueueSender:
             self._handle_refusal(error, report, key)
             return
 
+        # The signature of the receipt holds. It must also name this very report, or the report is not proven delivered.
         receipt_names = (reply.members.get("sequence"), reply.members.get("statement"))
         if receipt_names != (report.sequence, envelope.digest):
             raise UntrustedReplyError(f"the receipt is for another report than {report.sequence}")
         reach("send:receipt")
+
         self.spool.mark_sent(report, reply.line)
         self.central_end = CentralChainEnd(report.sequence, envelope.digest)
         self.delivered_runs.append(report.run)
@@ -136,6 +138,7 @@ class QueueSender:
         if self._gaps_in_a_row > _MOST_GAPS or expected is None:
             raise error
 
+        # Without this check a fork of the chain would look like a gap, and be renumbered away.
         central_end = CentralChainEnd(None, None)
         if expected.sequence > 1:
             central_end = CentralChainEnd(expected.sequence - 1, expected.previous)
@@ -151,6 +154,7 @@ class QueueSender:
             self.spool.renumber_queue(
                 expected.sequence, expected.previous, break_reason, key, lambda: str(uuid.uuid4())
             )
+        # What the central server said before the gap no longer holds.
         self.central_end = None
 
     def _mark_accepted_reports(self, expected: ExpectedPosition) -> None:
@@ -169,9 +173,12 @@ class QueueSender:
 def _read_expected_position(error: RefusalError) -> Optional[ExpectedPosition]:
     """Return the place that the refusal names, or None when it names none that makes sense."""
     expected = error.members.get("expected")
-    members: Dict[str, Any] = expected if isinstance(expected, dict) else {}
-    sequence = members.get("sequence")
-    previous = members.get("previous")
+    if not isinstance(expected, dict):
+        return None
+
+    # A refusal is not signed, so any of its members may have any type. `type() is` also keeps out booleans.
+    sequence = expected.get("sequence")
+    previous = expected.get("previous")
     if type(sequence) is not int or sequence < 1:
         return None
     if previous is not None and not isinstance(previous, str):
@@ -205,6 +212,8 @@ def upload_report(client: Client, identity: Identity, path: Path) -> SignedReply
     with path.open("rb") as file:
         for chunk in iter(lambda: file.read(_READ_BYTES), b""):
             digest.update(chunk)
+
+        # The file is read twice rather than held in memory: a report of millions of files has hundreds of MiB.
         size = file.tell()
         file.seek(0)
         headers = {
@@ -236,6 +245,7 @@ def deliver_all(
 
         requested_pauses = [sender.retry_after or 0.0 for sender in waiting_senders]
         pause = max(random.uniform(0, longest_pause), *requested_pauses)
+        # Waiting is pointless when the patience ends during the pause.
         if time.monotonic() + pause > deadline:
             print_line(f"{len(waiting_senders)} queues are not delivered; the next run tries again")
             return

@@ -106,6 +106,7 @@ class Spool:
         """Return whether a damaged report is newer than all that can be read: it may have been delivered."""
         newest = self.newest()
         damaged_names = [path.name for path in self.refused.glob(f"*{REPORT_SUFFIX}{DAMAGED_SUFFIX}")]
+        # A damaged file keeps its name, and with it its number.
         damaged_sequences = [int(name[:_SEQUENCE_DIGITS]) for name in damaged_names]
         newest_sequence = 0 if newest is None else newest.sequence
         return bool(damaged_sequences) and max(damaged_sequences) > newest_sequence
@@ -113,9 +114,12 @@ class Spool:
     def statement_digest(self, sequence: int) -> Optional[str]:
         """Return the digest of the statement with this sequence, or None when it is not here or damaged."""
         for report in self.chain_reports():
-            if report.sequence == sequence:
-                envelope = self.load_envelope(report)
-                return None if envelope is None else envelope.digest
+            if report.sequence != sequence:
+                continue
+            envelope = self.load_envelope(report)
+            if envelope is not None:
+                return envelope.digest
+            return None
         return None
 
     def load_envelope(self, report: SpooledReport) -> Optional[Envelope]:
@@ -150,6 +154,7 @@ class Spool:
 
         `receipt` is the signed reply, None when the report was delivered before and its receipt was lost.
         """
+        # The receipt comes first: when the collector dies in between, the report is sent again and gets the same one.
         if receipt is not None:
             durable.write(self.sent / report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX), receipt)
         durable.rename(report.path, self.sent / report.path.name)
@@ -158,6 +163,8 @@ class Spool:
         """Move the envelope of a report that was copied elsewhere to `sent`: the chain goes on from it."""
         with open_report(report.path) as file:
             line = file.readline(ENVELOPE_LIMIT + 1)
+
+        # Written before the report is removed: at no instant is the end of the chain missing.
         durable.write(self.sent / report.path.name, gzip.compress(line, mtime=0))
         durable.remove(report.path)
 
@@ -168,16 +175,18 @@ class Spool:
 
     def requeue_from(self, sequence: int) -> None:
         """Queue the delivered reports from `sequence` on again: the central server has lost them."""
+        # From the newest to the oldest: at every instant, `sent` and then `queue` are the chain in order.
         for report in reversed(self.delivered_reports()):
             if report.sequence >= sequence:
                 durable.rename(report.path, self.queue / report.path.name)
 
     def prune(self, keep_days: float) -> None:
         """Remove reports that were delivered more than `keep_days` ago, but never the newest one of the chain."""
-        newest = self.chain_reports()[-1:]
+        newest = self.chain_reports()[-1:]  # the next report names its digest
         oldest_kept_time = time.time() - keep_days * _DAY_SECONDS
         for report in self.delivered_reports():
             receipt = report.path.with_name(report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX))
+            # The receipt was written at delivery. The report itself may have waited in the queue for long.
             dated_file = receipt if receipt.exists() else report.path
             if report not in newest and dated_file.stat().st_mtime < oldest_kept_time:
                 durable.remove(report.path)
@@ -196,6 +205,7 @@ class Spool:
         """
         first_sequence = sequence
         next_break: Optional[str] = break_reason
+
         durable.folder(self._new_queue)
         for report in self.queued_reports():
             envelope = self.load_envelope(report)
@@ -215,6 +225,7 @@ class Spool:
             sequence += 1
             next_break = None
 
+        # These numbers are about to be given to other reports.
         for report in self.delivered_reports():
             if report.sequence >= first_sequence:
                 durable.rename(report.path, self.refused / (report.path.name + SUPERSEDED_SUFFIX))
@@ -234,6 +245,7 @@ def read_envelope(path: Path) -> Envelope:
 
 def open_report(path: Path) -> BinaryIO:
     """Open a report file, compressed or not, and return a file of its uncompressed bytes."""
+    # The content decides, not the name: a report may have been unpacked and kept its name.
     with path.open("rb") as file:
         is_compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
     if is_compressed:

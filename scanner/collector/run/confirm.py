@@ -38,7 +38,7 @@ class Suspect(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """What the further reads of a suspect gave."""
+    """Result and notes of a suspect after its further reads."""
 
     result: Optional[FileResult]
     """The new result, None when that of the first read stands."""
@@ -108,6 +108,8 @@ class Rereader:
     def _read_twice(self, entries: List[WalkedEntry]) -> Dict[bytes, Rereads]:
         """Read each file with both engines and return the reads by path."""
         first_choice, second_choice = self._engines
+
+        # Each read is preceded by a drop of its own: the first read has just filled the cache again.
         warm_paths = self._drop_from_cache(entries)
         second_reads = self._read(first_choice, entries)
         warm_paths |= self._drop_from_cache(entries)
@@ -135,10 +137,13 @@ class Rereader:
             os.close(descriptor)
 
     def _read(self, choice: EngineChoice, entries: List[WalkedEntry]) -> Dict[bytes, FileResult]:
+        # A hash pass takes files largest first, so that no worker is left alone with a large one at the end.
         largest_first = sorted(entries, key=lambda entry: -entry.size)
+
         with HashPass(self._root, choice, self._workers, self._max_rate) as hash_pass:
             self._hash_pass = hash_pass
             results = {result.path: result for result in hash_pass.run(largest_first)}
+
         self._bytes_of_finished_passes = self.bytes_done
         self._hash_pass = None
         return results
@@ -184,10 +189,12 @@ def judge(suspect: Suspect, rereads: Rereads) -> Confirmation:
 
     assert isinstance(rereads.second, HashedFile) and isinstance(rereads.third, HashedFile)  # else it was unproven
     digest = _digest(rereads.third)
+    # The first read does not count here: two further reads that disagree leave nothing to believe.
     if _digest(rereads.second) != digest:
         return Confirmation(FailedFile(suspect.entry.path, UNSTABLE, "read"), {})
 
     result = None if digest == suspect.digest else rereads.third
+    # A new path of the inode has no past to differ from.
     if suspect.previous_digest is None:
         return Confirmation(result, {})
 
@@ -220,9 +227,11 @@ def _find_unproven_result(entry: WalkedEntry, rereads: Rereads) -> Optional[File
             return second
         return third
 
+    # An error of the disk stays an error, even if the next attempt succeeded.
     if isinstance(second, FailedFile) and second.error != CHANGED:
         return second
 
+    # Somebody writes the file: what was read last is what it holds now.
     if not isinstance(second, HashedFile) or _has_changed(entry, second) or _has_changed(entry, third):
         return third
     return None

@@ -15,8 +15,8 @@ from scanner.collector.system.filesystem import FileSystem, RootError
 from scanner.format import paths
 from scanner.format.statement import read_statement
 
+# Further mount points are not remembered: the state stays small, whatever a root holds.
 _MOST_MOUNTS = 4096
-"""Further mount points are not remembered: the state stays small, whatever a root holds."""
 _LONGEST_DESCRIPTION = 400
 
 
@@ -45,6 +45,7 @@ def last_complete_run(folder: Path, spool: Spool) -> Optional[LastRun]:
     if last_run is not None:
         return last_run
 
+    # A report proves less than the state, but enough for the guards.
     for report in reversed(spool.chain_reports()):
         envelope = spool.load_envelope(report)
         if envelope is None:
@@ -66,6 +67,7 @@ def check_allowed(root: bytes, allowed_roots: Sequence[bytes]) -> None:
     if not allowed_roots:
         return
 
+    # Links are resolved on both sides: neither a link below an allowed root nor one that names it opens a way out.
     real_root = os.path.realpath(root)
     if not any(_is_within(real_root, os.path.realpath(allowed_root)) for allowed_root in allowed_roots):
         raise RunFailed("root is not among the roots that the collector's configuration allows")
@@ -118,6 +120,8 @@ def check_mounts(job: Job, last_run: Optional[LastRun]) -> MountCheck:
     missing: FrozenSet[bytes] = frozenset()
     if last_run is not None and job.accepted is None:
         missing = last_run.mounts - set(present)
+
+    # A missing mount stays remembered, or the run after the next would take what was below it for removed.
     remembered = sorted({*present, *missing})[:_MOST_MOUNTS]
     return MountCheck(missing, tuple(remembered))
 

@@ -24,15 +24,15 @@ NO_PROGRESS = 600.0
 """Seconds without progress after which a file is given up."""
 DIED = "EOWNERDEAD"
 """Error of a file over which worker after worker died: the errno of a lock whose owner died."""
+# Error of a file that a worker could not read on.
 _HUNG = "ETIMEDOUT"
-"""Error of a file that a worker could not read on."""
 _DEATHS_PER_FILE = 3
 _FAILED_STARTS = 3
 _POLL_SECONDS = 0.5
+# A worker has its next batch before it has finished the present one, so that it never waits.
 _BATCHES_PER_WORKER = 2
-"""A worker has its next batch before it has finished the present one, so that it never waits."""
+# Time that a worker gets to end.
 _END_SECONDS = 5.0
-"""Time that a worker gets to end."""
 
 
 class HashPassError(Exception):
@@ -59,11 +59,15 @@ class HashPass:
         """Bytes read so far, those of unfinished files included. Any thread may read it."""
         self._engine: Engine = choice.engine
         self._most_workers = max(1, workers)
-        try:
-            self._limit = None if max_rate is None else RateLimit(max_rate)
-        except OSError as error:
-            raise HashPassError(f"no limit on the rate: {error.strerror or error}; set TMPDIR") from error
-        descriptor = None if self._limit is None else self._limit.fileno()
+        self._limit: Optional[RateLimit] = None
+        descriptor: Optional[int] = None
+        if max_rate is not None:
+            # The workers share the limit by a temporary file.
+            try:
+                self._limit = RateLimit(max_rate)
+            except OSError as error:
+                raise HashPassError(f"no limit on the rate: {error.strerror or error}; set TMPDIR") from error
+            descriptor = self._limit.fileno()
         self._setup = Setup(root, self._engine, max_rate, descriptor, no_progress)
         self._workers: List[WorkerProcess] = []
         self._requeued: Deque[Batch] = deque()
@@ -144,7 +148,7 @@ class HashPass:
         """Give each worker its next batches. Return whether there is still something to wait for."""
         while True:
             if self._next_batch is None:
-                self._next_batch = self._requeued.popleft() if self._requeued else next(batches, None)
+                self._next_batch = self._take_batch(batches)
             if self._next_batch is None:
                 self._lend_idle_cores()
                 return any(worker.batches for worker in self._workers)
@@ -154,6 +158,11 @@ class HashPass:
                 return True
             worker.give(self._next_batch)
             self._next_batch = None
+
+    def _take_batch(self, batches: Iterator[Batch]) -> Optional[Batch]:
+        if self._requeued:
+            return self._requeued.popleft()
+        return next(batches, None)
 
     def _pick_worker(self, batch: Batch) -> Optional[WorkerProcess]:
         """Return the worker for a batch: an idle one, a new one while there are too few, or one with a short queue.
@@ -222,7 +231,7 @@ class HashPass:
     def _read_results(self, worker: WorkerProcess) -> Iterator[FileResult]:
         """Read what a worker has sent and yield the results in it."""
         messages = worker.read()
-        if messages is None:
+        if messages is None:  # the end of its output: the worker is dead
             yield from self._on_worker_death(worker)
             return
 
@@ -232,6 +241,7 @@ class HashPass:
             elif kind == frames.PROGRESS:
                 worker.partial = content[0]
             elif kind == frames.HELLO:
+                # A worker that started proves that workers can start: earlier failures no longer count.
                 worker.ready = True
                 self._failed_starts = 0
             else:
@@ -277,9 +287,11 @@ class HashPass:
         out one by one from now on, and fail when they did that already, or, after deaths, when that was the third.
         """
         self._workers.remove(worker)
+
         if not worker.batches:
             return
 
+        # A worker takes its batches in order, so only the first one can have killed it.
         present_batch, *queued_batches = worker.batches
         self._requeued.extendleft(reversed(queued_batches))
         if error is None:

@@ -58,11 +58,13 @@ def run_local(config: Config, options: RunOptions, target: LocalTarget, print_li
     own_identity = identity.ensure_identity(config.state)
     key = identity.load_key(config.state, own_identity.key)
     job = _make_job(config.state, own_identity.server, target, options)
+
     spool = Spool(job.folder)
     summary = RunSummary()
     finished_run = None
     problem = None
     try:
+        # A report whose copy was interrupted goes first: the chain must be complete before it grows.
         spool.prepare()
         _move_to_output(spool, target.output, job.group_name)
         runner = ReplicaRunner(
@@ -74,7 +76,7 @@ def run_local(config: Config, options: RunOptions, target: LocalTarget, print_li
         )
         finished_run = _run_with_progress(runner, job)
         _move_to_output(spool, target.output, job.group_name)
-        spool.prune(keep_days=0)
+        spool.prune(keep_days=0)  # all but the newest envelope: the report files are in the output folder
     except CollectorError as error:
         problem = str(error)
         summary.problems.append(problem)
@@ -99,6 +101,7 @@ def _check_excludes(patterns: Tuple[str, ...]) -> None:
         parsed_patterns = excludes.parse_excludes("\n".join(patterns)).patterns
     except ExcludeError as error:
         raise ConfigError(str(error)) from error
+    # The patterns travel as one text, one a line. What does not come back as it was would silently exclude nothing.
     if parsed_patterns != patterns:
         raise ConfigError(
             "an exclude pattern is empty, begins with # or a space, or ends with a space: "
@@ -108,7 +111,9 @@ def _check_excludes(patterns: Tuple[str, ...]) -> None:
 
 def _make_job(state: Path, server: str, target: LocalTarget, options: RunOptions) -> Job:
     root = os.path.abspath(target.root)
-    name = os.fsencode(target.group) if target.group else os.path.basename(root)
+    name = os.path.basename(root)
+    if target.group:
+        name = os.fsencode(target.group)
     group_name = paths.encode(name) or "root"
     replica = _find_or_add_replica(state, server, paths.encode(root), group_name)
     return Job(
@@ -182,6 +187,7 @@ def _copy_report(report: SpooledReport, output: Path, group_name: str) -> None:
     statement = read_statement(read_envelope(report.path).payload)
     started_at = re.sub(r"[-:]|\.\d+", "", statement.started_at)
     stem = f"{_UNSAFE_IN_FILE_NAME.sub('_', group_name)}-{started_at}"
+
     number = 1
     while True:
         suffix = "" if number == 1 else f"-{number}"

@@ -101,7 +101,7 @@ class PreviousRun:
         """
         try:
             return self._compare(ctimes_trusted)
-        except sqlite3.OperationalError as error:
+        except sqlite3.OperationalError as error:  # a full disk, a signal: no fault of the previous state
             raise storage_error(self._folder, error) from error
         except sqlite3.DatabaseError:
             self._detach()
@@ -138,6 +138,7 @@ class PreviousRun:
                 return
 
             reach("confirm:chunk")
+            # The time is taken before the reads: what is written later than that is not in their digests.
             chunk = _take_chunk([SuspectRow(*row) for row in rows])
             last_rowid += sum(len(suspects) for suspects in chunk)
             self._chunk_start_ns = time.time_ns()

@@ -27,8 +27,8 @@ _JOIN_SECONDS = 1.0
 _LONGEST_REPORTED_PATH = 1000
 _LOG_WIDTH = 300
 _BAR_CELLS = 20
+# Characters that must be left on the line for the present path; with fewer it is left out.
 _SHORTEST_PATH = 8
-"""Characters that must be left on the line for the present path; with fewer it is left out."""
 
 _CLEAR_TO_END_OF_LINE = "\x1b[K"
 
@@ -67,11 +67,15 @@ class Progress:
             return shortened(f"{self.phase}: {self.files_done} files, {duration(seconds)}", width)
 
         bytes_done = self.bytes_done
-        rate = bytes_done / seconds if seconds > 0 else 0.0
+        rate = 0.0
+        if seconds > 0:
+            rate = bytes_done / seconds
+
         time_left = "?"
         if rate > 0:
             time_left = duration((self.bytes_total - bytes_done) / rate)
-        percent = 100
+
+        percent = 100  # an empty tree is done at once
         if self.bytes_total:
             percent = 100 * bytes_done // self.bytes_total
 
@@ -106,6 +110,7 @@ class _Ticker(ABC):
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
+        # A tick that hangs in a request must not hold up the run, so the wait is short and the thread a daemon.
         self._stop.set()
         self._thread.join(_JOIN_SECONDS)
         self.end()
@@ -144,6 +149,7 @@ class ProgressDisplay(_Ticker):
     def tick(self) -> float:
         """Print one line."""
         if self._is_terminal:
+            # Asked each time: the window may have been resized. The last column stays free, or some terminals wrap.
             width = shutil.get_terminal_size().columns - 1
             self._write(f"\r{self._progress.line(width)}{_CLEAR_TO_END_OF_LINE}")
         else:

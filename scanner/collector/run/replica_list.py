@@ -66,6 +66,7 @@ class AssignedReplica(NamedTuple):
             quoted_root = repr(self.root[:_LONGEST_QUOTED_ROOT])
             raise ConfigError(f"the central server names a root that is no path: {quoted_root}") from error
 
+        # The statement says who released the guards. An operator's release counts more than the option.
         accepted = None
         if self.accept_root:
             accepted = "operator"
@@ -102,6 +103,7 @@ def fetch_replicas(client: Client, identity: Identity, state: Path) -> ReplicaLi
     Raises the CollectorError that was in the way when there is no earlier answer either.
     """
     try:
+        # Parsed before it is kept: an answer that makes no sense must not replace the last good one.
         reply = _fetch(client, identity)
         replicas = parse_replicas(reply)
         durable.write(state / FILE_NAME, reply.line)
@@ -123,6 +125,8 @@ def _fetch(client: Client, identity: Identity) -> SignedReply:
             is_permanent = isinstance(error, RefusalError) and not error.retryable
             if is_permanent or attempt == _ATTEMPTS - 1:
                 raise
+
+        # Jitter, so that many servers whose cron jobs start at the same minute do not come back together.
         time.sleep(random.uniform(0, 2.0**attempt))
     raise AssertionError("the loop returns or raises")
 
@@ -152,6 +156,7 @@ def _parse_replica(members: Any) -> AssignedReplica:
     )
     if not is_known_form:
         raise UntrustedReplyError("the central server's answer describes a replica in an unknown way")
+    # The uuid becomes the name of a folder.
     if not _is_uuid(members["replica"]):
         raise UntrustedReplyError("the central server's answer names a replica that has no uuid")
 

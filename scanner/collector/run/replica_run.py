@@ -40,7 +40,7 @@ _FURTHER_READS = 2
 
 
 class ResourceLimits(NamedTuple):
-    """What a run may use."""
+    """Resources that a run may use."""
 
     workers: int
     """Worker processes."""
@@ -115,6 +115,7 @@ class ReplicaRunner:
             with durable.storage_errors(job.folder):
                 body = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
 
+            # A run whose excludes cannot be read fails, and its statement names none.
             patterns = Excludes(())
             workspace: Optional[Workspace] = None
             try:
@@ -124,7 +125,7 @@ class ReplicaRunner:
             except (RunFailed, RootError, ExcludeError, StorageError, HashPassError) as error:
                 outcome = _failed_outcome(job, error)
                 _free_space(workspace, body)
-                workspace = None
+                workspace = None  # a failed run leaves the state as it is
 
             # The chain is asked again: reading can take days, and the queue may have been renumbered meanwhile.
             position = chain.next_position(spool, central_end, ever_queued)
@@ -145,6 +146,8 @@ class ReplicaRunner:
             )
 
     def _queue_report(self, job: Job, statement: Statement, body: BinaryIO, spool: Spool) -> SpooledReport:
+        # Marked before the report exists: a mark without a report only asks the central server once more, a report
+        # without a mark could let a number be given twice.
         self._mark_queued(job.replica)
         reach("run:read")
         body.seek(0)
@@ -172,6 +175,8 @@ class ReplicaRunner:
         guards.check_file_system(file_system, last_run, accepted)
         mounts = guards.check_mounts(job, last_run)
 
+        # The guards above keep a root from being walked that may be another one. The order matters: the cheap checks
+        # come first, and nothing is read before all of them passed.
         for entry in walk(job.root, patterns, job.cross_mounts, mounts.missing):
             workspace.add_entry(entry)
             progress.files_done += 1
@@ -184,6 +189,7 @@ class ReplicaRunner:
 
         ctimes_trusted = ctime_trust.ctimes_are_trusted(job.root, file_system, job.cross_mounts)
         self._confirm_suspects(job.root, workspace, last_run, progress, ctimes_trusted)
+        # All files are read: a root that was swapped on the way has made the whole run worthless.
         guards.check_unchanged(job.root, file_system)
 
         progress.enter("write")
@@ -236,9 +242,12 @@ class ReplicaRunner:
                 return
 
             progress.enter("confirm")
+            # Two engines share no code: what both of them read is no fault of one of them.
             engines = (self._choose("hashlib"), self._choose("native"))
-            last_run_id = (last_run.run if last_run else None) or ""
-            rereader = Rereader(root, engines, self._limits.workers, self._limits.max_rate, last_run_id)
+            previous_run_id = ""
+            if last_run is not None and last_run.run is not None:
+                previous_run_id = last_run.run
+            rereader = Rereader(root, engines, self._limits.workers, self._limits.max_rate, previous_run_id)
             progress.files_done = 0
             progress.count_bytes_read = lambda: rereader.bytes_done // _FURTHER_READS
             for inodes in previous_run.suspects():
@@ -247,13 +256,14 @@ class ReplicaRunner:
                     progress.files_done += 1
             previous_run.relink()
 
-    def _choose(self, wanted: str) -> EngineChoice:
-        if wanted not in self._choices:
+    def _choose(self, engine: str) -> EngineChoice:
+        # The choice tests and measures tools, which takes a second. It holds for all replicas of the run.
+        if engine not in self._choices:
             try:
-                self._choices[wanted] = choose(wanted)
+                self._choices[engine] = choose(engine)
             except (ValueError, OSError) as error:
                 raise RunFailed(f"no engine: {error}") from error
-        return self._choices[wanted]
+        return self._choices[engine]
 
     def _keep_state(self, workspace: Workspace, statement: Statement, outcome: ReadOutcome) -> None:
         """Make what was seen the next state.
@@ -290,7 +300,10 @@ def _count_bytes(bytes_before: int, hash_pass: HashPass) -> int:
 
 def _failed_outcome(job: Job, error: Exception) -> ReadOutcome:
     engine: Dict[str, Any] = {"name": "", "wanted": job.engine, "why": "nothing was read", "tools": []}
-    reason = error.reason if isinstance(error, (RunFailed, RootError)) else str(error)
+    # The reason of a guard stays the same as long as its cause does; its text may hold changing details.
+    reason = str(error)
+    if isinstance(error, (RunFailed, RootError)):
+        reason = error.reason
     return ReadOutcome(None, engine, RecordTotals(0), reason)
 
 

@@ -24,9 +24,11 @@ def write_body(records: Iterable[Record], count: int, file: BinaryIO, path: Path
         line = encode_record(record)
         totals.add(record, line)
         lines.append(line)
+        # One write for many lines: a call for each would cost more than the encoding.
         if len(lines) >= _BATCH_LINES:
             _write_lines(lines, file, path)
             lines.clear()
+
     _write_lines(lines, file, path)
     return totals
 

@@ -24,8 +24,8 @@ from scanner.collector.system import cores, durable
 from scanner.collector.terminal import printable
 from scanner.format.timestamps import format_timestamp
 
+# Seconds after which a bearer token is exchanged for a new one.
 _TOKEN_LIFETIME = 30 * 86400.0
-"""Seconds after which a bearer token is exchanged for a new one."""
 
 PrintLine = Callable[[str], None]
 
@@ -142,11 +142,15 @@ class RunSession:
         for replica in sorted({*central_ends, *spooled_replicas}):
             spool = Spool(folder / replica)
             spool.prepare()
-            central_end = central_ends.get(replica) if replica_list.fresh else None
+            # An old answer may be behind the chain's real end: then the sender asks nobody and trusts the spool.
+            central_end = None
+            if replica_list.fresh:
+                central_end = central_ends.get(replica)
             self._senders[replica] = QueueSender(replica, spool, central_end)
 
     def _refresh_token(self) -> None:
         """Exchange an old bearer token. A failure is no problem of this run: the old token is still valid."""
+        # The file is replaced whenever the token is, so that its age is that of the token.
         identity_file = self._config.state / identity.FILE_NAME
         if time.time() - identity_file.stat().st_mtime < _TOKEN_LIFETIME:
             return
@@ -182,6 +186,7 @@ class RunSession:
         folder = queue_sender.spool.folder
         job = replica.make_job(self._identity, folder, self._options.engine, self._options.accept_root)
         ever_queued = chain.was_ever_queued(self._config.state, replica.replica)
+
         central_end = queue_sender.central_end
         if not fresh and not ever_queued:
             # Nothing was ever queued here, so what the central server said last still holds.
@@ -204,6 +209,7 @@ class RunSession:
             if not self._options.send:
                 return self._runner.run(job, run, central_end, ever_queued, progress)
 
+            # Sending is part of the run's progress, so that a long upload is visible on the central server.
             with ProgressReporter(progress, self._client, description):
                 finished_run = self._runner.run(job, run, central_end, ever_queued, progress)
                 progress.enter("send")

@@ -78,6 +78,7 @@ def set_aside(folder: Path) -> None:
 
 
 def _read_state(path: Path) -> LastRun:
+    # Read-only: a state that is damaged or foreign must stay as it is.
     uri = f"file:{quote(str(path).encode('utf-8', 'surrogateescape'))}?mode=ro"
     connection = sqlite3.connect(uri, uri=True)
     try:

@@ -23,8 +23,8 @@ _LONGEST_REASON = 1000
 _LONGEST_TEXT = 8192
 _LONGEST_NAME = 100
 
+# 2000-01-01. A clock that shows an earlier time was never set, and the format knows no such times.
 _EARLIEST_TIME = 946684800.0
-"""2000-01-01. A clock that shows an earlier time was never set, and the format knows no such times."""
 _SYSCTL_PATHS = ("/sbin/sysctl", "/usr/sbin/sysctl")
 _SYSCTL_SECONDS = 10
 
@@ -70,7 +70,7 @@ class Job(NamedTuple):
 
 
 class ReadOutcome(NamedTuple):
-    """What reading a root gave. For a failed run, what was known until it failed."""
+    """Outcome of reading a root. For a failed run, what was known until it failed."""
 
     file_system: Optional[FileSystem]
     engine: Dict[str, Any]

@@ -14,7 +14,7 @@ from scanner.format import paths
 
 
 class ReplicaSummary(NamedTuple):
-    """What became of one replica."""
+    """Summary of one replica."""
 
     job: Job
     finished_run: Optional[FinishedRun]
@@ -25,10 +25,13 @@ class ReplicaSummary(NamedTuple):
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of the run, NOT_DONE without one."""
-        return ExitCode.NOT_DONE if self.finished_run is None else self.finished_run.exit_code
+        if self.finished_run is None:
+            return ExitCode.NOT_DONE
+        return self.finished_run.exit_code
 
     def members(self) -> Dict[str, Any]:
         """Return the JSON members of the replica."""
+        # Programs read these names. They are documented, and do not change.
         members = {
             "replica": self.job.replica,
             "group": self.job.group_name,

@@ -28,12 +28,12 @@ _SPECIAL = EntryType.SPECIAL.value
 UNMOUNTED = "EUNMOUNTED"
 """Error of a mount point below the root that was entered last time and is no mount point now."""
 
+# Paths of this many bytes are near PATH_MAX and are opened part by part.
 _LONG_PATH = 4000
-"""Paths of this many bytes are near PATH_MAX and are opened part by part."""
 
 _SPECIAL_KINDS = {stat.S_IFIFO: b"fifo", stat.S_IFBLK: b"block", stat.S_IFCHR: b"char"}
+# All other types of inodes are end points of communication: sockets, and doors and ports on SunOS.
 _OTHER_SPECIAL = b"socket"
-"""All other types of inodes are end points of communication: sockets, and doors and ports on SunOS."""
 
 
 class _Directory(NamedTuple):
@@ -43,7 +43,7 @@ class _Directory(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """What is walked."""
+    """Limits of the walk."""
 
     excludes: Excludes
     mounts: FrozenSet[bytes]
@@ -86,6 +86,7 @@ def _walk_tree(root: bytes, descriptor: int, scope: _Scope) -> Iterator[WalkedEn
     try:
         root_status = os.fstat(descriptor)
         directories = [_Directory(b"", root_status.st_dev, root_status.st_ino)]
+        # Last in, first out: depth first keeps the list of directories short in deep trees.
         while directories:
             directory = directories.pop()
             try:
@@ -111,6 +112,7 @@ def _list_directory(
                 if path in scope.unmounted:
                     continue
 
+                # Excluded first: what is excluded is not examined, so that it can cause no error.
                 try:
                     if scope.excludes.matches(path, entry.is_dir(follow_symlinks=False)):
                         continue
@@ -161,6 +163,8 @@ def _examine(
 ) -> Optional[WalkedEntry]:
     """Return the entry of a path. None for a directory, which is appended to `directories`, and for what is gone."""
     kind = stat.S_IFMT(status.st_mode)
+
+    # A bind mount of the same device shows in the mount table alone, another device also where the table is hidden.
     if path in scope.mounts or (scope.device is not None and status.st_dev != scope.device):
         return _entry(path, _SPECIAL, status, b"mount")
     if kind == stat.S_IFREG:

@@ -37,20 +37,20 @@ BATCH = 5000
 """Rows that are inserted or fetched at once."""
 PATH_LIMIT = 32_000
 """Bytes of a coded path in JSON. With two of them (a hard link, or a link's target) a line stays below 64 KiB."""
+# A path of so many characters is shorter than PATH_LIMIT, whatever they are: JSON needs at most six bytes for one.
 _SURELY_SHORT = PATH_LIMIT // 6 - 1
-"""A path of so many characters is shorter than PATH_LIMIT, whatever they are: JSON needs at most six bytes for one."""
 _STATE_NAME = "next.db"
 _SCRATCH_NAME = "work.db"
 _PRAGMAS = ("page_size=8192", "journal_mode=OFF", "synchronous=OFF", "cache_size=-40960", "locking_mode=EXCLUSIVE")
+# Instructions of SQLite, some milliseconds, after which a long statement looks for a signal.
 _INSTRUCTIONS = 1_000_000
-"""Instructions of SQLite, some milliseconds, after which a long statement looks for a signal."""
+# Rounds in which the next path of an inode is tried. In the last one each path is read by itself.
 _LINK_ROUNDS = 8
-"""Rounds in which the next path of an inode is tried. In the last one each path is read by itself."""
 _SHA256_BYTES = 32
 
 
 class PlannedTotals(NamedTuple):
-    """What the hash pass has to read."""
+    """Work of the hash pass."""
 
     entries: int
     """Entries of all types."""
@@ -96,7 +96,9 @@ class Workspace:
 
         discard(folder)
         os.environ["SQLITE_TMPDIR"] = str(folder)  # large sorts spill here, not into a small /tmp
+
         with storage_errors(folder):
+            # Autocommit: transactions begin and end explicitly.
             self._database = sqlite3.connect(str(self._state_file), isolation_level=None, check_same_thread=False)
             self._database.set_progress_handler(interrupt.pending, _INSTRUCTIONS)
             self._prepare()
@@ -188,7 +190,7 @@ class Workspace:
         file = self._files_in_pass.pop(result.path)
         if isinstance(result, HashedFile):
             self._new_digests.append((file.id, result.sha256 + result.md5, file.read_ns))
-            status = result[3:]
+            status = result[3:]  # size … ino
             if status != file.status and fit_status(status) != file.status:
                 self._insert(queries.INSERT_CHANGED_STATUS, (file.id, *fit_status(status)))
         elif isinstance(result, FailedFile):
@@ -265,9 +267,12 @@ class Workspace:
         meta_rows = [(key, json.dumps(value)) for key, value in meta.items()]
         with storage_errors(self._folder):
             self._database.executemany(queries.INSERT_META, meta_rows)
+            # PRAGMA takes no parameters.
             self._database.execute(f"PRAGMA main.application_id={state.APPLICATION_ID}")
             self._database.execute(f"PRAGMA main.user_version={state.SCHEMA_VERSION}")
             self._database.close()
+
+        # Flushed before it is renamed, as in `durable`: SQLite itself did not flush it (synchronous=OFF).
         with durable.storage_errors(self._state_file):
             reach("state:written", disk=True)
             with self._state_file.open("rb") as file:
