@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scanner.collector.fake_central import FakeCentral
+from scanner.collector.delivery import sender
+from tests.scanner.collector.fake_central import FakeCentral, Replica
 from tests.scanner.collector.installation import Installation
 
 
@@ -30,3 +31,10 @@ def central(tmp_path: Path) -> Iterator[FakeCentral]:
     """Serve a central server on loopback."""
     with FakeCentral(tmp_path) as running_server:
         yield running_server
+
+
+@pytest.fixture
+def replica(installation: Installation, central: FakeCentral, monkeypatch: pytest.MonkeyPatch) -> Replica:
+    """Enrol the installation, with its tree as a replica. Pauses between attempts to deliver are short."""
+    monkeypatch.setattr(sender, "_FIRST_PAUSE", 0.05)
+    return installation.enrol(central)

@@ -1,4 +1,4 @@
-"""The whole collector on Python 3.9 without cryptography and psutil, against the central server's fake."""
+"""Run the whole collector on Python 3.9 without cryptography and psutil, against the fake central server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ _CHECK = (
     "sys.exit(sys.version_info[:2] != (3, 9) or any(map(u.find_spec, ('cryptography', 'psutil'))))"
 )
 
-
 PYTHON = pythons.find("3.9", _CHECK)
 pytestmark = [
     pytest.mark.skipif(PYTHON is None, reason="no python3.9 without cryptography and psutil"),
@@ -26,36 +25,46 @@ pytestmark = [
 ]
 
 
-def test_road(installation: Installation, central: FakeCentral) -> None:
-    """init, enroll, run, status, verify and run --local; OpenSSL signs, and the reports verify with cryptography."""
+def zero_with_the_old_time(path: Path) -> None:
+    """Replace the content of a file by zeros of the same length, and keep its modification time."""
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_every_command(installation: Installation, central: FakeCentral) -> None:
+    """Every command works. OpenSSL signs, and the reports verify with cryptography as well."""
     assert PYTHON is not None
-    done = installation.call("enroll", central.token(), "--server", central.url, python=PYTHON)
-    assert done.exit_code == 0, done.stderr
+    result = installation.call("enroll", central.token(), "--server", central.url, python=PYTHON)
+    assert result.exit_code == 0, result.stderr
+
     replica = central.add_replica(installation.tree, engine="auto")
     for number in (1, 2):
-        done = installation.call("run", "--json", python=PYTHON)
-        assert done.exit_code == 0 and done.summary["replicas"][0]["sequence"] == number, done.stderr
-        assert done.summary["replicas"][0]["confirmed"] == number - 1
-        path = installation.tree / "sub" / "05.dat"
-        kept = path.stat()
-        path.write_bytes(bytes(kept.st_size))
-        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+        result = installation.call("run", "--json", python=PYTHON)
+        assert result.exit_code == 0, result.stderr
+        assert result.summary["replicas"][0]["sequence"] == number, result.stderr
+        assert result.summary["replicas"][0]["confirmed"] == number - 1
+        zero_with_the_old_time(installation.tree / "sub" / "05.dat")
+
     assert installation.call("status", python=PYTHON).exit_code == 0
-    (first, second) = installation.spool(replica).delivered_reports()
-    assert installation.call("verify", str(first.path), python=PYTHON).exit_code == 0
-    assert installation.call("verify", str(second.path)).exit_code == 0
-    out = installation.folder / "out"
-    done = installation.call("run", "--local", str(installation.tree), "--output", str(out), python=PYTHON)
-    assert done.exit_code == 0, done.stderr
-    assert installation.call("verify", str(next(out.iterdir()))).exit_code == 0
+    (first_report, second_report) = installation.spool(replica).delivered_reports()
+    assert installation.call("verify", str(first_report.path), python=PYTHON).exit_code == 0
+    assert installation.call("verify", str(second_report.path)).exit_code == 0
+
+    output = installation.folder / "out"
+    result = installation.call("run", "--local", str(installation.tree), "--output", str(output), python=PYTHON)
+    assert result.exit_code == 0, result.stderr
+    assert installation.call("verify", str(next(output.iterdir()))).exit_code == 0
 
 
 def test_without_openssl(installation: Installation, tmp_path: Path) -> None:
-    """Where neither cryptography nor OpenSSL is, `init` says so in one line."""
+    """Without cryptography and OpenSSL, `init` says in one line what is needed."""
     assert PYTHON is not None
     (tmp_path / "empty").mkdir()
-    done = installation.call("init", python=PYTHON, PATH=str(tmp_path / "empty"))
-    assert done.exit_code == 2 and "cryptography, or OpenSSL 3" in done.stderr and done.stderr.count("\n") == 1
+    result = installation.call("init", python=PYTHON, PATH=str(tmp_path / "empty"))
+    assert result.exit_code == 2
+    assert "cryptography, or OpenSSL 3" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_every_module_imports() -> None:
@@ -64,13 +73,15 @@ def test_every_module_imports() -> None:
     code = (
         "import importlib, pkgutil, scanner.collector as c\n"
         "names = [m.name for m in pkgutil.walk_packages(c.__path__, 'scanner.collector.')]\n"
-        "[importlib.import_module(n) for n in names if not n.endswith('__main__')]\nprint(len(names))"
+        "[importlib.import_module(n) for n in names if not n.endswith('__main__')]\n"
+        "print(len(names))"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [PYTHON, "-W", "error", "-X", "dev", "-c", code],
         env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0 and int(done.stdout) > 30, done.stderr
+    assert process.returncode == 0, process.stderr
+    assert int(process.stdout) > 30

@@ -1,4 +1,4 @@
-"""Reports that the real collector wrote, held against a directory by the standalone verifier."""
+"""Check reports of the real collector, and the directory that they describe, with the standalone verifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector import config
 from scanner.collector.commands import verify
 from tests.privileges import lowered
 from tests.scanner.collector.installation import Installation
@@ -19,7 +18,7 @@ from tests.scanner.standalone import call, verify_report
 
 @pytest.fixture
 def tree(installation: Installation) -> Path:
-    """A tree with a file whose name is no UTF-8, of which two local runs have reported."""
+    """Do two local runs of a tree with a file whose name is not UTF-8."""
     with open(bytes(installation.tree) + b"/raw\xff\\", "wb") as file:
         file.write(b"raw")
     run(installation)
@@ -28,22 +27,25 @@ def tree(installation: Installation) -> Path:
 
 
 def check(installation: Installation, directory: Path | None = None) -> tuple[int, list[str]]:
-    """Exit code, and what does not hold or could not be looked at."""
-    ((public, _),) = verify.load_known_keys(config.load_config(installation.conf), None).values()
-    more: list[str | Path] = [] if directory is None else ["--directory", directory]
-    code, said = call("--key", public.hex(), *more, installation.folder / "out")
-    return code, [line for line in said.splitlines() if line.startswith(("WRONG", "NOT"))]
+    """Return the verifier's exit code, and its lines about what is wrong or was not checked."""
+    (known_key,) = verify.load_known_keys(installation.load_config(), None).values()
+    options: list[str | Path] = [] if directory is None else ["--directory", directory]
+    exit_code, output = call("--key", known_key.public.hex(), *options, installation.folder / "out")
+    return exit_code, [line for line in output.splitlines() if line.startswith(("WRONG", "NOT"))]
 
 
 def test_both_verifiers_agree(installation: Installation, tree: Path) -> None:
-    """What the collector wrote holds for both, each file and the chain, and so does the directory as it is."""
-    assert check(installation) == check(installation, tree) == (0, [])
-    keys = verify.load_known_keys(config.load_config(installation.conf), None)
-    assert all(verify.verify_report(path, keys).exit_code == 0 for path in (installation.folder / "out").iterdir())
+    """The reports hold for both verifiers, and the unchanged directory is as they say."""
+    assert check(installation) == (0, [])
+    assert check(installation, tree) == (0, [])
+
+    keys = verify.load_known_keys(installation.load_config(), None)
+    for path in (installation.folder / "out").iterdir():
+        assert verify.verify_report(path, keys).exit_code == 0
 
 
-def test_what_changed_is_named(installation: Installation, tree: Path) -> None:
-    """Changed, missing and further files, other links and other kinds are named; names are harmless."""
+def test_changes_are_named(installation: Installation, tree: Path) -> None:
+    """Changed, missing and new files, and other links and types, are named. The names are harmless to a terminal."""
     (tree / "sub/02.dat").write_bytes(b"x")
     (tree / "sub/03.dat").unlink()
     (tree / "sub/new\x1b[31m").write_bytes(b"")
@@ -52,6 +54,7 @@ def test_what_changed_is_named(installation: Installation, tree: Path) -> None:
     (tree / "fifo").unlink()
     (tree / "fifo").mkdir()
     (tree / "dangling").symlink_to("/nowhere")
+
     assert check(installation, tree) == (
         1,
         [
@@ -66,32 +69,41 @@ def test_what_changed_is_named(installation: Installation, tree: Path) -> None:
 
 
 def test_links_are_never_followed(installation: Installation, tree: Path) -> None:
-    """A directory that became a link to one with the same contents is no directory any more; nor is the root."""
+    """A link that took a directory's place is wrong, even with the same files behind it. A root may not be a link."""
     (tree / "sub").rename(installation.folder / "moved")
     (tree / "sub").symlink_to(installation.folder / "moved")
-    code, said = check(installation, tree)
-    assert code == 1 and "WRONG: sub: not in the report" in said and "WRONG: sub/02.dat: not there" in said
+    exit_code, problems = check(installation, tree)
+    assert exit_code == 1
+    assert "WRONG: sub: not in the report" in problems
+    assert "WRONG: sub/02.dat: not there" in problems
+
     (installation.folder / "tree2").symlink_to(tree)
-    assert check(installation, installation.folder / "tree2")[0] == 2
+    exit_code, _ = check(installation, installation.folder / "tree2")
+    assert exit_code == 2
 
 
 def test_a_file_that_became_a_link_or_a_pipe(installation: Installation, tree: Path) -> None:
-    """A link to the same bytes is not the file; a pipe in a file's place stops nothing."""
+    """A link to the same bytes is not the file, and a pipe in a file's place does not stop the verifier."""
     shutil.copy(tree / "sub/02.dat", installation.folder / "same")
     (tree / "sub/02.dat").unlink()
     (tree / "sub/02.dat").symlink_to(installation.folder / "same")
     (tree / "sub/03.dat").unlink()
     os.mkfifo(tree / "sub/03.dat")
-    wrong = [f"WRONG: sub/0{number}.dat: not the file it was" for number in (2, 3)]
-    assert check(installation, tree) == (1, wrong)
+
+    assert check(installation, tree) == (
+        1,
+        ["WRONG: sub/02.dat: not the file it was", "WRONG: sub/03.dat: not the file it was"],
+    )
 
 
-def test_what_cannot_be_read_is_not_called_wrong(
+def test_unreadable_is_not_wrong(
     installation: Installation, tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A file and a directory that cannot be read now are told as not checked, and nothing below them as missing."""
-    report = verify_report.Report(sorted((installation.folder / "out").iterdir())[-1])
+    """A file and a directory that cannot be read now are not checked, and nothing below them counts as missing."""
+    newest_path = sorted((installation.folder / "out").iterdir())[-1]
+    report = verify_report.Report(newest_path)
     report.check({}, verify_report.Output(), keep_lines=True)
+
     output = verify_report.Output()
     (tree / "sub/02.dat").chmod(0)
     (tree / "sub/deep").chmod(0)
@@ -99,18 +111,25 @@ def test_what_cannot_be_read_is_not_called_wrong(
     with lowered():
         verify_report.check_directory(report, Path(), output)
     (tree / "sub/deep").chmod(0o755)
+
     sys.stdout.flush()
-    said = capfd.readouterr().out
-    assert {2} == output.outcomes
-    assert "NOT CHECKED: sub/02.dat: [Errno 13]" in said and "NOT CHECKED: a directory: [Errno 13]" in said
+    text = capfd.readouterr().out
+    assert output.outcomes == {2}
+    assert "NOT CHECKED: sub/02.dat: [Errno 13]" in text
+    assert "NOT CHECKED: a directory: [Errno 13]" in text
 
 
 def test_a_directory_needs_one_replica(installation: Installation, tree: Path) -> None:
-    """Reports of two replicas cannot be held against one directory; nor can one that does not hold."""
-    (newest,) = sorted((installation.folder / "out").iterdir())[-1:]
+    """Reports of two replicas cannot be compared with one directory, and neither can a report that is broken."""
+    newest_path = sorted((installation.folder / "out").iterdir())[-1]
     run(installation, root=bytes(tree / "sub"))
-    assert check(installation)[0] == 0
-    code, said = check(installation, tree)
-    assert code == 2 and "for one replica" in said[-1]
-    newest.write_bytes(b"\x1f\x8b")
-    assert check(installation)[0] == 1
+    exit_code, _ = check(installation)
+    assert exit_code == 0
+
+    exit_code, problems = check(installation, tree)
+    assert exit_code == 2
+    assert "for one replica" in problems[-1]
+
+    newest_path.write_bytes(b"\x1f\x8b")
+    exit_code, _ = check(installation)
+    assert exit_code == 1

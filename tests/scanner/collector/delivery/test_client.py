@@ -1,4 +1,4 @@
-"""Requests: TLS that is not to be talked out of, proxies, answers that are none."""
+"""Test requests: TLS that cannot be avoided, proxies, responses that make no sense."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,73 +21,83 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from scanner.collector import config
 from scanner.collector.delivery import client, enrol, identity, sender
-from scanner.collector.delivery.client import Client, HttpResponse, RefusalError, UnreachableError, UntrustedReplyError
+from scanner.collector.delivery.client import (
+    Client,
+    HttpResponse,
+    RefusalError,
+    UnreachableError,
+    UntrustedReplyError,
+)
 from scanner.collector.errors import ConfigError
 from scanner.collector.run import replica_list
-from tests.scanner.collector.fake_central import FakeCentral
+from tests.scanner.collector.fake_central import FakeCentral, Replica
 from tests.scanner.collector.installation import Installation
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
+FOREIGN_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 
 def certificate(folder: Path, name: str = "localhost", days: int = 1) -> Path:
-    """A self-signed certificate of a name or address, with its key in one file; `days` below 0 make an expired one."""
+    """Make a self-signed certificate for a name or address, and return a file with it and its key.
+
+    It expires in `days`; a negative number makes an expired one.
+    """
+    try:
+        subject_name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        subject_name = x509.DNSName(name)
+
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(NOW - datetime.timedelta(days=9)).not_valid_after(NOW + datetime.timedelta(days=days))
-    try:
-        known: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        known = x509.DNSName(name)
-    made = made.add_extension(x509.SubjectAlternativeName([known]), critical=False)
-    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    private = key.private_bytes(
+    builder = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(NOW - datetime.timedelta(days=9))
+        .not_valid_after(NOW + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([subject_name]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    private_bytes = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    public_bytes = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     path = folder / f"{name}{days}.pem"
-    path.write_bytes(private + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(private_bytes + public_bytes)
     return path
 
 
-def tls(path: Path) -> ssl.SSLContext:
-    """A server's context with this certificate."""
+def server_context(path: Path) -> ssl.SSLContext:
+    """Return the TLS context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
 
 
 def test_tls_with_its_own_ca(installation: Installation, tmp_path: Path) -> None:
-    """With the certificate as `ca` the whole road goes over TLS."""
+    """With the certificate as `ca`, enrolment and delivery work over TLS."""
     path = certificate(tmp_path)
-    with FakeCentral(tmp_path, tls(path)) as central:
-        installation.configure(server=central.url, ca=path)
-        enrol.enrol(config.load_config(installation.conf), central.token(), None, rotate=False)
+    with FakeCentral(tmp_path, server_context(path)) as central:
+        config = installation.configure(server=central.url, ca=path)
+        enrol.enrol(config, central.token(), None, rotate=False)
         replica = central.add_replica(installation.tree)
         assert installation.run().exit_code == 0
         assert len(replica.chain) == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "days", "trusted", "words"),
-    [
-        ("localhost", 1, False, "certificate is not trusted"),
-        ("backup.example.org", 1, True, "certificate is not trusted"),
-        ("localhost", -1, True, "certificate is not trusted"),
-    ],
+    ("name", "days", "trusted"),
+    [("localhost", 1, False), ("backup.example.org", 1, True), ("localhost", -1, True)],
     ids=["self-signed", "wrong name", "expired"],
 )
-def test_tls_refused(
-    installation: Installation, tmp_path: Path, name: str, days: int, trusted: bool, words: str
-) -> None:
-    """A certificate that nobody vouches for, of another name, or expired: no word is said to such a server."""
+def test_tls_refused(installation: Installation, tmp_path: Path, name: str, days: int, trusted: bool) -> None:
+    """Nothing is sent to a server whose certificate is self-signed, for another name, or expired."""
     path = certificate(tmp_path, name, days)
-    with FakeCentral(tmp_path, tls(path)) as central:
-        loaded = installation.configure(server=central.url, **({"ca": path} if trusted else {}))
-        with pytest.raises(UnreachableError, match=words):
-            Client(central.url, loaded).request("GET", "/replicas", {})
+    with FakeCentral(tmp_path, server_context(path)) as central:
+        config = installation.configure(server=central.url)
+        if trusted:
+            config = installation.configure(server=central.url, ca=path)
+        with pytest.raises(UnreachableError, match="certificate is not trusted"):
+            Client(central.url, config).request("GET", "/replicas", {})
         assert central.requests == []
 
 
@@ -99,8 +109,8 @@ def test_unusable_ca(installation: Installation, tmp_path: Path) -> None:
 
 
 @contextmanager
-def answering(raw: bytes) -> Iterator[str]:
-    """A server that answers each request with these very bytes."""
+def serve_once(handle: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Let `handle` answer the first connection to a port of loopback, and yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(5)
 
@@ -108,8 +118,7 @@ def answering(raw: bytes) -> Iterator[str]:
             connection, _ = listener.accept()
             with connection:
                 connection.settimeout(5)
-                connection.recv(65536)
-                connection.sendall(raw)
+                handle(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -117,8 +126,20 @@ def answering(raw: bytes) -> Iterator[str]:
         thread.join(5)
 
 
+@contextmanager
+def answering(response: bytes) -> Iterator[str]:
+    """Answer one request with these bytes, and yield the address."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(response)
+
+    with serve_once(answer) as url:
+        yield url
+
+
 @pytest.mark.parametrize(
-    "raw",
+    "response",
     [
         b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut",
@@ -127,38 +148,45 @@ def answering(raw: bytes) -> Iterator[str]:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_broken_answers(installation: Installation, raw: bytes) -> None:
-    """An answer that is cut, or no HTTP: worth another try, never a crash."""
-    with answering(raw) as url, pytest.raises(UnreachableError):
-        Client(url, config.load_config(installation.conf)).request("GET", "/replicas", {})
+def test_broken_responses(installation: Installation, response: bytes) -> None:
+    """A response that is cut short or no HTTP is worth another attempt, and never a crash."""
+    with answering(response) as url, pytest.raises(UnreachableError):
+        Client(url, installation.load_config()).request("GET", "/replicas", {})
 
 
-def test_answer_of_a_proxy(installation: Installation) -> None:
-    """A proxy's HTML page is a refusal by its status; one with 200 is no signed reply."""
+def proxy_page(status: int) -> bytes:
+    """Return the response of a proxy with an HTML page."""
     page = b"<html>Bad gateway</html>"
-    for status, kind in ((502, RefusalError), (200, UntrustedReplyError)):
-        head = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n" % (status, len(page))
-        with answering(head + page) as url, pytest.raises(kind) as raised:
-            Client(url, config.load_config(installation.conf)).call("GET", "/replicas", "replicas", "00" * 32, "x")
-        if isinstance(raised.value, RefusalError):
-            assert raised.value.retryable and raised.value.code == ""
+    return b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n%s" % (status, len(page), page)
 
 
-def test_nobody_there(installation: Installation) -> None:
-    """A name that does not resolve, a port that is closed, a server that says nothing: the same kind of error."""
-    loaded = installation.configure(timeout=1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        for url in (
+def test_page_of_a_proxy(installation: Installation) -> None:
+    """A proxy's page with an error status is a refusal, and one with 200 is no signed reply."""
+    with answering(proxy_page(502)) as url, pytest.raises(RefusalError) as raised:
+        Client(url, installation.load_config()).call("GET", "/replicas", "replicas", "00" * 32, "x")
+    assert raised.value.retryable
+    assert raised.value.code == ""
+
+    with answering(proxy_page(200)) as url, pytest.raises(UntrustedReplyError):
+        Client(url, installation.load_config()).call("GET", "/replicas", "replicas", "00" * 32, "x")
+
+
+def test_nobody_answers(installation: Installation) -> None:
+    """An unknown name, a closed port and a silent server are the same kind of error."""
+    config = installation.configure(timeout=1)
+    with socket.create_server(("127.0.0.1", 0)) as silent_server:
+        urls = (
             "https://does-not-exist.invalid",
             "http://127.0.0.1:9",
-            f"http://127.0.0.1:{silent.getsockname()[1]}",
-        ):
+            f"http://127.0.0.1:{silent_server.getsockname()[1]}",
+        )
+        for url in urls:
             with pytest.raises(UnreachableError, match="cannot reach"):
-                Client(url, loaded).request("GET", "/replicas", {})
+                Client(url, config).request("GET", "/replicas", {})
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "body", "retry", "after"),
+    ("status", "headers", "body", "retryable", "retry_after"),
     [
         (408, {}, b'{"error":"incomplete","detail":"x"}', True, None),
         (429, {"retry-after": "7"}, b'{"error":"quota","detail":"x"}', True, 7),
@@ -170,28 +198,31 @@ def test_nobody_there(installation: Installation) -> None:
         (302, {}, b"", False, None),
     ],
 )
-def test_refusals(status: int, headers: dict[str, str], body: bytes, retry: bool, after: float | None) -> None:
-    """What may be tried again, and when, by status and header; a body of any kind is survived."""
-    refused = client.read_refusal(HttpResponse(status, headers, body))
-    assert (refused.retryable, refused.retry_after) == (retry, after)
+def test_refusals(
+    status: int, headers: dict[str, str], body: bytes, retryable: bool, retry_after: float | None
+) -> None:
+    """Status and header say whether and when to try again, whatever the body is."""
+    refusal = client.read_refusal(HttpResponse(status, headers, body))
+    assert refusal.retryable == retryable
+    assert refusal.retry_after == retry_after
 
 
-def test_answer_for_somebody_else(central: FakeCentral) -> None:
-    """A reply of the right key for another purpose or another server is not taken."""
+def test_reply_to_another_request(central: FakeCentral) -> None:
+    """A reply for another purpose, for another server or from another key is not believed."""
     line = central.reply("replicas", replicas=[])
-    own = central.key.public.hex()
-    assert client.open_reply(line, "replicas", own, central.server).members["replicas"] == []
-    for purpose, server in (("token", central.server), ("replicas", "another")):
-        with pytest.raises(UntrustedReplyError, match="another"):
-            client.open_reply(line, purpose, own, server)
+    central_key = central.key.public.hex()
+    assert client.open_reply(line, "replicas", central_key, central.server).members["replicas"] == []
+
+    with pytest.raises(UntrustedReplyError, match="another"):
+        client.open_reply(line, "token", central_key, central.server)
+    with pytest.raises(UntrustedReplyError, match="another"):
+        client.open_reply(line, "replicas", central_key, "another")
     with pytest.raises(UntrustedReplyError, match="not signed"):
-        client.open_reply(
-            line, "replicas", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", central.server
-        )
+        client.open_reply(line, "replicas", FOREIGN_KEY, central.server)
 
 
 @pytest.mark.parametrize(
-    "change",
+    "changes",
     [
         {"replica": "../../etc"},
         {"replica": None},
@@ -201,49 +232,43 @@ def test_answer_for_somebody_else(central: FakeCentral) -> None:
         {"last": {"sequence": "1"}},
     ],
 )
-def test_replicas_of_an_unknown_form(installation: Installation, central: FakeCentral, change: dict[str, Any]) -> None:
-    """An answer whose members are not those of the API makes nothing happen, even signed."""
-    described = {**central.add_replica(installation.tree).members(), **change}
-    line = central.reply("replicas", replicas=[described])
+def test_replicas_of_an_unknown_form(installation: Installation, central: FakeCentral, changes: dict[str, Any]) -> None:
+    """A list of replicas whose members are not those of the API is refused, even if it is signed."""
+    members = {**central.add_replica(installation.tree).members(), **changes}
+    line = central.reply("replicas", replicas=[members])
     reply = client.open_reply(line, "replicas", central.key.public.hex(), central.server)
     with pytest.raises(UntrustedReplyError):
         replica_list.parse_replicas(reply)
 
 
 def test_proxy_of_the_environment(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond loopback the proxy of the environment is asked for a tunnel, with its user; `no_proxy` and loopback are
-    not."""
-    seen: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
+    """A request beyond loopback asks the proxy of the environment for a tunnel. `no_proxy` turns that off."""
+    requests: list[bytes] = []
 
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                seen.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 403 No\r\n\r\n")
+    def refuse(connection: socket.socket) -> None:
+        requests.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 403 No\r\n\r\n")
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        monkeypatch.setenv("https_proxy", f"http://user:p%40ss@127.0.0.1:{listener.getsockname()[1]}")
+    with serve_once(refuse) as proxy_url:
+        monkeypatch.setenv("https_proxy", proxy_url.replace("http://", "http://user:p%40ss@"))
         with pytest.raises(UnreachableError):
-            Client("https://backup.example.org", config.load_config(installation.conf)).request("GET", "/replicas", {})
-        thread.join(5)
-    assert seen[0].startswith(b"CONNECT backup.example.org:443 ")
-    assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in seen[0]
+            Client("https://backup.example.org", installation.load_config()).request("GET", "/replicas", {})
+    assert requests[0].startswith(b"CONNECT backup.example.org:443 ")
+    assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in requests[0]
+
     monkeypatch.setenv("no_proxy", "backup.example.org")
     assert client._find_proxy(urlsplit("https://backup.example.org")) is None
 
 
-def test_upload_is_streamed_and_digested(installation: Installation, central: FakeCentral) -> None:
-    """A report goes as it lies, with its length and the SHA-256 of its bytes; the body that arrives is the file."""
-    replica = installation.enrol(central)
+def test_upload(installation: Installation, central: FakeCentral, replica: Replica) -> None:
+    """A report is uploaded as its file is, with length and digest, and the receipt names it."""
     installation.run(send=False)
     (report,) = installation.spool(replica).queued_reports()
-    own = identity.load_enrolled_identity(installation.state)
-    reply = sender.upload_report(
-        Client(central.url, config.load_config(installation.conf), own.token), own, report.path
-    )
+    own_identity = identity.load_enrolled_identity(installation.state)
+    http_client = Client(central.url, installation.load_config(), own_identity.token)
+
+    reply = sender.upload_report(http_client, own_identity, report.path)
+
     assert reply.members["sequence"] == 1
     with gzip.open(report.path) as file:
         assert file.readlines()[1:] == replica.chain[0].lines
