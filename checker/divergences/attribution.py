@@ -1,11 +1,9 @@
-"""By which finding, and since when, what lies in a directory was told when it was no absence yet.
+"""Find the finding to which a missing directory belongs, from what its paths belonged to before.
 
-An absence belongs to one finding, as a path does. So a directory becomes one only when its paths were alike in this:
-all of them told by one finding, or none by any. Else each path goes on in a row of its own. So does, in an absence that
-was accepted, what came later: nobody has accepted that.
+A missing directory belongs to one finding, as a path does. So a directory becomes one only when its paths were alike in
+this: all of them belonged to one finding, or none to any. Otherwise each path goes on in a row of its own. The same goes
+for what appears in a missing directory after its finding was accepted: nobody has accepted that.
 """
-
-# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
 
 from __future__ import annotations
 
@@ -13,169 +11,192 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from checker.divergences.compare import Absence, ComparedReplica, place_of
-from checker.divergences.within import below
+from checker.divergences.compare import ComparedReplica, MissingDirectory, state_parameters
+from checker.divergences.statements import statement
 from checker.models import Finding
 from scanner.db.sql import fetch_all
 
 
-class Before(NamedTuple):
-    """What a comparison has said until now."""
+class PreviousComparison(NamedTuple):
+    """What is stored of a comparison before it is computed anew."""
 
     comparison_id: int
-    places: Mapping[int, int]
-    """By replica its position then."""
+    positions: Mapping[int, int]
+    """The position of each replica in what is stored."""
 
-    def everyone(self, sides: Collection[ComparedReplica]) -> list[int]:
-        """Who takes part, or took part."""
-        return sorted({*self.places, *(side.replica_id for side in sides)})
+    def all_replicas(self, replicas: Collection[ComparedReplica]) -> list[int]:
+        """Return the ids of all replicas that take part, or took part."""
+        return sorted({*self.positions, *(replica.replica_id for replica in replicas)})
 
-    def holding(self, row: str, sides: Collection[ComparedReplica]) -> str:
-        """SQL: who of `everyone` holds the path of a new row, a character each."""
-        return holders(row, self.everyone(sides), {side.replica_id: side.position for side in sides})
+    def new_holders(self, alias: str, replicas: Collection[ComparedReplica]) -> str:
+        """Return SQL for which of `all_replicas` hold the path of a new row."""
+        positions = {replica.replica_id: replica.position for replica in replicas}
+        return holders_expression(alias, self.all_replicas(replicas), positions)
 
-    def held(self, row: str, sides: Collection[ComparedReplica]) -> str:
-        """SQL: who held the path of an old row, likewise."""
-        return holders(row, self.everyone(sides), self.places)
-
-
-def holders(row: str, replicas: Sequence[int], places: Mapping[int, int]) -> str:
-    """SQL: who of these holds the path of a row whose cells have these places, a character each; what is unreadable is
-    held, and is not the same."""
-    here = f"CASE WHEN substr({row}.cells, {{0}}, 1) IN ('+', '!') THEN substr({row}.cells, {{0}}, 1) ELSE '-' END"
-    return " || ".join(here.format(places[one]) if one in places else "'-'" for one in replicas)
+    def old_holders(self, alias: str, replicas: Collection[ComparedReplica]) -> str:
+        """Return SQL for which of `all_replicas` held the path of a stored row."""
+        return holders_expression(alias, self.all_replicas(replicas), self.positions)
 
 
-class Told(NamedTuple):
-    """What tells a directory; nothing where no path in it is told."""
+HOLDS = """
+CASE
+    WHEN substr({alias}.cells, {position}, 1) IN ('+', '!') THEN substr({alias}.cells, {position}, 1)
+    ELSE '-'
+END
+"""
 
-    finding: int | None = None
+
+def holders_expression(alias: str, replica_ids: Sequence[int], positions: Mapping[int, int]) -> str:
+    """Return SQL for a text with one character for each replica: whether it holds the path of a row with cells.
+
+    What a replica holds and cannot read is not the same as what it holds.
+    """
+    expressions = []
+    for replica_id in replica_ids:
+        if replica_id in positions:
+            expressions.append(HOLDS.format(alias=alias, position=positions[replica_id]))
+        else:
+            expressions.append("'-'")
+    return " || ".join(expressions)
+
+
+class Attribution(NamedTuple):
+    """The finding to which a directory belongs. Empty where none of its paths belongs to any."""
+
+    finding_id: int | None = None
     since: datetime | None = None
     accepted_at: datetime | None = None
-    """When the finding was accepted; None while it is open."""
-    was_absence: bool = False
-    """Whether the directory was an absence, or a part of one."""
+    """When the finding was accepted. None while it is open."""
+    was_missing: bool = False
+    """Whether the directory was a missing directory, or a part of one, before."""
 
 
-class Part(NamedTuple):
-    """Some paths of a directory that one finding tells."""
+class AttributedPaths(NamedTuple):
+    """Some paths of a directory that belong to one finding."""
 
-    finding: int
+    finding_id: int
     number: int
     since: datetime
 
 
-class Old(NamedTuple):
-    """An absence as it was."""
+class KnownDirectory(NamedTuple):
+    """A missing directory of the previous comparison."""
 
     path: str
     mark: bytes
     held: str
-    told: Told
-    mixed: bool
-    """Whether other rows lie below."""
+    """The replicas that held it, in the form of `holders_expression`."""
+    attribution: Attribution
+    is_mixed: bool
+    """Whether other rows lie below it."""
 
 
-OLD = f"""
-SELECT old.path, old.mark, {{held}}, old.finding_id, old.since, finding.closed_at, EXISTS (
-    SELECT FROM checker_divergence AS row WHERE row.comparison_id = old.comparison_id AND row.number IS NULL
-        AND {below("row", "old")})
-FROM checker_divergence AS old LEFT JOIN checker_finding AS finding
-    ON finding.id = old.finding_id AND finding.state = 'accepted'
-WHERE old.comparison_id = %(comparison)s AND old.number IS NOT NULL
-"""
-TOTAL = f"""
-SELECT one.path, sum(held.seen) FROM diverging_held AS held JOIN unnest(%(directories)s::text[]) AS one(path)
-    ON one.path = (%(directories)s::text[])[{place_of("held.folder")}]
-WHERE held.position = %(position)s AND starts_with(held.folder, one.path) GROUP BY one.path
-"""
-# Rows of findings that stand for what is there still: another content is another loss.
-ROWS = f"""
-SELECT one.path, row.finding_id, count(*), min(row.since) FROM unnest(%(directories)s::text[]) AS one(path)
-CROSS JOIN LATERAL (SELECT * FROM checker_divergence AS lost WHERE lost.comparison_id = %(comparison)s
-    AND lost.number IS NULL AND lost.kind = 'lost' AND lost.finding_id IS NOT NULL AND {below("lost", "one")}
-    AND {{held}} = %(held)s OFFSET 0) AS row
-JOIN scanner_version AS was ON was.id = row.versions[%(place)s]
-CROSS JOIN LATERAL (SELECT * FROM scanner_version AS held WHERE held.replica_id = %(replica)s
-    AND left(held.path, 512) = left(row.path, 512) AND held.path = row.path AND held.from_seq <= %(sequence)s
-    AND (held.until_seq IS NULL OR held.until_seq > %(sequence)s) OFFSET 0) AS now
-WHERE (now.type, now.sha256) IS NOT DISTINCT FROM (was.type, was.sha256)
-    AND (now.type = 1 OR now.detail = was.detail)
-GROUP BY one.path, row.finding_id
-"""
-SEEN = """
-SELECT coalesce(sum(seen), 0) FROM diverging_held WHERE position = %(position)s AND starts_with(folder, %(path)s)
-"""
+def attribute_directories(
+    previous: PreviousComparison,
+    replicas: Sequence[ComparedReplica],
+    directories: Sequence[MissingDirectory],
+    marks: Mapping[str, bytes],
+) -> Iterator[tuple[str, Attribution]]:
+    """Yield the directories that can be missing directories, each with its attribution.
 
+    `marks` has the mark of each directory. What was a missing directory with the same mark goes on as it is. Reads
+    `diverging_held`.
+    """
+    known_directories = list(_known_directories(previous, replicas))
+    known_attributions = {(known.path, known.mark): known.attribution for known in known_directories}
 
-def told(
-    before: Before, sides: Sequence[ComparedReplica], found: Sequence[Absence], marks: Mapping[str, bytes]
-) -> Iterator[tuple[str, Told]]:
-    """The directories of `found` that may be absences, and what tells them; `marks` as absences have them. What was one
-    already, by the same mark, goes on as it is. Reads `diverging_held`."""
-    known = list(_known(before, sides))
-    same = {(old.path, old.mark): old.told for old in known}
-    by_lacking: dict[frozenset[int], list[str]] = {}
-    for one in found:
-        if was := same.get((one.directory, marks[one.directory])):
-            yield one.directory, was
+    directories_by_lacking: dict[frozenset[int], list[str]] = {}
+    for missing in directories:
+        attribution = known_attributions.get((missing.directory, marks[missing.directory]))
+        if attribution is not None:
+            yield missing.directory, attribution
         else:
-            by_lacking.setdefault(one.lacking, []).append(one.directory)
-    for lacking, directories in by_lacking.items():
-        yield from _Looking(before, sides, lacking, sorted(directories)).alike(known)
+            directories_by_lacking.setdefault(missing.lacking, []).append(missing.directory)
+
+    for lacking, paths in directories_by_lacking.items():
+        lookup = AttributionLookup(previous, replicas, lacking, sorted(paths))
+        yield from lookup.attribute(known_directories)
 
 
-def _known(before: Before, sides: Sequence[ComparedReplica]) -> Iterator[Old]:
-    """The absences that there were."""
-    statement = OLD.format(held=before.held("old", sides))
-    for path, mark, held, finding, since, accepted_at, mixed in fetch_all(
-        statement, {"comparison": before.comparison_id}
-    ):
-        yield Old(path, bytes(mark), held, Told(finding, since, accepted_at, True), mixed)
+def _known_directories(previous: PreviousComparison, replicas: Sequence[ComparedReplica]) -> Iterator[KnownDirectory]:
+    known_missing = statement("known_missing", held=previous.old_holders("missing", replicas))
+    rows = fetch_all(known_missing, {"comparison": previous.comparison_id})
+    for path, mark, held, finding_id, since, accepted_at, is_mixed in rows:
+        attribution = Attribution(finding_id, since, accepted_at, was_missing=True)
+        yield KnownDirectory(path, bytes(mark), held, attribution, is_mixed)
 
 
-class _Looking:
-    """Directories that the same sides lack."""
+class AttributionLookup:
+    """Directories that the same participants lack, and what their paths belonged to."""
 
     def __init__(
-        self, before: Before, sides: Sequence[ComparedReplica], lacking: frozenset[int], directories: list[str]
+        self,
+        previous: PreviousComparison,
+        replicas: Sequence[ComparedReplica],
+        lacking: frozenset[int],
+        directories: list[str],
     ) -> None:
-        holding = [side for side in sides if side.position not in lacking]
-        first, names = holding[0], {side.replica_id for side in holding}
-        self._held = "".join("+" if one in names else "-" for one in before.everyone(sides))
-        self._rows = ROWS.format(held=before.held("lost", sides))
-        self._given: dict[str, Any] = {
-            "comparison": before.comparison_id, "directories": directories, "held": self._held,
-            "position": first.position, "replica": first.replica_id, "sequence": first.sequence,
-            "place": before.places.get(first.replica_id, 0),
-        }  # fmt: skip
+        holders = [replica for replica in replicas if replica.position not in lacking]
+        holder_ids = {replica.replica_id for replica in holders}
+        first_holder = holders[0]
 
-    def alike(self, known: Sequence[Old]) -> Iterator[tuple[str, Told]]:
-        """Those whose paths are told alike, with what tells them; `known` are the absences that there were."""
-        totals = dict(fetch_all(TOTAL, self._given))
-        rows: dict[str, list[Part]] = {}
-        for path, *some in fetch_all(self._rows, self._given):
-            rows.setdefault(path, []).append(Part(*some))
-        old = [one for one in known if one.held == self._held]
-        for directory in self._given["directories"]:
-            if above := [one for one in old if directory.startswith(one.path)]:
-                yield directory, above[0].told
+        self._directories = directories
+        self._held = "".join("+" if pk in holder_ids else "-" for pk in previous.all_replicas(replicas))
+        self._attributed_rows = statement("attributed_rows", held=previous.old_holders("lost", replicas))
+        self._parameters = state_parameters(first_holder) | {
+            "comparison": previous.comparison_id,
+            "directories": directories,
+            "held": self._held,
+            "previous_position": previous.positions.get(first_holder.replica_id, 0),
+        }
+
+    def attribute(self, known_directories: Sequence[KnownDirectory]) -> Iterator[tuple[str, Attribution]]:
+        """Yield the directories whose paths belonged to the same, each with its attribution."""
+        totals = dict(fetch_all(statement("visible_totals"), self._parameters))
+        rows = self._read_attributed_rows()
+        same_holders = [known for known in known_directories if known.held == self._held]
+
+        for directory in self._directories:
+            above = [known for known in same_holders if directory.startswith(known.path)]
+            if above:
+                yield directory, above[0].attribution
                 continue
-            within = [one for one in old if one.path.startswith(directory)]
-            parts = rows.get(directory, []) + [part for one in within if (part := self._part(one))]
+
+            within = [known for known in same_holders if known.path.startswith(directory)]
+            parts = rows.get(directory, []) + self._read_known_paths(within)
             if not parts:
-                yield directory, Told()
-            elif _are_all(parts, totals.get(directory, 0)) and not any(one.mixed for one in within):
-                finding, since = parts[0].finding, min(part.since for part in parts)
-                accepted = Finding.objects.filter(pk=finding, state=Finding.State.ACCEPTED)
-                yield directory, Told(finding, since, accepted.values_list("closed_at", flat=True).first())
+                yield directory, Attribution()
+            elif _is_whole(parts, totals.get(directory, 0)) and not any(known.is_mixed for known in within):
+                yield directory, _join(parts)
 
-    def _part(self, old: Old) -> Part | None:
-        """What an absence told."""
-        ((number,),) = fetch_all(SEEN, self._given | {"path": old.path})
-        by = old.told
-        return Part(by.finding, int(number), by.since) if number and by.finding and by.since else None
+    def _read_attributed_rows(self) -> dict[str, list[AttributedPaths]]:
+        """Return the paths of each directory that had rows of their own."""
+        rows: dict[str, list[AttributedPaths]] = {}
+        for path, finding_id, number, since in fetch_all(self._attributed_rows, self._parameters):
+            rows.setdefault(path, []).append(AttributedPaths(finding_id, number, since))
+        return rows
+
+    def _read_known_paths(self, known_directories: Sequence[KnownDirectory]) -> list[AttributedPaths]:
+        """Return the paths for which missing directories stood."""
+        parts = []
+        for known in known_directories:
+            parameters: dict[str, Any] = self._parameters | {"path": known.path}
+            ((number,),) = fetch_all(statement("visible_total"), parameters)
+            finding_id = known.attribution.finding_id
+            since = known.attribution.since
+            if number and finding_id and since:
+                parts.append(AttributedPaths(finding_id, int(number), since))
+        return parts
 
 
-def _are_all(parts: Sequence[Part], total: int) -> bool:
-    return len({part.finding for part in parts}) == 1 and sum(part.number for part in parts) == total
+def _is_whole(parts: Sequence[AttributedPaths], total: int) -> bool:
+    """Return whether the parts belong to one finding and are all that the directory holds."""
+    return len({part.finding_id for part in parts}) == 1 and sum(part.number for part in parts) == total
+
+
+def _join(parts: Sequence[AttributedPaths]) -> Attribution:
+    """Return the attribution of parts that belong to one finding."""
+    finding_id = parts[0].finding_id
+    accepted = Finding.objects.filter(pk=finding_id, state=Finding.State.ACCEPTED)
+    accepted_at = accepted.values_list("closed_at", flat=True).first()
+    return Attribution(finding_id, min(part.since for part in parts), accepted_at)

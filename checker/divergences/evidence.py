@@ -1,4 +1,7 @@
-"""What speaks for what is said of a path: each copy, what it holds, since when, and why it is good or not."""
+"""Gather the evidence for what is said of a path: each copy, its content, since when, and why it is good or not.
+
+Evidence is stored with findings as JSON, so its keys stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,88 +9,119 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from checker.divergences import participants, verdicts
-from checker.divergences.judgement import ruling_of
+from checker.divergences.judgement import judge_path
 from checker.divergences.queries import DivergenceRow, PathHistory, PathVersion
+from checker.divergences.verdicts import JudgedCopy
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.format.entry_type import EntryType
 from scanner.models import Run
 
+CopyVerdict = Divergence.CopyVerdict
+Cell = Divergence.Cell
+
 
 class ComparisonContext:
-    """A comparison with those who take part in it."""
+    """A comparison with the participants that have a run."""
 
     def __init__(self, comparison: GroupComparison) -> None:
         self.comparison = comparison
-        found = comparison.participants.filter(run__isnull=False).select_related("replica__server", "run")
-        self.participants = {one.position: one for one in found}
-        self.compared = participants.sides(self.participants.values())
-        self.voters = {at: one.voter for at, one in self.participants.items() if one.voter}
+        with_run = comparison.participants.filter(run__isnull=False).select_related("replica__server", "run")
+        self.participants = {participant.position: participant for participant in with_run}
+        self.compared = participants.compared_replicas(self.participants.values())
+        self.voters = {
+            position: participant.voter for position, participant in self.participants.items() if participant.voter
+        }
 
     @property
     def newest_run(self) -> Run:
-        """The run that came last: by it the comparison says what it says."""
-        runs = [one.run for one in self.participants.values() if one.run is not None]
+        """The run that arrived last: it made the comparison say what it says."""
+        runs = [participant.run for participant in self.participants.values() if participant.run is not None]
         return max(runs, key=lambda run: (run.received_at, run.pk))
 
-    def replica_names(self, concerned: Collection[int]) -> list[str]:
-        """How those of these replicas that take part are called."""
-        return [replica_name(seat) for _at, seat in sorted(self.participants.items()) if seat.replica_id in concerned]
+    @property
+    def by_position(self) -> list[Participant]:
+        """The participants in the order of their positions."""
+        return [participant for _position, participant in sorted(self.participants.items())]
+
+    def replica_names(self, replica_ids: Collection[int]) -> list[str]:
+        """Return the names of those of the replicas that take part."""
+        return [replica_name(participant) for participant in self.by_position if participant.replica_id in replica_ids]
 
     def replica_ids(self, positions: Sequence[int]) -> list[int]:
-        """The replicas that sit there."""
+        """Return the ids of the replicas at some positions."""
         return [self.participants[position].replica_id for position in positions]
 
 
-def replica_name(seat: Participant) -> str:
-    """How a replica is called in words."""
-    return f"{seat.replica.server.name}:{seat.replica.root}"
+def replica_name(participant: Participant) -> str:
+    """Return server and root, as texts name a replica."""
+    return f"{participant.replica.server.name}:{participant.replica.root}"
 
 
-def current_version(seat: Participant, moments: Sequence[PathVersion]) -> PathVersion | None:
-    """What a replica holds by its run, of all that it held under a path; None where that is nothing."""
-    last = moments[-1] if moments else None
-    return last if last is not None and (last.until_seq is None or last.until_seq > _sequence(seat)) else None
+def current_version(participant: Participant, versions: Sequence[PathVersion]) -> PathVersion | None:
+    """Return what a replica has at its run, of all versions up to it, or None."""
+    if versions and versions[-1].holds_at(_sequence(participant)):
+        return versions[-1]
+    return None
 
 
-def build_evidence(context: ComparisonContext, row: DivergenceRow, life: PathHistory) -> dict[str, Any]:
-    """What the words of a path are made of: each copy, what is said of it, and why."""
-    ruling = ruling_of(context.compared, context.voters, life)
-    copies = [
-        _copy(seat, row.cells[at - 1], *_said(row, copy, why), life.get(at, []), row.others.get(str(at)))
-        for (at, seat), copy, why in zip(
-            sorted(context.participants.items()), ruling.copies, ruling.reasons, strict=True
+def build_evidence(context: ComparisonContext, row: DivergenceRow, history: PathHistory) -> dict[str, Any]:
+    """Return the evidence for a divergence: each copy with its verdict, and the votes."""
+    judgement = judge_path(context.compared, context.voters, history)
+    copies = []
+    for participant, judged in zip(context.by_position, judgement.copies, strict=True):
+        copies.append(
+            _describe_copy(
+                participant,
+                cell=row.cells[participant.position - 1],
+                judged=_relevant_verdict(row, judged),
+                versions=history.get(participant.position, []),
+                other=row.others.get(str(participant.position)),
+            )
         )
-    ]
-    good = (verdicts.Copy.GOOD, verdicts.Copy.NEWER)
+
+    good = (CopyVerdict.GOOD, CopyVerdict.NEWER)
     return {
         "comparison": context.comparison.pk,
         "cells": row.cells,
         "judged": row.judged,
         "copies": copies,
-        "votes": ruling.votes,
-        "all_votes": ruling.all_votes,
-        "damaged": [one["replica"] for one in copies if one["copy"] == verdicts.Copy.DAMAGED],
-        "good": [one["name"] for one in copies if one["copy"] in good],
+        "votes": judgement.votes,
+        "all_votes": judgement.total_votes,
+        "damaged": [copy["replica"] for copy in copies if copy["copy"] == CopyVerdict.DAMAGED],
+        "good": [copy["name"] for copy in copies if copy["copy"] in good],
         "alike": row.alike,
     }
 
 
 def build_spread_evidence(
-    context: ComparisonContext, row: DivergenceRow | None, life: PathHistory, before: dict[str, Any]
+    context: ComparisonContext, row: DivergenceRow | None, history: PathHistory, previous: dict[str, Any]
 ) -> dict[str, Any]:
-    """The facts of a path of which no good copy is left, in the form of `evidence`: what was damaged in `before` is
-    damaged wherever it lies now. `row` is what diverges there still, such as that it is missing somewhere."""
-    reasons = {one["replica"]: one["why"] for one in before["copies"] if one["copy"] == verdicts.Copy.DAMAGED}
-    damage = {_content(one) for one in before["copies"] if one["copy"] == verdicts.Copy.DAMAGED}
+    """Return the evidence for a path of which no good copy is left, in the form of `build_evidence`.
+
+    What was damaged in the `previous` evidence is damaged wherever it is now. `row` is what still diverges there, for
+    example that the path is missing somewhere.
+    """
+    damaged_copies = [copy for copy in previous["copies"] if copy["copy"] == CopyVerdict.DAMAGED]
+    reasons = {copy["replica"]: copy["why"] for copy in damaged_copies}
+    damaged_contents = {_content(copy) for copy in damaged_copies}
+
     copies = []
-    for at, seat in sorted(context.participants.items()):
-        one = _copy(seat, row.cells[at - 1] if row else "", verdicts.Copy.NOTHING, None, life.get(at, []), None)
-        there = "type" in one
-        one["cell"] = one["cell"] or (Divergence.Cell.HERE if there else Divergence.Cell.UNWANTED).value
-        if there and _content(one) in damage:
-            why = reasons.get(seat.replica_id) or verdicts.Reason.SPREAD.value
-            one |= {"copy": verdicts.Copy.DAMAGED.value, "why": why}
-        copies.append(one)
+    for participant in context.by_position:
+        copy = _describe_copy(
+            participant,
+            cell=row.cells[participant.position - 1] if row else "",
+            judged=NO_VERDICT,
+            versions=history.get(participant.position, []),
+            other=None,
+        )
+        is_present = "type" in copy
+        if not copy["cell"]:
+            copy["cell"] = Cell.HERE.value if is_present else Cell.UNWANTED.value
+        if is_present and _content(copy) in damaged_contents:
+            copy["copy"] = CopyVerdict.DAMAGED.value
+            copy["why"] = reasons.get(participant.replica_id) or verdicts.Reason.SPREAD.value
+        copies.append(copy)
+
     return {
         "comparison": context.comparison.pk,
         "cells": row.cells if row else "",
@@ -95,56 +129,70 @@ def build_spread_evidence(
         "copies": copies,
         "votes": {},
         "all_votes": 0,
-        "damaged": [one["replica"] for one in copies if one["copy"] == verdicts.Copy.DAMAGED],
+        "damaged": [copy["replica"] for copy in copies if copy["copy"] == CopyVerdict.DAMAGED],
         "good": [],
         "alike": "",
     }
 
 
-def _content(one: dict[str, Any]) -> tuple[Any, ...]:
-    """Of a copy: equal for equal contents. Of a hard link the name of the first path says nothing of that."""
-    return one.get("type"), one.get("sha256"), None if one.get("type") == EntryType.FILE else one.get("detail")
+NO_VERDICT = JudgedCopy(CopyVerdict.NOTHING, None)
 
 
-def _copy(
-    seat: Participant,
+def _relevant_verdict(row: DivergenceRow, judged: JudgedCopy) -> JudgedCopy:
+    """Return the verdict on a copy. Where there is one content, only damage is worth a word."""
+    if row.kind == Divergence.Kind.MISMATCH or judged.verdict == CopyVerdict.DAMAGED:
+        return judged
+    return NO_VERDICT
+
+
+def _content(copy: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a value that is equal for equal contents. The detail of a hard link names a path, which is no content."""
+    detail = None if copy.get("type") == EntryType.FILE else copy.get("detail")
+    return copy.get("type"), copy.get("sha256"), detail
+
+
+def _describe_copy(
+    participant: Participant,
+    *,
     cell: str,
-    copy: Divergence.CopyVerdict,
-    why: verdicts.Reason | None,
-    life: Sequence[PathVersion],
+    judged: JudgedCopy,
+    versions: Sequence[PathVersion],
     other: str | None,
 ) -> dict[str, Any]:
-    last, now = life[-1] if life else None, current_version(seat, life)
-    return {
-        "replica": seat.replica_id,
-        "name": replica_name(seat),
-        "standing": seat.standing,
-        "run": _sequence(seat),
+    current = current_version(participant, versions)
+    ended = None
+    if versions and current is None:
+        ended = versions[-1].until_seq
+
+    description: dict[str, Any] = {
+        "replica": participant.replica_id,
+        "name": replica_name(participant),
+        "standing": participant.standing,
+        "run": _sequence(participant),
         "cell": cell,
-        "copy": copy.value,
-        "why": why.value if why else None,
+        "copy": judged.verdict.value,
+        "why": judged.reason.value if judged.reason else None,
         "other": other,
-        "ended": last.until_seq if last is not None and now is None else None,
-        **(_what(now) if now is not None else {}),
+        "ended": ended,
+    }
+    if current is not None:
+        description |= _describe_version(current)
+    return description
+
+
+def _describe_version(version: PathVersion) -> dict[str, Any]:
+    return {
+        "type": version.type,
+        "sha256": version.sha256,
+        "size": version.size,
+        "mtime_ns": version.mtime_ns,
+        "detail": version.detail,
+        "stage": version.stage,
+        "since": version.from_seq,
+        "confirmed": bool(version.confirmed),
     }
 
 
-def _said(
-    row: DivergenceRow, copy: Divergence.CopyVerdict, why: verdicts.Reason | None
-) -> tuple[Divergence.CopyVerdict, verdicts.Reason | None]:
-    """Where there is one content, nothing is said of it but that it is damaged."""
-    if row.kind == Divergence.Kind.MISMATCH or copy == Divergence.CopyVerdict.DAMAGED:
-        return copy, why
-    return Divergence.CopyVerdict.NOTHING, None
-
-
-def _what(moment: PathVersion) -> dict[str, Any]:
-    return {
-        "type": moment.type, "sha256": moment.sha256, "size": moment.size, "mtime_ns": moment.mtime_ns,
-        "detail": moment.detail, "stage": moment.stage, "since": moment.from_seq, "confirmed": bool(moment.confirmed),
-    }  # fmt: skip
-
-
-def _sequence(seat: Participant) -> int:
-    assert seat.run is not None
-    return seat.run.sequence
+def _sequence(participant: Participant) -> int:
+    assert participant.run is not None
+    return participant.run.sequence

@@ -1,4 +1,4 @@
-"""What the replicas held under a path, one content after the other: which of it came by damage, and which by edits.
+"""Read from the histories of one path which contents appeared through damage, and which through edits.
 
 Nothing here reads the database.
 """
@@ -13,148 +13,199 @@ from typing import NamedTuple
 from checker.models import Kind
 
 
-class Past(NamedTuple):
-    """A content that a replica held under a path for some runs in a row."""
+class HeldContent(NamedTuple):
+    """A content that a replica had at the path for some runs in a row."""
 
     content: str
-    """What it was: equal for equal contents."""
-    began: datetime
+    """Equal for equal contents."""
+    received_at: datetime
     """When the run that brought it arrived."""
     sequence: int
     mtime_ns: int | None
     kind: str | None
-    """The kind of change that brought it; None for a first run, and where it is not known. Neither these nor ADDED
-    and MOVED say that it took the place of the past before it."""
-    after: datetime | None = None
-    """When the run before that one arrived, which did not see it yet; None for a first run."""
+    """The kind of change that brought it. None for a first run, and where the change is not known. With None, ADDED or
+    MOVED it did not replace the content before it."""
+    previous_received_at: datetime | None = None
+    """When the run before that one arrived, which did not have it yet. None for a first run."""
 
 
-class Holding(NamedTuple):
-    """What a replica holds under a path, and held before."""
+class ReplicaHistory(NamedTuple):
+    """All that a replica has and had at the path."""
 
-    pasts: tuple[Past, ...]
+    contents: tuple[HeldContent, ...]
     """Oldest first."""
     present: bool
-    """Whether the last of them is what lies there now."""
+    """Whether the replica still has the last of them."""
     voter: str | None
-    """Whose vote it is; None: it has none."""
+    """The vote that this replica shares with others on its file system. None when it has no vote."""
 
     @property
-    def content(self) -> str | None:
-        """What lies there now."""
-        return self.pasts[-1].content if self.present and self.pasts else None
+    def current_content(self) -> str | None:
+        """The content that the replica has now, or None."""
+        if self.present and self.contents:
+            return self.contents[-1].content
+        return None
 
 
-class Taint(NamedTuple):
-    """How a content came by damage."""
+class Damage(NamedTuple):
+    """The damage through which a content appeared."""
 
-    before: str
-    """What was there before."""
+    previous_content: str
     kind: str
 
 
-def _steps(one: Holding) -> Iterator[tuple[Past, Past]]:
-    """What a replica held, and what came in its place."""
-    return pairwise(one.pasts)
+def _replacements(history: ReplicaHistory) -> Iterator[tuple[HeldContent, HeldContent]]:
+    """Yield each content with the one that replaced it."""
+    return pairwise(history.contents)
 
 
-def tainted(holdings: Sequence[Holding]) -> dict[str, Taint]:
-    """The contents that came by damage somewhere."""
-    present = {one.content for one in holdings}
-    found: dict[str, Taint] = {}
-    for one in holdings:
-        for before, past in _steps(one):
-            damage = past.kind == Kind.CORRUPTED or (past.kind == Kind.REWRITTEN and before.content in present)
-            proven = past.content in found and found[past.content].kind == Kind.CORRUPTED
-            if damage and not proven and not _is_from_elsewhere(past, one, holdings):
-                found[past.content] = Taint(before.content, str(past.kind))
-    return found
+def find_damage(histories: Sequence[ReplicaHistory]) -> dict[str, Damage]:
+    """Return the contents that appeared on some replica through damage.
 
-
-def doubtful(holdings: Sequence[Holding], bad: Collection[str]) -> set[str]:
-    """Contents that may have come by damage, or were made of such ones."""
-    found = {
-        past.content
-        for one in holdings
-        for _before, past in _steps(one)
-        if past.kind in (Kind.CORRUPTED, Kind.REWRITTEN) and not _is_from_elsewhere(past, one, holdings)
-    }
-    while True:
-        made = {
-            past.content
-            for one in holdings
-            for before, past in _steps(one)
-            if before.content in found.union(bad) and past.kind in (Kind.MODIFIED, Kind.RETYPED)
-            and _was_made_here(past, holdings)
-        }  # fmt: skip
-        if made <= found:
-            return found
-        found |= made
-
-
-def _was_made_here(past: Past, holdings: Sequence[Holding]) -> bool:
-    """Whether no replica held this content any earlier."""
-    return all(other.began >= past.began for one in holdings for other in one.pasts if other.content == past.content)
-
-
-def _beginnings(content: str, where: Holding, holdings: Sequence[Holding]) -> list[Past]:
-    """How other replicas began, of those that held this content first of all."""
-    first = [one.pasts[0] for one in holdings if one is not where and one.pasts]
-    return [past for past in first if past.content == content]
-
-
-def _is_from_elsewhere(past: Past, where: Holding, holdings: Sequence[Holding]) -> bool:
-    """Whether another replica held this content before: damage does not make what is elsewhere.
-
-    That is so when it held it while this one still held something else, by the runs of both; or first of all, and
-    earlier. Of what was written with its time kept no order is asked for where the other one held it in its first run:
-    it may be what mended this copy, from a replica that was added later.
+    Confirmed damage outweighs a write that kept the time, whichever replica shows it.
     """
-    others = [other for one in holdings if one is not where for other in one.pasts if other.content == past.content]
-    if past.after is not None and any(other.began <= past.after for other in others):
-        return True
-    found = _beginnings(past.content, where, holdings)
-    return any(first.began < past.began or (past.kind == Kind.REWRITTEN and first.kind is None) for first in found)
+    current_contents = {history.current_content for history in histories}
+    damages: dict[str, Damage] = {}
+
+    for history in histories:
+        for previous, held in _replacements(history):
+            is_damage = held.kind == Kind.CORRUPTED
+            if held.kind == Kind.REWRITTEN and previous.content in current_contents:
+                is_damage = True
+            if not is_damage or _is_from_elsewhere(held, history, histories):
+                continue
+
+            known = damages.get(held.content)
+            if known is None or known.kind != Kind.CORRUPTED:
+                damages[held.content] = Damage(previous.content, str(held.kind))
+    return damages
+
+
+def find_doubtful(histories: Sequence[ReplicaHistory], damaged: Collection[str]) -> set[str]:
+    """Return the contents that may have appeared through damage, or were made from such a content."""
+    doubtful = set()
+    for history in histories:
+        for _previous, held in _replacements(history):
+            if held.kind in (Kind.CORRUPTED, Kind.REWRITTEN) and not _is_from_elsewhere(held, history, histories):
+                doubtful.add(held.content)
+
+    while True:
+        derived = _find_derived(histories, doubtful.union(damaged))
+        if derived <= doubtful:
+            return doubtful
+        doubtful |= derived
+
+
+def _find_derived(histories: Sequence[ReplicaHistory], suspects: Collection[str]) -> set[str]:
+    """Return the contents that an edit first made from one of `suspects`."""
+    derived = set()
+    for history in histories:
+        for previous, held in _replacements(history):
+            is_edit = held.kind in (Kind.MODIFIED, Kind.RETYPED)
+            if previous.content in suspects and is_edit and _is_first(held, histories):
+                derived.add(held.content)
+    return derived
+
+
+def _is_first(held: HeldContent, histories: Sequence[ReplicaHistory]) -> bool:
+    """Return whether no replica had this content any earlier."""
+    for history in histories:
+        for other in history.contents:
+            if other.content == held.content and other.received_at < held.received_at:
+                return False
+    return True
+
+
+def _first_contents(
+    content: str, history: ReplicaHistory, histories: Sequence[ReplicaHistory]
+) -> Iterator[HeldContent]:
+    """Yield the first content of each other replica whose first content is `content`."""
+    for other in histories:
+        if other is not history and other.contents and other.contents[0].content == content:
+            yield other.contents[0]
+
+
+def _is_from_elsewhere(held: HeldContent, history: ReplicaHistory, histories: Sequence[ReplicaHistory]) -> bool:
+    """Return whether another replica had this content before: damage does not make what exists elsewhere.
+
+    That is so when the other one had it while this one still had something else, by the runs of both; or when the other
+    one had it first of all, and earlier. A write that kept the time needs no order where the other one had it in its
+    first run: the write may have mended this copy from a replica that was added later.
+    """
+    if held.previous_received_at is not None:
+        for other_history in histories:
+            if other_history is history:
+                continue
+            for other in other_history.contents:
+                if other.content == held.content and other.received_at <= held.previous_received_at:
+                    return True
+
+    for first in _first_contents(held.content, history, histories):
+        if first.received_at < held.received_at:
+            return True
+        if held.kind == Kind.REWRITTEN and first.kind is None:
+            return True
+    return False
 
 
 class Edit(NamedTuple):
-    """An honest edit, or a copy of one, put a newer content in the place of an older one."""
+    """An honest edit, or a copy of one, that replaced older content with newer."""
 
-    old: str
-    new: str
-    last: str
-    """What the replica that says so holds, or held last."""
+    old_content: str
+    new_content: str
+    last_content: str
+    """The last content of the replica whose history shows the edit."""
 
 
-def edits(holdings: Sequence[Holding]) -> Iterator[Edit]:
-    """All edits.
+def find_edits(histories: Sequence[ReplicaHistory]) -> Iterator[Edit]:
+    """Yield all edits.
 
-    What was written again with a later time is older and newer than what it replaced: of the two nothing can be told.
+    Content that was written again with a later time is both older and newer than the content that it replaced: nothing
+    can be told of the two, so both directions are yielded.
     """
-    for one in holdings:
-        last = one.pasts[-1].content if one.pasts else ""
-        for at, old in enumerate(one.pasts):
-            for step, new in enumerate(one.pasts[at + 1 :], at + 1):
-                before = one.pasts[step - 1]
-                if not _is_later(before, new) or _is_old(new, before, one, holdings):
-                    break
-                if old.content != new.content:
-                    yield Edit(old.content, new.content, last)
-        for before, new in _steps(one):
-            if new.kind == Kind.REVERTED and (new.mtime_ns or 0) > (before.mtime_ns or 0):
-                yield from (Edit(before.content, new.content, last), Edit(new.content, before.content, last))
+    for history in histories:
+        if not history.contents:
+            continue
+        last_content = history.contents[-1].content
+
+        for position, old in enumerate(history.contents):
+            yield from _edits_since(old, position, history, histories)
+
+        for previous, held in _replacements(history):
+            if held.kind == Kind.REVERTED and (held.mtime_ns or 0) > (previous.mtime_ns or 0):
+                yield Edit(previous.content, held.content, last_content)
+                yield Edit(held.content, previous.content, last_content)
 
 
-def _is_later(old: Past, new: Past) -> bool:
+def _edits_since(
+    old: HeldContent, position: int, history: ReplicaHistory, histories: Sequence[ReplicaHistory]
+) -> Iterator[Edit]:
+    """Yield `old` with each content that followed it through edits alone."""
+    last_content = history.contents[-1].content
+    for previous, new in pairwise(history.contents[position:]):
+        if not _is_later_edit(previous, new) or _is_copy_of_older(new, previous, history, histories):
+            return
+        if old.content != new.content:
+            yield Edit(old.content, new.content, last_content)
+
+
+def _is_later_edit(old: HeldContent, new: HeldContent) -> bool:
+    """Return whether an edit brought `new`, and its modification time is not against it."""
     if new.kind not in (Kind.MODIFIED, Kind.RETYPED):
         return False
     return old.mtime_ns is None or new.mtime_ns is None or new.mtime_ns > old.mtime_ns
 
 
-def _is_old(new: Past, old: Past, where: Holding, holdings: Sequence[Holding]) -> bool:
-    """Whether another replica held the new content first of all, earlier, and with no later time than the old one's:
-    then what looks like an edit is a copy of that, made without its time."""
-    return any(
-        first.began < new.began and (first.mtime_ns is None or old.mtime_ns is None or first.mtime_ns <= old.mtime_ns)
-        for first in _beginnings(new.content, where, holdings)
-    )
+def _is_copy_of_older(
+    new: HeldContent, old: HeldContent, history: ReplicaHistory, histories: Sequence[ReplicaHistory]
+) -> bool:
+    """Return whether what looks like an edit is a copy of old content, made without its time.
+
+    That is so when another replica had the new content first of all, earlier, and with no later time than that of the
+    content that it replaced here.
+    """
+    for first in _first_contents(new.content, history, histories):
+        times_allow_it = first.mtime_ns is None or old.mtime_ns is None or first.mtime_ns <= old.mtime_ns
+        if first.received_at < new.received_at and times_allow_it:
+            return True
+    return False

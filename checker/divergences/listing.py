@@ -1,4 +1,4 @@
-"""What a person asks of the divergences of a group, read from the address; and the addresses that ask for more."""
+"""Read from an address which divergences of a group a person asks for, and write addresses that ask for others."""
 
 from __future__ import annotations
 
@@ -17,67 +17,69 @@ from scanner.listing import LONGEST, directory
 
 VIEWS = ("tree", "list")
 YEARS = range(1970, 9000)
-"""At the ends of what Python counts a time is no time any more in another zone."""
-
-
+"""Near the first and the last year that Python knows, a time has no counterpart in another zone."""
+LONGEST_MOMENT = 40
+"""Characters of a time as a person writes it."""
 PARAMETERS = {"position": "at"}
 """Names in the address of fields that are called otherwise."""
 
 
 class DivergenceListQuery(NamedTuple):
-    """A page of divergences as it was asked for."""
+    """The page of divergences that an address asks for."""
 
     kinds: tuple[str, ...] = ()
     verdict: str = ""
     position: str = ""
-    """The position of a replica: what is wrong there."""
+    """The position of a replica: only what is wrong there."""
     below: str = ""
     search: str = ""
     view: str = ""
-    """Empty: the tree, or the list where a search says so."""
+    """Empty: the tree, or the list where a search needs it."""
     after: str = ""
     moment: str = ""
-    """As of when; empty: now."""
+    """As of when. Empty: now."""
 
     @property
     def filter(self) -> DivergenceFilter:
-        """Which divergences are meant."""
+        """The divergences that are asked for."""
         return DivergenceFilter(self.kinds, self.verdict, int(self.position or 0), self.below, self.search)
 
     @property
     def is_tree(self) -> bool:
-        """Whether directories are shown folded: a search, or a verdict other than damage, looks through all of them."""
+        """Whether directories are shown folded. A search, or a verdict other than damage, looks into all of them."""
         foldable = not self.search and self.verdict in ("", Divergence.PathVerdict.DAMAGED)
         return foldable and self.view != "list"
 
     @property
     def time(self) -> datetime | None:
-        """As of when; None: now, or no time."""
+        """As of when. None: now."""
         return parse_moment(self.moment)
 
     def query(self, **changes: object) -> str:
-        """The query part of an address that asks for the same but for `changes`; what is as usual is left out."""
-        asked = self._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
-        said: list[tuple[str, str]] = [("kind", kind) for kind in asked.kinds]
+        """Return the query part of an address that asks for the same but for `changes`. Defaults are left out."""
+        changed = self._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
+        pairs: list[tuple[str, str]] = [("kind", kind) for kind in changed.kinds]
         for field in ("verdict", "position", "below", "search", "view", "after", "moment"):
-            value = getattr(asked, field)
+            value = getattr(changed, field)
             if value:
-                said.append((PARAMETERS.get(field, field), value))
-        return f"?{urlencode(said)}"
+                pairs.append((PARAMETERS.get(field, field), value))
+        return f"?{urlencode(pairs)}"
 
 
 class FilterOption(NamedTuple):
-    """A kind or a verdict as a filter: how many there are, whether it is chosen, and the address that changes that."""
+    """A kind or a verdict by which one can filter."""
 
     name: str
     label: str
     number: int
+    """How many divergences have it."""
     chosen: bool
     query: str
+    """The query part of the address that chooses it, or no longer does."""
 
 
 def parse_moment(text: str) -> datetime | None:
-    """A time as a person writes it, without a zone in that of the site; None for what is none, or no time of a run."""
+    """Return a time as a person writes it, without a zone in that of the site. None for what is no time of a run."""
     try:
         moment = parse_datetime(text)
         if moment is None or moment.year not in YEARS:
@@ -87,38 +89,49 @@ def parse_moment(text: str) -> datetime | None:
         return None
 
 
-def read_query(given: QueryDict) -> DivergenceListQuery:
-    """What an address asks for; what it cannot mean is as if it were not there."""
-    view, verdict, at = given.get("view", ""), given.get("verdict", ""), given.get("at", "")
-    ask = DivergenceListQuery(
-        tuple(kind for kind in Divergence.Kind.values if kind in given.getlist("kind")),
-        verdict if verdict in Divergence.PathVerdict.values else "",
-        at if at.isdecimal() and 0 < len(at) < 4 and int(at) else "",
-        directory(given.get("below", "")),
-        given.get("search", "")[:LONGEST].replace("\0", ""),
-        view if view in VIEWS else "",
-        given.get("after", ""),
-        given.get("moment", "")[:40],
+def read_query(parameters: QueryDict) -> DivergenceListQuery:
+    """Return what an address asks for. Parameters without a meaning count as absent."""
+    view = parameters.get("view", "")
+    verdict = parameters.get("verdict", "")
+    position = parameters.get("at", "")
+    is_position = position.isdecimal() and 0 < len(position) < 4 and int(position) > 0
+
+    query = DivergenceListQuery(
+        kinds=tuple(kind for kind in Divergence.Kind.values if kind in parameters.getlist("kind")),
+        verdict=verdict if verdict in Divergence.PathVerdict.values else "",
+        position=position if is_position else "",
+        below=directory(parameters.get("below", "")),
+        search=parameters.get("search", "")[:LONGEST].replace("\0", ""),
+        view=view if view in VIEWS else "",
+        after=parameters.get("after", ""),
+        moment=parameters.get("moment", "")[:LONGEST_MOMENT],
     )
-    return ask if ask.time else ask._replace(moment="")
+    return query if query.time else query._replace(moment="")
 
 
-def filter_options(comparison: GroupComparison, ask: DivergenceListQuery) -> list[FilterOption]:
-    """The kinds and verdicts that there are, as filters."""
-    found = []
+def filter_options(comparison: GroupComparison, query: DivergenceListQuery) -> list[FilterOption]:
+    """Return the kinds and verdicts that occur, as filters."""
+    options = []
     for kind in Divergence.Kind:
-        if comparison.counts.get(kind):
-            kinds = tuple(one for one in Divergence.Kind.values if (one in ask.kinds) != (one == kind))
-            query = ask.query(kinds=kinds, after="", verdict="")
-            found.append(FilterOption(kind.value, str(kind.label), comparison.counts[kind], kind in ask.kinds, query))
+        number = comparison.counts.get(kind)
+        if number:
+            toggled = query.query(kinds=_toggle(query.kinds, kind), after="", verdict="")
+            options.append(FilterOption(kind.value, str(kind.label), number, kind in query.kinds, toggled))
+
     for verdict in Divergence.PathVerdict:
-        if comparison.counts.get(verdict):
-            chosen = ask.verdict == verdict
-            query = ask.query(verdict="" if chosen else verdict.value, after="", kinds=())
-            found.append(FilterOption(verdict.value, str(verdict.label), comparison.counts[verdict], chosen, query))
-    return found
+        number = comparison.counts.get(verdict)
+        if number:
+            chosen = query.verdict == verdict
+            toggled = query.query(verdict="" if chosen else verdict.value, after="", kinds=())
+            options.append(FilterOption(verdict.value, str(verdict.label), number, chosen, toggled))
+    return options
 
 
 def count_divergences(comparison: GroupComparison, kinds: Iterable[str] = tuple(Divergence.Kind.values)) -> int:
-    """All paths that diverge."""
+    """Return how many paths diverge."""
     return sum(comparison.counts.get(kind, 0) for kind in kinds)
+
+
+def _toggle(kinds: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """Return the kinds with one more or one less, in the order of urgency."""
+    return tuple(value for value in Divergence.Kind.values if (value in kinds) != (value == kind))

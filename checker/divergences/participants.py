@@ -1,4 +1,4 @@
-"""Who takes part in a comparison of a group's replicas: by which run, and whether with a vote."""
+"""Choose who takes part in a comparison of a group's replicas: by which run, and whether with a vote."""
 
 from __future__ import annotations
 
@@ -25,31 +25,46 @@ from scanner.models import Group, Replica, Run
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
-Standing = Participant.Standing
-SHARED = frozenset(
-    (
-        *("nfs", "nfs3", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.ceph", "fuse.glusterfs"),
-        *("fuse.sshfs", "lustre", "beegfs", "gfs2", "ocfs2"),
-    )
+SHARED_FILESYSTEMS = frozenset(
+    {
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "gfs2",
+        "lustre",
+        "nfs",
+        "nfs3",
+        "nfs4",
+        "ocfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+    }
 )
-"""File systems that several servers mount at once: they see the same bytes, and have one vote."""
-OVER = frozenset({Run.State.FAILED, Run.State.REFUSED, Run.State.SET_ASIDE})
+"""File systems that several servers mount at once. They see the same bytes, so they have one vote."""
+UNSUCCESSFUL = frozenset({Run.State.FAILED, Run.State.REFUSED, Run.State.SET_ASIDE})
 
 
-class Runs(TypedDict):
-    """What `_replicas` adds to a row."""
+class RunIds(TypedDict):
+    """The columns that `_replicas_with_runs` adds to a row."""
 
     chosen_id: int | None
-    newest_until_id: int | None
+    """The newest run that is proven and compared."""
+    newest_id: int | None
 
 
 if TYPE_CHECKING:
-    Found = WithAnnotations[Replica, Runs]
+    ReplicaWithRuns = WithAnnotations[Replica, RunIds]
 
 
 @dataclass(frozen=True)
-class Member:
-    """A replica of the group, and the run by which it takes part."""
+class GroupMember:
+    """A replica of the group with the run by which it takes part."""
 
     replica: Replica
     run: Run | None
@@ -57,113 +72,150 @@ class Member:
 
     @cached_property
     def statement(self) -> Statement | None:
-        """What the run's server signed; None for an unsigned import."""
+        """What the run's server signed. None for an unsigned import."""
         if self.run is None or self.run.envelope is None:
             return None
         try:
             return read_statement(open_envelope(bytes(self.run.envelope)).payload)
         except ReportError:
-            return None  # somebody changed the row: the proof says that
+            return None  # somebody changed the row, and its proof says so
 
     @property
     def voter(self) -> str:
-        """Who shares the server and the file system, or a file system that several servers mount, has one vote."""
+        """The same text for all that have one vote together.
+
+        These are replicas on one file system of one server, or on one file system that several servers mount.
+        """
         filesystem = (self.statement.host.get("filesystem") if self.statement else None) or {}
-        kind, name = str(filesystem.get("type", "")), str(filesystem.get("id", ""))
-        if kind in SHARED and name:
+        kind = str(filesystem.get("type", ""))
+        name = str(filesystem.get("id", ""))
+        if kind in SHARED_FILESYSTEMS and name:
             return f"{kind} {name}"
         return f"{self.replica.server.uuid} {name or filesystem.get('mount', '')}"
 
     @property
     def has_vote(self) -> bool:
-        """Whether it stands for what is there now."""
-        return self.standing == Standing.CURRENT
+        """Whether the run stands for what the replica has now."""
+        return self.standing == Participant.Standing.CURRENT
 
-    def side(self, position: int) -> ComparedReplica:
-        """As SQL needs it."""
+    def compared(self, position: int) -> ComparedReplica:
+        """Return the member as SQL needs it."""
         assert self.run is not None
         identity = int.from_bytes(hashlib.sha256(self.replica.uuid.bytes).digest()[:8], "big", signed=True)
         return ComparedReplica(
-            position, self.replica.pk, self.run.pk, self.run.sequence, self.has_vote, identity, self.run.records_count
+            position=position,
+            replica_id=self.replica.pk,
+            run_id=self.run.pk,
+            sequence=self.run.sequence,
+            has_vote=self.has_vote,
+            identity=identity,
+            entries=self.run.records_count,
         )
 
     def excludes(self) -> Excludes | None:
-        """What the run left out; None where that is not known."""
+        """Return what the run left out, or None when that is not known."""
         scope = scopes.find_scope(bytes.fromhex(self.statement.config)) if self.statement else None
+        if scope is None:
+            return None
         try:
-            return parse_excludes(scope.excludes) if scope else None
+            return parse_excludes(scope.excludes)
         except ExcludeError:
-            return None  # a row that somebody changed: then nothing is known
+            return None  # somebody changed the row: nothing is known
 
 
-def members(groups: Iterable[Group], now: datetime, moment: datetime | None = None) -> dict[int, list[Member]]:
-    """By group the replicas in use, those with a run first, each in the order of their making."""
-    at = moment or now
-    found = list(_replicas(moment).filter(group__in=list(groups)).order_by("pk"))
-    runs = Run.objects.defer("envelope").in_bulk(
-        {pk for one in found for pk in (one.chosen_id, one.newest_until_id) if pk}
-    )
-    held = set(_held(at).values_list("replica", flat=True))
-    broken = set(Run.objects.filter(replica__in=found, proof__ok=False).values_list("replica", flat=True))
-    by_group: dict[int, list[Member]] = {}
-    for one in found:
-        run, newest = runs.get(one.chosen_id or 0), runs.get(one.newest_until_id or 0)
-        standing = _standing(one, run, newest, at, held=one.pk in held, broken=one.pk in broken)
-        by_group.setdefault(one.group_id, []).append(Member(one, run, standing))
-    for some in by_group.values():
-        some.sort(key=lambda member: member.run is None)
-    return by_group
+def read_members(
+    groups: Iterable[Group], now: datetime, moment: datetime | None = None
+) -> dict[int, list[GroupMember]]:
+    """Return the replicas in use of each group: those with a run first, each in the order of their making.
+
+    `moment` takes the runs that had arrived by then.
+    """
+    until = moment or now
+    replicas = list(_replicas_with_runs(moment).filter(group__in=list(groups)).order_by("pk"))
+
+    run_ids = {replica.chosen_id for replica in replicas} | {replica.newest_id for replica in replicas}
+    runs = Run.objects.defer("envelope").in_bulk([run_id for run_id in run_ids if run_id])
+    on_hold = set(_mass_changes(until).values_list("replica", flat=True))
+    broken = set(Run.objects.filter(replica__in=replicas, proof__ok=False).values_list("replica", flat=True))
+
+    members: dict[int, list[GroupMember]] = {}
+    for replica in replicas:
+        run = runs.get(replica.chosen_id or 0)
+        standing = _standing(
+            replica,
+            run,
+            runs.get(replica.newest_id or 0),
+            until,
+            on_hold=replica.pk in on_hold,
+            broken=replica.pk in broken,
+        )
+        members.setdefault(replica.group_id, []).append(GroupMember(replica, run, standing))
+
+    for group_members in members.values():
+        group_members.sort(key=lambda member: member.run is None)
+    return members
 
 
-def basis(group: Group, some: list[Member]) -> str:
-    """All that a comparison rests on, as text: when it is another one, the comparison is made anew."""
-    said = [
-        [one.replica.pk, one.run.pk if one.run else None, one.standing, one.replica.leads, one.replica.keeps]
-        for one in some
-    ]
-    return json.dumps([group.relation, group.lag.total_seconds(), said])
+def comparison_basis(group: Group, members: list[GroupMember]) -> str:
+    """Return all that a comparison rests on, as text. When it changes, the comparison is made anew."""
+    facts = []
+    for member in members:
+        replica = member.replica
+        run_id = member.run.pk if member.run else None
+        facts.append([replica.pk, run_id, member.standing, replica.leads, replica.keeps])
+    return json.dumps([group.relation, group.lag.total_seconds(), facts])
 
 
-def sides(seats: Iterable[Participant]) -> list[ComparedReplica]:
-    """Participants that have a run, as SQL needs them."""
-    return [Member(one.replica, one.run, Standing(one.standing)).side(one.position) for one in seats]
+def compared_replicas(participants: Iterable[Participant]) -> list[ComparedReplica]:
+    """Return participants that have a run as SQL needs them."""
+    replicas = []
+    for participant in participants:
+        member = GroupMember(participant.replica, participant.run, Participant.Standing(participant.standing))
+        replicas.append(member.compared(participant.position))
+    return replicas
 
 
-def _replicas(moment: datetime | None) -> QuerySet[Found]:
-    """Replicas in use with their newest run that is proven and compared, and with their newest one."""
+def _replicas_with_runs(moment: datetime | None) -> QuerySet[ReplicaWithRuns]:
+    """Return replicas in use, each with its newest run that is proven and compared, and with its newest run."""
     runs = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
     if moment is not None:
         runs = runs.filter(received_at__lte=moment)
-    proven = Q(proof__ok=True) | Q(replica__origin=Replica.Origin.UNSIGNED)
-    over = [Comparison.State.DONE, Comparison.State.SET_ASIDE]
-    compared = Q(comparisons__adjacent=True, comparisons__state__in=over)
-    whole = runs.filter(proven, compared, state=Run.State.INGESTED)
+
+    is_proven = Q(proof__ok=True) | Q(replica__origin=Replica.Origin.UNSIGNED)
+    ended = [Comparison.State.DONE, Comparison.State.SET_ASIDE]
+    is_compared = Q(comparisons__adjacent=True, comparisons__state__in=ended)
+    complete = runs.filter(is_proven, is_compared, state=Run.State.INGESTED)
+
     in_use = Replica.objects.filter(archived_at=None, group__archived_at=None, server__archived_at=None)
     return in_use.prefetch_related("group", "server").annotate(
-        chosen_id=Subquery(whole.values("pk")[:1]), newest_until_id=Subquery(runs.values("pk")[:1])
+        chosen_id=Subquery(complete.values("pk")[:1]), newest_id=Subquery(runs.values("pk")[:1])
     )
 
 
-def _held(at: datetime) -> QuerySet[Finding]:
-    opened = Finding.objects.filter(kind=Finding.Kind.MASS_CHANGE, opened_at__lte=at)
-    return opened.filter(Q(state=Finding.State.OPEN) | Q(closed_at__gt=at))
+def _mass_changes(moment: datetime) -> QuerySet[Finding]:
+    """Return the findings that put a replica on hold at a moment."""
+    opened = Finding.objects.filter(kind=Finding.Kind.MASS_CHANGE, opened_at__lte=moment)
+    return opened.filter(Q(state=Finding.State.OPEN) | Q(closed_at__gt=moment))
 
 
 def _standing(
-    replica: Replica, run: Run | None, newest: Run | None, at: datetime, *, held: bool, broken: bool
+    replica: Replica, run: Run | None, newest: Run | None, moment: datetime, *, on_hold: bool, broken: bool
 ) -> Participant.Standing:
+    """Return whether a run stands for what the replica has at a moment, or else why not."""
     if run is None:
-        return Standing.NONE
+        return Participant.Standing.NONE
     if replica.origin == Replica.Origin.UNSIGNED:
-        return Standing.UNSIGNED
+        return Participant.Standing.UNSIGNED
     if not replica.enabled:
-        return Standing.OFF
-    if held or replica.server.held_at is not None:
-        return Standing.HELD
+        return Participant.Standing.OFF
+    if on_hold or replica.server.held_at is not None:
+        return Participant.Standing.HELD
     if broken:
-        return Standing.BROKEN
-    if newest is not None and newest.state in OVER:
-        return Standing.FAILED
+        return Participant.Standing.BROKEN
+    if newest is not None and newest.state in UNSUCCESSFUL:
+        return Participant.Standing.FAILED
+
     expected = next_run_due(replica, run)
-    late = expected is not None and at - expected > grace(replica.group.expected_interval)
-    return Standing.STALE if late else Standing.CURRENT
+    if expected is not None and moment - expected > grace(replica.group.expected_interval):
+        return Participant.Standing.STALE
+    return Participant.Standing.CURRENT

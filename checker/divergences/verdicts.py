@@ -1,21 +1,21 @@
-"""Which copy is good: what history, votes and confirmed reads say of a path of which there are several contents.
+"""Judge the copies of one path: what history, votes and confirmed reads say of different contents.
 
-Nothing here reads the database. The rules, in this order; history outweighs votes, since a sync tool spreads damage:
+Nothing here reads the database. The rules, in this order. History outweighs votes, since a sync tool spreads damage.
 
-1. A content is *tainted* when it came to some replica by damage: the bytes changed beneath the file system (confirmed),
-   or the file was written and its time kept while another replica still holds what it held before. It is tainted
-   wherever it lies now, unless it was elsewhere before: another replica has held it since before the run that still saw
-   what was there earlier, or from its own beginning (earlier than that, or, of what was written, in its first run,
-   whenever that was).
-2. What was written with its time kept, though nobody holds any more what was there before, is *doubtful*, and so is
-   what was made of a tainted or doubtful content. It is never called good or newer.
-3. What a replica held before such damage and another one still holds is *good*.
-4. What an honest edit put in the place of another content (later time, no way back) is *newer*, and the other *older*,
-   also when the edited copy was damaged since; a copy without times of what another replica has held from its
-   beginning, with an earlier time, is no edit.
-5. What more than half of all votes hold, two at least, is *good*, when history says nothing of how the contents came
-   about; a copy with the very same modification time and another content is then *damaged*.
-6. Of all else nothing can be told.
+1. A content is *damaged* when it appeared on some replica through damage: the bytes changed below the file system
+   (confirmed), or the file was written with its time kept while another replica still has the content from before. It
+   is damaged wherever it is now, unless it was elsewhere before: another replica has had it since before the run that
+   still found the previous content, or since its own first run (earlier than that; for a write with its time kept,
+   whenever that first run was).
+2. A content is *doubtful* when it was written with its time kept though nobody has the content from before any more, or
+   when it was made from a damaged or doubtful content. It is never called good or newer.
+3. The content that a replica had before such damage, and that another one still has, is *good*.
+4. The content with which an honest edit (later time, no way back) replaced another one is *newer*, and the other one is
+   *older*, also when the edited copy was damaged since. It is no edit when the copy has lost its time and another
+   replica has had the content since its first run, with an earlier time.
+5. The content with more than half of all votes, two at least, is *good* when history says nothing of how the contents
+   came about. A copy with the very same modification time and other content is then *damaged*.
+6. Nothing can be told of all others.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from checker.divergences.history import Holding, Taint, doubtful, edits, tainted
+from checker.divergences.history import Damage, HeldContent, ReplicaHistory, find_damage, find_doubtful, find_edits
 from checker.models import Divergence, Kind
 
-Copy = Divergence.CopyVerdict
+CopyVerdict = Divergence.CopyVerdict
+PathVerdict = Divergence.PathVerdict
 
 
 class Reason(StrEnum):
-    """What speaks for a verdict."""
+    """The reason for a verdict. Its values are stored with findings; `kinds` has their words."""
 
     DAMAGED_HERE = "damaged_here"
     REWRITTEN_HERE = "rewritten_here"
@@ -50,130 +51,185 @@ class Reason(StrEnum):
     UNCLEAR = "unclear"
 
 
-class Ruling(NamedTuple):
-    """The verdict on each copy, in the order of the holdings, and what speaks for it."""
+class JudgedCopy(NamedTuple):
+    """The verdict on one copy, with its reason. A replica without a copy has neither."""
 
-    copies: tuple[Copy, ...]
-    reasons: tuple[Reason | None, ...]
+    verdict: Divergence.CopyVerdict
+    reason: Reason | None
+
+
+class Judgement(NamedTuple):
+    """The verdicts on all copies of a path, in the order of the histories."""
+
+    copies: tuple[JudgedCopy, ...]
     votes: dict[str, int]
     """How many votes each content has."""
-    all_votes: int
+    total_votes: int
 
     @property
     def judged(self) -> str:
-        """As `Divergence.judged` has it."""
-        return "".join(copy.value for copy in self.copies)
+        """The verdicts in the form of `Divergence.judged`."""
+        return "".join(copy.verdict.value for copy in self.copies)
 
     @property
-    def verdict(self) -> Divergence.PathVerdict:
-        """On the path as a whole."""
-        if Copy.DAMAGED in self.copies:
-            return Divergence.PathVerdict.DAMAGED
-        return Divergence.PathVerdict.NEWER if Copy.NEWER in self.copies else Divergence.PathVerdict.UNSURE
+    def path_verdict(self) -> Divergence.PathVerdict:
+        """The verdict on the path as a whole."""
+        verdicts = {copy.verdict for copy in self.copies}
+        if CopyVerdict.DAMAGED in verdicts:
+            return PathVerdict.DAMAGED
+        if CopyVerdict.NEWER in verdicts:
+            return PathVerdict.NEWER
+        return PathVerdict.UNSURE
 
 
-def rule(holdings: Sequence[Holding]) -> Ruling:
-    """Judge the copies of one path."""
-    votes, all_votes = count_votes(holdings)
-    lives = _Lives(holdings)
-    found = [lives.copy(one) for one in holdings]
-    return Ruling(tuple(copy for copy, _why in found), tuple(why for _copy, why in found), votes, all_votes)
+def judge_copies(histories: Sequence[ReplicaHistory]) -> Judgement:
+    """Return the verdict on each copy of one path."""
+    votes, total_votes = count_votes(histories)
+    judge = _PathJudge(histories, votes, total_votes)
+    copies = tuple(judge.judge(history) for history in histories)
+    return Judgement(copies, votes, total_votes)
 
 
-def count_votes(holdings: Sequence[Holding]) -> tuple[dict[str, int], int]:
-    """How many votes each content has, and how many there are; whose copies differ votes for none."""
-    said: dict[str, set[str]] = {}
-    for one in holdings:
-        if one.voter is not None and one.content is not None:
-            said.setdefault(one.voter, set()).add(one.content)
-    return dict(Counter(next(iter(some)) for some in said.values() if len(some) == 1)), len(said)
+def count_votes(histories: Sequence[ReplicaHistory]) -> tuple[dict[str, int], int]:
+    """Return how many votes each content has, and how many voters there are.
+
+    A voter whose own copies differ votes for none of them, but counts.
+    """
+    contents_by_voter: dict[str, set[str]] = {}
+    for history in histories:
+        if history.voter is not None and history.current_content is not None:
+            contents_by_voter.setdefault(history.voter, set()).add(history.current_content)
+
+    votes: Counter[str] = Counter()
+    for contents in contents_by_voter.values():
+        if len(contents) == 1:
+            votes.update(contents)
+    return dict(votes), len(contents_by_voter)
 
 
-class _Lives:
-    """The holdings of one path, and what history says of each content that is there now."""
+class _PathJudge:
+    """The histories of one path, and what they say of each content that some replica has now."""
 
-    def __init__(self, holdings: Sequence[Holding]) -> None:
-        self._holdings = holdings
-        self._tainted = tainted(holdings)
-        self._doubtful = doubtful(holdings, self._tainted)
-        self._clean = {one.content for one in holdings if one.content is not None} - self._tainted.keys()
-        self._edits = set(edits(holdings))
-        bad = self._doubtful.union(self._tainted)
-        self._superseded = {
-            one.old for one in self._edits
-            if one.new not in bad and one.last != one.old and not self._is_edit(one.new, one.old)
-        }  # fmt: skip
-        self._votes, self._all_votes = count_votes(holdings)
+    def __init__(self, histories: Sequence[ReplicaHistory], votes: dict[str, int], total_votes: int) -> None:
+        self._histories = histories
+        self._votes = votes
+        self._total_votes = total_votes
+
+        self._damages = find_damage(histories)
+        self._doubtful = find_doubtful(histories, self._damages)
+        self._edits = set(find_edits(histories))
+
+        current_contents = {history.current_content for history in histories}
+        self._undamaged = {content for content in current_contents if content is not None} - self._damages.keys()
+        self._superseded = self._find_superseded()
+
         self._newest = self._find_newest()
-        self._known = None if self._newest is not None else self._find_good()
+        self._good = None
+        if self._newest is None:
+            self._good = self._find_good()
 
-    def _is_edit(self, old: str, new: str) -> bool:
-        return any((edit.old, edit.new) == (old, new) for edit in self._edits)
+    def judge(self, history: ReplicaHistory) -> JudgedCopy:
+        """Return the verdict on the copy of one replica."""
+        content = history.current_content
+        if content is None:
+            return JudgedCopy(CopyVerdict.NOTHING, None)
+        if content in self._damages:
+            return JudgedCopy(CopyVerdict.DAMAGED, _damage_reason(history, self._damages[content]))
+        if self._newest is not None:
+            return _judge_by_age(history, self._newest)
+
+        before_damage = self._before_damage()
+        if content == self._good:
+            reason = Reason.HELD_BEFORE if content in before_damage else Reason.MAJORITY
+            return JudgedCopy(CopyVerdict.GOOD, reason)
+        if self._good is not None and self._good not in before_damage and self._has_time_of(history, self._good):
+            return JudgedCopy(CopyVerdict.DAMAGED, Reason.OUTVOTED)
+        if content in self._superseded and content not in self._doubtful:
+            return JudgedCopy(CopyVerdict.OLDER, Reason.SUPERSEDED)
+        return JudgedCopy(CopyVerdict.UNSURE, self._unsure_reason(history, content))
+
+    def _is_edit(self, old_content: str, new_content: str) -> bool:
+        return any(edit.old_content == old_content and edit.new_content == new_content for edit in self._edits)
+
+    def _before_damage(self) -> set[str]:
+        """Return the contents that damage replaced somewhere."""
+        return {damage.previous_content for damage in self._damages.values()}
+
+    def _find_superseded(self) -> set[str]:
+        """Return the contents that an edit replaced for good."""
+        suspects = self._doubtful.union(self._damages)
+        superseded = set()
+        for edit in self._edits:
+            if edit.new_content in suspects or edit.last_content == edit.old_content:
+                continue
+            if not self._is_edit(edit.new_content, edit.old_content):
+                superseded.add(edit.old_content)
+        return superseded
 
     def _find_newest(self) -> str | None:
-        """The content that came after all other ones, when history says so of each and nothing to the contrary."""
-        for content in self._clean - self._doubtful:
-            rest = self._clean - {content}
-            if rest and all(self._is_edit(old, content) and not self._is_edit(content, old) for old in rest):
+        """Return the content that came after all other ones, when history says so of each and nothing against it."""
+        for content in self._undamaged - self._doubtful:
+            others = self._undamaged - {content}
+            if others and all(self._is_edit(old, content) and not self._is_edit(content, old) for old in others):
                 return content
         return None
 
     def _find_good(self) -> str | None:
-        """The content that is known to be whole, where there is no newer one."""
-        fit = self._clean - self._doubtful - self._superseded
-        before = {taint.before for taint in self._tainted.values()} & fit
-        if len(before) == 1 and (len(self._clean) == 1 or not self._is_entangled()):
-            return before.pop()
-        for content in fit:
-            if self._votes.get(content, 0) >= 2 and 2 * self._votes[content] > self._all_votes:
-                return None if self._is_entangled() else content
+        """Return the content that is known to be undamaged, where none is newest."""
+        candidates = self._undamaged - self._doubtful - self._superseded
+
+        before_damage = self._before_damage() & candidates
+        if len(before_damage) == 1 and (len(self._undamaged) == 1 or not self._is_history_mixed()):
+            return before_damage.pop()
+
+        for content in candidates:
+            votes = self._votes.get(content, 0)
+            if votes >= 2 and 2 * votes > self._total_votes:
+                return None if self._is_history_mixed() else content
         return None
 
-    def _is_entangled(self) -> bool:
-        """Whether a replica held several of the clean contents, one after the other: then history speaks, unclearly."""
-        return any(len({past.content for past in one.pasts} & self._clean) > 1 for one in self._holdings)
+    def _is_history_mixed(self) -> bool:
+        """Return whether a replica had several of the undamaged contents in turn: then history speaks, unclearly."""
+        for history in self._histories:
+            if len({held.content for held in history.contents} & self._undamaged) > 1:
+                return True
+        return False
 
-    def copy(self, one: Holding) -> tuple[Copy, Reason | None]:
-        """What is said of a copy, and why."""
-        content = one.content
-        if content is None:
-            return Copy.NOTHING, None
-        if content in self._tainted:
-            return Copy.DAMAGED, _how_damaged(one, self._tainted[content])
-        if self._newest is not None:
-            return _by_age(one, content, self._newest)
-        held_before = {taint.before for taint in self._tainted.values()}
-        if content == self._known:
-            return Copy.GOOD, Reason.HELD_BEFORE if content in held_before else Reason.MAJORITY
-        if self._known is not None and self._known not in held_before and self._has_its_time(one, self._known):
-            return Copy.DAMAGED, Reason.OUTVOTED
-        if content in self._superseded and content not in self._doubtful:
-            return Copy.OLDER, Reason.SUPERSEDED
-        return Copy.UNSURE, self._why_unsure(one, content)
+    def _has_time_of(self, history: ReplicaHistory, content: str) -> bool:
+        """Return whether a copy has the very modification time that a content has elsewhere."""
+        times = {other.contents[-1].mtime_ns for other in self._histories if other.current_content == content}
+        mtime_ns = history.contents[-1].mtime_ns
+        return mtime_ns is not None and mtime_ns in times
 
-    def _has_its_time(self, one: Holding, content: str) -> bool:
-        """Whether a copy has the very modification time that a content has elsewhere."""
-        times = {each.pasts[-1].mtime_ns for each in self._holdings if each.content == content}
-        return one.pasts[-1].mtime_ns is not None and one.pasts[-1].mtime_ns in times
-
-    def _why_unsure(self, one: Holding, content: str) -> Reason:
+    def _unsure_reason(self, history: ReplicaHistory, content: str) -> Reason:
         if content in self._doubtful:
             return Reason.DOUBTFUL
-        if self._known is not None:
+        if self._good is not None:
             return Reason.OTHER_TIME
-        return Reason.UNCLEAR if len({past.content for past in one.pasts}) > 1 else Reason.NO_MAJORITY
+        if len({held.content for held in history.contents}) > 1:
+            return Reason.UNCLEAR
+        return Reason.NO_MAJORITY
 
 
-def _how_damaged(one: Holding, taint: Taint) -> Reason:
-    last = one.pasts[-1]
+def _damage_reason(history: ReplicaHistory, damage: Damage) -> Reason:
+    last = history.contents[-1]
     if last.kind == Kind.CORRUPTED:
         return Reason.DAMAGED_HERE
-    return Reason.REWRITTEN_HERE if last.kind == Kind.REWRITTEN and taint.kind == Kind.REWRITTEN else Reason.SPREAD
+    if last.kind == Kind.REWRITTEN and damage.kind == Kind.REWRITTEN:
+        return Reason.REWRITTEN_HERE
+    return Reason.SPREAD
 
 
-def _by_age(one: Holding, content: str, newest: str) -> tuple[Copy, Reason]:
-    if content == newest:
-        edited = one.pasts[-1].kind in (Kind.MODIFIED, Kind.RETYPED)
-        return Copy.NEWER, Reason.EDITED_HERE if edited else Reason.CAME_LATER
-    back = one.pasts[-1].kind == Kind.REVERTED and any(past.content == newest for past in one.pasts)
-    return Copy.OLDER, Reason.PUT_BACK if back else Reason.SUPERSEDED
+def _judge_by_age(history: ReplicaHistory, newest: str) -> JudgedCopy:
+    last = history.contents[-1]
+    if last.content == newest:
+        reason = Reason.EDITED_HERE if last.kind in (Kind.MODIFIED, Kind.RETYPED) else Reason.CAME_LATER
+        return JudgedCopy(CopyVerdict.NEWER, reason)
+    if _was_put_back(last, history, newest):
+        return JudgedCopy(CopyVerdict.OLDER, Reason.PUT_BACK)
+    return JudgedCopy(CopyVerdict.OLDER, Reason.SUPERSEDED)
+
+
+def _was_put_back(last: HeldContent, history: ReplicaHistory, newest: str) -> bool:
+    """Return whether the replica had the newest content and went back from it."""
+    return last.kind == Kind.REVERTED and any(held.content == newest for held in history.contents)

@@ -1,20 +1,21 @@
-"""Comparisons of replicas as work: of each group its newest proven runs, and those of a moment when somebody asks."""
+"""Compare the replicas of groups: by their newest proven runs after each run, and as of a moment when somebody asks."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from datetime import datetime, timedelta
-from functools import partial
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from checker.divergences import compare, judgement, missing_directories, moves, participants, primary, store
-from checker.divergences.attribution import Before
+from checker.divergences.attribution import PreviousComparison
 from checker.divergences.compare import ComparedReplica
-from checker.divergences.participants import Member
+from checker.divergences.participants import GroupMember
+from checker.divergences.primary import Follower
 from checker.findings.replicas import update
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.db import attempts
@@ -26,232 +27,318 @@ from scanner.models import Group
 from scanner.tasks import UNSAVED
 
 IMMEDIATE_FILES = 100_000
-"""Files of all replicas together: when they are fewer, or all alike, a page waits for the comparison."""
-FORGOTTEN_AFTER = timedelta(days=30)
+"""Files of all replicas together. When there are fewer, or all are equal, a page waits for the comparison."""
+UNUSED_AFTER = timedelta(days=30)
+DELETED_AT_ONCE = 100
+"""Comparisons that one call deletes, so that it ends soon."""
 
 State = GroupComparison.State
 STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE)
 
 
 def groups_to_compare(now: datetime) -> list[int]:
-    """Groups whose newest comparison does not rest on what there is now."""
+    """Return the groups whose newest comparison rests on something else than what there is now."""
     groups = list(Group.objects.filter(archived_at=None))
-    made = {one.group_id: one for one in GroupComparison.objects.filter(moment=None)}
-    found = []
-    for group, members in participants.members(groups, now).items():
-        row = made.get(group)
-        wanted = participants.basis(members[0].replica.group, members)
-        if len(members) > 1 and (row is None or row.state == State.WAITING or row.basis != wanted):
-            found.append(group)
-    return found
+    comparisons = {comparison.group_id: comparison for comparison in GroupComparison.objects.filter(moment=None)}
+
+    group_ids = []
+    for group_id, members in participants.read_members(groups, now).items():
+        if len(members) < 2:
+            continue
+        comparison = comparisons.get(group_id)
+        basis = participants.comparison_basis(members[0].replica.group, members)
+        if comparison is None or comparison.state == State.WAITING or comparison.basis != basis:
+            group_ids.append(group_id)
+    return group_ids
 
 
 def catch_up(group_id: int) -> bool:
-    """Compare the replicas of a group by their newest proven runs, unless that is done; whether anything was done."""
-    done = False
-    with advisory_lock(LockClass.GROUP_COMPARISON, group_id) as mine:
-        while mine and (comparison := _due(group_id)) is not None:
-            _try(comparison)
-            done = True
-    return done
+    """Compare the replicas of a group by their newest proven runs, unless that is done. Return whether it was not."""
+    compared = False
+    with advisory_lock(LockClass.GROUP_COMPARISON, group_id) as is_alone:
+        while is_alone:
+            comparison = _due_comparison(group_id)
+            if comparison is None:
+                break
+            _attempt(comparison)
+            compared = True
+    return compared
 
 
 def newest_comparison(group: Group) -> GroupComparison | None:
-    """The newest comparison of a group; None until it is begun."""
+    """Return the newest comparison of a group, or None before the first has begun."""
     return GroupComparison.objects.filter(group=group, moment=None).select_related("group").first()
 
 
 def get_or_request(group: Group, moment: datetime) -> GroupComparison:
-    """The comparison of a group's replicas as of a moment; done at once when that is quick, else WAITING.
+    """Return the comparison of a group's replicas as of a moment: computed at once when that is quick, else WAITING.
 
-    It is made anew when it rests on something else now: runs of then that came late, or a moment that was to come.
+    It is computed anew when it rests on something else now: on runs of then that came late, or a moment that was to come.
     """
-    comparison, _new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
+    comparison, _created = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
-    members = participants.members([group], timezone.now(), moment).get(group.pk, [])
-    if comparison.state == State.DONE and comparison.basis != participants.basis(group, members):
+
+    members = participants.read_members([group], timezone.now(), moment).get(group.pk, [])
+    if comparison.state == State.DONE and comparison.basis != participants.comparison_basis(group, members):
         GroupComparison.objects.filter(pk=comparison.pk, state=State.DONE).update(state=State.WAITING, attempts=0)
         comparison.refresh_from_db(fields=["state", "attempts"])
-    if comparison.state == State.WAITING:
-        if sum(one.run.files for one in members if one.run) < IMMEDIATE_FILES or _are_equal(_present(members)):
-            compute(comparison.pk)
-            comparison.refresh_from_db()
-        else:
-            async_task("checker.tasks.compare_moment", comparison.pk, q_options=UNSAVED)
+
+    if comparison.state != State.WAITING:
+        return comparison
+    if _is_quick(members):
+        compute(comparison.pk)
+        comparison.refresh_from_db()
+    else:
+        async_task("checker.tasks.compare_moment", comparison.pk, q_options=UNSAVED)
     return comparison
 
 
 def requested_comparisons() -> list[int]:
-    """Comparisons of a moment that somebody asked for and that are still to be made."""
-    found = GroupComparison.objects.filter(state=State.WAITING, moment__isnull=False).order_by("asked_at")
-    return list(found.values_list("pk", flat=True))
+    """Return the comparisons as of a moment that somebody asked for and that are not computed yet, oldest first."""
+    waiting = GroupComparison.objects.filter(state=State.WAITING, moment__isnull=False)
+    return list(waiting.order_by("asked_at").values_list("pk", flat=True))
 
 
 def compute(comparison_id: int) -> None:
-    """Do the work of one comparison of a moment."""
+    """Compute one comparison as of a moment, unless it is done or another process is at it."""
     comparison = GroupComparison.objects.select_related("group").get(pk=comparison_id)
-    with advisory_lock(LockClass.GROUP_COMPARISON, comparison.group_id) as mine:
-        if mine and comparison.state == State.WAITING:
-            _try(comparison)
+    with advisory_lock(LockClass.GROUP_COMPARISON, comparison.group_id) as is_alone:
+        if is_alone and comparison.state == State.WAITING:
+            _attempt(comparison)
 
 
 def delete_unused() -> int:
-    """Delete comparisons of a moment that nobody has looked at for long; how many."""
-    old = GroupComparison.objects.filter(moment__isnull=False, asked_at__lt=timezone.now() - FORGOTTEN_AFTER)
-    done = 0
-    for comparison in old[:100]:
+    """Delete comparisons as of a moment that nobody has looked at for long. Return how many."""
+    unused_since = timezone.now() - UNUSED_AFTER
+    unused = GroupComparison.objects.filter(moment__isnull=False, asked_at__lt=unused_since)
+    deleted = 0
+    for comparison in unused[:DELETED_AT_ONCE]:
         with transaction.atomic():
-            store.forget(comparison.pk)
+            store.delete_divergences(comparison.pk)
             comparison.delete()
-        done += 1
-    return done
+        deleted += 1
+    return deleted
 
 
-def _due(group_id: int) -> GroupComparison | None:
-    """The group's newest comparison when it is to be made, or made anew."""
+def _due_comparison(group_id: int) -> GroupComparison | None:
+    """Return the newest comparison of a group when it is to be computed, for the first time or anew."""
     group = Group.objects.get(pk=group_id)
-    members = participants.members([group], timezone.now()).get(group_id, [])
+    members = participants.read_members([group], timezone.now()).get(group_id, [])
     if len(members) < 2:
         return None
+
     with translate_database_errors():
-        row, new = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=None)
-    basis = participants.basis(group, members)
-    if not new and row.state != State.WAITING and row.basis == basis:
+        comparison, created = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=None)
+    basis = participants.comparison_basis(group, members)
+    is_new_basis = comparison.basis != basis
+    is_waiting = comparison.state == State.WAITING
+    if not created and not is_waiting and not is_new_basis:
         return None
-    if row.basis != basis or row.state != State.WAITING:
-        row.state, row.basis, row.attempts, row.reason = State.WAITING, basis, 0, ""
-        row.save(update_fields=["state", "basis", "attempts", "reason"])
-    return row
+
+    if is_new_basis or not is_waiting:
+        comparison.state = State.WAITING
+        comparison.basis = basis
+        comparison.attempts = 0
+        comparison.reason = ""
+        comparison.save(update_fields=["state", "basis", "attempts", "reason"])
+    return comparison
 
 
-def _try(comparison: GroupComparison) -> None:
-    """Make one attempt at the comparison."""
+def _attempt(comparison: GroupComparison) -> None:
+    """Make one attempt to compute a comparison."""
     name = f"comparison of the replicas of {comparison.group.uuid}"
-    attempts.attempt(comparison, STATES, name, lambda: _make(comparison))
+    attempts.attempt(comparison, STATES, name, lambda: _compute(comparison))
 
 
-def _make(comparison: GroupComparison) -> None:
-    begun, now, group = time.monotonic_ns(), timezone.now(), comparison.group
-    members = participants.members([group], now, comparison.moment).get(group.pk, [])
-    present = _present(members)
-    there = [one.side(at) for at, one in enumerate(present, 1)]
-    before = Before(comparison.pk, {replica: at for at, replica in enumerate(comparison.seating, 1)})
+class _Compared(NamedTuple):
+    """A member of the group that has a run, and what SQL needs of it."""
+
+    member: GroupMember
+    replica: ComparedReplica
+
+
+def _compute(comparison: GroupComparison) -> None:
+    begun = time.monotonic_ns()
+    now = timezone.now()
+    group = comparison.group
+
+    members = participants.read_members([group], now, comparison.moment).get(group.pk, [])
+    with_run = [member for member in members if member.run is not None]
+    compared = [_Compared(member, member.compared(position)) for position, member in enumerate(with_run, 1)]
+    replicas = [pair.replica for pair in compared]
+    positions = {replica_id: position for position, replica_id in enumerate(comparison.seating, 1)}
+    previous = PreviousComparison(comparison.pk, positions)
+    is_comparable = len(compared) > 1
+
     try:
-        if len(there) > 1:
-            _find(group, present, there, before)
+        if is_comparable:
+            _find_divergences(group, compared, previous)
+
+        # What was found and who took part are replaced at once: readers see either comparison as a whole.
         with transaction.atomic():
-            found = _gather(comparison, before, present, there, now) if len(there) > 1 else {}
-            _seat(comparison, members, found)
-            if len(there) > 1:
-                _write(comparison)
-                comparison.seating = [side.replica_id for side in there]
-            comparison.basis = participants.basis(group, members)
-            comparison.equal, comparison.duration_ns = _are_equal(present), time.monotonic_ns() - begun
-            comparison.state, comparison.reason, comparison.computed_at = State.DONE, "", now
+            counts: dict[int, Counter[str]] = {}
+            if is_comparable:
+                lead = _primary(group, compared)
+                primary_position = lead.position if lead else None
+                comparison.counts = store.gather_divergences(previous, replicas, primary_position, now)
+                counts = store.count_cells()
+
+            _write_participants(comparison, members, counts)
+            if is_comparable:
+                _write_divergences(comparison)
+                comparison.seating = [replica.replica_id for replica in replicas]
+
+            comparison.basis = participants.comparison_basis(group, members)
+            comparison.equal = _are_equal(with_run)
+            comparison.duration_ns = time.monotonic_ns() - begun
+            comparison.state = State.DONE
+            comparison.reason = ""
+            comparison.computed_at = now
             comparison.attempts = 0
             comparison.save()
     finally:
-        missing_directories.clear()
+        missing_directories.drop_tables()
 
 
-def _find(group: Group, members: list[Member], there: list[ComparedReplica], before: Before) -> None:
-    lead = _leader(group, members, there)
-    followers = [
-        (side, member.run.finished_at) for member, side in zip(members, there, strict=True)
-        if member.run and side is not lead
-    ]  # fmt: skip
-    first = lead and primary.may_lag(lead, min(finished for _side, finished in followers), group.lag)
-    news = (lead.position, first) if lead and first is not None else None
-    missing_directories.find(there, _certain(group, members, there), before, equal=_are_equal(members), news=news)
-    _leave_scope(members, there)
+def _find_divergences(group: Group, compared: list[_Compared], previous: PreviousComparison) -> None:
+    """Find and judge in temporary tables what diverges."""
+    replicas = [pair.replica for pair in compared]
+    lead = _primary(group, compared)
+    followers = []
+    for pair in compared:
+        if pair.member.run is not None and pair.replica is not lead:
+            followers.append(Follower(pair.replica, pair.member.run.finished_at))
+
+    missing_directories.find_diverging(
+        replicas,
+        _certain_positions(group, compared),
+        previous,
+        equal=_are_equal([pair.member for pair in compared]),
+        recent_from=_recent_from(lead, followers, group.lag),
+    )
+    _mark_out_of_scope(compared)
     if group.relation == Group.Relation.SUBSET:
-        for member, side in zip(members, there, strict=True):
-            if member.replica.keeps:
-                kept = parse_excludes(member.replica.keeps)
-                compare.mark(side.position, Divergence.Cell.UNWANTED, partial(_is_not_in, kept))
+        _mark_unwanted(compared)
     if lead is not None:
-        primary.follow(lead, followers, group.lag)
-    moves.pair(there)
-    voters = {side.position: one.voter for one, side in zip(members, there, strict=True) if one.has_vote}
-    store.judge(judgement.rulings(there, voters))
+        primary.allow_differences(lead, followers, group.lag)
+    moves.pair_names(replicas)
+
+    voters = {pair.replica.position: pair.member.voter for pair in compared if pair.member.has_vote}
+    store.store_verdicts(judgement.judge_mismatches(replicas, voters))
 
 
-def _gather(
-    comparison: GroupComparison, before: Before, members: list[Member], there: list[ComparedReplica], now: datetime
-) -> dict[int, Counter[str]]:
-    lead = _leader(comparison.group, members, there)
-    comparison.counts = store.gather(before, there, lead.position if lead else None, now)
-    return store.tally()
-
-
-def _write(comparison: GroupComparison) -> None:
-    """Keep what was gathered, and tell findings of it: of a moment there are none."""
-    if comparison.moment is None:
-        update.open_folded(comparison)
-    store.write(comparison.pk)
-    if comparison.moment is None:
-        update.update_findings(comparison)
-
-
-def _certain(group: Group, members: list[Member], there: list[ComparedReplica]) -> set[int]:
-    """Positions where whatever is missing is lost: no exclude or pattern, nor that it leads, says otherwise."""
-    lead = _leader(group, members, there)
-    scopes = {one.statement.config for one in members if one.statement}
-    subset = group.relation == Group.Relation.SUBSET
-    return {
-        side.position for member, side in zip(members, there, strict=True)
-        if side is not lead and not (subset and member.replica.keeps) and (len(scopes) < 2 or not _left_out(member))
-    }  # fmt: skip
-
-
-def _leave_scope(members: list[Member], there: list[ComparedReplica]) -> None:
-    """What a run left out by other excludes than another one's is not known there."""
-    if len({one.statement.config for one in members if one.statement}) < 2:
+def _write_divergences(comparison: GroupComparison) -> None:
+    """Store what was gathered. A comparison as of a moment opens no findings."""
+    if comparison.moment is not None:
+        store.write_divergences(comparison.pk)
         return
-    for member, side in zip(members, there, strict=True):
-        if excludes := _left_out(member):
-            compare.mark(side.position, Divergence.Cell.UNSEEN, partial(_is_in, excludes))
+
+    # Findings of many paths are opened while these lie in the temporary table, so that each row is written once.
+    update.open_folded(comparison)
+    store.write_divergences(comparison.pk)
+    update.update_findings(comparison)
 
 
-def _left_out(member: Member) -> Excludes | None:
-    excludes = member.excludes()
-    return excludes if excludes is not None and excludes.patterns else None
-
-
-def _is_in(patterns: Excludes, path: str) -> bool:
-    return patterns.matches(decode(path), is_dir=False)
-
-
-def _is_not_in(patterns: Excludes, path: str) -> bool:
-    return not _is_in(patterns, path)
-
-
-def _leader(group: Group, members: list[Member], there: list[ComparedReplica]) -> ComparedReplica | None:
-    if group.relation != Group.Relation.PRIMARY:
-        return None
-    return next((side for member, side in zip(members, there, strict=True) if member.replica.leads), None)
-
-
-def _present(members: list[Member]) -> list[Member]:
-    return [one for one in members if one.run is not None]
-
-
-def _are_equal(members: list[Member]) -> bool:
-    contents = {bytes(one.run.content) if one.run and one.run.content else None for one in members}
-    return len(members) > 1 and len(contents) == 1 and None not in contents
-
-
-def _seat(comparison: GroupComparison, members: list[Member], found: dict[int, Counter[str]]) -> None:
+def _write_participants(
+    comparison: GroupComparison, members: list[GroupMember], counts: dict[int, Counter[str]]
+) -> None:
     comparison.participants.all().delete()
     Participant.objects.bulk_create(
         Participant(
             comparison=comparison,
-            position=at,
-            replica=one.replica,
-            run=one.run,
-            standing=one.standing,
-            voter=one.voter if one.has_vote else "",
-            counts=found.get(at, {}),
+            position=position,
+            replica=member.replica,
+            run=member.run,
+            standing=member.standing,
+            voter=member.voter if member.has_vote else "",
+            counts=counts.get(position, {}),
         )
-        for at, one in enumerate(members, 1)
+        for position, member in enumerate(members, 1)
     )
+
+
+def _recent_from(lead: ComparedReplica | None, followers: list[Follower], lag: timedelta) -> tuple[int, int] | None:
+    """Return the position of the primary and the first of its runs that some follower may lag behind."""
+    if lead is None:
+        return None
+    sequence = primary.first_lagging_run(lead, min(follower.finished for follower in followers), lag)
+    return None if sequence is None else (lead.position, sequence)
+
+
+def _certain_positions(group: Group, compared: list[_Compared]) -> set[int]:
+    """Return the positions where all that is missing is lost: no exclude, pattern or primary says otherwise."""
+    lead = _primary(group, compared)
+    has_one_scope = len(_scopes(compared)) < 2
+
+    positions = set()
+    for pair in compared:
+        if pair.replica is lead:
+            continue
+        if group.relation == Group.Relation.SUBSET and pair.member.replica.keeps:
+            continue
+        if has_one_scope or not _patterns(pair.member):
+            positions.add(pair.replica.position)
+    return positions
+
+
+def _mark_out_of_scope(compared: list[_Compared]) -> None:
+    """Mark as unknown what a run left out by other excludes than those of another run."""
+    if len(_scopes(compared)) < 2:
+        return
+    for pair in compared:
+        excludes = _patterns(pair.member)
+        if excludes is not None:
+            _mark(pair.replica, Divergence.Cell.UNSEEN, excludes, matching=True)
+
+
+def _mark_unwanted(compared: list[_Compared]) -> None:
+    """Mark what a replica that keeps only a part is not to have."""
+    for pair in compared:
+        keeps = pair.member.replica.keeps
+        if keeps:
+            _mark(pair.replica, Divergence.Cell.UNWANTED, parse_excludes(keeps), matching=False)
+
+
+def _mark(replica: ComparedReplica, cell: Divergence.Cell, patterns: Excludes, *, matching: bool) -> None:
+    """Give a cell to the missing paths of a replica that match the patterns, or to those that do not."""
+
+    def is_marked(path: str) -> bool:
+        return patterns.matches(decode(path), is_dir=False) == matching
+
+    compare.mark_missing(replica.position, cell, is_marked)
+
+
+def _scopes(compared: list[_Compared]) -> set[str]:
+    """Return the digests of all excludes with which the runs were made."""
+    return {pair.member.statement.config for pair in compared if pair.member.statement}
+
+
+def _patterns(member: GroupMember) -> Excludes | None:
+    """Return the excludes of a run, or None when it left nothing out or they are not known."""
+    excludes = member.excludes()
+    if excludes is None or not excludes.patterns:
+        return None
+    return excludes
+
+
+def _primary(group: Group, compared: list[_Compared]) -> ComparedReplica | None:
+    """Return the replica that the others follow, or None where none leads."""
+    if group.relation != Group.Relation.PRIMARY:
+        return None
+    for pair in compared:
+        if pair.member.replica.leads:
+            return pair.replica
+    return None
+
+
+def _is_quick(members: list[GroupMember]) -> bool:
+    """Return whether a comparison takes no longer than a page can wait."""
+    with_run = [member for member in members if member.run is not None]
+    files = sum(member.run.files for member in with_run if member.run is not None)
+    return files < IMMEDIATE_FILES or _are_equal(with_run)
+
+
+def _are_equal(members: list[GroupMember]) -> bool:
+    """Return whether the signed digests say that all members have the same contents."""
+    contents = {bytes(member.run.content) if member.run and member.run.content else None for member in members}
+    return len(members) > 1 and len(contents) == 1 and None not in contents

@@ -1,0 +1,3 @@
+-- A batch of verdicts.
+INSERT INTO diverging_judged
+SELECT * FROM unnest(%(paths)s::text[], %(verdicts)s::text[], %(judged)s::text[])
