@@ -1,8 +1,8 @@
 """Find the finding to which a missing directory belongs, from what its paths belonged to before.
 
 A missing directory belongs to one finding, as a path does. So a directory becomes one only when its paths were alike in
-this: all of them belonged to one finding, or none to any. Otherwise each path goes on in a row of its own. The same goes
-for what appears in a missing directory after its finding was accepted: nobody has accepted that.
+this: all of them belonged to one finding, or none to any. Otherwise each path goes on in a row of its own. So does what
+appears in a missing directory after its finding was accepted: nobody has accepted that.
 """
 
 from __future__ import annotations

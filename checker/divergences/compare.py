@@ -1,7 +1,7 @@
 """Find the paths that are not the same on all replicas of a group, each taken at one complete run.
 
-The work goes through temporary tables of the session; `store` writes what is kept. In `diverging` each path has an array
-of versions and a string of cells (see `Divergence.Cell`), in which every participant has its position.
+The work goes through temporary tables of the session; `store` writes what is kept. In `diverging` each path has an
+array of versions and a string of cells (see `Divergence.Cell`), in which every participant has its position.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ def find_diverging(
 ) -> None:
     """Fill `diverging` with the paths that are not the same everywhere, and those that some replica could not read.
 
-    `equal` says that the signed digests of all contents are equal: then only errors and special files need a look. Paths
-    in `missing` directories, of which none lies in another, are left out where all that have any of them have the same.
-    Read `diverging_own`.
+    `equal` says that the signed digests of all contents are equal: then only errors and special files need a look.
+    Paths in `missing` directories, of which none lies in another, are left out where all that have any of them have the
+    same. Read `diverging_own`.
     """
     missing = sorted(missing, key=lambda absence: absence.directory)  # by code points: the order of the bytes
     with connection.cursor() as cursor:

@@ -1,8 +1,8 @@
 """Find the directories of which some replicas have nothing, while all others have the same.
 
-A replica that is empty, or that lost a share, lacks each of a million paths in the same way. One row stands for them all
-(`diverging_absence`), and `diverging` leaves them out. The paths themselves stand in the history of the replicas that
-have them.
+A replica that is empty, or that lost a share, lacks each of a million paths in the same way. One row stands for them
+all (`diverging_absence`), and `diverging` leaves them out. The paths themselves stand in the history of the replicas
+that have them.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def find_diverging(
 ) -> None:
     """Fill `diverging` and the tables of missing directories.
 
-    At the positions in `certain` all that is missing is lost, whatever its name, unless it began at the position and with
-    the sequence of `recent_from`, or later. `equal` is that of `compare.find_diverging`.
+    At the positions in `certain` all that is missing is lost, whatever its name, unless it began at the position and
+    with the sequence of `recent_from`, or later. `equal` is that of `compare.find_diverging`.
     """
     with connection.cursor() as cursor:
         cursor.execute(DROP_TABLES)
@@ -134,7 +134,12 @@ def _find_attributable(replicas: Sequence[ComparedReplica], previous: PreviousCo
     split: list[str] = []
 
     while True:
-        parameters = {"participants": len(replicas), "least": LEAST, "most": MOST, "split": split}
+        parameters: dict[str, Any] = {
+            "participants": len(replicas),
+            "least": LEAST,
+            "most": MOST,
+            "split": split,
+        }
         found = []
         for directory, present in fetch_all(statement("topmost_missing"), parameters):
             found.append(MissingDirectory(directory, positions - {*present}))
@@ -169,7 +174,7 @@ def _with_exceptions(
     first_recent = dict([recent_from] if recent_from else [])
     if attribution.accepted_at is not None:
         holder = _holders(replicas, missing)[0]
-        parameters = {"replica": holder.replica_id, "moment": attribution.accepted_at}
+        parameters: dict[str, Any] = {"replica": holder.replica_id, "moment": attribution.accepted_at}
         ((sequence,),) = fetch_all(FIRST_RUN_SINCE, parameters)
         first_recent[holder.position] = min(sequence, first_recent.get(holder.position, sequence))
     return missing._replace(recent_from=tuple(first_recent.items()), keeps_own_rows=attribution.was_missing)
@@ -184,7 +189,7 @@ def _leave_own_rows(previous: PreviousComparison, attributions: Attributions) ->
     if not directories:
         return attributions
 
-    parameters = {"comparison": previous.comparison_id, "directories": directories}
+    parameters: dict[str, Any] = {"comparison": previous.comparison_id, "directories": directories}
     with connection.cursor() as cursor:
         cursor.execute(statement("fill_own_rows"), parameters)
     ((number,),) = fetch_all(COUNT_OWN, {})

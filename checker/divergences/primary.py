@@ -37,7 +37,10 @@ def first_lagging_run(primary: ComparedReplica, finished: datetime, lag: timedel
 
 
 def allow_differences(primary: ComparedReplica, followers: Sequence[Follower], lag: timedelta) -> None:
-    """Allow followers to keep what the primary removed, and to lack, or have older, what it has had for less than `lag`."""
+    """Allow followers to keep what the primary removed, and to be behind with what it has had for less than `lag`.
+
+    Behind is who lacks it, or has an older content of the primary.
+    """
     parameters = state_parameters(primary) | {"primary": primary.replica_id, "lag": lag}
     with connection.cursor() as cursor:
         cursor.execute(statement("allow_lingering"), parameters)

@@ -73,7 +73,7 @@ def newest_comparison(group: Group) -> GroupComparison | None:
 def get_or_request(group: Group, moment: datetime) -> GroupComparison:
     """Return the comparison of a group's replicas as of a moment: computed at once when that is quick, else WAITING.
 
-    It is computed anew when it rests on something else now: on runs of then that came late, or a moment that was to come.
+    It is computed anew when it rests on something else now: runs of then came late, or the moment lay ahead.
     """
     comparison, _created = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
@@ -204,10 +204,11 @@ def _find_divergences(group: Group, compared: list[_Compared], previous: Previou
     """Find and judge in temporary tables what diverges."""
     replicas = [pair.replica for pair in compared]
     lead = _primary(group, compared)
-    followers = []
-    for pair in compared:
-        if pair.member.run is not None and pair.replica is not lead:
-            followers.append(Follower(pair.replica, pair.member.run.finished_at))
+    followers = [
+        Follower(pair.replica, pair.member.run.finished_at)
+        for pair in compared
+        if pair.member.run is not None and pair.replica is not lead
+    ]
 
     missing_directories.find_diverging(
         replicas,

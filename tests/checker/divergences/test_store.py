@@ -72,5 +72,9 @@ def test_names_almost_alike(one: str, other: str, alike: str) -> None:
 
 def test_only_crossed_patterns_are_looked_at() -> None:
     """A path can be another one's new name only where each is at a place at which the other is missing."""
-    assert moves._cross("+-", "-+") and moves._cross("++-", "+-+") and moves._cross("~-", "-+")
-    assert not moves._cross("+-+", "--+") and not moves._cross("+-", "+-") and not moves._cross("++-", "+--")
+    assert moves.may_be_pair("+-", "-+") and moves.may_be_pair("++-", "+-+") and moves.may_be_pair("~-", "-+")
+    assert (
+        not moves.may_be_pair("+-+", "--+")
+        and not moves.may_be_pair("+-", "+-")
+        and not moves.may_be_pair("++-", "+--")
+    )

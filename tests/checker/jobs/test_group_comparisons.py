@@ -104,7 +104,14 @@ group_comparisons.catch_up(int(group))
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "point", [("compare", "find"), ("moves", "pair"), ("store", "write"), ("update", "update_findings")], ids="-".join
+    "point",
+    [
+        ("compare", "find_diverging"),
+        ("moves", "pair_names"),
+        ("store", "write_divergences"),
+        ("update", "update_findings"),
+    ],
+    ids="-".join,
 )
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves what was kept before, and the next one does it whole."""

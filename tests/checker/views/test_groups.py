@@ -234,7 +234,7 @@ def test_set_aside_after_three_tries(viewer: Client, fleet: StagedGroup, monkeyp
 
     fleet.run(2, [file("a", b"good")])
     with monkeypatch.context() as patch:
-        patch.setattr(store, "gather", failing)
+        patch.setattr(store, "gather_divergences", failing)
         for _ in range(2):
             with pytest.raises(ValueError, match="it cannot be"):
                 group_comparisons.catch_up(fleet.group.pk)
