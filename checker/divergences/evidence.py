@@ -119,7 +119,7 @@ def build_spread_evidence(
             copy["cell"] = Cell.HERE.value if is_present else Cell.UNWANTED.value
         if is_present and _content(copy) in damaged_contents:
             copy["copy"] = CopyVerdict.DAMAGED.value
-            copy["why"] = reasons.get(participant.replica_id) or verdicts.Reason.SPREAD.value
+            copy["why"] = reasons.get(participant.replica_id) or verdicts.VerdictReason.SPREAD.value
         copies.append(copy)
 
     return {

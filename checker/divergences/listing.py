@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from checker.divergences.kinds import EXPLANATIONS
 from checker.divergences.queries import DivergenceFilter
 from checker.models import Divergence, GroupComparison
 from scanner.listing import LONGEST, directory
@@ -76,6 +77,7 @@ class FilterOption(NamedTuple):
     chosen: bool
     query: str
     """The query part of the address that chooses it, or no longer does."""
+    explanation: str
 
 
 def parse_moment(text: str) -> datetime | None:
@@ -116,14 +118,16 @@ def filter_options(comparison: GroupComparison, query: DivergenceListQuery) -> l
         number = comparison.counts.get(kind)
         if number:
             toggled = query.query(kinds=_toggle(query.kinds, kind), after="", verdict="")
-            options.append(FilterOption(kind.value, str(kind.label), number, kind in query.kinds, toggled))
+            explanation = str(EXPLANATIONS[kind.value])
+            options.append(FilterOption(kind.value, str(kind.label), number, kind in query.kinds, toggled, explanation))
 
     for verdict in Divergence.PathVerdict:
         number = comparison.counts.get(verdict)
         if number:
             chosen = query.verdict == verdict
             toggled = query.query(verdict="" if chosen else verdict.value, after="", kinds=())
-            options.append(FilterOption(verdict.value, str(verdict.label), number, chosen, toggled))
+            explanation = str(EXPLANATIONS[verdict.value])
+            options.append(FilterOption(verdict.value, str(verdict.label), number, chosen, toggled, explanation))
     return options
 
 

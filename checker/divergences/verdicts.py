@@ -32,7 +32,7 @@ CopyVerdict = Divergence.CopyVerdict
 PathVerdict = Divergence.PathVerdict
 
 
-class Reason(StrEnum):
+class VerdictReason(StrEnum):
     """The reason for a verdict. Its values are stored with findings; `kinds` has their words."""
 
     DAMAGED_HERE = "damaged_here"
@@ -55,7 +55,7 @@ class JudgedCopy(NamedTuple):
     """The verdict on one copy, with its reason. A replica without a copy has neither."""
 
     verdict: Divergence.CopyVerdict
-    reason: Reason | None
+    reason: VerdictReason | None
 
 
 class Judgement(NamedTuple):
@@ -140,12 +140,12 @@ class _PathJudge:
 
         before_damage = self._before_damage()
         if content == self._good:
-            reason = Reason.HELD_BEFORE if content in before_damage else Reason.MAJORITY
+            reason = VerdictReason.HELD_BEFORE if content in before_damage else VerdictReason.MAJORITY
             return JudgedCopy(CopyVerdict.GOOD, reason)
         if self._good is not None and self._good not in before_damage and self._has_time_of(history, self._good):
-            return JudgedCopy(CopyVerdict.DAMAGED, Reason.OUTVOTED)
+            return JudgedCopy(CopyVerdict.DAMAGED, VerdictReason.OUTVOTED)
         if content in self._superseded and content not in self._doubtful:
-            return JudgedCopy(CopyVerdict.OLDER, Reason.SUPERSEDED)
+            return JudgedCopy(CopyVerdict.OLDER, VerdictReason.SUPERSEDED)
         return JudgedCopy(CopyVerdict.UNSURE, self._unsure_reason(history, content))
 
     def _is_edit(self, old_content: str, new_content: str) -> bool:
@@ -201,33 +201,33 @@ class _PathJudge:
         mtime_ns = history.contents[-1].mtime_ns
         return mtime_ns is not None and mtime_ns in times
 
-    def _unsure_reason(self, history: ReplicaHistory, content: str) -> Reason:
+    def _unsure_reason(self, history: ReplicaHistory, content: str) -> VerdictReason:
         if content in self._doubtful:
-            return Reason.DOUBTFUL
+            return VerdictReason.DOUBTFUL
         if self._good is not None:
-            return Reason.OTHER_TIME
+            return VerdictReason.OTHER_TIME
         if len({held.content for held in history.contents}) > 1:
-            return Reason.UNCLEAR
-        return Reason.NO_MAJORITY
+            return VerdictReason.UNCLEAR
+        return VerdictReason.NO_MAJORITY
 
 
-def _damage_reason(history: ReplicaHistory, damage: Damage) -> Reason:
+def _damage_reason(history: ReplicaHistory, damage: Damage) -> VerdictReason:
     last = history.contents[-1]
     if last.kind == Kind.CORRUPTED:
-        return Reason.DAMAGED_HERE
+        return VerdictReason.DAMAGED_HERE
     if last.kind == Kind.REWRITTEN and damage.kind == Kind.REWRITTEN:
-        return Reason.REWRITTEN_HERE
-    return Reason.SPREAD
+        return VerdictReason.REWRITTEN_HERE
+    return VerdictReason.SPREAD
 
 
 def _judge_by_age(history: ReplicaHistory, newest: str) -> JudgedCopy:
     last = history.contents[-1]
     if last.content == newest:
-        reason = Reason.EDITED_HERE if last.kind in (Kind.MODIFIED, Kind.RETYPED) else Reason.CAME_LATER
+        reason = VerdictReason.EDITED_HERE if last.kind in (Kind.MODIFIED, Kind.RETYPED) else VerdictReason.CAME_LATER
         return JudgedCopy(CopyVerdict.NEWER, reason)
     if _was_put_back(last, history, newest):
-        return JudgedCopy(CopyVerdict.OLDER, Reason.PUT_BACK)
-    return JudgedCopy(CopyVerdict.OLDER, Reason.SUPERSEDED)
+        return JudgedCopy(CopyVerdict.OLDER, VerdictReason.PUT_BACK)
+    return JudgedCopy(CopyVerdict.OLDER, VerdictReason.SUPERSEDED)
 
 
 def _was_put_back(last: HeldContent, history: ReplicaHistory, newest: str) -> bool:

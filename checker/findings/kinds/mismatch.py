@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
+from checker.divergences import kinds as divergence_kinds
 from checker.findings.kinds.base import ReplicasFindingKind, Resolution
 from checker.findings.text import replicas
 from checker.findings.text.replicas import join_names
@@ -81,11 +82,6 @@ MISMATCH = Mismatch(
     value=Finding.Kind.MISMATCH,
     divergence=Divergence.Kind.MISMATCH,
     resolution=Resolution.NO_DIVERGENCE,
-    explanation=gettext_lazy(
-        "The replicas have different contents at the same path, and it is not certain which is right."
-    ),
-    steps=(
-        gettext_lazy("If a newer version is on its way, let the sync finish: the next comparison closes the finding."),
-        gettext_lazy("Otherwise check the copies yourself and put the right one on every replica."),
-    ),
+    explanation=divergence_kinds.MISMATCH.explanation,
+    steps=divergence_kinds.MISMATCH.steps,
 )

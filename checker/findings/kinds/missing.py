@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
+from checker.divergences import kinds as divergence_kinds
 from checker.findings.kinds.base import ReplicasFindingKind, Resolution
 from checker.findings.text import replicas
 from checker.findings.text.replicas import join_names
@@ -61,13 +62,6 @@ MISSING = Missing(
     value=Finding.Kind.LOST,
     divergence=Divergence.Kind.LOST,
     resolution=Resolution.NO_DIVERGENCE,
-    explanation=gettext_lazy(
-        "Other replicas have this data. Here it was lost, was removed on purpose, or has not arrived yet."
-    ),
-    steps=(
-        gettext_lazy(
-            "If it was removed on purpose, remove it from the other replicas too, or accept the finding and note why."
-        ),
-        gettext_lazy("Otherwise copy it back from a replica that has it, and find out who removed it."),
-    ),
+    explanation=divergence_kinds.LOST.explanation,
+    steps=divergence_kinds.LOST.steps,
 )

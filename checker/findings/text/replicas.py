@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from checker.divergences.kinds import REASONS
 from checker.divergences.queries import DivergenceRow
-from checker.divergences.verdicts import Reason
+from checker.divergences.verdicts import VerdictReason
 from checker.models import Divergence, Finding
 from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import exact_file_time
@@ -28,35 +27,13 @@ DEVIATING_CELLS = frozenset(
     {Divergence.Cell.LOST, Divergence.Cell.UNSEEN, Divergence.Cell.UNREADABLE, Divergence.Cell.MOVED}
 )
 """Places where there is no copy, or none that was read."""
-REASONS: dict[Reason, Promise] = {
-    Reason.DAMAGED_HERE: gettext_lazy("its bytes changed below the file system; repeated reads confirmed it"),
-    Reason.REWRITTEN_HERE: gettext_lazy(
-        "its content changed but its modification time did not, and another replica still has the previous "
-        "content: damage, or somebody wrote the file and kept its date"
-    ),
-    Reason.SPREAD: gettext_lazy("it has content that appeared on some replica through damage: a copy of the damage"),
-    Reason.HELD_BEFORE: gettext_lazy("it has the content that the damaged copy had before"),
-    Reason.EDITED_HERE: gettext_lazy("it was edited here, with a later modification time"),
-    Reason.CAME_LATER: gettext_lazy("it has an edit made on another replica, with a later modification time"),
-    Reason.PUT_BACK: gettext_lazy("earlier content was put back here"),
-    Reason.SUPERSEDED: gettext_lazy("a later edit replaced this content on another replica"),
-    Reason.MAJORITY: gettext_lazy("most votes are for this content, and nothing in the history contradicts them"),
-    Reason.OUTVOTED: gettext_lazy("same modification time, but not the content of the majority"),
-    Reason.OTHER_TIME: gettext_lazy("its modification time differs from the good copies: another version, or damage"),
-    Reason.NO_MAJORITY: gettext_lazy("no history of a change, and no majority"),
-    Reason.DOUBTFUL: gettext_lazy(
-        "it was written with its date kept, or made from such a copy, and no replica has the previous content "
-        "any more: possible damage"
-    ),
-    Reason.UNCLEAR: gettext_lazy("the history of these contents does not show which one is right"),
-}
 
 
 def describe_reason(reason: str | None) -> str:
     """Return what speaks for a verdict on a copy; empty where there is none."""
-    if reason not in set(Reason):
+    if reason not in set(VerdictReason):
         return ""
-    return str(REASONS[Reason(reason)])
+    return str(REASONS[VerdictReason(reason)])
 
 
 def reasons(finding: Finding) -> list[str]:

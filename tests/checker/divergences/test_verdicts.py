@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checker.divergences.history import HeldContent, ReplicaHistory
-from checker.divergences.verdicts import Judgement, Reason, count_votes, judge_copies
+from checker.divergences.verdicts import Judgement, VerdictReason, count_votes, judge_copies
 from checker.models import Divergence
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -85,7 +85,10 @@ def test_an_edit_is_newer() -> None:
 
     twice = replica(P, held("n", 5, T1, "modified"), held("m", 6, T2, "modified"))
     assert judged(twice, synced, replica(P)) == "noo"
-    assert [copy.reason for copy in judge(edited, replica(P)).copies] == [Reason.EDITED_HERE, Reason.SUPERSEDED]
+    assert [copy.reason for copy in judge(edited, replica(P)).copies] == [
+        VerdictReason.EDITED_HERE,
+        VerdictReason.SUPERSEDED,
+    ]
 
 
 def test_an_older_time_proves_no_edit() -> None:
@@ -101,7 +104,7 @@ def test_put_back() -> None:
     back = replica(P, held("n", 5, T1, "modified"), held("p", 6, T0, "reverted"))
     edited = replica(P, held("n", 6, T1, "modified"))
     assert judged(back, edited) == "on"
-    assert judge(back, edited).copies[0].reason == Reason.PUT_BACK
+    assert judge(back, edited).copies[0].reason == VerdictReason.PUT_BACK
 
 
 def test_put_back_by_a_later_write() -> None:
@@ -149,7 +152,7 @@ def test_doubtful() -> None:
     edited = replica(P, held("n", 5, T1, "modified"))
     assert judged(written, written, edited) == "uuu"
     assert judged(written, written, replica(P, held("y", 5, T0, "corrupted"))) == "uud"
-    assert judge(written, written, edited).copies[0].reason == Reason.DOUBTFUL
+    assert judge(written, written, edited).copies[0].reason == VerdictReason.DOUBTFUL
 
     edited_then_written = replica(P, held("n", 5, T1, "modified"), held("x", 6, T1, "rewritten"))
     assert judged(edited_then_written, replica(P, held("x", 7, T1, "modified")), replica(P)) == "uuo"
