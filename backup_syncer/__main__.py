@@ -1,4 +1,4 @@
-"""The command `backup-syncer`: starts the whole system, or runs one of Django's commands."""
+"""The command `backup-syncer`: start the whole system, or run one of Django's commands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from backup_syncer.state_folder import default_state
 from backup_syncer.terminal import complain
 
 HARMLESS = ("", "help", "--help", "-h", "version", "--version", "makemessages", "compilemessages")
-"""What touches no state folder."""
+"""Commands that use no state folder."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code comes back: 0 done and proven, 1 something is wrong, 2 not done."""
+    """Run the command. Return its exit code: 0 done and proven, 1 something is wrong, 2 not done."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
@@ -51,10 +51,13 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def refuse_unmade(state: Path) -> None:
-    """A command makes no state folder: the first start does, with the rights that the services need. Whoever gives
-    SECRET_KEY looks after the state folder himself."""
-    given = any(os.environ.get(name, "").strip() for name in ("SECRET_KEY", "SECRET_KEY_FILE"))
-    if state.is_absolute() and not given and not os.path.lexists(state / "keys"):
+    """Raise NotStarted where the system has not been started yet.
+
+    The first start makes the state folder with the rights that the services need; a command must not. An operator who
+    sets SECRET_KEY looks after the state folder himself.
+    """
+    has_secret_key = any(os.environ.get(name, "").strip() for name in ("SECRET_KEY", "SECRET_KEY_FILE"))
+    if state.is_absolute() and not has_secret_key and not os.path.lexists(state / "keys"):
         raise NotStarted(
             f"{state} is not set up yet: start it with `backup-syncer serve` or the quick start, or name the right "
             "state folder in BACKUP_SYNCER_STATE"
@@ -62,10 +65,13 @@ def refuse_unmade(state: Path) -> None:
 
 
 def become_owner(state: Path) -> None:
-    """Where root has started the system before, root's commands run as the service user: what they write, the system
-    must be able to read, and what the system wrote, root must not trust."""
+    """Give up root's rights where root has started the system before, and go on as the service user.
+
+    The system must be able to read what a command writes, and root must not trust what the system wrote.
+    """
     if os.geteuid() != 0:
         return
+
     try:
         owner = os.stat(state / "keys")
     except FileNotFoundError:

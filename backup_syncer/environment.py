@@ -1,4 +1,4 @@
-"""What the environment says: every variable is read here, checked, and named when it is wrong.
+"""Read and check environment variables; a wrong value is reported with the variable's name.
 
 A secret may be given in a file instead: `NAME_FILE` names it. Each variable that was asked for is in `ASKED`, with
 what it means, so that documentation can be held against it.
@@ -21,21 +21,23 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def text(name: str, default: str = "") -> str:
-    """The variable, stripped; the default when it is unset or empty."""
+    """Return the variable, stripped; the default when it is unset or empty."""
     ASKED[name] = default
     return os.environ.get(name, "").strip() or default
 
 
 def secret(name: str) -> str:
-    """The variable, or the contents of the file that `NAME_FILE` names; empty when neither is set.
+    """Return the variable, or the contents of the file that `NAME_FILE` names; empty when neither is set.
 
     Both set at once is refused: nobody could say which one counts.
     """
-    direct, file = text(name), text(f"{name}_FILE")
+    direct = text(name)
+    file = text(f"{name}_FILE")
     if not file:
         return direct
     if direct:
         raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; keep one")
+
     try:
         value = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -46,7 +48,7 @@ def secret(name: str) -> str:
 
 
 def whole(name: str, default: int, at_least: int = 1) -> int:
-    """A whole number, not below `at_least`."""
+    """Return a whole number that is not below `at_least`."""
     raw = text(name, str(default))
     try:
         value = int(raw)
@@ -58,7 +60,7 @@ def whole(name: str, default: int, at_least: int = 1) -> int:
 
 
 def one_of(name: str, default: str, allowed: frozenset[str]) -> str:
-    """One of the allowed words."""
+    """Return one of the allowed words."""
     value = text(name, default)
     if value not in allowed:
         raise ImproperlyConfigured(f"{name}: {value!r} is none of {', '.join(sorted(allowed))}")
@@ -66,12 +68,12 @@ def one_of(name: str, default: str, allowed: frozenset[str]) -> str:
 
 
 def words(name: str) -> list[str]:
-    """A list separated by commas; empty parts are dropped."""
+    """Return the parts of a list separated by commas, without empty ones."""
     return [part.strip() for part in text(name).split(",") if part.strip()]
 
 
 def folder(name: str, default: Callable[[], Path]) -> Path:
-    """An absolute path."""
+    """Return an absolute path."""
     value = Path(text(name) or default())
     if not value.is_absolute():
         raise ImproperlyConfigured(f"{name}: {str(value)!r} is not an absolute path")
@@ -79,7 +81,7 @@ def folder(name: str, default: Callable[[], Path]) -> Path:
 
 
 def time_zone(name: str, default: str) -> str:
-    """The name of a time zone that this system knows."""
+    """Return the name of a time zone that this system knows."""
     value = text(name, default)
     try:
         ZoneInfo(value)
@@ -89,7 +91,7 @@ def time_zone(name: str, default: str) -> str:
 
 
 def public_url(name: str, default: str) -> str:
-    """The address under which people and collectors reach this server, without a trailing slash.
+    """Return the address under which people and collectors reach this server, without a trailing slash.
 
     Plain http is refused beyond loopback: passwords and tokens would travel readable.
     """

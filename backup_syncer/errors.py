@@ -1,14 +1,14 @@
-"""What can keep the system from starting. The message is one line that an operator can act on."""
+"""Exceptions of a system that cannot start. Each message is one line that an operator can act on."""
 
 from __future__ import annotations
 
 
 class NotStarted(Exception):
-    """Something is missing or in the way; the message says what, and where it can, what to do."""
+    """Something is missing or in the way. The message says what it is and, where possible, what to do."""
 
 
 class NoServiceUser(NotStarted):
-    """The system user under which the services run cannot be found or made."""
+    """The system user under which the services run cannot be found or created."""
 
 
 class DatabaseNotStarted(NotStarted):

@@ -1,4 +1,4 @@
-"""The log's view of refusals: what a client did wrong is no fault of this server, and has no traceback."""
+"""Filter log records: a client's mistake is not a fault of this server and needs no traceback."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 
 
 class BriefRefusals(logging.Filter):
-    """Takes the traceback from records about answers of 400 to 499; lets every record through."""
+    """Remove the traceback from records about answers of 400 to 499. Every record passes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always true."""
-        if 400 <= getattr(record, "status_code", 0) < 500:
-            record.exc_info = record.exc_text = None
+        """Return True always, after removing the traceback of a refusal."""
+        status_code = getattr(record, "status_code", 0)
+        if 400 <= status_code < 500:
+            record.exc_info = None
+            record.exc_text = None
         return True

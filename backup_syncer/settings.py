@@ -15,7 +15,7 @@ from backup_syncer.bundled import bundled
 from backup_syncer.state_folder import default_state, embedded_url, secret_key
 
 PACKAGE = Path(__file__).resolve().parent
-MIB, GIB = 1 << 20, 1 << 30
+GIB = 1 << 30
 
 # --- where things are ------------------------------------------------------------------------------------------------
 
@@ -57,9 +57,10 @@ _HTTPS = _PUBLIC.scheme == "https"
 
 
 def _secret_key() -> str:
-    given = environment.secret("SECRET_KEY")
-    if given:
-        return given
+    configured_key = environment.secret("SECRET_KEY")
+    if configured_key:
+        return configured_key
+
     try:
         return secret_key(BACKUP_SYNCER_STATE / "keys" / "secret_key")
     except OSError as error:

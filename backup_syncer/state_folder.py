@@ -1,4 +1,4 @@
-"""The state folder: where everything that outlives a process is kept, and what is where in it.
+"""Name the state folder, which holds everything that outlives a process, and the places in it.
 
 Imports no Django, so that the launcher can use it before anything is set up.
 """
@@ -19,7 +19,7 @@ DATABASE = "backup_syncer"
 
 
 def default_state() -> Path:
-    """`/var/lib/backup_syncer` for root, else `backup_syncer` in the user's data folder (XDG base directories)."""
+    """Return `/var/lib/backup_syncer` for root, else `backup_syncer` in the user's XDG data folder."""
     if os.geteuid() == 0:
         return Path("/var/lib/backup_syncer")
     data = os.environ.get("XDG_DATA_HOME", "")
@@ -30,7 +30,7 @@ def default_state() -> Path:
 
 
 def claim(state: Path) -> None:
-    """Make the folder where it is missing. One that belongs to somebody else is refused: programs are run from it."""
+    """Make the folder where it is missing. Raise NotStarted for somebody else's: programs are run from it."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = os.stat(state, follow_symlinks=False).st_uid
     if owner != os.geteuid():
@@ -38,29 +38,30 @@ def claim(state: Path) -> None:
 
 
 def socket_folder(state: Path) -> Path:
-    """The folder of the embedded PostgreSQL's Unix socket."""
+    """Return the folder of the embedded PostgreSQL's Unix socket."""
     return state / "run"
 
 
 def embedded_url(state: Path) -> str:
-    """The database URL of the embedded PostgreSQL; it listens nowhere but on its Unix socket."""
+    """Return the database URL of the embedded PostgreSQL, which listens on its Unix socket only."""
     return f"postgresql://{DATABASE}@{quote(str(socket_folder(state)), safe='')}/{DATABASE}"
 
 
 def secret_key(path: Path) -> str:
-    """The key in this file; made at the first call, mode 0600. Two first calls at once end with the same key.
+    """Return the key in this file. The first call makes it, mode 0600; two first calls at once end with the same key.
 
     The folder must be there: the launcher makes it, and it belongs to whoever runs the services.
     """
     with contextlib.suppress(FileNotFoundError):
         return path.read_text(encoding="ascii").strip()
-    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    new_file = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_urlsafe(64) + "\n")
         file.flush()
         os.fsync(file.fileno())
     with contextlib.suppress(FileExistsError):  # another process made it first: its key counts
-        os.link(made, path)
-    made.unlink()
+        os.link(new_file, path)
+    new_file.unlink()
     return path.read_text(encoding="ascii").strip()

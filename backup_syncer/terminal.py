@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: each step with the time since the start."""
+"""Write to the person at the terminal: each step with the time since the start, results, and the one error line."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import time
 
 
 class Progress:
-    """Lines on stderr, so that stdout holds results alone."""
+    """Progress lines on stderr, so that stdout holds results alone."""
 
     def __init__(self) -> None:
-        self.began = time.monotonic()
+        self.started = time.monotonic()
 
-    def say(self, what: str) -> None:
-        """One line."""
-        sys.stderr.write(f"{time.monotonic() - self.began:7.1f} s  {what}\n")
+    def say(self, message: str) -> None:
+        """Write one line with the seconds since the start."""
+        elapsed = time.monotonic() - self.started
+        sys.stderr.write(f"{elapsed:7.1f} s  {message}\n")
         sys.stderr.flush()
 
 
 def result(line: str) -> None:
-    """One line on stdout, at once."""
+    """Write one line to stdout and flush it."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def complain(line: str) -> None:
-    """The one line that says why it was not done."""
+    """Write the one line that says why a command did not do its work."""
     sys.stderr.write(f"backup-syncer: {line}\n")
     sys.stderr.flush()

@@ -18,7 +18,9 @@ from scanner.models import Group, Replica, Run, Server
 SEED = 2026
 NIGHTS = 8
 EVERY_NIGHT = range(NIGHTS)
-KIB, MIB, GIB = 2**10, 2**20, 2**30
+KIB = 2**10
+MIB = 2**20
+GIB = 2**30
 
 SERVERS = {
     "alpha.example.net": ("Linux", "ext4"),

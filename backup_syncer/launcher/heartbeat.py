@@ -1,7 +1,7 @@
-"""How the task cluster shows that it lives: files, so that the launcher needs neither the database nor trust in it.
+"""Show that the task cluster lives, by files: the launcher then needs neither the database nor trust in it.
 
 `beat` runs as a task each minute, so it proves scheduler, queue and workers together. A worker that runs a task says so
-by a file of its number: a cluster whose workers are all at work is late with its beat and not hung.
+by a file named after its process: a cluster whose workers are all at work is late with its beat but does not hang.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ from typing import Any
 from django.conf import settings
 from django_q.signals import post_execute_in_worker, pre_execute
 
-BEAT, BUSY = "beat", "busy"
+BEAT_FILE = "beat"
+BUSY_FOLDER = "busy"
 SCHEDULE = "Heartbeat of the task cluster"
 
 
 def beat() -> None:
-    """The task: touch the file that the launcher looks at."""
+    """Touch the file that the launcher watches. This is the scheduled task."""
     folder = Path(settings.BACKUP_SYNCER_BEAT)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / BEAT).touch()
+    (folder / BEAT_FILE).touch()
 
 
 def connect() -> None:
-    """Hear of the beginning and end of each task in this worker."""
-    pre_execute.connect(_begins, dispatch_uid="heartbeat")
-    post_execute_in_worker.connect(_ends, dispatch_uid="heartbeat")
+    """Mark this worker as busy from the beginning to the end of each of its tasks."""
+    pre_execute.connect(_mark_busy, dispatch_uid="heartbeat")
+    post_execute_in_worker.connect(_mark_idle, dispatch_uid="heartbeat")
 
 
 def schedule() -> None:
-    """Make the schedule of the beat; once is enough."""
-    from django_q.models import Schedule  # models are there only when the applications are loaded
+    """Make the schedule of the beat, or bring it up to date."""
+    from django_q.models import Schedule  # models can be imported only when the applications are loaded
 
     Schedule.objects.update_or_create(
         name=SCHEDULE,
@@ -46,15 +47,15 @@ def schedule() -> None:
     )
 
 
-def _mine() -> Path:
-    return Path(settings.BACKUP_SYNCER_BEAT) / BUSY / str(os.getpid())
+def _busy_file() -> Path:
+    return Path(settings.BACKUP_SYNCER_BEAT) / BUSY_FOLDER / str(os.getpid())
 
 
-def _begins(**_: Any) -> None:
-    mine = _mine()
-    mine.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mine.touch()
+def _mark_busy(**_: Any) -> None:
+    busy_file = _busy_file()
+    busy_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    busy_file.touch()
 
 
-def _ends(**_: Any) -> None:
-    _mine().unlink(missing_ok=True)
+def _mark_idle(**_: Any) -> None:
+    _busy_file().unlink(missing_ok=True)

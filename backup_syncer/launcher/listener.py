@@ -1,4 +1,4 @@
-"""The bound socket of the web server."""
+"""Bind the socket of the web server."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import socket
 
 from backup_syncer.errors import NotStarted
 
+BACKLOG = 128
+
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one."""
+    """Return a listening socket; port 0 takes a free one. Raise NotStarted when the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise NotStarted(f"port {port} of {host}: {error.strerror}; choose another with --port") from error
-    listener.listen(128)
+
+    listener.listen(BACKLOG)
     return listener

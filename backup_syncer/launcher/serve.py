@@ -1,4 +1,4 @@
-"""`backup-syncer serve`: the whole system for daily use, as a service manager starts it."""
+"""`backup-syncer serve`: run the whole system for daily use, as a service manager starts it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Serve until SIGTERM, SIGINT or SIGHUP; the exit code comes back."""
+    """Serve until SIGTERM, SIGINT or SIGHUP. Return the exit code."""
     options = parser().parse_args(arguments)
     interruptible()
     listener = listen(options.host, options.port)

@@ -1,4 +1,4 @@
-"""The system user of its own under which PostgreSQL, gunicorn and the workers run when root starts them."""
+"""Find or make the system user under which PostgreSQL, gunicorn and the workers run when root starts them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TypedDict
 from backup_syncer.errors import NoServiceUser
 
 NAME = "backup_syncer"
-NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/false", "/bin/false")
+NO_LOGIN_SHELLS = ("/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/false", "/bin/false")
 
 
-class Dropped(TypedDict, total=False):
+class UserArguments(TypedDict, total=False):
     """Arguments of `subprocess.Popen` that change the child's user; empty when it keeps the present one."""
 
     user: int
@@ -25,21 +25,23 @@ class Dropped(TypedDict, total=False):
 
 
 def service_user() -> pwd.struct_passwd:
-    """Who the services run as: the present user, or, started by root, the system user, which is made when missing.
+    """Return the user that runs the services: the present one or, for root, a system user, which is made when missing.
 
     `BACKUP_SYNCER_USER` names another system user than `backup_syncer`. root and nobody are refused: what belongs to
-    nobody belongs to every program that also runs as nobody.
+    nobody belongs to every program that also runs as nobody. Raise NoServiceUser.
     """
     if os.geteuid() != 0:
         try:
             return pwd.getpwuid(os.geteuid())
         except KeyError as error:
             raise NoServiceUser(f"user {os.geteuid()} has no name on this system; PostgreSQL needs one") from error
+
     name = os.environ.get("BACKUP_SYNCER_USER", "").strip() or NAME
     try:
         user = pwd.getpwnam(name)
     except KeyError:
-        user = _make(name)
+        user = _make_user(name)
+
     if user.pw_uid == 0 or name == "nobody":
         raise NoServiceUser(
             f"the services must not run as {name}: set BACKUP_SYNCER_USER to a system user of their own"
@@ -47,16 +49,17 @@ def service_user() -> pwd.struct_passwd:
     return user
 
 
-def dropped(user: pwd.struct_passwd) -> Dropped:
-    """How to start a child as this user."""
+def run_as(user: pwd.struct_passwd) -> UserArguments:
+    """Return the arguments that start a child process as this user."""
     if user.pw_uid == os.geteuid():
         return {}
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def own_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) -> None:
-    """Make the folder where it is missing and hand it, not what is in it, to this user. A symbolic link is refused."""
+def make_owned_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) -> None:
+    """Make the folder where it is missing and give it, not its contents, to this user. Refuse a symbolic link."""
     path.mkdir(mode=mode, parents=True, exist_ok=True)
+
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != user.pw_uid:
@@ -66,59 +69,59 @@ def own_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) -> None:
         os.close(descriptor)
 
 
-def let_in(state: Path, user: pwd.struct_passwd) -> None:
-    """Root's state folder lets this user pass and nobody else look in; a user's own state folder is his alone.
+def open_to_user(state: Path, user: pwd.struct_passwd) -> None:
+    """Let this user, and nobody else, pass through root's state folder. A user's own state folder is his alone.
 
-    Folders above it are left as they are: one that is closed to the user is an error.
+    Folders above it stay as they are: one that is closed to the user raises NoServiceUser.
     """
     if user.pw_uid == os.geteuid():
         state.chmod(0o700)
         return
+
     os.chown(state, -1, user.pw_gid)
     state.chmod(0o710)
-    looked = subprocess.run(["/bin/sh", "-c", 'cd "$0"', str(state)], capture_output=True, check=False, **dropped(user))
-    if looked.returncode:
+
+    command = ["/bin/sh", "-c", 'cd "$0"', str(state)]
+    completed = subprocess.run(command, capture_output=True, check=False, **run_as(user))
+    if completed.returncode:
         raise NoServiceUser(
             f"{state} lies below a folder that is closed to {user.pw_name}; choose another state folder"
         )
 
 
-def _make(name: str) -> pwd.struct_passwd:
-    shell = next((path for path in NO_LOGIN if os.path.exists(path)), "/bin/false")
+def _make_user(name: str) -> pwd.struct_passwd:
+    shell = next((path for path in NO_LOGIN_SHELLS if os.path.exists(path)), "/bin/false")
     failure = "none of useradd, pw and adduser was found"
-    for command in _ways(name, shell):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+    for command in _commands_to_make_user(name, shell):
+        completed = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         try:
             return pwd.getpwnam(name)
         except KeyError:
-            said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-            failure = f"{command[0]}: {said[-1]}"
+            output = (completed.stderr or completed.stdout).strip()
+            lines = output.splitlines() or [f"exit code {completed.returncode}"]
+            failure = f"{command[0]}: {lines[-1]}"
+
     raise NoServiceUser(
         f"the system user {name} cannot be made ({failure}); make it, or name one in BACKUP_SYNCER_USER"
     )
 
 
-def _ways(name: str, shell: str) -> Iterator[list[str]]:
-    """useradd of Linux, of the BSDs and SunOS, pw of FreeBSD, adduser of busybox: those that are here."""
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+def _commands_to_make_user(name: str, shell: str) -> Iterator[list[str]]:
+    """Yield what this system has: useradd of Linux, the BSDs and SunOS, pw of FreeBSD, adduser of busybox."""
+    search_path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
     comment = "backup_syncer services"
-    useradd, pw, adduser = (shutil.which(tool, path=path) for tool in ("useradd", "pw", "adduser"))
+
+    useradd = shutil.which("useradd", path=search_path)
     if useradd:
-        yield [
-            useradd,
-            "--system",
-            "--user-group",
-            "--no-create-home",
-            "--home-dir",
-            "/",
-            "-s",
-            shell,
-            "-c",
-            comment,
-            name,
-        ]
+        options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/"]
+        yield [useradd, *options, "-s", shell, "-c", comment, name]
         yield [useradd, "-d", "/", "-s", shell, "-c", comment, name]
+
+    pw = shutil.which("pw", path=search_path)
     if pw:
         yield [pw, "useradd", name, "-d", "/nonexistent", "-s", shell, "-c", comment]
+
+    adduser = shutil.which("adduser", path=search_path)
     if adduser:
         yield [adduser, "-S", "-D", "-H", "-h", "/", "-s", shell, "-g", comment, name]

@@ -1,4 +1,4 @@
-"""What must be there before the system serves anybody: tables, static files, the heartbeat, an administrator."""
+"""Make what must exist before the system serves anybody: tables, static files, the heartbeat, an administrator."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ ADMINISTRATOR = "admin"
 
 
 class Site(NamedTuple):
-    """What the set-up found or made."""
+    """Administrators after the set-up."""
 
     administrators: int
     password: str | None
-    """Of the administrator that was just made."""
+    """Password of the administrator that was just made; None when none was made."""
 
 
 def set_up(administrator: bool) -> Site:
-    """Do what is missing; doing it again is harmless. Where there is nobody who may do everything, `administrator`
-    makes one."""
+    """Do what is missing; repeating it is harmless. With `administrator`, make one where there is no superuser."""
     call_command("migrate", interactive=False, verbosity=0)
     collect_static()
     heartbeat.schedule()
@@ -36,17 +35,18 @@ def set_up(administrator: bool) -> Site:
 
 
 def collect_static() -> None:
-    """Collect the static files unless these very files were collected: to compress them takes seconds."""
+    """Collect the static files unless these very files were collected before: compressing them takes seconds."""
     stamp = Path(settings.STATIC_ROOT) / ".collected"
-    digest = _sources()
+    digest = _digest_of_sources()
     if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return
+
     call_command("collectstatic", interactive=False, verbosity=0)
     stamp.write_text(digest, encoding="ascii")
 
 
-def _sources() -> str:
-    """A digest of name, size and time of each static file."""
+def _digest_of_sources() -> str:
+    """Return a digest of name, size and time of each static file."""
     digest = hashlib.sha256()
     for finder in get_finders():
         for name, storage in finder.list([]):
@@ -56,10 +56,11 @@ def _sources() -> str:
 
 
 def make_administrator() -> str | None:
-    """Make the first administrator, with a password that is nowhere but in the answer; None when there is one."""
+    """Make the first administrator. Return the password, which is stored nowhere; None when there is a superuser."""
     users = get_user_model()
     if users.objects.filter(is_superuser=True).exists():
         return None
+
     password = secrets.token_urlsafe(15)
     users.objects.create_superuser(username=ADMINISTRATOR, email="", password=password)
     return password

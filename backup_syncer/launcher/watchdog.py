@@ -1,4 +1,4 @@
-"""Replaces a task cluster that ended or hangs.
+"""Replace a task cluster that ended or hangs.
 
 django-q2 hangs for ever when a worker is killed while it waits for work: the dead worker keeps the queue's lock.
 """
@@ -11,52 +11,59 @@ from pathlib import Path
 
 from backup_syncer.launcher.processes import Child
 
-LIMIT = 240.0
-"""Seconds. The beat is scheduled each minute, and the scheduler looks every half minute."""
+SILENCE_LIMIT = 240.0
+"""Seconds without a sign of life. The beat is scheduled each minute, and the scheduler looks every half minute."""
 
 
 class Watchdog:
-    """Judges one cluster by the files of `heartbeat`. Times are monotonic: a clock that is set does no harm."""
+    """Judge of one cluster by the files of `heartbeat`. Times are monotonic: setting the clock does no harm."""
 
-    def __init__(self, cluster: Child, folder: Path, limit: float = LIMIT) -> None:
-        self.cluster, self.folder, self.limit = cluster, folder, limit
-        self.seen: int | None = None
-        self.heard = time.monotonic()
+    def __init__(self, cluster: Child, folder: Path, limit: float = SILENCE_LIMIT) -> None:
+        self.cluster = cluster
+        self.folder = folder
+        self.limit = limit
+        self._last_beat: int | None = None
+        """Modification time of the beat's file when it was last seen to change."""
+        self._last_sign = time.monotonic()
 
     def verdict(self) -> str | None:
-        """Why the cluster has to be replaced; None when it is well."""
-        code = self.cluster.ended()
-        if code is not None:
-            return f"ended with code {code}"
-        self._listen()
-        silence = time.monotonic() - max(self.heard, self.cluster.started)
-        if silence <= self.limit or self._busy():
+        """Return why the cluster has to be replaced, or None when it is well."""
+        exit_code = self.cluster.ended()
+        if exit_code is not None:
+            return f"ended with code {exit_code}"
+
+        self._look_for_beat()
+        silence = time.monotonic() - max(self._last_sign, self.cluster.started)
+        if silence <= self.limit or self._is_busy():
             return None
         return f"gave no sign of life for {silence:.0f} s and works on nothing"
 
     def replace(self) -> None:
-        """End the whole group and start it anew."""
+        """Kill the whole process group and start the cluster again."""
         self.cluster.kill()
         self.cluster.start()
 
-    def _listen(self) -> None:
+    def _look_for_beat(self) -> None:
         try:
-            touched = os.stat(self.folder / "beat").st_mtime_ns
+            beat = os.stat(self.folder / "beat").st_mtime_ns
         except FileNotFoundError:
             return
-        if touched != self.seen:
-            self.seen, self.heard = touched, time.monotonic()
 
-    def _busy(self) -> bool:
-        """Whether a process of this very cluster says that it runs a task; a file of a dead one counts for nothing."""
+        if beat != self._last_beat:
+            self._last_beat = beat
+            self._last_sign = time.monotonic()
+
+    def _is_busy(self) -> bool:
+        """Return whether a process of this very cluster runs a task. The file of a dead process counts for nothing."""
         leader = self.cluster.process
-        if leader is None or not (self.folder / "busy").is_dir():
+        busy_folder = self.folder / "busy"
+        if leader is None or not busy_folder.is_dir():
             return False
-        return any(_group(entry.name) == leader.pid for entry in (self.folder / "busy").iterdir())
+        return any(_process_group(entry.name) == leader.pid for entry in busy_folder.iterdir())
 
 
-def _group(number: str) -> int | None:
+def _process_group(pid: str) -> int | None:
     try:
-        return os.getpgid(int(number))
+        return os.getpgid(int(pid))
     except (ProcessLookupError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""The collector of the quick start: the same program that other servers run, as the person who started it."""
+"""Run the collector of the quick start: the program that other servers run, as the person who started it."""
 
 from __future__ import annotations
 
@@ -32,22 +32,24 @@ class LocalCollector:
     """
 
     def __init__(self, folder: Path, url: str, meanwhile: Callable[[], None]) -> None:
-        self.folder, self.url, self.meanwhile = folder, url, meanwhile
+        self.folder = folder
+        self.url = url
+        self.meanwhile = meanwhile
         self.config = folder / "collector.conf"
 
     def prepare(self) -> None:
-        """Folder and configuration; the address is written anew, since the port may be another one today."""
+        """Make folder and configuration. The address is written anew, since the port may have changed."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config.write_text(CONFIG.format(url=self.url, state=self.folder / "state"), encoding="utf-8")
 
     def enroll(self, token: str) -> None:
-        """Make the key and register it. The token goes through stdin: command lines can be read by everybody."""
+        """Make the key and register it. The token goes through stdin: everybody can read command lines."""
         code = self._run("enroll", "-", "--server", self.url, stdin=f"{token}\n")
         if code:
             raise StepFailed(f"the collector could not enrol (exit code {code}); its message is above")
 
     def run(self, replica: str) -> int:
-        """Hash and deliver one replica; 0 or 1 (some files could not be read) comes back."""
+        """Hash and deliver one replica. Return 0, or 1 when some files could not be read; else raise StepFailed."""
         code = self._run("run", replica)
         if code not in (0, 1):
             raise StepFailed(
@@ -72,13 +74,15 @@ class LocalCollector:
 
 
 def _program() -> Sequence[str]:
-    """The installed command beside this Python, or the module in a checkout."""
+    """Return the command: the installed one beside this Python, or the module in a checkout."""
     installed = Path(sys.executable).parent / "backup-syncer-collector"
-    return [str(installed)] if installed.exists() else [sys.executable, "-m", "scanner.collector"]
+    if installed.exists():
+        return [str(installed)]
+    return [sys.executable, "-m", "scanner.collector"]
 
 
 def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:
-    """A program that ended before it read says so by its exit code. The text is shorter than a pipe's buffer."""
+    """Write the text to stdin; it is shorter than a pipe's buffer. A program that ended early says so by its code."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(text.encode())

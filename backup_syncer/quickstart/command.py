@@ -1,4 +1,4 @@
-"""`backup-syncer quickstart`: the whole road on one machine, from a directory to a proven run in the browser."""
+"""`backup-syncer quickstart`: take a directory on one machine to a proven run in the browser."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from backup_syncer.quickstart.sample import make_sample
 from backup_syncer.terminal import Progress, result
 from scanner.format import paths
 
-PROVEN, NOT_PROVEN = 0, 1
+PROVEN = 0
+NOT_PROVEN = 1
+"""Exit codes."""
 
 
 def quickstart(arguments: Sequence[str]) -> int:
-    """Walk the road; the exit code comes back."""
+    """Start everything, hash, upload, ingest and prove. Return the exit code."""
     options = parser().parse_args(arguments)
     interruptible()
     state = options.state
@@ -31,9 +33,9 @@ def quickstart(arguments: Sequence[str]) -> int:
     system = System(state, url, listener, state / "log", Progress())
     outcome: dict[str, Any] | None = None
     try:
-        told = system.start()
-        outcome = _road(system, root or os.fsencode(make_sample(state / "sample")))
-        _tell(system, told, outcome, options.once)
+        site = system.start()
+        outcome = _prove_directory(system, root or os.fsencode(make_sample(state / "sample")))
+        _print_outcome(system, site, outcome, options.once)
         while not options.once:
             system.tick()
             time.sleep(0.5)
@@ -45,27 +47,33 @@ def quickstart(arguments: Sequence[str]) -> int:
     return PROVEN if outcome["proven"] else NOT_PROVEN
 
 
-def _road(system: System, root: bytes) -> dict[str, Any]:
-    """Rows, enrolment, hash, upload, ingest, proof: what `await_proof` says of the run."""
+def _prove_directory(system: System, root: bytes) -> dict[str, Any]:
+    """Make the rows, enrol, hash, deliver and wait for the proof. Return the answer of `await_proof`."""
     marker = system.state / "quickstart.json"
-    known = json.loads(marker.read_text(encoding="utf-8"))["server"] if marker.exists() else None
-    first = system.manage("quickstart_replica", paths.encode(root), *(["--server", known] if known else []))
-    marker.write_text(json.dumps({"server": first["server"]}) + "\n", encoding="utf-8")
-    collector = LocalCollector(system.state / "collector" / first["server"], system.url, meanwhile=system.tick)
+    server_option = []
+    if marker.exists():
+        server_option = ["--server", json.loads(marker.read_text(encoding="utf-8"))["server"]]
+    replica = system.manage("quickstart_replica", paths.encode(root), *server_option)
+    marker.write_text(json.dumps({"server": replica["server"]}) + "\n", encoding="utf-8")
+
+    collector = LocalCollector(system.state / "collector" / replica["server"], system.url, meanwhile=system.tick)
     collector.prepare()
-    if first["token"]:
-        collector.enroll(first["token"])
+    if replica["token"]:
+        collector.enroll(replica["token"])
         system.progress.say("the collector of this machine is enrolled")
+
     system.progress.say(f"hashing {os.fsdecode(root)!r}")
-    collector.run(first["replica"])
+    collector.run(replica["replica"])
+
     system.progress.say("the signed report is delivered; waiting for ingest and proof")
-    outcome = system.manage("await_proof", first["replica"], "--after", str(first["sequence"]), meanwhile=system.tick)
+    after = str(replica["sequence"])
+    outcome = system.manage("await_proof", replica["replica"], "--after", after, meanwhile=system.tick)
     system.progress.say(f"the run is {outcome['said']}")
     return outcome
 
 
-def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any], once: bool) -> None:
-    """What the person needs to go on, on stdout."""
+def _print_outcome(system: System, site: dict[str, Any], outcome: dict[str, Any], once: bool) -> None:
+    """Print what the person needs to go on, to stdout."""
     if "run" in outcome:
         verdict = "PROVEN" if outcome["proven"] else "NOT PROVEN"
         counts = f"{outcome['files']} files, {outcome['bytes']} bytes, {outcome['errors']} errors"
@@ -73,7 +81,7 @@ def _tell(system: System, told: dict[str, Any], outcome: dict[str, Any], once: b
         result(f"Page: {system.url}{outcome['page']}")
     else:
         result(f"No run: {outcome['said']}")
-    if told["password"]:
-        result(f"Login: {told['name']}   Password: {told['password']}   (shown this once)")
+    if site["password"]:
+        result(f"Login: {site['name']}   Password: {site['password']}   (shown this once)")
     if not once:
         result("Ctrl-C stops everything.")

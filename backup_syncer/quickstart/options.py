@@ -1,4 +1,4 @@
-"""The options of the quick start, and the checks that need nothing installed. Standard library only."""
+"""Read the options of the quick start and check what needs nothing installed. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backup_syncer.state_folder import default_state
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of `deploy/quickstart.sh` and of `backup-syncer quickstart`."""
+    """Return the parser of the options of `deploy/quickstart.sh` and of `backup-syncer quickstart`."""
     options = argparse.ArgumentParser(
         prog="quickstart",
         description="Starts the whole system on this machine, hashes DIR, uploads, ingests and proves the run.",
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def readable(directory: str) -> bytes:
-    """The real path of a directory that can be listed."""
+    """Return the real path of a directory. Raise NotStarted when it cannot be listed."""
     try:
         with os.scandir(directory) as entries:
             next(entries, None)

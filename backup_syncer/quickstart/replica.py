@@ -1,4 +1,4 @@
-"""The group, server and replica that the quick start works with, and whether its run was proven."""
+"""Make the group, server and replica of the quick start, and wait until its run is proven."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from scanner.models import Group, Replica, Run, Server
 NOTE = "Made by the quick start."
 
 
-class First(NamedTuple):
+class QuickstartReplica(NamedTuple):
     """A replica to hash, and what its collector needs."""
 
     replica: Replica
     token: str | None
     """None when the server is enrolled."""
     sequence: int
-    """Its newest run so far; 0 when there is none."""
+    """Number of its newest run so far; 0 when there is none."""
 
 
 class Outcome(NamedTuple):
-    """What became of a run."""
+    """End of the quick start's run."""
 
     run: Run | None
     """None when none arrived."""
     proven: bool
-    said: str
+    message: str
 
 
 @transaction.atomic
-def prepare(root: str, server_uuid: UUID | None) -> First:
+def prepare(root: str, server_uuid: UUID | None) -> QuickstartReplica:
     """Find or make the replica of this root (coded) on this machine's server."""
     server = (Server.objects.filter(uuid=server_uuid).first() if server_uuid else None) or _new_server()
     replica = Replica.objects.filter(server=server, root=root, archived_at=None).first()
@@ -44,34 +44,38 @@ def prepare(root: str, server_uuid: UUID | None) -> First:
         replica = Replica.objects.create(group=group, server=server, root=root)
     enrolled = server.keys.filter(revoked_at=None).exists() and server.tokens.filter(revoked_at=None).exists()
     newest = replica.runs.order_by("-sequence").values_list("sequence", flat=True).first()
-    return First(replica, None if enrolled else create_token(server), newest or 0)
+    return QuickstartReplica(replica, None if enrolled else create_token(server), newest or 0)
 
 
 def await_proof(replica_uuid: UUID, after: int, patience: float) -> Outcome:
-    """Wait until a run later than `after` is proven or has failed; `patience` seconds without any change end it."""
-    state: tuple[object, ...] = ()
+    """Wait until a run later than `after` is proven or has failed, or `patience` seconds bring no change."""
+    last_state: tuple[object, ...] = ()
     deadline = time.monotonic() + patience
     while True:
-        run = _newest(replica_uuid, after)
-        outcome = _judge(run)
+        run = _newest_run(replica_uuid, after)
+        outcome = _outcome_of(run)
         if outcome is not None:
             return outcome
-        seen = (run.pk, run.state, run.attempts) if run else ()
-        if seen != state:
-            state, deadline = seen, time.monotonic() + patience
+
+        state: tuple[object, ...] = ()
+        if run is not None:
+            state = (run.pk, run.state, run.attempts)
+        if state != last_state:
+            last_state = state
+            deadline = time.monotonic() + patience
         if time.monotonic() > deadline:
-            return Outcome(
-                run, False, f"nothing happened for {patience:.0f} s; last seen: {run.state if run else 'no run'}"
-            )
+            last_seen = run.state if run else "no run"
+            return Outcome(run, False, f"nothing happened for {patience:.0f} s; last seen: {last_seen}")
+
         time.sleep(0.3)
 
 
-def _newest(replica_uuid: UUID, after: int) -> Run | None:
+def _newest_run(replica_uuid: UUID, after: int) -> Run | None:
     runs = Run.objects.filter(replica__uuid=replica_uuid, sequence__gt=after).select_related("proof")
     return runs.order_by("-sequence").first()
 
 
-def _judge(run: Run | None) -> Outcome | None:
+def _outcome_of(run: Run | None) -> Outcome | None:
     if run is None:
         return None
     if run.state in (Run.State.FAILED, Run.State.REFUSED, Run.State.SET_ASIDE):
@@ -89,10 +93,12 @@ def _new_server() -> Server:
     return Server.objects.create(name=_free_name(Server, socket.gethostname() or "localhost"), note=NOTE)
 
 
-def _free_name(model: type[Server] | type[Group], wanted: str) -> str:
-    """The name, cut to fit, with a number where it is taken."""
-    name, number = wanted[:190], 1
+def _free_name(model: type[Server] | type[Group], preferred: str) -> str:
+    """Return the name, cut to fit, with a number where it is taken."""
+    base = preferred[:190]
+    name = base
+    number = 1
     while model.objects.filter(name=name).exists():
         number += 1
-        name = f"{wanted[:190]} ({number})"
+        name = f"{base} ({number})"
     return name

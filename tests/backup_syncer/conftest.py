@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backup_syncer.launcher.postgres import Embedded
-from backup_syncer.launcher.service_user import dropped
+from backup_syncer.launcher.service_user import run_as
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -42,7 +42,7 @@ def python(owner: pwd.struct_passwd) -> Iterator[Path]:
     """A Python with the project that the services can run: this one, or one that the quick start would make."""
     ask = [sys.executable, "-P", "-c", "import backup_syncer"]
     try:
-        subprocess.run(ask, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **dropped(owner))
+        subprocess.run(ask, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **run_as(owner))
     except (OSError, subprocess.CalledProcessError):
         with tempfile.TemporaryDirectory(prefix="bs-venv-", dir="/tmp") as folder:
             Path(folder).chmod(0o755)

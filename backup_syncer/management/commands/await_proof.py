@@ -1,4 +1,4 @@
-"""`await_proof`: waits until a run is proven."""
+"""`await_proof`: wait until a run is proven."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Command(BaseCommand):
     help = "Waits until a replica's next run is proven, or has failed."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which run, and how long."""
+        """Add the replica and how long to wait."""
         parser.add_argument("replica", type=UUID)
         parser.add_argument("--after", type=int, default=0, help="the run must be later than this one")
         parser.add_argument("--patience", type=float, default=1800, help="seconds without any change (default 1800)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """One call, one line."""
+        """Print one JSON object on one line."""
         outcome = await_proof(options["replica"], options["after"], options["patience"])
-        answer: dict[str, Any] = {"proven": outcome.proven, "said": outcome.said}
+        answer: dict[str, Any] = {"proven": outcome.proven, "said": outcome.message}
         if outcome.run is not None:
             run = outcome.run
             answer |= {"run": run.sequence, "page": reverse("run", args=[run.uuid])}

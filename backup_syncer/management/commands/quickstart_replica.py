@@ -1,4 +1,4 @@
-"""`quickstart_replica`: the rows that the quick start needs for one directory."""
+"""`quickstart_replica`: make the rows that the quick start needs for one directory."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class Command(BaseCommand):
     help = "Finds or makes group, server and replica of one directory of this machine."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The directory in its coded form."""
+        """Add the directory, in its coded form."""
         parser.add_argument("root")
         parser.add_argument("--server", type=UUID, help="the server of an earlier quick start")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """One call, one line."""
+        """Print one JSON object on one line."""
         try:
             validate_root(options["root"])
         except ValidationError as error:
             raise CommandError(error.messages[0]) from error
-        first = prepare(options["root"], options["server"])
+        prepared = prepare(options["root"], options["server"])
         self.stdout.write(
             json.dumps(
                 {
-                    "server": str(first.replica.server.uuid),
-                    "replica": str(first.replica.uuid),
-                    "token": first.token,
-                    "sequence": first.sequence,
+                    "server": str(prepared.replica.server.uuid),
+                    "replica": str(prepared.replica.uuid),
+                    "token": prepared.token,
+                    "sequence": prepared.sequence,
                 }
             )
         )

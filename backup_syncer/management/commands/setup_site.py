@@ -1,4 +1,4 @@
-"""`setup_site`: tables, static files, schedules, an administrator."""
+"""`setup_site`: make tables, static files, schedules and an administrator."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Command(BaseCommand):
     help = "Makes what must be there before the system serves anybody; harmless to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where the output is kept, a password must not be in it."""
+        """Add `--no-administrator`: where the output is kept, no password must be in it."""
         parser.add_argument("--no-administrator", action="store_true", help="make no administrator")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """One call, one line."""
+        """Print one JSON object on one line."""
         site = set_up(administrator=not options["no_administrator"])
         self.stdout.write(json.dumps(site._asdict() | {"name": ADMINISTRATOR if site.password else None}))

@@ -16,7 +16,7 @@ import pytest
 
 from backup_syncer.errors import DatabaseNotStarted, NoServiceUser
 from backup_syncer.launcher.postgres import Embedded
-from backup_syncer.launcher.service_user import dropped
+from backup_syncer.launcher.service_user import run_as
 
 
 def pid_of(server: Embedded) -> int:
@@ -78,7 +78,7 @@ def test_another_user_cannot_connect(cluster: Embedded) -> None:
     stranger = next(user for user in pwd.getpwall() if user.pw_uid not in (0, cluster.owner.pw_uid))
     where = ["-h", str(cluster.sockets), "-U", "backup_syncer", "-d", "backup_syncer"]
     command = [str(cluster.programs / "psql"), *where, "-c", "SELECT 1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **dropped(stranger))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **run_as(stranger))
     assert "Peer authentication failed" in done.stderr
 
 
@@ -117,7 +117,7 @@ def test_stale_pid_file_of_a_stranger(cluster: Embedded) -> None:
     cluster.start()
     lines = (cluster.data / "postmaster.pid").read_text().splitlines()
     cluster.stop()
-    stranger = subprocess.Popen(["sleep", "60"], **dropped(cluster.owner))
+    stranger = subprocess.Popen(["sleep", "60"], **run_as(cluster.owner))
     try:
         contents = "\n".join([str(stranger.pid), *lines[1:]]) + "\n"
         for path in (cluster.data / "postmaster.pid", cluster.sockets / ".s.PGSQL.5432.lock"):

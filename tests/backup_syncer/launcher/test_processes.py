@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backup_syncer.launcher.processes import MARK, Child, left_over, stop_left_over
+from backup_syncer.launcher.processes import MARK, Child, find_leftovers, stop_leftovers
 
 ME = pwd.getpwuid(os.geteuid())
 
@@ -68,9 +68,9 @@ def test_left_over_children_are_found_without_their_leader(stubborn: Child, tmp_
     stubborn.process.wait()
     other = Child("other", ["sleep", "60"], ME, dict(os.environ) | {MARK: "/another"})
     other.start()
-    assert len(left_over(tmp_path)) == 1
-    assert stop_left_over(tmp_path, grace=0.3) == 1
-    until(lambda: not left_over(tmp_path))
+    assert len(find_leftovers(tmp_path)) == 1
+    assert stop_leftovers(tmp_path, grace=0.3) == 1
+    until(lambda: not find_leftovers(tmp_path))
     survived = other.ended() is None
     other.kill()
     assert survived

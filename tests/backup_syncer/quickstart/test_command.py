@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from backup_syncer.launcher.postgres import Embedded
-from backup_syncer.launcher.processes import left_over
+from backup_syncer.launcher.processes import find_leftovers
 from backup_syncer.launcher.service_user import service_user
 from backup_syncer.quickstart.options import parser
 
@@ -91,7 +91,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
 
 def nothing_runs(state: Path) -> bool:
     """Neither children nor PostgreSQL."""
-    return not left_over(state) and not Embedded(state, service_user()).running()
+    return not find_leftovers(state) and not Embedded(state, service_user()).running()
 
 
 def test_once_takes_a_directory_the_whole_road_and_reuses_everything(command: Command, short: Path, tree: Path) -> None:
@@ -137,7 +137,7 @@ def test_killed_launcher_leaves_nothing_that_hinders(
     state = short / "state"
     process = launched("--state", str(state), str(tree))
     read_until(process, "^Page: ")
-    for child in left_over(state):
+    for child in find_leftovers(state):
         if "gunicorn" in child.cmdline() and child.ppid() == process.pid:
             child.kill()
     process.kill()
@@ -153,7 +153,7 @@ def test_dead_children_are_replaced(launched: Callable[..., subprocess.Popen[str
     state = short / "state"
     process = launched("--state", str(state), str(tree))
     url = read_until(process, r"^Page: (http://[^/]+)")[1]
-    for child in left_over(state):
+    for child in find_leftovers(state):
         if "gunicorn" in child.cmdline():
             child.kill()
     os.kill(int((state / "pgdata" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
