@@ -40,9 +40,11 @@ def cluster(short: Path, owner: pwd.struct_passwd) -> Iterator[Embedded]:
 @pytest.fixture(scope="session")
 def python(owner: pwd.struct_passwd) -> Iterator[Path]:
     """A Python with the project that the services can run: this one, or one that the quick start would make."""
-    ask = [sys.executable, "-P", "-c", "import backup_syncer"]
+    import_command = [sys.executable, "-P", "-c", "import backup_syncer"]
     try:
-        subprocess.run(ask, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **run_as(owner))
+        subprocess.run(
+            import_command, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **run_as(owner)
+        )
     except (OSError, subprocess.CalledProcessError):
         with tempfile.TemporaryDirectory(prefix="bs-venv-", dir="/tmp") as folder:
             Path(folder).chmod(0o755)
@@ -54,21 +56,23 @@ def python(owner: pwd.struct_passwd) -> Iterator[Path]:
 def installed(where: Path) -> Path:
     """An environment made by the scripts of `deploy/`."""
     find = f'. "{ROOT}/deploy/find_python.sh"; find_python'
-    found = subprocess.run(["sh", "-c", find], capture_output=True, text=True, check=False).stdout.strip()
-    if not found:
+    interpreter = subprocess.run(["sh", "-c", find], capture_output=True, text=True, check=False).stdout.strip()
+    if not interpreter:
         pytest.skip("no Python that other users than root can run")
     code = (
         "import sys, pathlib, virtual_environment as v\n"
         "v.make(pathlib.Path(sys.argv[1]), ('requirements.txt', 'requirements-build.txt'), project=True)"
     )
-    made = subprocess.run([found, "-B", "-c", code, str(where)], cwd=ROOT / "deploy", capture_output=True, check=False)
-    assert made.returncode == 0, made.stderr
+    completed = subprocess.run(
+        [interpreter, "-B", "-c", code, str(where)], cwd=ROOT / "deploy", capture_output=True, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
     return where / "bin" / "python"
 
 
 @pytest.fixture
 def environment(short: Path) -> dict[str, str]:
-    """What a process of the project is started with: nothing of the test run's own settings."""
+    """The environment of a process of the project, without the test run's own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_SYNCER_", "DJANGO_"))}
     kept.pop("DATABASE_URL", None)
     return kept | {"BACKUP_SYNCER_STATE": str(short / "state"), "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}

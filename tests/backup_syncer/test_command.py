@@ -31,10 +31,10 @@ def test_commands_of_root_run_as_the_service_user(
     (short / "state" / "keys").mkdir(parents=True)
 
     def who() -> list[object]:
-        done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd="/")
-        assert done.returncode == 0, done.stderr
-        said: list[object] = json.loads(done.stdout)
-        return said
+        completed = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd="/")
+        assert completed.returncode == 0, completed.stderr
+        output: list[object] = json.loads(completed.stdout)
+        return output
 
     assert who()[0] == 0
     state = short / "state"
@@ -46,19 +46,19 @@ def test_commands_of_root_run_as_the_service_user(
 
 def test_command_before_the_first_start_makes_nothing(command: Command, short: Path) -> None:
     """A command makes no key that the service could not read, and a mistyped state folder stays missing."""
-    done = command("check", BACKUP_SYNCER_STATE=str(short / "mistyped"), SECRET_KEY="", SECRET_KEY_FILE="")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "not set up yet" in done.stderr
+    completed = command("check", BACKUP_SYNCER_STATE=str(short / "mistyped"), SECRET_KEY="", SECRET_KEY_FILE="")
+    assert completed.returncode == 2
+    assert completed.stderr.count("\n") == 1 and "not set up yet" in completed.stderr
     assert not (short / "mistyped").exists()
     assert command("help", BACKUP_SYNCER_STATE=str(short / "mistyped")).returncode == 0
     assert not (short / "mistyped").exists()
 
 
 def test_unknown_command_is_refused(command: Command) -> None:
-    """As Django does it: exit code 1 and the name."""
-    done = command("fly")
-    assert done.returncode == 1
-    assert "Unknown command: 'fly'" in done.stderr
+    """It ends as Django's own commands do: exit code 1 and the name."""
+    completed = command("fly")
+    assert completed.returncode == 1
+    assert "Unknown command: 'fly'" in completed.stderr
 
 
 def test_serve_is_the_same_system_without_a_password(
@@ -72,13 +72,13 @@ def test_serve_is_the_same_system_without_a_password(
     line = [str(python), "-m", "backup_syncer", "serve", "--port", "0", "--state", str(short / "state")]
     with subprocess.Popen(line, env=settings, cwd="/", stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        said = ""
+        output = ""
         for text in process.stderr:
-            said += text
+            output += text
             if "nobody can log in yet" in text or "backup-syncer:" in text:
                 break
-        port = re.search(r"127\.0\.0\.1:(\d+)", said)
-        assert port, said
+        port = re.search(r"127\.0\.0\.1:(\d+)", output)
+        assert port, output
         request = urllib.request.Request(f"http://127.0.0.1:{port[1]}/login/")
         request.add_header("Host", "backup.example.org")
         request.add_header("X-Forwarded-Proto", "https")
@@ -88,5 +88,5 @@ def test_serve_is_the_same_system_without_a_password(
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=120)
         assert process.returncode == 0
-    assert "assword" not in said
+    assert "assword" not in output
     assert stat.S_IMODE((short / "state" / "keys").stat().st_mode) == 0o700

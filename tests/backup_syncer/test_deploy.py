@@ -35,20 +35,20 @@ def test_scripts_are_posix_shell(path: Path) -> None:
     shells = [["sh"], ["dash"], ["busybox", "sh"]]
     for command in shells:
         if shutil.which(command[0]):
-            done = subprocess.run([*command, "-n", str(path)], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+            completed = subprocess.run([*command, "-n", str(path)], capture_output=True, text=True, check=False)
+            assert completed.returncode == 0, completed.stderr
 
 
 def test_help_needs_no_set_up() -> None:
     """--help answers at once."""
-    done = shell(str(DEPLOY / "quickstart.sh"), "--help", FOR_OWN_USE="1")
-    assert done.returncode == 0, done.stderr
+    completed = shell(str(DEPLOY / "quickstart.sh"), "--help", FOR_OWN_USE="1")
+    assert completed.returncode == 0, completed.stderr
     for word in ("DIR", "--once", "--port", "--state"):
-        assert word in done.stdout
+        assert word in completed.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["/no/such/directory"], "/no/such/directory: No such file or directory"),
         (["/etc/hosts"], "/etc/hosts: Not a directory"),
@@ -56,13 +56,13 @@ def test_help_needs_no_set_up() -> None:
         (["--state", "/dev/null/state"], "/dev/null"),
     ],
 )
-def test_wrong_arguments_are_one_clear_line(arguments: list[str], said: str) -> None:
+def test_wrong_arguments_are_one_clear_line(arguments: list[str], message: str) -> None:
     """Nothing is installed before the arguments are known to be good."""
     port = [] if "--port" in arguments else ["--port", "0"]
-    done = shell(str(DEPLOY / "quickstart.sh"), *arguments, *port, FOR_OWN_USE="1")
-    assert done.returncode == 2
-    assert said in done.stderr.strip().splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    completed = shell(str(DEPLOY / "quickstart.sh"), *arguments, *port, FOR_OWN_USE="1")
+    assert completed.returncode == 2
+    assert message in completed.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in completed.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take over another user's folder")
@@ -71,9 +71,9 @@ def test_state_of_another_user_is_refused(short: Path, owner: pwd.struct_passwd)
     (short / "state").mkdir()
     os.chown(short / "state", owner.pw_uid, owner.pw_gid)
     arguments = ["--port", "0", "--state", str(short / "state")]
-    done = shell(str(DEPLOY / "quickstart.sh"), *arguments, FOR_OWN_USE="1")
-    assert done.returncode == 2
-    assert f"belongs to user {owner.pw_uid}" in done.stderr
+    completed = shell(str(DEPLOY / "quickstart.sh"), *arguments, FOR_OWN_USE="1")
+    assert completed.returncode == 2
+    assert f"belongs to user {owner.pw_uid}" in completed.stderr
     assert not list((short / "state").iterdir())
 
 
@@ -82,12 +82,12 @@ def test_no_usable_python_is_one_clear_line(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 3\n")
     old.chmod(0o755)
-    done = shell(str(DEPLOY / "quickstart.sh"), PYTHON=str(old))
-    assert done.returncode == 2
-    assert f"{old} is too old; install Python 3.11" in done.stderr
-    done = shell(str(DEPLOY / "quickstart.sh"), PYTHON=str(tmp_path / "nothing"))
-    assert done.returncode == 2
-    assert "no Python found" in done.stderr
+    completed = shell(str(DEPLOY / "quickstart.sh"), PYTHON=str(old))
+    assert completed.returncode == 2
+    assert f"{old} is too old; install Python 3.11" in completed.stderr
+    completed = shell(str(DEPLOY / "quickstart.sh"), PYTHON=str(tmp_path / "nothing"))
+    assert completed.returncode == 2
+    assert "no Python found" in completed.stderr
 
 
 def test_pins_without_a_package() -> None:

@@ -41,13 +41,13 @@ def test_the_compiled_catalogue_is_that_of_the_source(catalogue: polib.POFile) -
 def test_placeholders_are_the_same(catalogue: polib.POFile) -> None:
     """A translation names exactly what its text names; of a plural, what its plural names."""
     for entry in catalogue:
-        wanted = set(NAMED.findall(entry.msgid_plural or entry.msgid))
+        placeholders = set(NAMED.findall(entry.msgid_plural or entry.msgid))
         for text in entry.msgstr_plural.values() if entry.msgid_plural else [entry.msgstr]:
-            assert set(NAMED.findall(text)) == wanted, entry.msgid
+            assert set(NAMED.findall(text)) == placeholders, entry.msgid
 
 
 def test_the_catalogue_holds_every_text_of_the_tree(catalogue: polib.POFile, tmp_path: Path) -> None:
-    """What makemessages finds in templates and code is what the catalogue has, no more and no less."""
+    """The catalogue has exactly the texts that makemessages finds in templates and code."""
     if shutil.which("xgettext") is None:
         pytest.skip("gettext is not installed (apt-get install gettext)")
     for part in ("backup_syncer", "scanner", "checker", "templates", "tests/settings.py", "manage.py"):
@@ -59,8 +59,8 @@ def test_the_catalogue_holds_every_text_of_the_tree(catalogue: polib.POFile, tmp
             shutil.copy(source, target)
     command = [sys.executable, "manage.py", "makemessages", "--locale=ru", "--no-obsolete", "--ignore=tests"]
     subprocess.run([*command, "--settings=tests.settings"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
-    found = {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(tmp_path / CATALOGUE))}
-    assert found == {(entry.msgctxt, entry.msgid) for entry in catalogue}
+    extracted = {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(tmp_path / CATALOGUE))}
+    assert extracted == {(entry.msgctxt, entry.msgid) for entry in catalogue}
 
 
 def test_russian_numbers_bend_their_words() -> None:

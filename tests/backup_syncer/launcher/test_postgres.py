@@ -42,7 +42,7 @@ def starter(server: Embedded) -> list[str]:
 
 
 def test_start_stop_and_start_again(cluster: Embedded) -> None:
-    """What was written before a stop is there after the next start; the role is no superuser and the encoding UTF-8."""
+    """Rows that were written before a stop are there after the next start; the role is no superuser and the encoding UTF-8."""
     cluster.start()
     with cluster.connect() as connection:
         connection.execute("CREATE TABLE kept (x int)")
@@ -78,23 +78,23 @@ def test_another_user_cannot_connect(cluster: Embedded) -> None:
     stranger = next(user for user in pwd.getpwall() if user.pw_uid not in (0, cluster.owner.pw_uid))
     where = ["-h", str(cluster.sockets), "-U", "backup_syncer", "-d", "backup_syncer"]
     command = [str(cluster.programs / "psql"), *where, "-c", "SELECT 1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **run_as(stranger))
-    assert "Peer authentication failed" in done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **run_as(stranger))
+    assert "Peer authentication failed" in completed.stderr
 
 
 def test_starters_at_once_share_one_server(cluster: Embedded) -> None:
     """Several starters: one starts, the others adopt; whoever did not start it can stop it."""
     starters = [subprocess.Popen(starter(cluster), stdout=subprocess.PIPE, stdin=subprocess.PIPE) for _ in range(4)]
     try:
-        numbers = {one.stdout.readline() for one in starters if one.stdout}
+        numbers = {starter_process.stdout.readline() for starter_process in starters if starter_process.stdout}
         assert numbers == {f"{pid_of(cluster)}\n".encode()}
         cluster.start()
         assert cluster.process is None
         cluster.stop()
         assert not cluster.running()
     finally:
-        for one in starters:
-            one.communicate(b"\n")
+        for starter_process in starters:
+            starter_process.communicate(b"\n")
 
 
 def test_killed_postmaster_loses_nothing(cluster: Embedded) -> None:
@@ -107,9 +107,9 @@ def test_killed_postmaster_loses_nothing(cluster: Embedded) -> None:
     cluster.process.wait()
     again = Embedded(cluster.state, cluster.owner, options=cluster.options)
     again.start()
-    found = rows(again, "SELECT count(*) FROM kept")
+    kept_rows = rows(again, "SELECT count(*) FROM kept")
     again.stop()
-    assert found == [(10000,)]
+    assert kept_rows == [(10000,)]
 
 
 def test_stale_pid_file_of_a_stranger(cluster: Embedded) -> None:
@@ -196,7 +196,7 @@ def test_cluster_of_another_version_is_one_clear_error(cluster: Embedded) -> Non
 
 
 def test_refused_configuration_is_said(cluster: Embedded) -> None:
-    """What the server complains about reaches the operator."""
+    """The server's complaint reaches the operator."""
     cluster.options["shared_buffers"] = "nonsense"
     with pytest.raises(DatabaseNotStarted, match="PostgreSQL: "):
         cluster.start()

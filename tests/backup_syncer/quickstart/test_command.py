@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("quickstart")
 
 @pytest.fixture(autouse=True)
 def existing_user(environment: dict[str, str], owner: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root: no system user is made for a test."""
+    """For root, another user than the one that would be made: a test makes no system user."""
     name = owner.pw_name  # type: ignore[attr-defined]  # an entry of the password file
     user = name if name != "nobody" else "daemon"
     environment["BACKUP_SYNCER_USER"] = user
@@ -81,8 +81,8 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     guard = threading.Timer(PATIENCE, process.terminate)
     guard.start()
     try:
-        found = (re.search(pattern, line) for line in process.stdout)
-        return next(match for match in found if match)
+        matches = (re.search(pattern, line) for line in process.stdout)
+        return next(match for match in matches if match)
     except StopIteration:
         pytest.fail(f"{pattern} was never said")
     finally:
@@ -142,9 +142,9 @@ def test_killed_launcher_leaves_nothing_that_hinders(
             child.kill()
     process.kill()
     process.communicate()
-    done = command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Run 2: PROVEN" in done.stdout
+    completed = command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree))
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "Run 2: PROVEN" in completed.stdout
     assert nothing_runs(state)
 
 
@@ -177,10 +177,11 @@ def test_taken_port_is_one_clear_line(command: Command, short: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = command("quickstart", "--once", "--port", str(port), "--state", str(short / "state"))
-    assert done.returncode == 2
+        completed = command("quickstart", "--once", "--port", str(port), "--state", str(short / "state"))
+    assert completed.returncode == 2
     assert (
-        done.stderr == f"backup-syncer: port {port} of 127.0.0.1: Address already in use; choose another with --port\n"
+        completed.stderr
+        == f"backup-syncer: port {port} of 127.0.0.1: Address already in use; choose another with --port\n"
     )
     assert not (short / "state").exists()
 
@@ -188,10 +189,10 @@ def test_taken_port_is_one_clear_line(command: Command, short: Path) -> None:
 def test_unreachable_database_is_one_clear_line(command: Command, short: Path) -> None:
     """A DATABASE_URL that leads nowhere."""
     url = "postgresql://nobody@127.0.0.1:1/nothing"
-    done = command("quickstart", "--once", "--port", "0", "--state", str(short / "state"), DATABASE_URL=url)
-    assert done.returncode == 2
-    assert "setup_site: " in done.stderr.strip().splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    completed = command("quickstart", "--once", "--port", "0", "--state", str(short / "state"), DATABASE_URL=url)
+    assert completed.returncode == 2
+    assert "setup_site: " in completed.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in completed.stderr
 
 
 def test_answers_of_the_set_up_are_json(command: Command, short: Path, owner: object) -> None:
@@ -201,16 +202,16 @@ def test_answers_of_the_set_up_are_json(command: Command, short: Path, owner: ob
     try:
         for folder in ("static", "keys"):
             (short / "state" / folder).mkdir()
-        said = [json.loads(command("setup_site").stdout) for _ in range(2)]
+        answers = [json.loads(command("setup_site").stdout) for _ in range(2)]
     finally:
         server.stop()
-    assert len(said[0]["password"]) == 20
-    assert said[0]["name"] == "admin"
-    assert said[1] == {"administrators": 1, "password": None, "name": None}
+    assert len(answers[0]["password"]) == 20
+    assert answers[0]["name"] == "admin"
+    assert answers[1] == {"administrators": 1, "password": None, "name": None}
 
 
 def test_wrong_port_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is no port is refused with the range that is one."""
+    """A wrong port is refused with the range that is one."""
     with pytest.raises(SystemExit):
         parser().parse_args(["--port", "99999999"])
     assert "is no port: a number from 0 to 65535" in capsys.readouterr().err.splitlines()[-1]
