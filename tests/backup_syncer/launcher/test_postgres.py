@@ -42,7 +42,7 @@ def starter(server: Embedded) -> list[str]:
 
 
 def test_start_stop_and_start_again(cluster: Embedded) -> None:
-    """Rows that were written before a stop are there after the next start; the role is no superuser and the encoding UTF-8."""
+    """Rows written before a stop are there after the next start; the role is no superuser and the encoding UTF-8."""
     cluster.start()
     with cluster.connect() as connection:
         connection.execute("CREATE TABLE kept (x int)")
