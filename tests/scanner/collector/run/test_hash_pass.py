@@ -1,4 +1,4 @@
-"""The hash pass: every file once, whatever happens to the workers, and nothing left behind."""
+"""Test the hash pass: every file once, whatever happens to the workers, and no process left behind."""
 
 from __future__ import annotations
 
@@ -17,46 +17,62 @@ import pytest
 
 from scanner.collector.engines.choice import EngineChoice, choose
 from scanner.collector.engines.process import WorkerProcess
-from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.hash_pass import DIED, HashPass, HashPassError
 from tests import pythons
 from tests.scanner.collector import trees
 from tests.scanner.collector.installation import ROOT
 
+MIB = 1 << 20
+TIB = 1 << 40
+SECONDS_TO_WAIT = 30
+
 
 @pytest.fixture(scope="module", params=["hashlib", "native"])
 def choice(request: pytest.FixtureRequest) -> EngineChoice:
-    """Each engine that this system has."""
-    chosen = choose(request.param)
-    if chosen.engine.name != request.param:
-        pytest.skip(f"no native tools here: {chosen.why}")
-    return chosen
+    """Choose each engine that this system has."""
+    engine_choice = choose(request.param)
+    if engine_choice.engine.name != request.param:
+        pytest.skip(f"no native tools here: {engine_choice.why}")
+    return engine_choice
 
 
-def run(root: Path, choice: EngineChoice, files: list[WalkedEntry], workers: int = 2) -> dict[bytes, FileResult]:
-    with HashPass(os.fsencode(root), choice, workers) as hash_pass:
-        results = list(hash_pass.run(iter(files)))
-        assert hash_pass.bytes_done == sum(each.size for each in files)
-        assert hash_pass.worker_pids == []
-    assert len({each.path for each in results}) == len(results)
-    return {each.path: each for each in results}
+def make_sparse_file(path: Path, size: int) -> None:
+    """Make a file of `size` zeros, which take no space and a long time to read."""
+    path.touch()
+    os.truncate(path, size)
 
 
 @pytest.fixture
-def huge(tmp_path: Path) -> Path:
-    """A root with a file of a terabyte of nothing, which takes many minutes to read."""
-    (tmp_path / "huge").touch()
-    os.truncate(tmp_path / "huge", 1 << 40)
+def huge_root(tmp_path: Path) -> Path:
+    """Make a root with a file of a terabyte, which takes many minutes to read."""
+    make_sparse_file(tmp_path / "huge", TIB)
     return tmp_path
+
+
+def run(root: Path, choice: EngineChoice, files: list[WalkedEntry], workers: int = 2) -> dict[bytes, FileResult]:
+    """Return the results of a hash pass by path, each exactly once. No worker is left."""
+    with HashPass(os.fsencode(root), choice, workers) as hash_pass:
+        results = list(hash_pass.run(iter(files)))
+        assert hash_pass.bytes_done == sum(file.size for file in files)
+        assert hash_pass.worker_pids == []
+    results_by_path = {result.path: result for result in results}
+    assert len(results_by_path) == len(results)
+    return results_by_path
+
+
+def expected_results(root: Path, files: list[WalkedEntry]) -> dict[bytes, FileResult]:
+    """Return the right result of each file by its path."""
+    return {file.path: trees.expected_result(file, (root / os.fsdecode(file.path)).read_bytes()) for file in files}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_file_once(choice: EngineChoice, tmp_path: Path, workers: int) -> None:
-    """Every file of a nasty tree has one result, which is right."""
-    content = trees.make_nasty_tree(tmp_path)
+    """Every file of a nasty tree has one result, and it is right."""
+    contents = trees.make_nasty_tree(tmp_path)
     files = trees.list_files(tmp_path)
-    found = run(tmp_path, choice, files, workers)
-    assert found == {each.path: trees.expected_result(each, content[each.path]) for each in files}
+    results = run(tmp_path, choice, files, workers)
+    assert results == {file.path: trees.expected_result(file, contents[file.path]) for file in files}
 
 
 def test_no_files(choice: EngineChoice, tmp_path: Path) -> None:
@@ -65,175 +81,183 @@ def test_no_files(choice: EngineChoice, tmp_path: Path) -> None:
 
 
 def test_bad_files_are_data(choice: EngineChoice, tmp_path: Path) -> None:
-    """Files that are gone or became something else are told, and the others are read."""
+    """Files that are gone or replaced have a result that says so, and the others are read."""
     for number in range(600):
         (tmp_path / f"{number:03}").write_text(str(number))
     files = trees.list_files(tmp_path)
     (tmp_path / "100").unlink()
     (tmp_path / "200").unlink()
     (tmp_path / "200").mkdir()
-    found = run(tmp_path, choice, files)
-    assert found[b"100"] == (b"100",)
-    assert found[b"200"] == FailedFile(b"200", "ECHANGED", "open")
-    assert sum(isinstance(each, HashedFile) for each in found.values()) == 598
+
+    results = run(tmp_path, choice, files)
+
+    assert results[b"100"] == VanishedFile(b"100")
+    assert results[b"200"] == FailedFile(b"200", "ECHANGED", "open")
+    assert sum(isinstance(result, HashedFile) for result in results.values()) == 598
 
 
 def test_files_are_taken_as_needed(tmp_path: Path) -> None:
-    """Of many files only those in hand are taken: memory does not grow with their number."""
+    """Only the files in hand are taken: memory does not grow with their number."""
     (tmp_path / "file").write_text("x")
-    one = trees.list_files(tmp_path)[0]
-    taken = 0
+    (file,) = trees.list_files(tmp_path)
+    taken_files = 0
 
-    def many() -> Iterator[WalkedEntry]:
-        nonlocal taken
+    def count_files() -> Iterator[WalkedEntry]:
+        nonlocal taken_files
         for _ in range(100_000):
-            taken += 1
-            yield one
+            taken_files += 1
+            yield file
 
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
-        results = hash_pass.run(many())
+        results = hash_pass.run(count_files())
         for _ in range(1000):
             next(results)
-        assert taken < 5000
+        assert taken_files < 5000
 
 
-def test_a_large_file_gets_idle_cores(tmp_path: Path) -> None:
-    """A file that is larger than all others has two threads from its start; so has one that is left over."""
-    sizes = {b"large": 100 << 20, b"small": 1 << 20}
-    for name, size in sizes.items():
-        (tmp_path / name.decode()).write_bytes(os.urandom(size))
+@pytest.mark.parametrize("total_bytes", [None, 101 * MIB], ids=["left over", "larger than the rest"])
+def test_a_large_file_gets_idle_cores(tmp_path: Path, total_bytes: int | None) -> None:
+    """A file that gets a second thread, from its start or later, has the right digests."""
+    (tmp_path / "large").write_bytes(os.urandom(100 * MIB))
+    (tmp_path / "small").write_bytes(os.urandom(MIB))
     files = trees.list_files(tmp_path)
-    wanted = {
-        each.path: trees.expected_result(each, (tmp_path / os.fsdecode(each.path)).read_bytes()) for each in files
-    }
-    for total in (None, sum(sizes.values())):
-        with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
-            assert {each.path: each for each in hash_pass.run(iter(files), total)} == wanted
+    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
+        results = {result.path: result for result in hash_pass.run(iter(files), total_bytes)}
+    assert results == expected_results(tmp_path, files)
 
 
 def test_large_files_do_not_queue(tmp_path: Path) -> None:
-    """A large file waits for an idle worker, not behind another large one."""
-    for name, size in {"a": 1 << 40, "b": 9 << 20, "c": 9 << 20, "d": 1}.items():
-        (tmp_path / name).touch()
-        os.truncate(tmp_path / name, size)
+    """A large file waits for an idle worker, and not behind another large one."""
+    for name, size in {"a": TIB, "b": 9 * MIB, "c": 9 * MIB, "d": 1}.items():
+        make_sparse_file(tmp_path / name, size)
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
         results = hash_pass.run(iter(trees.list_files(tmp_path)))
         assert [next(results).path for _ in range(3)] == [b"b", b"c", b"d"]
 
 
-def test_progress_of_one_file(choice: EngineChoice, huge: Path) -> None:
-    """The bytes of a file that is still being read are counted, as another thread can see."""
-    with HashPass(os.fsencode(huge), choice, 1) as hash_pass:
-        thread = threading.Thread(target=lambda: list(hash_pass.run(iter(trees.list_files(huge)))), daemon=True)
-        thread.start()
-        until = time.monotonic() + 30
-        while hash_pass.bytes_done == 0 and time.monotonic() < until:
-            time.sleep(0.05)
-        assert 0 < hash_pass.bytes_done < 1 << 40
-        for _ in range(3):
-            strike(hash_pass, signal.SIGKILL)
-        thread.join(30)
-        assert not thread.is_alive()
+def start_pass(hash_pass: HashPass, root: Path, results: list[FileResult]) -> threading.Thread:
+    """Run a hash pass in a thread that appends to `results`."""
+    files = trees.list_files(root)
+    thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(files))), daemon=True)
+    thread.start()
+    return thread
 
 
 def strike(hash_pass: HashPass, number: int) -> None:
-    """Send a signal to a worker that is in the middle of a file, and wait until it is replaced or the work is done."""
-    until = time.monotonic() + 30
-    reading: list[int] = []
-    while not reading and time.monotonic() < until:
+    """Send a signal to a worker that is reading a file, and wait until it is replaced or the pass has ended."""
+    deadline = time.monotonic() + SECONDS_TO_WAIT
+    reading_pids: list[int] = []
+    while not reading_pids and time.monotonic() < deadline:
         time.sleep(0.02)
-        reading = [worker.pid for worker in list(hash_pass._workers) if worker.partial]
-    os.kill(reading[0], number)
-    while time.monotonic() < until and reading[0] in hash_pass.worker_pids:
+        reading_pids = [worker.pid for worker in list(hash_pass._workers) if worker.partial]
+
+    os.kill(reading_pids[0], number)
+    while time.monotonic() < deadline and reading_pids[0] in hash_pass.worker_pids:
         time.sleep(0.02)
+
+
+def test_progress_of_one_file(choice: EngineChoice, huge_root: Path) -> None:
+    """The bytes of a file that is still being read are counted, as another thread can see."""
+    with HashPass(os.fsencode(huge_root), choice, 1) as hash_pass:
+        thread = start_pass(hash_pass, huge_root, [])
+        deadline = time.monotonic() + SECONDS_TO_WAIT
+        while hash_pass.bytes_done == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert 0 < hash_pass.bytes_done < TIB
+
+        for _ in range(3):
+            strike(hash_pass, signal.SIGKILL)
+        thread.join(SECONDS_TO_WAIT)
+        assert not thread.is_alive()
 
 
 def test_killed_workers_lose_nothing(choice: EngineChoice, tmp_path: Path) -> None:
-    """When workers are killed again and again, the files that they had are read by others."""
+    """When workers are killed again and again, other workers read their files."""
     for number in range(3000):
         (tmp_path / f"{number:04}").write_bytes(b"%d" % number * 500)
     files = trees.list_files(tmp_path)
+
+    results: dict[bytes, FileResult] = {}
     with HashPass(os.fsencode(tmp_path), choice, 2) as hash_pass:
-        results: dict[bytes, FileResult] = {}
         for count, result in enumerate(hash_pass.run(iter(files)), 1):
             results[result.path] = result
             if count in (1, 900, 1800):
                 os.kill(hash_pass.worker_pids[0], signal.SIGKILL)
-    assert results == {each.path: trees.expected_result(each, read(tmp_path, each)) for each in files}
+    assert results == expected_results(tmp_path, files)
 
 
-def read(root: Path, found: WalkedEntry) -> bytes:
-    return (root / os.fsdecode(found.path)).read_bytes()
-
-
-def test_a_file_that_kills_has_failed(choice: EngineChoice, huge: Path) -> None:
-    """A file over which three workers have died has failed; the files beside it have not."""
+def test_a_file_that_kills_has_failed(choice: EngineChoice, huge_root: Path) -> None:
+    """A file over which three workers have died has failed, and the files beside it have not."""
     for number in range(20):
-        (huge / f"small{number}").write_text("x")
+        (huge_root / f"small{number}").write_text("x")
+
     results: list[FileResult] = []
-    with HashPass(os.fsencode(huge), choice, 1) as hash_pass:
-        thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.list_files(huge)))))
-        thread.start()
+    with HashPass(os.fsencode(huge_root), choice, 1) as hash_pass:
+        thread = start_pass(hash_pass, huge_root, results)
         for _ in range(3):
             strike(hash_pass, signal.SIGKILL)
         thread.join(60)
+
     assert FailedFile(b"huge", DIED, "read") in results
-    assert sum(isinstance(each, HashedFile) for each in results) == 20
+    assert sum(isinstance(result, HashedFile) for result in results) == 20
 
 
 def test_a_hanging_worker_is_given_up(tmp_path: Path) -> None:
-    """A worker without progress is replaced; what hangs when it is alone has timed out."""
+    """A worker without progress is replaced, and a file that hangs alone has timed out."""
     for name in ("a", "b"):
-        (tmp_path / name).touch()
-        os.truncate(tmp_path / name, 1 << 40)
+        make_sparse_file(tmp_path / name, TIB)
     (tmp_path / "small").write_text("x")
-    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 1, no_progress=2.0) as hash_pass:
-        results: list[FileResult] = []
-        thread = threading.Thread(target=lambda: results.extend(hash_pass.run(iter(trees.list_files(tmp_path)))))
-        thread.start()
+
+    # Long enough for a worker on a busy machine, which would otherwise be given up before it is struck.
+    results: list[FileResult] = []
+    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 1, no_progress=6.0) as hash_pass:
+        thread = start_pass(hash_pass, tmp_path, results)
         for _ in range(2):
             strike(hash_pass, signal.SIGSTOP)
         thread.join(60)
-    failed = [FailedFile(name, "ETIMEDOUT", "read") for name in (b"a", b"b")]
-    assert [each for each in results if isinstance(each, FailedFile)] == failed
+
+    failed_files = [result for result in results if isinstance(result, FailedFile)]
+    assert failed_files == [FailedFile(path, "ETIMEDOUT", "read") for path in (b"a", b"b")]
     assert len(results) == 3
 
 
 def test_a_slow_consumer_is_no_hang(tmp_path: Path) -> None:
-    """Time in which nobody asks for results is not held against the workers."""
+    """Time during which nobody takes results does not count against the workers."""
     for number in range(2000):
         (tmp_path / f"{number:04}").write_text("x")
+
+    results: list[FileResult] = []
     with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2, no_progress=1.5) as hash_pass:
-        results: list[FileResult] = []
         for result in hash_pass.run(iter(trees.list_files(tmp_path))):
             if len(results) in (0, 700):
                 time.sleep(2.5)
             results.append(result)
-    assert all(isinstance(each, HashedFile) for each in results)
+    assert all(isinstance(result, HashedFile) for result in results)
 
 
 def test_rate_limit(choice: EngineChoice, tmp_path: Path) -> None:
-    """With a rate limit the pass takes the time that its bytes are due, over all workers."""
+    """With a rate limit the pass takes the time that its bytes need, over all workers."""
     for number in range(12):
-        (tmp_path / f"{number}").write_bytes(bytes(1 << 20))
+        (tmp_path / f"{number}").write_bytes(bytes(MIB))
     start = time.monotonic()
-    with HashPass(os.fsencode(tmp_path), choice, 2, max_rate=6 << 20) as hash_pass:
+    with HashPass(os.fsencode(tmp_path), choice, 2, max_rate=6 * MIB) as hash_pass:
         assert len(list(hash_pass.run(iter(trees.list_files(tmp_path))))) == 12
-    took = time.monotonic() - start
-    assert took < 20
-    if choice.engine.name == "hashlib":  # the native batch of all 12 is booked at once, and begins at once
-        assert took > 1.5
+    seconds = time.monotonic() - start
+    assert seconds < 20
+    if choice.engine.name == "hashlib":  # the native batch of all 12 files is booked at once, and begins at once
+        assert seconds > 1.5
 
 
 def test_root_that_is_gone(tmp_path: Path) -> None:
-    """When the root itself is gone, the pass ends with an error, not with as many as there are files."""
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root/file").write_text("x")
-    files = trees.list_files(tmp_path / "root")
-    shutil.rmtree(tmp_path / "root")
+    """When the root itself is gone, the pass ends with one error, not with one for each file."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "file").write_text("x")
+    files = trees.list_files(root)
+    shutil.rmtree(root)
     with (
         pytest.raises(HashPassError, match="root missing"),
-        HashPass(os.fsencode(tmp_path / "root"), choose("hashlib"), 1) as hash_pass,
+        HashPass(os.fsencode(root), choose("hashlib"), 1) as hash_pass,
     ):
         list(hash_pass.run(iter(files)))
 
@@ -256,61 +280,59 @@ from scanner.collector.run.hash_pass import HashPass
 from scanner.collector.run.walk import walk
 from scanner.format.excludes import Excludes
 root = os.fsencode(sys.argv[1])
-files = sorted(walk(root, Excludes([])), key=lambda each: -each.size)
+files = sorted(walk(root, Excludes([])), key=lambda file: -file.size)
 with HashPass(root, choose(sys.argv[2]), 2) as hash_pass:
     for result in hash_pass.run(iter(files)):
         print(result.path.decode(), result.sha256.hex(), flush=True)
 """
 
 
-def tree_of(pid: int) -> set[int]:
-    """The processes below a process."""
-    output = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in output.splitlines()]
-    found = {pid}
+def find_descendants(pid: int) -> set[int]:
+    """Return the processes below a process."""
+    process = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True)
+    pairs = [tuple(map(int, line.split())) for line in process.stdout.splitlines()]
+    family = {pid}
     while True:
-        more = {child for child, parent in pairs if parent in found} - found
-        if not more:
-            return found - {pid}
-        found |= more
+        children = {child for child, parent in pairs if parent in family} - family
+        if not children:
+            return family - {pid}
+        family |= children
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and is no zombie."""
+    process = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True)
+    return bool(process.stdout.strip()) and not process.stdout.startswith("Z")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_is_left(choice: EngineChoice, huge: Path, number: int) -> None:
+def test_no_process_is_left(choice: EngineChoice, huge_root: Path, number: int) -> None:
     """Interrupted, ended or killed, the program leaves no worker and no tool behind."""
-    (huge / "second").touch()
-    os.truncate(huge / "second", 1 << 39)
-    (huge / "small").write_text("x")
-    command = [sys.executable, "-c", SCRIPT, str(huge), choice.engine.name]
-    wanted = 2 if choice.engine.name == "hashlib" else 6
-    below: set[int] = set()
+    make_sparse_file(huge_root / "second", TIB // 2)
+    (huge_root / "small").write_text("x")
+    command = [sys.executable, "-c", SCRIPT, str(huge_root), choice.engine.name]
+    expected_count = 2 if choice.engine.name == "hashlib" else 6
+
+    descendants: set[int] = set()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
-            until = time.monotonic() + 60
-            while len(below) < wanted and time.monotonic() < until:
+            deadline = time.monotonic() + 60
+            while len(descendants) < expected_count and time.monotonic() < deadline:
                 time.sleep(0.1)
-                below = tree_of(process.pid)
-            assert len(below) >= wanted
+                descendants = find_descendants(process.pid)
+            assert len(descendants) >= expected_count
+
             process.send_signal(number)
             process.communicate(timeout=30)
-            until = time.monotonic() + 10
-            while any(running(pid) for pid in below) and time.monotonic() < until:
+            deadline = time.monotonic() + 10
+            while any(is_running(pid) for pid in descendants) and time.monotonic() < deadline:
                 time.sleep(0.1)
-            assert [pid for pid in below if running(pid)] == []
+            assert [pid for pid in descendants if is_running(pid)] == []
         finally:
-            kill_all({process.pid} | below)
-
-
-def kill_all(pids: set[int]) -> None:
-    """What a failed test leaves behind would read its huge files for hours."""
-    for pid in pids:
-        if running(pid):
-            os.kill(pid, signal.SIGKILL)
-
-
-def running(pid: int) -> bool:
-    output = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
-    return bool(output.strip()) and not output.startswith("Z")
+            # What a failed test leaves behind would read its huge files for hours.
+            for pid in {process.pid} | descendants:
+                if is_running(pid):
+                    os.kill(pid, signal.SIGKILL)
 
 
 PYTHONS = {"this": sys.executable, "3.9": pythons.find("3.9")}
@@ -322,35 +344,40 @@ def test_from_an_archive(tmp_path: Path, version: str) -> None:
     python = PYTHONS[version]
     if python is None:
         pytest.skip("Python 3.9 is not installed")
+
     archive = tmp_path / "collector.pyz"
     with zipfile.ZipFile(archive, "w") as package:
         package.writestr("__main__.py", SCRIPT)
-        for path in [
-            ROOT / "scanner/__init__.py",
-            *(ROOT / "scanner/format").rglob("*.py"),
-            *(ROOT / "scanner/collector").rglob("*.py"),
-        ]:
-            package.write(path, path.relative_to(ROOT))
+        package.write(ROOT / "scanner/__init__.py", "scanner/__init__.py")
+        for folder in ("scanner/format", "scanner/collector"):
+            for path in (ROOT / folder).rglob("*.py"):
+                package.write(path, path.relative_to(ROOT))
+
     root = tmp_path / "root"
     root.mkdir()
     (root / "file").write_text("content")
     for engine in ("hashlib", "auto"):
-        done = subprocess.run(
-            [python, archive.name, str(root), engine], check=True, capture_output=True, text=True, cwd=tmp_path
+        process = subprocess.run(
+            [python, archive.name, str(root), engine],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
         )
-        assert done.stdout.split() == ["file", "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"]
+        sha256 = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+        assert process.stdout.split() == ["file", sha256]
 
 
-def test_a_fault_of_the_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that meets what is no fault of a file ends the pass, with its traceback."""
+def test_a_fault_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that meets a fault of the program, not of a file, ends the pass with its traceback."""
     (tmp_path / "file").write_text("x")
-    give: Callable[..., None] = WorkerProcess.give
+    real_give: Callable[..., None] = WorkerProcess.give
 
-    def garble(worker: WorkerProcess, batch: object) -> None:
+    def give_garbage(worker: WorkerProcess, batch: object) -> None:
         monkeypatch.setattr("scanner.collector.engines.frames.pack_files", lambda _: [("not", "a", "file")])
-        give(worker, batch)
+        real_give(worker, batch)
 
-    monkeypatch.setattr(WorkerProcess, "give", garble)
+    monkeypatch.setattr(WorkerProcess, "give", give_garbage)
     with (
         pytest.raises(HashPassError, match="Traceback"),
         HashPass(os.fsencode(tmp_path), choose("hashlib"), 1) as hash_pass,
