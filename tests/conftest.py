@@ -58,13 +58,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A skip that is not allowed turns a passed run into a failed one."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    wanted = session.config.getoption("--skips")
-    if reporter is None or wanted == "any" or hasattr(session.config, "workerinput"):
+    allowed_skips = session.config.getoption("--skips")
+    if reporter is None or allowed_skips == "any" or hasattr(session.config, "workerinput"):
         return
-    allowed = skips.read(skips.LIST.read_text(encoding="utf-8")) if wanted == "listed" else []
+    allowed = skips.read(skips.LIST.read_text(encoding="utf-8")) if allowed_skips == "listed" else []
     refused = skips.refused([skips.of(report) for report in reporter.stats.get("skipped", [])], allowed)
-    for one in refused:
-        reporter.write_line(f"SKIP NOT ALLOWED {one.test}: {one.reason}", red=True)
+    for refused_skip in refused:
+        reporter.write_line(f"SKIP NOT ALLOWED {refused_skip.test}: {refused_skip.reason}", red=True)
     if refused and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -19,9 +19,9 @@ class Emptying:
 
     def __init__(self) -> None:
         with connection.cursor() as cursor:
-            found = connection.introspection.django_table_names(only_existing=True, include_views=False)
-            names = {name: connection.ops.quote_name(name) for name in found}
-            self.kept = [name for at, name in names.items() if _has_rows(cursor, name)]
+            table_names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+            names = {name: connection.ops.quote_name(name) for name in table_names}
+            self.kept = [name for index, name in names.items() if _has_rows(cursor, name)]
         truncated = ", ".join(name for name in names.values() if name not in self.kept)
         self.truncate = f"TRUNCATE {truncated}"
         parts = (f"(SELECT string_agg(row::text, E'\\n' ORDER BY row) FROM {name} AS row)" for name in self.kept)

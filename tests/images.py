@@ -47,14 +47,14 @@ class Image:
 
     def mount(self) -> None:
         """Mount it; of two who take the same free loop device at once one has to try again."""
-        said = ""
+        message = ""
         for _ in range(10):
             done = subprocess.run(["mount", "-o", "loop", self.file, self.point], capture_output=True, check=False)
             if done.returncode == 0:
                 return
-            said = done.stderr.decode()
+            message = done.stderr.decode()
             time.sleep(0.2)
-        raise AssertionError(said)
+        raise AssertionError(message)
 
     @contextlib.contextmanager
     def unmounted(self) -> Iterator[None]:
@@ -69,10 +69,10 @@ class Image:
         """Turn one bit of a file's content, beneath the file system."""
         block = self._block(path, offset // BLOCK)
         with self.unmounted(), self.file.open("r+b") as file:
-            at = block * BLOCK + offset % BLOCK
-            file.seek(at)
+            offset = block * BLOCK + offset % BLOCK
+            file.seek(offset)
             (value,) = file.read(1)
-            file.seek(at)
+            file.seek(offset)
             file.write(bytes([value ^ 1 << bit]))
 
     def zero(self, path: Path, offset: int = 0) -> None:
@@ -111,10 +111,10 @@ class Image:
         assert place is not None
         block, offset = int(place[1]), int(place[2], 16)
         with self.unmounted(), self.file.open("r+b") as file:
-            at = block * BLOCK + offset + 40  # i_block, which begins with the magic number of the extents
-            file.seek(at)
+            offset = block * BLOCK + offset + 40  # i_block, which begins with the magic number of the extents
+            file.seek(offset)
             magic = file.read(2)
-            file.seek(at)
+            file.seek(offset)
             file.write(bytes(byte ^ 0xFF for byte in magic))
 
     def _block(self, path: Path, logical: int) -> int:

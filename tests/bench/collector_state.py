@@ -33,7 +33,7 @@ UUID = "00000000-0000-4000-8000-000000000000"
 Value = TypeVar("Value")
 
 
-def found(count: int) -> Iterator[WalkedEntry]:
+def walked_entries(count: int) -> Iterator[WalkedEntry]:
     """Entries as a walk gives them: directory by directory, names in no order, sizes of all kinds."""
     for number in range(count):
         here = number * 7919 % 1000
@@ -44,11 +44,11 @@ def found(count: int) -> Iterator[WalkedEntry]:
         )
 
 
-def hashed(one: WalkedEntry) -> HashedFile:
+def hashed_file(entry: WalkedEntry) -> HashedFile:
     """A result that saw what the walk saw."""
-    digest = hashlib.sha512(one.path).digest()
-    rest = (one.size, one.mtime_ns, one.ctime_ns, one.mode, one.uid, one.gid, one.dev, one.ino)
-    return HashedFile(one.path, digest[:32], digest[32:48], *rest)
+    digest = hashlib.sha512(entry.path).digest()
+    rest = (entry.size, entry.mtime_ns, entry.ctime_ns, entry.mode, entry.uid, entry.gid, entry.dev, entry.ino)
+    return HashedFile(entry.path, digest[:32], digest[32:48], *rest)
 
 
 def timed(name: str, act: Callable[[], Value], limit: float | None = None) -> Value:
@@ -75,12 +75,12 @@ def measure(folder: Path, count: int) -> None:
     spool, work = Spool(folder), Workspace(folder)
     spool.prepare()
     limit = WRITE_LIMIT * count / 1_000_000
-    timed("(the generator alone)", lambda: sum(1 for _ in found(count)))
-    timed("walk into the tables", lambda: collections.deque(map(work.add_entry, found(count)), 0), limit)
+    timed("(the generator alone)", lambda: sum(1 for _ in walked_entries(count)))
+    timed("walk into the tables", lambda: collections.deque(map(work.add_entry, walked_entries(count)), 0), limit)
     timed("order, largest first; hard links", work.plan_hash_pass)
     timed(
         "hash pass: files out, results in",
-        lambda: collections.deque(map(work.add_result, map(hashed, work.files_to_hash())), 0),
+        lambda: collections.deque(map(work.add_result, map(hashed_file, work.files_to_hash())), 0),
     )
     timed("rounds of hard links", lambda: [list(files) for files in work.hard_link_rounds()])
     timed("the next state, sorted by path", work.merge_results, limit)
@@ -105,16 +105,16 @@ def measure(folder: Path, count: int) -> None:
 def look_back(folder: Path, count: int) -> None:
     """What the next run costs beyond that: one file of a thousand has another content under the old times."""
     with Workspace(folder) as work:
-        collections.deque(map(work.add_entry, found(count)), 0)
+        collections.deque(map(work.add_entry, walked_entries(count)), 0)
         work.plan_hash_pass()
-        for one in work.files_to_hash():
-            result = hashed(one)
-            work.add_result(result if one.ino % 1000 else result._replace(md5=bytes(16)))
+        for entry in work.files_to_hash():
+            result = hashed_file(entry)
+            work.add_result(result if entry.ino % 1000 else result._replace(md5=bytes(16)))
         work.merge_results()
         with work.previous_run() as previous_run:
             suspects, _size = timed("suspects, beside the last state", lambda: previous_run.find_suspects(True))
-            told = sum(len(names) for chunk in previous_run.suspects() for names in chunk)
-    assert told == suspects == len(range(0, count, 1000))
+            suspect_count = sum(len(names) for chunk in previous_run.suspects() for names in chunk)
+    assert suspect_count == suspects == len(range(0, count, 1000))
 
 
 if __name__ == "__main__":

@@ -96,17 +96,19 @@ def differing(base: Any, run: Any) -> None:
     """The rows that differ, in PostgreSQL, with the plan; beside them the naive join."""
     from checker.changes.compare import DIFFERING
 
-    given = {"replica": run.replica_id, "base": base.sequence, "run": run.sequence}
+    parameters = {"replica": run.replica_id, "base": base.sequence, "run": run.sequence}
     times: dict[str, list[float]] = {}
     plan: list[str] = []
     for _ in range(TRIES if run.sequence == 2 else 2):
         for name, statement in (("differing", DIFFERING), ("naive", NAIVE)):
             if name == "naive" and len(times.get(name, [])) >= 3:
                 continue
-            told = execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}", given)
-            plan = [line for (line,) in told] if name == "differing" else plan
-            times.setdefault(name, []).append(float(told[-1][0].split()[2]))
-    medians = {name: statistics.median(found) for name, found in times.items()}
+            lines = execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}", parameters)
+            if name == "differing":
+                plan = [line for (line,) in lines]
+            execution_time = float(lines[-1][0].split()[2])
+            times.setdefault(name, []).append(execution_time)
+    medians = {name: statistics.median(milliseconds) for name, milliseconds in times.items()}
     print("\n".join(plan))
     limit = f" (limit {LIMIT_MS:.0f} ms)" if run.sequence == 2 else ""
     ratio = medians["naive"] / medians["differing"]
@@ -125,11 +127,11 @@ def whole(base: Any, run: Any) -> None:
     run_comparisons.catch_up(run.replica_id)
     seconds = time.perf_counter() - since
     comparison = Comparison.objects.get(base=base, run=run)
-    found = Finding.objects.filter(first_run=run).count()
+    finding_count = Finding.objects.filter(first_run=run).count()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"run {run.sequence}: kept comparison {seconds:.2f} s, {comparison.state} {comparison.counts}, "
-        f"{found} findings, peak {peak} MiB", flush=True
+        f"{finding_count} findings, peak {peak} MiB", flush=True
     )  # fmt: skip
     pages(comparison)
 
@@ -146,11 +148,11 @@ def pages(comparison: Any) -> None:
         "below": Wish((), "share/dir2000/"),
         "search": Wish((), "", "00999999"),
     }
-    for name, wish in asked.items():
+    for name, query in asked.items():
         times = []
         for _ in range(5):
             since = time.perf_counter()
-            queries.page(comparison, wish)
+            queries.page(comparison, query)
             times.append((time.perf_counter() - since) * 1000)
         print(f"    first page, {name:12} {statistics.median(times):7.1f} ms", flush=True)
     since = time.perf_counter()
@@ -158,12 +160,12 @@ def pages(comparison: Any) -> None:
     print(f"    first page, tree level   {(time.perf_counter() - since) * 1000:7.1f} ms", flush=True)
 
 
-def execute(statement: str, given: dict[str, Any]) -> list[Any]:
+def execute(statement: str, parameters: dict[str, Any]) -> list[Any]:
     """Rows of a statement, none when it has none."""
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute(statement, given or None)
+        cursor.execute(statement, parameters or None)
         return list(cursor.fetchall()) if cursor.description else []
 
 

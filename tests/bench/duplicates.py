@@ -74,19 +74,19 @@ def measure(entries: int) -> None:
         execute(FILL, {"replica": replica.pk, "entries": entries})
         _run(replica, 1, entries)
     execute("VACUUM (ANALYZE) scanner_version", {})
-    one, three = places.of_replica(replicas[0].uuid), places.of_group(group.uuid)
-    first = queries.page(one)
+    replica_place, group_place = places.of_replica(replicas[0].uuid), places.of_group(group.uuid)
+    first = queries.page(replica_place)
     print(f"{entries} entries, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {first.totals}")
-    told("first page of a replica", lambda: queries.page(one), LIMIT_S)
-    told("second page", lambda: queries.page(one, after=first.after))
-    told("first page of a search", lambda: queries.page(one, Wish("00999990")))
-    told("first page of a group of three", lambda: queries.page(three), GROUP_LIMIT_S)
-    told("all of a replica as CSV", lambda: _size(export.lines(one, Wish(), "csv")), tries=1)
-    told("all of a group as JSON Lines", lambda: _size(export.lines(three, Wish(), "jsonl")), tries=1)
-    told("peer: a dictionary of all digests", lambda: naive(one), tries=1)
+    print_timing("first page of a replica", lambda: queries.page(replica_place), LIMIT_S)
+    print_timing("second page", lambda: queries.page(replica_place, after=first.after))
+    print_timing("first page of a search", lambda: queries.page(replica_place, Wish("00999990")))
+    print_timing("first page of a group of three", lambda: queries.page(group_place), GROUP_LIMIT_S)
+    print_timing("all of a replica as CSV", lambda: _size(export.lines(replica_place, Wish(), "csv")), tries=1)
+    print_timing("all of a group as JSON Lines", lambda: _size(export.lines(group_place, Wish(), "jsonl")), tries=1)
+    print_timing("peer: a dictionary of all digests", lambda: naive(replica_place), tries=1)
 
 
-def told(name: str, act: Callable[[], Any], limit: float | None = None, tries: int = TRIES) -> None:
+def print_timing(name: str, act: Callable[[], Any], limit: float | None = None, tries: int = TRIES) -> None:
     """The median time of `act`, and the memory that this process has had at most until then."""
     times = []
     for _ in range(tries):
@@ -104,8 +104,8 @@ def naive(place: Any) -> int:
     from scanner.db.sql import fetch_batches
 
     held: dict[bytes, list[int]] = defaultdict(list)
-    given = {"replica": place.runs[0].replica_id}
-    for rows in fetch_batches("SELECT sha256, size FROM scanner_version WHERE replica_id = %(replica)s", given):
+    parameters = {"replica": place.runs[0].replica_id}
+    for rows in fetch_batches("SELECT sha256, size FROM scanner_version WHERE replica_id = %(replica)s", parameters):
         for sha256, size in rows:
             held[sha256].append(size)
     return sum((len(sizes) - 1) * sizes[0] for sizes in held.values())

@@ -23,7 +23,7 @@ LIMIT_MS, LIMIT_BYTES = 1000.0, 1_500_000
 
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
-    groups, servers, runs = (int(given) for given in sys.argv[1:4]) if len(sys.argv) > 3 else (100, 20, 60)
+    groups, servers, runs = (int(argument) for argument in sys.argv[1:4]) if len(sys.argv) > 3 else (100, 20, 60)
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()

@@ -93,11 +93,11 @@ def limit(workers: int) -> float:
 
 def report(title: str, folder: Path, options: argparse.Namespace, most: float | None) -> None:
     """Measure everything on one set and print a line each, the ratio being to our hashlib engine."""
-    files = sorted(walk(os.fsencode(folder), Excludes([])), key=lambda found: -found.size)
-    assert all(found.type == EntryType.FILE for found in files)
-    total = sum(found.size for found in files)
+    files = sorted(walk(os.fsencode(folder), Excludes([])), key=lambda entry: -entry.size)
+    assert all(entry.type == EntryType.FILE for entry in files)
+    total = sum(entry.size for entry in files)
     listed = folder.with_suffix(".list")
-    listed.write_bytes(b"".join(os.fsencode(folder) + b"/" + found.path + b"\n" for found in files))
+    listed.write_bytes(b"".join(os.fsencode(folder) + b"/" + entry.path + b"\n" for entry in files))
     programs = ours(folder, files, options.workers) | others(listed, options.workers)
     best: dict[str, Figure] = {}
     for _ in range(options.rounds):

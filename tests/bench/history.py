@@ -52,35 +52,37 @@ def measure(entries: int) -> None:
     print(f"{entries} entries, {os.cpu_count()} processors, load {load:.1f}: what others take makes seconds longer")
     for number, kind in enumerate(("first", "unchanged", "unchanged, read", "1 % changed"), 1):
         made = step("make", kind, str(entries))
-        done = step("ingest")
-        said(kind, done, entries)
-        print(f"{'':18}{made['bytes'] / 1e6:8.1f} MB of records, {done['opened']} opened, {done['closed']} closed")
+        outcome = step("ingest")
+        print_step(kind, outcome, entries)
+        print(
+            f"{'':18}{made['bytes'] / 1e6:8.1f} MB of records, {outcome['opened']} opened, {outcome['closed']} closed"
+        )
         if number == 1:
             room = step("room")["bytes"] / entries
             print(f"{'room':<18}{room:8.0f} bytes a file with all indexes (limit {BYTES_A_FILE})")
-            said("  COPY alone", step("copy"), entries)
+            print_step("  COPY alone", step("copy"), entries)
     for kind in ("verify", "export"):
-        said(kind, step(kind), entries)
-    said("  SHA3-512 alone", step("digest"), entries)
+        print_step(kind, step(kind), entries)
+    print_step("  SHA3-512 alone", step("digest"), entries)
     for form in ("sha256sum", "hashdeep", "bagit", "csv"):
-        said(f"export_run {form}", step("form", form), entries)
-    said("verify_report.py", step("standalone"), entries)
+        print_step(f"export_run {form}", step("form", form), entries)
+    print_step("verify_report.py", step("standalone"), entries)
 
 
-def said(kind: str, done: dict[str, Any], entries: int) -> None:
+def print_step(kind: str, outcome: dict[str, Any], entries: int) -> None:
     """One line of the table."""
     limit = f"(limit {LIMITS[kind] * entries / 1e6:.1f} s, {WORKER_MIB} MiB)" if kind in LIMITS else ""
-    cpu = f"processor {done['cpu']:5.2f} s here, {done['server_cpu']:5.2f} s PostgreSQL"
-    print(f"{kind:<18}{done['seconds']:8.2f} s   {cpu}   peak {done['mib']:4d} MiB   {limit}", flush=True)
+    cpu = f"processor {outcome['cpu']:5.2f} s here, {outcome['server_cpu']:5.2f} s PostgreSQL"
+    print(f"{kind:<18}{outcome['seconds']:8.2f} s   {cpu}   peak {outcome['mib']:4d} MiB   {limit}", flush=True)
 
 
 def step(*arguments: str) -> dict[str, Any]:
     """What a step's process measured, and the processor time of PostgreSQL meanwhile."""
     before = server_cpu()
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-m", "tests.bench.history", "--step", *arguments], stdout=subprocess.PIPE, check=True
     )
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(outcome.stdout)
     answer["server_cpu"] = server_cpu() - before
     return answer
 
@@ -103,10 +105,10 @@ def act(name: str, *arguments: str) -> None:
 
     django.setup()
     since, cpu = time.perf_counter(), time.process_time()
-    found = STEPS[name](*arguments)
+    result = STEPS[name](*arguments)
     seconds, cpu = time.perf_counter() - since, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": peak} | found))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": peak} | result))
 
 
 def prepare() -> dict[str, Any]:

@@ -65,12 +65,12 @@ def main() -> None:
             import django
 
             django.setup()
-            measure(int(words[0]) if words else 1_000_000, told=len(words) < len(sys.argv) - 1)
+            measure(int(words[0]) if words else 1_000_000, digests_known=len(words) < len(sys.argv) - 1)
         finally:
             server.stop()
 
 
-def measure(entries: int, *, told: bool) -> None:
+def measure(entries: int, *, digests_known: bool) -> None:
     """All cases, from run to run of the same three replicas."""
     from django.core.management import call_command
 
@@ -80,10 +80,10 @@ def measure(entries: int, *, told: bool) -> None:
     group = factories.make_group()
     replicas = [factories.make_replica(group=group) for _ in range(3)]
     print(f"3 x {entries} entries, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
-    for one in replicas:
-        execute(FILL, {"replica": one.pk, "entries": entries})
+    for replica in replicas:
+        execute(FILL, {"replica": replica.pk, "entries": entries})
     execute("VACUUM (ANALYZE) scanner_version", {})
-    bench = Bench(group, replicas, entries, told)
+    bench = Bench(group, replicas, entries, digests_known)
     bench.case("equal, by their digests", bytes(64))
     bench.case("equal, without digests", None)
     bench.end_and_begin(replicas[2], 100)
@@ -95,17 +95,17 @@ def measure(entries: int, *, told: bool) -> None:
 class Bench:
     """Three replicas and what is measured of them."""
 
-    def __init__(self, group: Any, replicas: list[Any], entries: int, told: bool) -> None:
-        self.group, self.replicas, self.entries, self.told = group, replicas, entries, told
+    def __init__(self, group: Any, replicas: list[Any], entries: int, digests_known: bool) -> None:
+        self.group, self.replicas, self.entries, self.told = group, replicas, entries, digests_known
         self.held = {replica.pk: entries for replica in replicas}
         self.sequence = 0
         """Of the newest run of each replica."""
 
     def end_and_begin(self, replica: Any, every: int) -> None:
         """What the next run of a replica finds changed: of so many entries one."""
-        given = {"replica": replica.pk, "run": self.sequence + 1, "every": every}
-        execute(END, given)
-        execute(BEGIN, given)
+        parameters = {"replica": replica.pk, "run": self.sequence + 1, "every": every}
+        execute(END, parameters)
+        execute(BEGIN, parameters)
         execute("VACUUM (ANALYZE) scanner_version", {})
 
     def end_all(self, replica: Any) -> None:
@@ -181,11 +181,11 @@ class Bench:
         print("    reads: " + ", ".join(f"{name} {spent:.0f} ms" for name, spent in times.items()), flush=True)
 
     def _peer(self, seconds: float) -> None:
-        given = {f"replica{at}": one.pk for at, one in enumerate(self.replicas, 1)}
-        given |= {f"run{at}": self.sequence for at in range(1, 4)}
+        parameters = {f"replica{position}": replica.pk for position, replica in enumerate(self.replicas, 1)}
+        parameters |= {f"run{position}": self.sequence for position in range(1, 4)}
         execute("SET work_mem = '128MB'", {})
         since = time.perf_counter()
-        ((number,),) = execute(JOINED, given)
+        ((number,),) = execute(JOINED, parameters)
         joined = time.perf_counter() - since
         execute("RESET work_mem", {})
         print(f"    states joined, alone: {joined:9.2f} s for {number} paths: {joined / seconds:.1f} times", flush=True)
@@ -244,10 +244,10 @@ def statements() -> Iterator[Counter[str]]:
 
     spent: Counter[str] = Counter()
 
-    def timed(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+    def timed(execute: Any, sql: Any, params: Any, is_batch: bool, context: Any) -> Any:
         since = time.perf_counter()
         try:
-            return execute(sql, params, many, context)
+            return execute(sql, params, is_batch, context)
         finally:
             spent[str(sql)] += time.perf_counter() - since  # type: ignore[assignment]  # seconds, of which some are parts
 

@@ -41,8 +41,8 @@ class Network:
 
     def __init__(self, number: int) -> None:
         self.hub = f"bs{os.getpid()}hub"
-        self.names = [f"bs{os.getpid()}n{at}" for at in range(number)]
-        self.addresses = [f"10.203.77.{at + 2}" for at in range(number)]
+        self.names = [f"bs{os.getpid()}n{number}" for number in range(number)]
+        self.addresses = [f"10.203.77.{number + 2}" for number in range(number)]
 
     def __enter__(self) -> Network:
         try:

@@ -149,14 +149,14 @@ class RunningSystem:
 
     def replica(self, root: Path, name: str) -> tuple[str, str]:
         """Make a group, a server and a replica of `root`; its uuid and an enrolment token come back."""
-        said = self.shell(
+        output = self.shell(
             "import os\nfrom scanner.format import paths\nfrom scanner.enrolment import create_token\n"
             "from scanner.models import Group, Replica, Server\n"
             f"s = Server.objects.create(name={name!r}); g = Group.objects.create(name={name!r})\n"
             f"r = Replica.objects.create(group=g, server=s, root=paths.encode(os.fsencode({str(root)!r})))\n"
             "print(r.uuid, create_token(s))"
         )
-        replica, token = said.split()
+        replica, token = output.split()
         return replica, token
 
     def await_proofs(self, count: int, seconds: float = 60) -> None:

@@ -34,7 +34,7 @@ COMPARED = """
 SELECT count(*) FROM checker_participant AS seat JOIN checker_groupcomparison AS made ON made.id = seat.comparison_id
 JOIN scanner_run AS run ON run.id = seat.run_id WHERE made.state = 'done' AND run.sequence = {}
 """
-FOUND = "SELECT path, kind, cells, judged FROM checker_divergence"
+DIVERGENCES = "SELECT path, kind, cells, judged FROM checker_divergence"
 
 
 class Scene(NamedTuple):
@@ -53,7 +53,7 @@ class Scene(NamedTuple):
         self.system.await_proofs(PLACES * number, 120)
         compared = COMPARED.format(number)
         wait_for(lambda: self.system.query(compared) == [(PLACES,)], 150, "the comparison of the group")
-        return {path: (kind, cells, judged) for path, kind, cells, judged in self.system.query(FOUND)}
+        return {path: (kind, cells, judged) for path, kind, cells, judged in self.system.query(DIVERGENCES)}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def scene(pattern: RunningSystem, tmp_path: Path) -> Iterator[Scene]:
     base = base_image(tmp_path / "base", FILES, MEGABYTES)
     with contextlib.ExitStack() as stack:
         scatter = Scatter(stack.enter_context(mounted(tmp_path, base, PLACES)), 0)
-        folders = [tmp_path / f"collector{at}" for at in range(PLACES)]
+        folders = [tmp_path / f"collector{number}" for number in range(PLACES)]
         if namespaces.missing(pattern.own_database):
             system = RunningSystem(tmp_path / "central", pattern.maintenance, pattern)
             collectors = [Collector(folder, system.url) for folder in folders]
@@ -90,9 +90,9 @@ def test_a_group_from_three_servers(scene: Scene) -> None:
     steps = (scatter.before_the_first, scatter.edits_for_all, scatter.scatter, scatter.spread)
     for number, prepare in enumerate(steps, 1):
         prepare()
-        said = scene.night(number)
-        wanted = {path: tuple(one[:3]) for path, one in scatter.expected.items() if one.kind}
-        wrong = {path: (wanted.get(path), said.get(path)) for path in {*wanted, *said}}
+        comparison_output = scene.night(number)
+        expected = {path: tuple(expectation[:3]) for path, expectation in scatter.expected.items() if expectation.kind}
+        wrong = {path: (expected.get(path), comparison_output.get(path)) for path in {*expected, *comparison_output}}
         assert not {path: pair for path, pair in wrong.items() if pair[0] != pair[1]}
     if isinstance(scene.system, Central):
         assert scene.system.visitors() == set(scene.system.network.addresses)

@@ -51,49 +51,49 @@ class Copies:
 
     def expect(self, name: str, roles: Roles, kind: str, cells: str, judged: str = "") -> None:
         """Write down what must be said from now on."""
-        said = Expected(kind, _placed(cells, roles), _placed(judged, roles) if judged else "", self.doing)
-        self.expected[name] = said
+        expectation = Expected(kind, _placed(cells, roles), _placed(judged, roles) if judged else "", self.doing)
+        self.expected[name] = expectation
 
     def agree(self, name: str) -> None:
         """Write down that nothing diverges."""
         self.expected[name] = Expected(planted=self.doing)
-        self.broken -= {(name, at) for at in range(3)}
+        self.broken -= {(name, position) for position in range(3)}
 
-    def path(self, at: int, name: str) -> Path:
+    def path(self, position: int, name: str) -> Path:
         """A copy."""
-        return self.roots[at] / name
+        return self.roots[position] / name
 
-    def beneath(self, at: int, name: str) -> None:
+    def beneath(self, position: int, name: str) -> None:
         """What an ageing disk does: no time tells of it."""
-        path = self.path(at, name)
+        path = self.path(position, name)
         size = path.stat().st_size
         damage = self.dice.choice(["flip", "zero", "cut"])
         if damage == "flip":
-            self.images[at].flip(path, self.dice.randrange(size), self.dice.randrange(8))
+            self.images[position].flip(path, self.dice.randrange(size), self.dice.randrange(8))
         elif damage == "zero":
-            self.images[at].zero(path, BLOCK)
+            self.images[position].zero(path, BLOCK)
         else:
-            self.images[at].cut(path, self.dice.randrange(BLOCK, size - 1))
-        self.broken.add((name, at))
+            self.images[position].cut(path, self.dice.randrange(BLOCK, size - 1))
+        self.broken.add((name, position))
 
-    def rewrite(self, at: int, name: str, content: bytes) -> None:
+    def rewrite(self, position: int, name: str, content: bytes) -> None:
         """Another content through the file system, the time kept."""
-        path = self.path(at, name)
+        path = self.path(position, name)
         before = path.stat().st_mtime_ns
         path.write_bytes(content)
         os.utime(path, ns=(before, before))
 
-    def damage(self, at: int, name: str) -> bytes:
+    def damage(self, position: int, name: str) -> bytes:
         """The same damage as beneath, through the file system, the time kept; the content comes back."""
-        content = bytearray(self.path(at, name).read_bytes())
+        content = bytearray(self.path(position, name).read_bytes())
         content[self.dice.randrange(len(content))] ^= 1 << self.dice.randrange(8)
-        self.rewrite(at, name, bytes(content))
-        self.broken.add((name, at))
+        self.rewrite(position, name, bytes(content))
+        self.broken.add((name, position))
         return bytes(content)
 
-    def edit(self, at: int, name: str, days: int = 0) -> bytes:
+    def edit(self, position: int, name: str, days: int = 0) -> bytes:
         """Another content with the time of now, or of so many days before the time that it had."""
-        path = self.path(at, name)
+        path = self.path(position, name)
         before = path.stat().st_mtime_ns
         path.write_bytes(b"edited " + self.dice.randbytes(8) + path.read_bytes())
         if days:
@@ -118,4 +118,4 @@ class Copies:
 
 def _placed(text: str, roles: Roles) -> str:
     """Characters in the order of the roles, put in the order of the replicas."""
-    return "".join(text[roles.index(at)] for at in range(len(roles)))
+    return "".join(text[roles.index(position)] for position in range(len(roles)))

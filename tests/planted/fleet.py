@@ -32,13 +32,13 @@ class Fleet:
         self.left_damaged: set[str] = set()
         known = {place: factories.make_server() for place in dict.fromkeys(places)}
         self.roads = [
-            Road(folder / f"collector{at}", root, group=self.group, server=known[place])
-            for at, (root, place) in enumerate(zip(roots, places, strict=True))
+            Road(folder / f"collector{position}", root, group=self.group, server=known[place])
+            for position, (root, place) in enumerate(zip(roots, places, strict=True))
         ]
 
-    def run(self, at: int) -> Run:
+    def run(self, position: int) -> Run:
         """A run of one replica, ingested, compared with the one before, and proven."""
-        run = self.roads[at].run()
+        run = self.roads[position].run()
         run_comparisons.catch_up(run.replica_id)
         if run.state == Run.State.INGESTED:
             assert verify(run).ok
@@ -46,9 +46,9 @@ class Fleet:
 
     def night(self) -> dict[str, Expected]:
         """A run of each, and what is said then."""
-        for at in range(len(self.roads)):
-            self.run(at)
-        return self.said()
+        for position in range(len(self.roads)):
+            self.run(position)
+        return self.divergences()
 
     def compare(self) -> GroupComparison:
         """The comparison of the newest runs."""
@@ -57,10 +57,10 @@ class Fleet:
         assert made is not None and made.state == GroupComparison.State.DONE, made and made.reason
         return made
 
-    def said(self) -> dict[str, Expected]:
+    def divergences(self) -> dict[str, Expected]:
         """By path what is said of it now."""
         rows = Divergence.objects.filter(comparison_id=self.compare().pk)
-        return {one.path: Expected(one.kind, one.cells, one.judged) for one in rows}
+        return {row.path: Expected(row.kind, row.cells, row.judged) for row in rows}
 
 
 class Tables(NamedTuple):
@@ -77,27 +77,33 @@ class Tables(NamedTuple):
         """Nothing yet."""
         return cls(Matrix(), Matrix(), Matrix(), Counter())
 
-    def add(self, scatter: Scatter, said: dict[str, Expected]) -> None:
+    def add(self, scatter: Scatter, divergences: dict[str, Expected]) -> None:
         """A night's comparison. That a damaged copy is called good is told at once, whatever was expected."""
-        for path in sorted({*said, *scatter.expected}):
-            wanted, got = scatter.expected.get(path, Expected()), said.get(path, Expected())
-            if wanted[:3] != got[:3]:
-                print(f"{path}: {wanted.planted or 'nothing planted'}: expected {wanted[:3]}, said {got[:3]}")
-            self.kinds[wanted.kind or "none", got.kind or "none"] += 1
-            for at in range(3):
-                self._copy(wanted, got, at)
-                assert not ((path, at) in scatter.broken and got.judged[at : at + 1] in GOOD), (path, wanted, got)
+        for path in sorted({*divergences, *scatter.expected}):
+            expected = scatter.expected.get(path, Expected())
+            actual = divergences.get(path, Expected())
+            if expected[:3] != actual[:3]:
+                print(f"{path}: {expected.planted or 'nothing planted'}: expected {expected[:3]}, said {actual[:3]}")
+            self.kinds[expected.kind or "none", actual.kind or "none"] += 1
+            for position in range(3):
+                self._copy(expected, actual, position)
+                is_called_good = actual.judged[position : position + 1] in GOOD
+                is_damaged = (path, position) in scatter.broken
+                assert not (is_damaged and is_called_good), (path, expected, actual)
 
-    def _copy(self, wanted: Expected, got: Expected, at: int) -> None:
-        self.cells[_cell(wanted.cells, at), _cell(got.cells, at)] += 1
-        words = [Divergence.CopyVerdict(one.judged[at : at + 1] or " ").name.lower() for one in (wanted, got)]
+    def _copy(self, expected: Expected, actual: Expected, position: int) -> None:
+        self.cells[_cell(expected.cells, position), _cell(actual.cells, position)] += 1
+        words = [
+            Divergence.CopyVerdict(row.judged[position : position + 1] or " ").name.lower()
+            for row in (expected, actual)
+        ]
         self.copies[words[0], words[1]] += 1
         if words[1] == "unsure":
-            self.unsure[wanted.planted] += 1
+            self.unsure[expected.planted] += 1
 
 
-def _cell(cells: str, at: int) -> str:
-    return Divergence.Cell(cells[at]).name.lower() if cells else "none"
+def _cell(cells: str, position: int) -> str:
+    return Divergence.Cell(cells[position]).name.lower() if cells else "none"
 
 
 @contextlib.contextmanager
@@ -105,8 +111,8 @@ def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[Image]]:
     """So many file systems that begin as copies of one."""
     with contextlib.ExitStack() as stack:
         images = []
-        for at in range(number):
-            place = folder / f"disk{at}"
+        for position in range(number):
+            place = folder / f"disk{position}"
             place.mkdir(parents=True)
             subprocess.run(["cp", "--sparse=always", str(base), str(place / "image")], check=True)
             images.append(stack.enter_context(Image(place)))

@@ -198,11 +198,11 @@ class Gardener:
                 self.image.cut(path, self.dice.randrange(BLOCK, size - 1))
             self.expect(path, "corrupted")
         for path in (self.take(), self.reserved[1]):
-            below = [one for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
+            below = [entry for entry in path.rglob("*") if entry.is_symlink() or not entry.is_dir()]
             self.wrecked[self.name(path)] = self.image.wreck(path)
             self.expect(path, "unreadable")
-            for one in below:
-                self.expect(one, "unknown")
+            for entry in below:
+                self.expect(entry, "unknown")
 
     # what is mended
 

@@ -30,8 +30,8 @@ class Scatter(Copies):
             self.expect(name, roles, "mismatch", "+++", "dgg")
         self.doing = "same time since the first run, 1 : 1 : 1"
         name, roles = self.take()
-        for at in roles[:2]:
-            self.damage(at, name)
+        for position in roles[:2]:
+            self.damage(position, name)
         self.expect(name, roles, "mismatch", "+++", "uuu")
         self.doing = "same time since the first run, 1 : 1"
         name, roles = self.take()
@@ -92,8 +92,8 @@ class Scatter(Copies):
             path = self.path(roles[0], name)
             self.older.append((name, path.read_bytes(), path.stat().st_mtime_ns))
             self.edit(roles[0], name)
-            for at in roles[1:]:
-                self.sync(roles[0], at, name)
+            for position in roles[1:]:
+                self.sync(roles[0], position, name)
 
     def scatter(self) -> None:
         """One or more of each kind."""
@@ -117,11 +117,11 @@ class Scatter(Copies):
     def mend(self) -> None:
         """What all hold alike again, from one source: what is damaged there is damaged everywhere now."""
         source = self.dice.randrange(3)
-        self.left_damaged = {name for name, at in self.broken if at == source}
+        self.left_damaged = {name for name, position in self.broken if position == source}
         self.expected, self.broken = {}, set()
-        for at in {0, 1, 2} - {source}:
-            shutil.rmtree(self.roots[at])
-            shutil.copytree(self.roots[source], self.roots[at], symlinks=True)
+        for position in {0, 1, 2} - {source}:
+            shutil.rmtree(self.roots[position])
+            shutil.copytree(self.roots[source], self.roots[position], symlinks=True)
 
     # damage
 
@@ -154,10 +154,10 @@ class Scatter(Copies):
     def _damaged_and_more(self) -> None:
         self.doing = "damaged beneath on two, each in its own way"
         name, roles = self.take()
-        for at in roles[:2]:
-            self.path(at, name)
-            self.images[at].flip(self.path(at, name), self.dice.randrange(BLOCK), at)
-            self.broken.add((name, at))
+        for position in roles[:2]:
+            self.path(position, name)
+            self.images[position].flip(self.path(position, name), self.dice.randrange(BLOCK), position)
+            self.broken.add((name, position))
         self.expect(name, roles, "mismatch", "+++", "ddg")
         self.doing = "damaged beneath on one, edited on another"
         name, roles = self.take()
@@ -178,8 +178,8 @@ class Scatter(Copies):
         self.expect(name, roles, "mismatch", "+++", "uuu")
         self.doing = "written apart on all, time kept"
         name, roles = self.take()
-        for at in roles:
-            self.damage(at, name)
+        for position in roles:
+            self.damage(position, name)
         self.expect(name, roles, "mismatch", "+++", "uuu")
 
     def _came_back_damaged(self, name: str, roles: Roles) -> None:
@@ -216,9 +216,9 @@ class Scatter(Copies):
         for name, content, mtime_ns in self.older:
             roles = self.dice.sample(range(3), 3)
             back = roles[: self.dice.randrange(1, 3)]
-            for at in back:
-                self.path(at, name).write_bytes(content)
-                os.utime(self.path(at, name), ns=(mtime_ns, mtime_ns))
+            for position in back:
+                self.path(position, name).write_bytes(content)
+                os.utime(self.path(position, name), ns=(mtime_ns, mtime_ns))
             self.expect(name, roles, "mismatch", "+++", "ooo"[: len(back)] + "nnn"[len(back) :])
         self.doing = "a link in the place of a file"
         name, roles = self.take()
@@ -269,14 +269,14 @@ class Scatter(Copies):
             self.doing = f"lost on {number}"
             for _ in range(2):
                 name, roles = self.take()
-                for at in roles[:number]:
-                    self.path(at, name).unlink()
+                for position in roles[:number]:
+                    self.path(position, name).unlink()
                 self.expect(name, roles, "lost", "--+" if number == 2 else "-++")
             self.doing = f"new on {number}"
             name, roles = f"new-on-{number}", self.dice.sample(range(3), 3)
             content = self.dice.randbytes(5000)
-            for at in roles[:number]:
-                self.path(at, name).write_bytes(content)
+            for position in roles[:number]:
+                self.path(position, name).write_bytes(content)
             self.expect(name, roles, "lost", "++-" if number == 2 else "+--")
         self.doing = "a second copy on one"
         name, roles = self.take()
@@ -290,8 +290,8 @@ class Scatter(Copies):
 
     def _alone(self, name: str, roles: Roles) -> None:
         self.doing = "the damaged copy alone is left"
-        for at in roles[1:]:
-            self.path(at, name).unlink()
+        for position in roles[1:]:
+            self.path(position, name).unlink()
         self.expect(name, roles, "lost", "+--")
 
     def _moved(self) -> None:
@@ -302,9 +302,9 @@ class Scatter(Copies):
                 target = f"{new}{Path(name).name}"
                 if "/" not in new:
                     target = (Path(name).parent / target).as_posix()
-                for at in roles[:number]:
-                    self.path(at, target).parent.mkdir(exist_ok=True)
-                    self.path(at, name).rename(self.path(at, target))
+                for position in roles[:number]:
+                    self.path(position, target).parent.mkdir(exist_ok=True)
+                    self.path(position, name).rename(self.path(position, target))
                 self.expect(name, roles, "moved", ">>+" if number == 2 else ">++")
                 self.expect(target, roles, "moved", "++>" if number == 2 else "+>>")
         self.doing = "a directory renamed on one"
@@ -337,13 +337,13 @@ class Scatter(Copies):
         self._wreck(roles[0], name)
         self.expect(name, roles, "unknown", "!..")
 
-    def _wreck(self, at: int, name: str) -> None:
-        self.wrecked.append((at, self.images[at].wreck(self.path(at, name))))
+    def _wreck(self, position: int, name: str) -> None:
+        self.wrecked.append((position, self.images[position].wreck(self.path(position, name))))
 
     def unwreck(self) -> None:
         """Make readable again what could not be read."""
-        for at, inode in self.wrecked:
-            self.images[at].wreck_inode(inode)
+        for position, inode in self.wrecked:
+            self.images[position].wreck_inode(inode)
 
     def _alike(self) -> None:
         """What is no divergence: other times, rights, owners; and a write of all, time kept."""
@@ -353,6 +353,6 @@ class Scatter(Copies):
             self.agree(name)
         name, roles = self.take()
         content = self.damage(roles[0], name)
-        for at in roles[1:]:
-            self.rewrite(at, name, content)
+        for position in roles[1:]:
+            self.rewrite(position, name, content)
         self.agree(name)

@@ -53,8 +53,8 @@ class Road:
         group.excludes = excludes
         group.save()
         scopes.record_scope(group)
-        told = (str(self.replica.server.uuid), str(self.replica.uuid), str(group.uuid))
-        job = Job(*told, group.name, bytes(self._root), excludes, "hashlib", False, None, self._folder)
+        identifiers = (str(self.replica.server.uuid), str(self.replica.uuid), str(group.uuid))
+        job = Job(*identifiers, group.name, bytes(self._root), excludes, "hashlib", False, None, self._folder)
         made = self._runner.run(job, str(uuid.uuid4()), None, self._begun, Progress())
         self._begun = True
         receipt = factories.receive(self.replica.server, made.report.path.read_bytes())
@@ -67,8 +67,8 @@ class Road:
         run_comparisons.catch_up(self.replica.pk)
         comparison = Comparison.objects.get(run=run, adjacent=True)
         assert comparison.state == Comparison.State.DONE, comparison.reason
-        found = Change.objects.filter(comparison_id=comparison.pk)
-        return {one.path: ("-" if one.departed else "") + one.kind for one in found}
+        changes = Change.objects.filter(comparison_id=comparison.pk)
+        return {change.path: ("-" if change.departed else "") + change.kind for change in changes}
 
 
 def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> Path:
@@ -117,16 +117,16 @@ def grow(folder: Path, base: Path, seed: int) -> Matrix:
 
 def judged(gardener: Gardener, road: Road, excludes: str = "") -> Matrix:
     """A run, and how what is said of each path meets what was expected."""
-    said = road.verdicts(road.run(excludes))
-    paths = {*said, *gardener.expected}
+    verdicts = road.verdicts(road.run(excludes))
+    paths = {*verdicts, *gardener.expected}
     wrong = {
-        path: (gardener.expected.get(path), said.get(path))
+        path: (gardener.expected.get(path), verdicts.get(path))
         for path in paths
-        if gardener.expected.get(path) != said.get(path)
+        if gardener.expected.get(path) != verdicts.get(path)
     }
     for path, (expected, got) in sorted(wrong.items())[:20]:
         print(f"{path}: expected {expected}, got {got}")
-    return Matrix((gardener.expected.get(path, "none"), said.get(path, "none")) for path in paths)
+    return Matrix((gardener.expected.get(path, "none"), verdicts.get(path, "none")) for path in paths)
 
 
 def table(matrix: Matrix) -> str:

@@ -39,11 +39,11 @@ class Life:
         if mtime is not None:
             os.utime(path, (mtime, mtime))
 
-    def said(self) -> dict[str, str]:
+    def verdicts(self) -> dict[str, str]:
         """What a further run says; never that anything was damaged."""
-        found = self.road.verdicts(self.road.run())
-        assert Kind.CORRUPTED not in found.values(), found
-        return found
+        verdicts = self.road.verdicts(self.road.run())
+        assert Kind.CORRUPTED not in verdicts.values(), verdicts
+        return verdicts
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def test_rsync_keeps_times(life: Life) -> None:
     life.write(life.other / "docs/new.txt", "new", OLD + 101)
     life.write(life.other / "docs/2.txt", "CONTENT 2", OLD + 2)
     tool("rsync", "-a", f"{life.other}/", f"{life.tree}/")
-    assert life.said() == {"docs/1.txt": "modified", "docs/new.txt": "added"}
+    assert life.verdicts() == {"docs/1.txt": "modified", "docs/new.txt": "added"}
 
 
 def test_rsync_by_checksum_keeps_the_time_of_changed_content(life: Life) -> None:
     """`rsync -a --checksum` really keeps the time of a content that changed without it: rewritten, and nothing else."""
     life.write(life.other / "docs/2.txt", "CONTENT 2", OLD + 2)
     tool("rsync", "-a", "--checksum", f"{life.other}/", f"{life.tree}/")
-    assert life.said() == {"docs/2.txt": "rewritten"}
+    assert life.verdicts() == {"docs/2.txt": "rewritten"}
 
 
 def test_tar_brings_times_back(life: Life, tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_tar_brings_times_back(life: Life, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "old.tar", "w") as archive:
         archive.add(life.tree, ".")
     life.write(life.tree / "docs/1.txt", "edited")
-    assert life.said() == {"docs/1.txt": "modified"}
+    assert life.verdicts() == {"docs/1.txt": "modified"}
     tool("tar", "-xf", tmp_path / "old.tar", "-C", life.tree)
-    assert life.said() == {"docs/1.txt": "reverted"}
+    assert life.verdicts() == {"docs/1.txt": "reverted"}
 
 
 def test_git_checkout(life: Life) -> None:
@@ -91,13 +91,13 @@ def test_git_checkout(life: Life) -> None:
     git = ("-c", "user.email=a@b.c", "-c", "user.name=a")
     for arguments in (("init", "-q"), ("add", "docs"), (*git, "commit", "-qm", "one")):
         tool("git", *arguments, cwd=life.tree)
-    life.said()
+    life.verdicts()
     life.write(life.tree / "docs/1.txt", "edited")
     tool("git", *git, "commit", "-qam", "two", cwd=life.tree)
-    assert life.said()["docs/1.txt"] == "modified"
+    assert life.verdicts()["docs/1.txt"] == "modified"
     tool("git", "checkout", "-q", "HEAD~1", cwd=life.tree)
-    found = life.said()
-    assert found["docs/1.txt"] == "reverted" and Kind.REWRITTEN not in found.values()
+    verdicts = life.verdicts()
+    assert verdicts["docs/1.txt"] == "reverted" and Kind.REWRITTEN not in verdicts.values()
 
 
 def test_cp_keeps_times(life: Life) -> None:
@@ -106,22 +106,22 @@ def test_cp_keeps_times(life: Life) -> None:
     life.write(life.other / "b", "another", OLD + 2)
     tool("cp", "-p", life.other / "a", life.tree / "docs/1.txt")
     tool("cp", "-p", life.other / "b", life.tree / "docs/2.txt")
-    assert life.said() == {"docs/1.txt": "modified", "docs/2.txt": "rewritten"}
+    assert life.verdicts() == {"docs/1.txt": "modified", "docs/2.txt": "rewritten"}
 
 
 def test_log_rotation(life: Life) -> None:
     """A rotated log has moved, and a new one is in its place; copy-and-truncate is a copy and an edit."""
     life.write(life.tree / "log", "lines\n" * 100)
     life.write(life.tree / "other.log", "more\n" * 100)
-    life.said()
+    life.verdicts()
     (life.tree / "log").rename(life.tree / "log.1")
     life.write(life.tree / "log", "fresh\n")
     shutil.copy2(life.tree / "other.log", life.tree / "other.log.1")
     life.write(life.tree / "other.log", "")
-    found = life.said()
-    assert found == {"log": "modified", "log.1": "added", "other.log": "modified", "other.log.1": "added"}
+    verdicts = life.verdicts()
+    assert verdicts == {"log": "modified", "log.1": "added", "other.log": "modified", "other.log.1": "added"}
     (life.tree / "log.1").rename(life.tree / "log.2")
-    assert life.said() == {"log.1": "-moved", "log.2": "moved"}
+    assert life.verdicts() == {"log.1": "-moved", "log.2": "moved"}
 
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
@@ -130,13 +130,13 @@ def test_a_database_in_place(life: Life, journal: str) -> None:
     database = sqlite3.connect(life.tree / "data.db", isolation_level=None)
     database.execute(f"PRAGMA journal_mode={journal}")
     database.execute("CREATE TABLE t (x)")
-    life.said()
+    life.verdicts()
     database.execute("INSERT INTO t VALUES (randomblob(10000))")
-    found = life.said()
-    assert found.pop("data.db-shm", "rewritten") in ("rewritten", "modified")
-    assert set(found.values()) == {"modified"}, found
+    verdicts = life.verdicts()
+    assert verdicts.pop("data.db-shm", "rewritten") in ("rewritten", "modified")
+    assert set(verdicts.values()) == {"modified"}, verdicts
     database.close()
-    assert Kind.REWRITTEN not in life.said().values()
+    assert Kind.REWRITTEN not in life.verdicts().values()
 
 
 def test_a_file_written_through_a_map(life: Life) -> None:
@@ -147,10 +147,10 @@ def test_a_file_written_through_a_map(life: Life) -> None:
         mapped[0:3] = b"MAP"
         before = path.stat()
         time.sleep(2.1)  # more than any clock's tick
-        assert life.said() == {"docs/3.txt": "modified"}
+        assert life.verdicts() == {"docs/3.txt": "modified"}
         mapped[0:3] = b"map"
         unstamped = path.stat().st_ctime_ns == before.st_ctime_ns
-        assert life.said() == {"docs/3.txt": "rewritten" if unstamped else "modified"}
+        assert life.verdicts() == {"docs/3.txt": "rewritten" if unstamped else "modified"}
 
 
 def test_an_editor_that_saves_by_rename(life: Life) -> None:
@@ -160,7 +160,7 @@ def test_an_editor_that_saves_by_rename(life: Life) -> None:
     life.write(path, "edited")
     life.write(life.tree / "docs/.5.swp", "edited, too")
     (life.tree / "docs/.5.swp").rename(life.tree / "docs/5.txt")
-    assert life.said() == {"docs/4.txt": "modified", "docs/4.txt~": "added", "docs/5.txt": "modified"}
+    assert life.verdicts() == {"docs/4.txt": "modified", "docs/4.txt~": "added", "docs/5.txt": "modified"}
 
 
 def test_a_package_is_upgraded(life: Life) -> None:
@@ -168,24 +168,24 @@ def test_a_package_is_upgraded(life: Life) -> None:
     for number in range(4):
         life.write(life.tree / "docs/new", f"version 2 of {number}", OLD + 9000)
         (life.tree / "docs/new").rename(life.tree / f"docs/{number}.txt")
-    assert set(life.said().values()) == {"modified"}
+    assert set(life.verdicts().values()) == {"modified"}
 
 
 def test_mail_and_times_set_by_hand(life: Life) -> None:
     """Mail appended to a spool is modified; a reader that puts the time back wrote and kept it: rewritten."""
     spool = life.tree / "mbox"
     life.write(spool, "From a\n", OLD)
-    life.said()
+    life.verdicts()
     with spool.open("a") as file:
         file.write("From b\n")
-    assert life.said() == {"mbox": "modified"}
+    assert life.verdicts() == {"mbox": "modified"}
     before = spool.stat()
     with spool.open("a") as file:
         file.write("Status: RO\n")
     os.utime(spool, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert life.said() == {"mbox": "rewritten"}
+    assert life.verdicts() == {"mbox": "rewritten"}
     os.utime(spool)
-    assert life.said() == {"mbox": "touched"}
+    assert life.verdicts() == {"mbox": "touched"}
 
 
 def test_written_right_after_it_was_read(life: Life) -> None:
@@ -194,7 +194,7 @@ def test_written_right_after_it_was_read(life: Life) -> None:
     now = time.time_ns()
     life.write(path, "one")
     os.utime(path, ns=(now, now))
-    life.said()
+    life.verdicts()
     life.write(path, "two")
     os.utime(path, ns=(now, now))
-    assert life.said() == {"docs/6.txt": "rewritten"}
+    assert life.verdicts() == {"docs/6.txt": "rewritten"}

@@ -37,7 +37,14 @@ class Pair(NamedTuple):
 
     def without(self, apart: set[str]) -> Pair:
         """Without these paths."""
-        return Pair(*(some - apart for some in self))
+        return Pair(*(paths - apart for paths in self))
+
+
+def content_of(version: Version) -> tuple[object, ...]:
+    """The part of a version that other tools compare too; a file's detail names a hard link only."""
+    if version.type == EntryType.FILE:
+        return (version.type, version.sha256)
+    return (version.type, version.detail)
 
 
 def ours(fleet: Fleet, first: int, second: int) -> Pair:
@@ -46,13 +53,16 @@ def ours(fleet: Fleet, first: int, second: int) -> Pair:
     held = Version.objects.in_bulk({version for row in rows for version in row.versions if version})
     pair = Pair(set(), set(), set())
     for row in rows:
-        one, other = (held.get(row.versions[at] or 0) for at in (first, second))
-        if one is None or other is None:
-            if one is not other:
-                (pair.extra if one is None else pair.lost).add(row.path)
-        elif (one.type, one.sha256, one.detail if one.type != EntryType.FILE else "") != (
-            other.type, other.sha256, other.detail if other.type != EntryType.FILE else ""
-        ):  # fmt: skip
+        first_version = held.get(row.versions[first] or 0)
+        second_version = held.get(row.versions[second] or 0)
+        if first_version is None and second_version is None:
+            continue
+
+        if first_version is None:
+            pair.extra.add(row.path)
+        elif second_version is None:
+            pair.lost.add(row.path)
+        elif content_of(first_version) != content_of(second_version):
             pair.mismatched.add(row.path)
     return pair
 
@@ -68,12 +78,12 @@ def rclone(first: Path, second: Path) -> Pair:
     command = ["rclone", "check", first, second, "--combined", "-", "--links", "--download", "--config", os.devnull]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
-    told: dict[str, set[str]] = {sign: set() for sign in "=-+*"}
+    reported: dict[str, set[str]] = {sign: set() for sign in "=-+*"}
     for line in done.stdout.splitlines():
-        told[line[0]].add(line[2:].removesuffix(LINK))
-    assert told["="], done.stderr
-    retyped = told["+"] & told["-"]
-    return Pair(told["+"] - retyped, told["-"] - retyped, told["*"] | retyped)
+        reported[line[0]].add(line[2:].removesuffix(LINK))
+    assert reported["="], done.stderr
+    retyped = reported["+"] & reported["-"]
+    return Pair(reported["+"] - retyped, reported["-"] - retyped, reported["*"] | retyped)
 
 
 def hashdeep(first: Path, second: Path) -> Pair:
@@ -91,22 +101,22 @@ def hashdeep(first: Path, second: Path) -> Pair:
     names = {
         line.split(b",", 2)[2].decode().removeprefix("./") for line in listed.stdout.splitlines() if b",./" in line
     }
-    same, other = set[str](), set[str]()
+    same, second_version = set[str](), set[str]()
     for line in done.stdout.splitlines():
         name, _colon, verdict = line.removeprefix("./").partition(": ")
         if verdict == "Ok":
             same.add(name)
         elif verdict == "No match" or verdict.startswith("Moved from "):
-            other.add(name)
+            second_version.add(name)
     assert same and names, done.stderr
-    return Pair(names - same - other, other - names, other & names)
+    return Pair(names - same - second_version, second_version - names, second_version & names)
 
 
 def not_files(fleet: Fleet) -> set[str]:
     """Paths that are something else than a regular file on some replica: `hashdeep` does not see them."""
     replicas = [road.replica.pk for road in fleet.roads]
-    found = Version.objects.filter(replica__in=replicas, until_seq=None).exclude(type=EntryType.FILE)
-    return set(found.values_list("path", flat=True))
+    versions = Version.objects.filter(replica__in=replicas, until_seq=None).exclude(type=EntryType.FILE)
+    return set(versions.values_list("path", flat=True))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -123,11 +133,12 @@ def test_they_say_the_same(tmp_path: Path, small: Path) -> None:
         scatter.unwreck()
         for first, second in combinations(range(3), 2):
             roots = scatter.roots[first], scatter.roots[second]
-            said = ours(fleet, first, second).without(apart)
+            expected_pair = ours(fleet, first, second).without(apart)
             for theirs, outside in ((rclone(*roots), apart), (hashdeep(*roots), apart | strange)):
-                told, wanted = theirs.without(outside), said.without(outside)
-                assert wanted == told, [one ^ other for one, other in zip(wanted, told, strict=True)]
-            seen.append([len(some) for some in said])
+                reported = theirs.without(outside)
+                expected = expected_pair.without(outside)
+                assert expected == reported
+            seen.append([len(paths) for paths in expected_pair])
         scatter.unwreck()  # twice is as before
 
     grow(tmp_path, small, 1000, Tables.empty(), look)

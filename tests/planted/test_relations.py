@@ -25,8 +25,8 @@ class Leading:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.dice, self.soon, self.late = random.Random(seed), dict[str, Expected](), dict[str, Expected]()
-        self.roots = [folder / f"tree{at}" for at in range(3)]
-        names = [f"{self.dice.choice('abc')}/{at:03}" for at in range(60)]
+        self.roots = [folder / f"tree{number}" for number in range(3)]
+        names = [f"{self.dice.choice('abc')}/{number:03}" for number in range(60)]
         for name in names:
             for root in self.roots:
                 write(root / name, f"content of {name}")
@@ -44,8 +44,8 @@ class Leading:
             self._plant(self.dice.choice(ACTS), name)
 
     def _plant(self, act: str, name: str) -> None:
-        at = self.dice.choice((1, 2))
-        lacking = "+-+" if at == 1 else "++-"
+        number = self.dice.choice((1, 2))
+        lacking = "+-+" if number == 1 else "++-"
         if act == "new":
             (self.roots[0] / f"{name}.new").write_text("new")
             self.soon[f"{name}.new"] = Expected("lagging", "+~~")
@@ -58,15 +58,15 @@ class Leading:
             (self.roots[0] / name).unlink()
             self.soon[name] = self.late[name] = Expected("lingering", ".~~")
         if act == "lost":
-            (self.roots[at] / name).unlink()
+            (self.roots[number] / name).unlink()
             self.soon[name] = self.late[name] = Expected("lost", lacking)
         if act == "edit, lost":
-            (self.roots[at] / name).unlink()
+            (self.roots[number] / name).unlink()
             self.soon[name] = Expected("lost", lacking.replace("+", "~").replace("~", "+", 1))
-            self.late[name] = Expected("mismatch", lacking, "n o" if at == 1 else "no ")
+            self.late[name] = Expected("mismatch", lacking, "n o" if number == 1 else "no ")
         if act == "damaged":
-            write(self.roots[at] / name, f"damaged {name}"[: len(f"content of {name}")])
-            judged = "gdg" if at == 1 else "ggd"
+            write(self.roots[number] / name, f"damaged {name}"[: len(f"content of {name}")])
+            judged = "gdg" if number == 1 else "ggd"
             self.soon[name] = self.late[name] = Expected("mismatch", "+++", judged)
 
 
@@ -85,15 +85,15 @@ def test_one_leads(tmp_path: Path, seed: int) -> None:
 def test_some_keep_a_part(tmp_path: Path, seed: int) -> None:
     """What does not fit the patterns of a replica is not missed there; what fits them is."""
     dice = random.Random(seed)
-    roots = [tmp_path / f"tree{at}" for at in range(3)]
+    roots = [tmp_path / f"tree{number}" for number in range(3)]
     expected = {}
-    for at in range(60):
-        name = f"{dice.choice(('photos', 'films'))}/{at:03}.{dice.choice(('jpg', 'mov'))}"
+    for number in range(60):
+        name = f"{dice.choice(('photos', 'films'))}/{number:03}.{dice.choice(('jpg', 'mov'))}"
         fits = name.startswith("photos/") or name.endswith(".jpg")
-        there = dice.random() < 0.7
-        for root in [*roots[:2], *([roots[2]] if there else [])]:
+        is_present = dice.random() < 0.7
+        for root in [*roots[:2], *([roots[2]] if is_present else [])]:
             write(root / name, f"content of {name}")
-        if fits and not there:
+        if fits and not is_present:
             expected[name] = Expected("lost", "++-")
     fleet = Fleet(tmp_path, roots)
     fleet.group.relation = Group.Relation.SUBSET

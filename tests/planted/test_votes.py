@@ -32,34 +32,34 @@ def write(path: Path, text: str) -> None:
 
 def make(folder: Path, number: int = 3, servers: list[int] | None = None) -> Fleet:
     """Trees of which the first holds one file in another content, and that have been read once."""
-    roots = [folder / f"tree{at}" for at in range(number)]
-    for at, root in enumerate(roots):
+    roots = [folder / f"tree{number}" for number in range(number)]
+    for number, root in enumerate(roots):
         for name in ("apart", "damaged", "same"):
-            write(root / name, f"content of {name}" + (" here" if at == 0 and name == "apart" else ""))
+            write(root / name, f"content of {name}" + (" here" if number == 0 and name == "apart" else ""))
     fleet = Fleet(folder, roots, servers)
     fleet.night()
     return fleet
 
 
-def said(fleet: Fleet) -> tuple[str, str]:
+def verdicts_of(fleet: Fleet) -> tuple[str, str]:
     """What is said of the copies of both files after one of them is damaged on the first replica."""
-    found: dict[str, Expected] = fleet.said()
-    assert set(found) <= {"apart", "damaged"}
-    return found["apart"].judged, found["damaged"].judged if "damaged" in found else ""
+    divergences: dict[str, Expected] = fleet.divergences()
+    assert set(divergences) <= {"apart", "damaged"}
+    return divergences["apart"].judged, divergences["damaged"].judged if "damaged" in divergences else ""
 
 
-def damage(fleet: Fleet, at: int) -> None:
+def damage(fleet: Fleet, number: int) -> None:
     """One file gets another content on one replica, its time kept, and that is read."""
-    write(Path(fleet.roads[at].replica.root) / "damaged", "c0ntent of damaged")
-    fleet.run(at)
+    write(Path(fleet.roads[number].replica.root) / "damaged", "c0ntent of damaged")
+    fleet.run(number)
 
 
 def test_a_majority_of_three_servers(tmp_path: Path) -> None:
     """Two of three votes decide where there is no history."""
     fleet = make(tmp_path)
-    assert said(fleet) == ("dgg", "")
+    assert verdicts_of(fleet) == ("dgg", "")
     damage(fleet, 1)
-    assert said(fleet) == ("dgg", "gdg")
+    assert verdicts_of(fleet) == ("dgg", "gdg")
     assert Finding.objects.filter(replica=None, kind=Finding.Kind.MISMATCH, state="open").count() == 2
 
 
@@ -67,21 +67,21 @@ def test_two_replicas_have_no_majority(tmp_path: Path) -> None:
     """One against one says nothing; history still does."""
     fleet = make(tmp_path, 2)
     damage(fleet, 0)
-    assert said(fleet) == ("uu", "dg")
+    assert verdicts_of(fleet) == ("uu", "dg")
 
 
 def test_one_server_and_file_system_has_one_vote(tmp_path: Path) -> None:
     """Two roots on one file system of one server are one vote: one against one."""
     fleet = make(tmp_path, servers=[0, 1, 1])
     damage(fleet, 1)
-    assert said(fleet) == ("uuu", "gdg")
+    assert verdicts_of(fleet) == ("uuu", "gdg")
     votes = Participant.objects.filter(comparison=fleet.compare()).values_list("voter", flat=True)
     assert len(set(votes)) == 2
 
 
 def test_copies_that_differ_on_one_file_system_vote_for_none(tmp_path: Path) -> None:
     """Where both contents lie on one file system of one server, it votes for neither."""
-    assert said(make(tmp_path, servers=[0, 0, 1])) == ("uuu", "")
+    assert verdicts_of(make(tmp_path, servers=[0, 0, 1])) == ("uuu", "")
 
 
 def hold(fleet: Fleet) -> None:
@@ -120,26 +120,26 @@ def switch_off(fleet: Fleet) -> None:
     ("act", "standing"),
     [(hold, "held"), (mass_change, "held"), (grow_stale, "stale"), (fail, "failed"), (switch_off, "off")],
 )
-def test_who_has_no_vote(tmp_path: Path, act: Callable[[Fleet], None], standing: str) -> None:
+def test_who_has_no_vote(tmp_path: Path, act: Callable[[Fleet], None], expected_standing: str) -> None:
     """Without the last one it is one against one; what history says of the copies stays."""
     fleet = make(tmp_path)
-    assert said(fleet)[0] == "dgg"
+    assert verdicts_of(fleet)[0] == "dgg"
     act(fleet)
     damage(fleet, 1)
-    assert said(fleet) == ("uuu", "gdg")
-    seat = Participant.objects.get(comparison=fleet.compare(), position=3)
-    assert (seat.standing, seat.voter) == (standing, "")
+    assert verdicts_of(fleet) == ("uuu", "gdg")
+    participant = Participant.objects.get(comparison=fleet.compare(), position=3)
+    assert (participant.standing, participant.voter) == (expected_standing, "")
 
 
 def test_what_only_a_stale_one_holds_opens_no_finding(tmp_path: Path) -> None:
     """Those who have a vote agree: it is shown and nobody is called."""
     fleet = make(tmp_path)
     for name in ("apart", "new"):
-        for at in (0, 1):
-            write(Path(fleet.roads[at].replica.root) / name, "now alike")
+        for number in (0, 1):
+            write(Path(fleet.roads[number].replica.root) / name, "now alike")
     grow_stale(fleet)
-    for at in (0, 1):
-        fleet.run(at)
+    for number in (0, 1):
+        fleet.run(number)
     rows = Divergence.objects.filter(comparison_id=fleet.compare().pk)
-    assert {one.path: one.current for one in rows} == {"apart": False, "new": False}
+    assert {participant.path: participant.current for participant in rows} == {"apart": False, "new": False}
     assert not Finding.objects.filter(replica=None, state="open").exists()
