@@ -1,4 +1,4 @@
-"""What every test may use: a real PostgreSQL, embedded unless DATABASE_URL names another."""
+"""Give every test a real PostgreSQL, embedded unless DATABASE_URL names another."""
 
 from __future__ import annotations
 

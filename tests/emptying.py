@@ -15,7 +15,7 @@ _flush: Any = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined
 
 
 class Emptying:
-    """What is in the database when nothing has used it, and how to come back to that."""
+    """The fresh database's rows, and the way back to them."""
 
     def __init__(self) -> None:
         with connection.cursor() as cursor:

@@ -36,7 +36,7 @@ def read(text: str) -> list[Allowed]:
 
 
 def is_kind(kind: str) -> bool:
-    """Whether this machine is of that kind: `any`, `root`, `not-root`, `not-linux`, `without:PROGRAM`."""
+    """Return whether this machine is of that kind: `any`, `root`, `not-root`, `not-linux`, `without:PROGRAM`."""
     if kind.startswith("without:"):
         return shutil.which(kind.removeprefix("without:")) is None
     known = {
@@ -59,7 +59,7 @@ def refused(skipped: list[Skipped], allowed: list[Allowed]) -> list[Skipped]:
 
 
 def of(report: pytest.TestReport | pytest.CollectReport) -> Skipped:
-    """What a report says of a skip; its reason stands in the third part of its place."""
+    """Return the skip of a report; its reason is the third part of its location."""
     where = report.longrepr
     reason = str(where[2]) if isinstance(where, tuple) else str(where)
     return Skipped(report.nodeid, reason.removeprefix("Skipped: "))

@@ -60,7 +60,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def collector_files() -> list[Path]:
-    """What the one-file collector is made of."""
+    """Return the modules of the one-file collector."""
     return [ROOT / "scanner" / "__init__.py", *files(*COLLECTOR)]
 
 

@@ -1,4 +1,4 @@
-"""What the READMEs and the documentation say is so, in both languages.
+"""Check that the READMEs and the documentation are true, in both languages.
 
 Each setting, key, command, option, format, kind and status stands there with its default or its address, and nothing
 that does not exist. A fact stands in one page, so most tests look at all pages of a language together.
@@ -172,7 +172,7 @@ def table_with(language: str, first: str) -> dict[str, list[str]]:
 
 
 def calls(path: Path) -> Iterator[tuple[str, str, ast.expr | None]]:
-    """How a module asks the environment: function, name of the variable, and the second argument."""
+    """A call that reads the environment: function, name of the variable, and the second argument."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
             yield "os.environ", str(ast.literal_eval(node.slice)), None
@@ -543,7 +543,7 @@ def test_settings_of_a_group_are_those_of_the_code(language: str) -> None:
 
 @both
 def test_messages_are_those_of_the_code(language: str) -> None:
-    """What one is said to see, when something is wrong, is what some program says."""
+    """Messages that the troubleshooting tables quote are messages of some program."""
     sources = [path for name in ("backup_syncer", "scanner", "checker") for path in (CHECKOUT / name).rglob("*.py")]
     said = "\n".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sources)
     heads = {"what you see", "reason", "message", "что видно", "причина", "сообщение"}

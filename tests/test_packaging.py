@@ -1,4 +1,4 @@
-"""What is built from the source: a wheel with two commands, and the collector as one file."""
+"""Build from the source: a wheel with two commands, and the collector as one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the collector's state costs for a million entries: seconds a stage, and the peak of memory, beside their limits.
+"""Measure the collector's state for a million entries: seconds a stage and peak memory, beside their limits.
 
     python -m tests.bench.collector_state [ENTRIES] [FOLDER]
 
@@ -103,7 +103,7 @@ def measure(folder: Path, count: int) -> None:
 
 
 def look_back(folder: Path, count: int) -> None:
-    """What the next run costs beyond that: one file of a thousand has another content under the old times."""
+    """Measure the next run, in which one file of a thousand has different content and the old times."""
     with Workspace(folder) as work:
         collections.deque(map(work.add_entry, walked_entries(count)), 0)
         work.plan_hash_pass()

@@ -1,4 +1,4 @@
-"""What a comparison of two runs costs: the rows that differ, with the plan, and all steps to the kept comparison.
+"""Measure a comparison of two runs: the rows that differ, with the plan, and all steps to the kept comparison.
 
     python -m tests.bench.compare [ENTRIES]
 

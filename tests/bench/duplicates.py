@@ -1,4 +1,4 @@
-"""What a look for duplicates costs: the first page of a replica and of a group of three, a search, a whole file.
+"""Measure the search for duplicates: the first page of a replica and of a group of three, a search, a whole file.
 
     python -m tests.bench.duplicates [ENTRIES]
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(entries: int) -> None:
-    """All that a person or a program asks for."""
+    """Run each query that a page or a command makes."""
     from django.core.management import call_command
 
     from checker.duplicates import export, places, queries
@@ -100,7 +100,7 @@ def print_timing(name: str, act: Callable[[], Any], limit: float | None = None, 
 
 
 def naive(place: Any) -> int:
-    """What the copies of a replica waste, found without the database's help."""
+    """Return what the copies of a replica waste, found without the database's help."""
     from scanner.db.sql import fetch_batches
 
     held: dict[bytes, list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What the first page costs over a large fleet: time on the server, queries, bytes.
+"""Measure the first page over a large fleet: time on the server, queries, bytes.
 
     python -m tests.bench.fleet [GROUPS SERVERS RUNS]
 

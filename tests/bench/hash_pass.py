@@ -1,4 +1,4 @@
-"""How fast the hash pass is, beside other programs and the limit of the processor, in one run.
+"""Measure the hash pass beside other programs and the limit of the processor, in one run.
 
     python tests/bench/hash_pass.py [--large-bytes N] [--small-count N] …
 
@@ -37,7 +37,7 @@ PIECE = 4 * MIB
 
 
 class Figure(NamedTuple):
-    """What one program took for one set."""
+    """Times of one program for one set of files."""
 
     seconds: float
     cpu: float

@@ -1,4 +1,4 @@
-"""What a million entries cost the central server: ingest (first, unchanged, 1 % changed), verification, export, room.
+"""Measure a million entries on the central server: ingest (first, unchanged, 1 % changed), verification, export, room.
 
     python -m tests.bench.history [ENTRIES]
 
@@ -77,7 +77,7 @@ def print_step(kind: str, outcome: dict[str, Any], entries: int) -> None:
 
 
 def step(*arguments: str) -> dict[str, Any]:
-    """What a step's process measured, and the processor time of PostgreSQL meanwhile."""
+    """Run a step in a process of its own. Return its figures and PostgreSQL's processor time meanwhile."""
     before = server_cpu()
     outcome = subprocess.run(
         [sys.executable, "-m", "tests.bench.history", "--step", *arguments], stdout=subprocess.PIPE, check=True

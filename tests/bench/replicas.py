@@ -1,4 +1,4 @@
-"""What a comparison of a group's three replicas costs: found, judged and kept, findings among them.
+"""Measure a comparison of a group's three replicas, until its divergences and findings are kept.
 
     python -m tests.bench.replicas [ENTRIES] [--statements]
 
@@ -102,7 +102,7 @@ class Bench:
         """Of the newest run of each replica."""
 
     def end_and_begin(self, replica: Any, every: int) -> None:
-        """What the next run of a replica finds changed: of so many entries one."""
+        """Store the next run of a replica, in which one of `every` entries has changed."""
         parameters = {"replica": replica.pk, "run": self.sequence + 1, "every": every}
         execute(END, parameters)
         execute(BEGIN, parameters)

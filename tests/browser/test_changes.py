@@ -27,7 +27,7 @@ LONG = "long/" + "/".join(["d" * 250] * 15)
 
 
 class Told(NamedTuple):
-    """What the pages show."""
+    """Data that the pages show."""
 
     user: User
     world: StagedReplica
@@ -150,7 +150,7 @@ def test_two_far_runs_and_a_download(open_page: Open, told: Told) -> None:
 
 
 def test_several_findings_at_once(open_page: Open, told: Told) -> None:
-    """What is not damage is chosen by its box and accepted with the others; damage has no box."""
+    """Findings without damage are selected by a box and accepted together; damage has no box."""
     page = open_page("/findings/", told.user)
     expect(page.locator("tr", has_text="corrupted").locator("input[type=checkbox]")).to_have_count(0)
     for box in page.locator("input[name=finding]").all():

@@ -21,7 +21,7 @@ LONG = "long/" + "/".join(["d" * 250] * 15)
 
 
 class Told(NamedTuple):
-    """What the pages show."""
+    """Data that the pages show."""
 
     user: User
     pages: dict[str, str]

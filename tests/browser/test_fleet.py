@@ -42,7 +42,7 @@ def place(page: Page) -> tuple[int, int]:
 
 
 def press(page: Page, *keys: str) -> tuple[int, int]:
-    """Where these keys lead."""
+    """Addresses to which these keys lead."""
     for key in keys:
         page.keyboard.press(key)
     return place(page)

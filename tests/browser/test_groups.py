@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Told(NamedTuple):
-    """What the pages show."""
+    """Data that the pages show."""
 
     user: User
     fleet: StagedGroup

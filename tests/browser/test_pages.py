@@ -35,7 +35,7 @@ NAMELESS = (Path(__file__).parent / "names.js").read_text(encoding="utf-8")
 
 
 class World(NamedTuple):
-    """What the pages show."""
+    """Data that the pages show."""
 
     user: User
     replicas: dict[str, Replica]
@@ -54,7 +54,7 @@ def world(transactional_db: None) -> World:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing sticks out to the side."""
+    """Return whether nothing sticks out to the side."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 

@@ -69,7 +69,7 @@ class Network:
 
     @staticmethod
     def within(name: str) -> list[str]:
-        """What stands before a command that is to run there. Mounts stay those of all, unlike with `ip netns exec`."""
+        """Return the words before a command that is to run there. Unlike `ip netns exec`, they keep all mounts."""
         return ["nsenter", f"--net=/run/netns/{name}"]
 
 

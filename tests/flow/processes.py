@@ -140,7 +140,7 @@ class RunningSystem:
         return done
 
     def shell(self, code: str) -> str:
-        """What `code` prints within Django."""
+        """Run `code` within Django and return what it prints."""
         return self.manage("shell", "--no-imports", "-v", "0", "-c", code).stdout.strip()
 
     def await_web(self) -> None:
@@ -164,7 +164,7 @@ class RunningSystem:
         wait_for(lambda: self.proven() >= count, seconds, f"{count} proven runs")
 
     def proven(self) -> int:
-        """How many runs are proven now."""
+        """Return how many runs are proven now."""
         return int(self.query("SELECT count(*) FROM checker_proof WHERE ok")[0][0])
 
     def runs(self) -> list[tuple[int, str]]:

@@ -16,7 +16,7 @@ from tests.flow.processes import REPOSITORY, RunningSystem
 def test_documented_uploader_delivers_a_run_that_is_proven(
     system: RunningSystem, tmp_path: Path, language: str
 ) -> None:
-    """As it stands on the page it enrols, asks, hashes, signs and uploads, and the central server proves its run."""
+    """Copied from the page, it enrols, asks, hashes, signs and uploads, and the central server proves its run."""
     page = (REPOSITORY / "docs" / language / "api.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"(?ms)^```python\n(.*?)^```$", page)
     uploader = tmp_path / "uploader.py"

@@ -85,7 +85,7 @@ def scene(pattern: RunningSystem, tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_a_group_from_three_servers(scene: Scene) -> None:
-    """What is planted on the servers' disks is what the central server says of each path, night for night."""
+    """The central server says of each path what was planted on the servers' disks, night for night."""
     scatter = scene.scatter
     steps = (scatter.before_the_first, scatter.edits_for_all, scatter.scatter, scatter.spread)
     for number, prepare in enumerate(steps, 1):

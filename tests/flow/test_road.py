@@ -53,7 +53,7 @@ def enrol_by_the_admin(visitor: Visitor, root: Path) -> str:
 
 
 def test_directory_to_page(system: RunningSystem, tmp_path: Path) -> None:
-    """What the admin configures, a collector hashes; the run is proven and the page says so, names and all."""
+    """A collector hashes what the admin configures; the run is proven and the page says so, names and all."""
     root = tmp_path / "data"
     make_tree(root)
     (root / "left.tmp").write_text("excluded")

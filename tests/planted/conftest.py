@@ -1,4 +1,4 @@
-"""What the planted trees begin as."""
+"""Make the trees in which changes are planted."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Roles = list[int]
 
 
 class Expected(NamedTuple):
-    """What must be said of a path: its kind, a cell and a verdict for each replica. All empty: nothing diverges."""
+    """Expected divergence of a path: its kind, and a cell and a verdict for each replica. All empty: none."""
 
     kind: str = ""
     cells: str = ""
@@ -64,7 +64,7 @@ class Copies:
         return self.roots[position] / name
 
     def beneath(self, position: int, name: str) -> None:
-        """What an ageing disk does: no time tells of it."""
+        """Damage a file as an ageing disk does: no time changes."""
         path = self.path(position, name)
         size = path.stat().st_size
         damage = self.dice.choice(["flip", "zero", "cut"])
@@ -101,7 +101,7 @@ class Copies:
         return path.read_bytes()
 
     def sync(self, source: int, target: int, name: str, *, times: bool = True) -> None:
-        """What a sync tool does that goes by contents; damage spreads with it."""
+        """Copy as a sync tool does that goes by contents; damage spreads with it."""
         paths = self.path(source, name), self.path(target, name)
         paths[1].parent.mkdir(parents=True, exist_ok=True)
         if not times:

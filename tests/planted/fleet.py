@@ -64,7 +64,7 @@ class Fleet:
 
 
 class Tables(NamedTuple):
-    """How often what was expected met what was said: of kinds, of cells, of copies; and what was planted where nothing
+    """Counts of expected against reported kinds, cells and copies; and what was planted where nothing
     can be told."""
 
     kinds: Matrix
@@ -108,7 +108,7 @@ def _cell(cells: str, position: int) -> str:
 
 @contextlib.contextmanager
 def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[Image]]:
-    """So many file systems that begin as copies of one."""
+    """Return `number` file systems that begin as copies of one."""
     with contextlib.ExitStack() as stack:
         images = []
         for position in range(number):

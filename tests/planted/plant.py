@@ -185,7 +185,7 @@ class Gardener:
             self.expect(path, "rewritten")
 
     def beneath(self) -> None:
-        """What an ageing disk does: no time tells of it."""
+        """Damage files as an ageing disk does: no time changes."""
         for damage in ("flip", "zero", "cut", "flip"):
             path = self.take(large=True)
             self.damaged[self.name(path)] = (path.read_bytes(), path.stat().st_mtime_ns)

@@ -1,4 +1,4 @@
-"""What happens to the copies of a group in four nights, by a seed, and what must be said of each path then."""
+"""Change the copies of a group in four nights, by a seed, and expect a divergence for each path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scatter(Copies):
         self.older: list[tuple[str, bytes, int]] = []
 
     def before_the_first(self) -> None:
-        """What is different before anybody looks."""
+        """Make differences that exist before the first run."""
         self.doing = "same time since the first run, 2 : 1"
         for _ in range(2):
             name, roles = self.take()
@@ -51,7 +51,7 @@ class Scatter(Copies):
         self._outlier_that_spreads()
 
     def _outlier_then_edit(self) -> None:
-        """Where one differs since the first run, an edit of another is newer than the third, and nothing is known of
+        """Edit one copy where another differs from the start: it is newer than the third, and nothing is known of
         the first; once two hold the edit they are the most."""
         name, (a, b, c) = self.take()
         self.doing = "same time since the first run, 2 : 1, edited later"
@@ -72,7 +72,7 @@ class Scatter(Copies):
         self.later.append(edited)
 
     def _outlier_that_spreads(self) -> None:
-        """What another held from its beginning did not come by damage, for all that a copy of it shows."""
+        """Copy content that another replica had from its beginning: it did not come by damage."""
         name, (a, b, c) = self.take()
         self.doing = "same time since the first run, 2 : 1, spread later"
         self.damage(a, name)
@@ -115,7 +115,7 @@ class Scatter(Copies):
             act()
 
     def mend(self) -> None:
-        """What all hold alike again, from one source: what is damaged there is damaged everywhere now."""
+        """Copy one source to all: what is damaged there is damaged everywhere now."""
         source = self.dice.randrange(3)
         self.left_damaged = {name for name, position in self.broken if position == source}
         self.expected, self.broken = {}, set()
@@ -346,7 +346,7 @@ class Scatter(Copies):
             self.images[position].wreck_inode(inode)
 
     def _alike(self) -> None:
-        """What is no divergence: other times, rights, owners; and a write of all, time kept."""
+        """Make changes that are no divergence: times, rights, owners, and a write of all with the time kept."""
         for act in (os.utime, lambda path: path.chmod(0o640), lambda path: os.chown(path, 7, 7)):
             name, roles = self.take()
             act(self.path(roles[0], name))

@@ -63,7 +63,7 @@ class Road:
         return receipt.run
 
     def verdicts(self, run: Run) -> dict[str, str]:
-        """What the comparison says of each path; a path that left by a move with `-`."""
+        """Return the kind of change of each path; a path that left by a move has a `-`."""
         run_comparisons.catch_up(self.replica.pk)
         comparison = Comparison.objects.get(run=run, adjacent=True)
         assert comparison.state == Comparison.State.DONE, comparison.reason

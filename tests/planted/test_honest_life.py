@@ -1,4 +1,4 @@
-"""What honest programs do to files is never called damage, and `rewritten` only where a tool really kept the time."""
+"""Honest programs' writes are never called damage, and `rewritten` only where a tool really kept the time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Life:
             os.utime(path, (mtime, mtime))
 
     def verdicts(self) -> dict[str, str]:
-        """What a further run says; never that anything was damaged."""
+        """Return the changes of a further run, after checking that none is damage."""
         verdicts = self.road.verdicts(self.road.run())
         assert Kind.CORRUPTED not in verdicts.values(), verdicts
         return verdicts
@@ -140,7 +140,7 @@ def test_a_database_in_place(life: Life, journal: str) -> None:
 
 
 def test_a_file_written_through_a_map(life: Life) -> None:
-    """What is written through a memory map is modified; a second write into a page that is not yet on the disk leaves
+    """A write through a memory map is modified; a second write into a page that is not yet on the disk leaves
     no trace, and is not called damage. A page that happened to be written between is stamped again."""
     path = life.tree / "docs/3.txt"
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:

@@ -27,7 +27,7 @@ LINK = ".rclonelink"
 
 
 class Pair(NamedTuple):
-    """What two trees differ in."""
+    """Paths in which two trees differ."""
 
     lost: set[str]
     """In the first alone."""
@@ -48,7 +48,7 @@ def content_of(version: Version) -> tuple[object, ...]:
 
 
 def ours(fleet: Fleet, first: int, second: int) -> Pair:
-    """What our comparison says of two replicas of the group, by the versions that it kept."""
+    """Return our comparison of two replicas of the group, by the versions that it kept."""
     rows = list(Divergence.objects.filter(comparison_id=fleet.compare().pk))
     held = Version.objects.in_bulk({version for row in rows for version in row.versions if version})
     pair = Pair(set(), set(), set())
@@ -68,7 +68,7 @@ def ours(fleet: Fleet, first: int, second: int) -> Pair:
 
 
 def unread(fleet: Fleet) -> set[str]:
-    """What could not be read on some replica, or lay below a directory of which that is so."""
+    """Return the paths that could not be read on some replica, or that are below such a directory."""
     rows = Divergence.objects.filter(comparison_id=fleet.compare().pk)
     return {row.path for row in rows if {"!", "?"} & set(row.cells)}
 
@@ -121,7 +121,7 @@ def not_files(fleet: Fleet) -> set[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_they_say_the_same(tmp_path: Path, small: Path) -> None:
-    """Of each pair of replicas, by both tools, path by path."""
+    """Both tools agree with us on each pair of replicas, path by path."""
     for tool in ("rclone", "hashdeep"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")

@@ -1,4 +1,4 @@
-"""What replicas are to each other, with real collectors on real trees and from seeds: one leads and the others lag, or
+"""Relations of replicas, with real collectors on real trees and from seeds: one leads and the others lag, or
 some keep only a part."""
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Leading:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_one_leads(tmp_path: Path, seed: int) -> None:
-    """What is new lags for a while and is missing then; what was there and went is lost at once, and damage is told."""
+    """A new file may lag for a while and is missing then; a removed one is missing at once; damage is reported."""
     trees = Leading(tmp_path, seed)
     assert trees.fleet.night() == {}
     trees.plant()
@@ -83,7 +83,7 @@ def test_one_leads(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_some_keep_a_part(tmp_path: Path, seed: int) -> None:
-    """What does not fit the patterns of a replica is not missed there; what fits them is."""
+    """A path that does not match the patterns of a replica is not missed there; one that matches is."""
     dice = random.Random(seed)
     roots = [tmp_path / f"tree{number}" for number in range(3)]
     expected = {}

@@ -42,7 +42,7 @@ def make(folder: Path, number: int = 3, servers: list[int] | None = None) -> Fle
 
 
 def verdicts_of(fleet: Fleet) -> tuple[str, str]:
-    """What is said of the copies of both files after one of them is damaged on the first replica."""
+    """Return the verdicts on both files after one of them is damaged on the first replica."""
     divergences: dict[str, Expected] = fleet.divergences()
     assert set(divergences) <= {"apart", "damaged"}
     return divergences["apart"].judged, divergences["damaged"].judged if "damaged" in divergences else ""
@@ -80,7 +80,7 @@ def test_one_server_and_file_system_has_one_vote(tmp_path: Path) -> None:
 
 
 def test_copies_that_differ_on_one_file_system_vote_for_none(tmp_path: Path) -> None:
-    """Where both contents lie on one file system of one server, it votes for neither."""
+    """A file system with both contents votes for neither."""
     assert verdicts_of(make(tmp_path, servers=[0, 0, 1])) == ("uuu", "")
 
 
