@@ -1,10 +1,17 @@
-"""The map of addresses: each application names its own."""
+"""Map addresses to applications: each names its own. The checker's part of the API is mounted here."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+
+from checker.api import router as comparisons
+from scanner.api.routes import api
+
+# Before `scanner.urls` is included: that makes the addresses of the API final. scanner cannot do it: it must not know
+# the checker.
+api.add_router("/comparisons", comparisons)
 
 handler400 = "scanner.api.responses.bad_request"
 urlpatterns = [

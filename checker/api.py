@@ -30,7 +30,7 @@ def person(request: HttpRequest) -> User | None:
 
 router = Router(auth=[Bearer(), person])
 
-DESCRIBED = schema.json_answers(
+DESCRIBED = schema.json_operation(
     {
         "type": "object",
         "required": ["base", "run", "adjacent", "state", "counts", "changes", "after"],

@@ -1,4 +1,4 @@
-"""The Django application that says what is wrong."""
+"""Configure the Django application that proves and compares runs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CheckerConfig(AppConfig):
-    """Has each run verified that scanner takes in."""
+    """Has each run verified and compared when it is ingested."""
 
     name = "checker"
     verbose_name = _("Proofs")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Hear of runs that arrive and of those that are taken in, and make the schedules once the tables are there."""
-        from checker.api import router
-        from scanner.api.routes import api
+        """Connect receivers, once models and settings are loaded."""
+        from checker import tasks
+        from scanner.signals import run_ingested
 
-        api.add_router("/comparisons", router)
-        from checker import tasks  # models are there only when the applications are loaded
-        from scanner import tasks as of_scanner
-
-        for module in (of_scanner, tasks):
-            module.connect()
-            post_migrate.connect(module.make_schedules, sender=self, dispatch_uid=module.__name__)
+        run_ingested.connect(tasks.on_run_ingested, dispatch_uid="checker.tasks.on_run_ingested")
+        post_migrate.connect(tasks.save_schedules, sender=self, dispatch_uid="checker.tasks")

@@ -19,18 +19,17 @@ from checker.proofs import queries
 from checker.proofs.verify import verify
 from scanner.ingest import inbox
 from scanner.models import Replica, Run
-from scanner.signals import run_ingested
-from scanner.tasks import UNSAVED, schedule
+from scanner.tasks import WITHOUT_RESULT, save_schedule
 
 SWEEP_SECONDS = 50.0
 """A sweep begins nothing new after that: the next one comes each minute."""
 ROTATION_MINUTES = 10
 
 
-def wake(run: Run, **_: Any) -> None:
+def on_run_ingested(run: Run, **_: Any) -> None:
     """Receiver of `run_ingested`: have the run compared with the one before, and verified."""
-    async_task("checker.tasks.catch_up", run.replica_id, q_options=UNSAVED)
-    async_task("checker.tasks.verify_run", run.pk, q_options=UNSAVED)
+    async_task("checker.tasks.catch_up", run.replica_id, q_options=WITHOUT_RESULT)
+    async_task("checker.tasks.verify_run", run.pk, q_options=WITHOUT_RESULT)
 
 
 def catch_up(replica_id: int) -> int:
@@ -68,7 +67,7 @@ def compare_groups() -> int:
 def _wake_group(replica_id: int) -> None:
     """A run is compared and verified by two tasks, in any order: the one that ends last has the group compared."""
     group_id = Replica.objects.values_list("group", flat=True).get(pk=replica_id)
-    async_task("checker.tasks.compare_replicas", group_id, q_options=UNSAVED)
+    async_task("checker.tasks.compare_replicas", group_id, q_options=WITHOUT_RESULT)
 
 
 def compare(comparison_id: int) -> None:
@@ -153,17 +152,12 @@ def _provable() -> QuerySet[Run]:
     return _runs().filter(state=Run.State.INGESTED, replica__origin=Replica.Origin.COLLECTOR)
 
 
-def make_schedules(**_: Any) -> None:
+def save_schedules(**_: Any) -> None:
     """Receiver of `post_migrate`: the schedules of this module."""
-    schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
-    schedule("Comparison of replicas", "checker.tasks.compare_groups", 1)
-    schedule("Findings accepted for a time", "checker.tasks.reopen_findings", 10)
-    schedule("Removal of forgotten comparisons", "checker.tasks.forget_comparisons", 60)
-    schedule("Verification of new runs", "checker.tasks.verify_new", 1)
-    schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)
-    schedule("Removal of proven uploads", "checker.tasks.forget_uploads", 60)
-
-
-def connect() -> None:
-    """Hear of runs that are taken in."""
-    run_ingested.connect(wake, dispatch_uid="checker.tasks.wake")
+    save_schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
+    save_schedule("Comparison of replicas", "checker.tasks.compare_groups", 1)
+    save_schedule("Findings accepted for a time", "checker.tasks.reopen_findings", 10)
+    save_schedule("Removal of forgotten comparisons", "checker.tasks.forget_comparisons", 60)
+    save_schedule("Verification of new runs", "checker.tasks.verify_new", 1)
+    save_schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)
+    save_schedule("Removal of proven uploads", "checker.tasks.forget_uploads", 60)

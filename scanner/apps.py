@@ -1,18 +1,23 @@
-"""The Django application that holds what servers send."""
+"""Configure the Django application that receives and keeps what servers send."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class ScannerConfig(AppConfig):
-    """Registers the system checks, and the roles that are made after each migration."""
+    """Connects system checks, roles, tasks and schedules."""
 
     name = "scanner"
     verbose_name = _("Servers and runs")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register them."""
-        from scanner import checks, roles  # noqa: F401  # they need loaded settings, storages and models
+        """Connect receivers, once models and settings are loaded."""
+        from scanner import checks, roles, tasks  # noqa: F401  # importing checks and roles registers them
+        from scanner.signals import run_received
+
+        run_received.connect(tasks.on_run_received, dispatch_uid="scanner.tasks.on_run_received")
+        post_migrate.connect(tasks.save_schedules, sender=self, dispatch_uid="scanner.tasks")

@@ -1,6 +1,6 @@
-"""What the task cluster does for scanner.
+"""Run scanner's work in the task cluster: ingest, and removal of what is stale.
 
-A task is a wake-up for a row: losing one, or doing one twice, is harmless.
+A task wakes a worker for a row. Losing a task, or running it twice, is harmless.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from django_q.tasks import async_task
 from scanner.errors import RetryableError
 from scanner.ingest import inbox, journal, worker
 from scanner.models import Progress, Run
-from scanner.signals import run_received
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 50.0
-"""A sweep begins nothing new after that: the next one comes each minute."""
-STALE = timedelta(days=2)
-"""A run that has said nothing for so long will not arrive under its progress any more."""
+"""A sweep starts nothing after this time: the next sweep comes each minute."""
+KEEP_PROGRESS = timedelta(days=2)
+"""A run that has sent no progress for this long will not arrive any more."""
 KEEP_TASKS = timedelta(days=7)
-"""How long failed tasks are kept to be looked at."""
-UNSAVED = {"save": False}
+"""How long failed tasks can be looked at."""
+WITHOUT_RESULT = {"save": False}
+"""Options of a task whose result nobody reads."""
 
 
-def wake(run: Run, **_: Any) -> None:
-    """Receiver of `run_received`: have the run's replica looked after at once."""
+def on_run_received(run: Run, **_: Any) -> None:
+    """Queue the ingest of the run's replica at once. Receiver of `run_received`."""
     if run.state == Run.State.RECEIVED:
-        async_task("scanner.tasks.ingest_replica", run.replica_id, q_options=UNSAVED)
+        async_task("scanner.tasks.ingest_replica", run.replica_id, q_options=WITHOUT_RESULT)
 
 
 def ingest_replica(replica_id: int) -> int:
-    """Take in what waits of a replica; what cannot be done now is left to the sweep."""
+    """Ingest the queued runs of a replica and return how many; leave to the sweep what cannot be done now."""
     try:
         return worker.ingest_replica(replica_id)
     except RetryableError as error:
@@ -46,39 +46,36 @@ def ingest_replica(replica_id: int) -> int:
 
 
 def sweep() -> int:
-    """Each minute: journal and ingest what a lost wake-up left."""
+    """Journal and ingest what a lost task left, each minute. Return how many runs were done."""
     journal.journal_pending()
     return worker.ingest_waiting(SWEEP_SECONDS)
 
 
 def tidy() -> None:
-    """Each hour: forget progress that leads nowhere, files that no run names, tasks that failed long ago."""
+    """Delete old progress, files that no run names and old failed tasks, each hour."""
     now = timezone.now()
-    Progress.objects.filter(updated_at__lt=now - STALE).delete()
+    Progress.objects.filter(updated_at__lt=now - KEEP_PROGRESS).delete()
     inbox.remove_orphans()
     Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()
 
 
-def schedule(name: str, function: str, minutes: int) -> None:
-    """Make or mend a schedule, known by its name; doing it again changes nothing."""
+def save_schedule(name: str, function: str, minutes: int) -> None:
+    """Create a schedule, or correct the one of this name."""
+    # A database that is migrated in part may not have the cluster's tables.
     if Schedule._meta.db_table not in connection.introspection.table_names():
         return
-    wanted: dict[str, Any] = {
+
+    defaults: dict[str, Any] = {
         "func": function,
         "schedule_type": Schedule.MINUTES,
         "minutes": minutes,
         "repeats": -1,
-        "kwargs": f"q_options={UNSAVED}",
+        "kwargs": f"q_options={WITHOUT_RESULT}",
     }
-    Schedule.objects.update_or_create(name=name, defaults=wanted)
+    Schedule.objects.update_or_create(name=name, defaults=defaults)
 
 
-def make_schedules(**_: Any) -> None:
-    """Receiver of `post_migrate`: the schedules of this module."""
-    schedule("Ingest of what waits", "scanner.tasks.sweep", 1)
-    schedule("Removal of what is stale", "scanner.tasks.tidy", 60)
-
-
-def connect() -> None:
-    """Hear of runs that arrive."""
-    run_received.connect(wake, dispatch_uid="scanner.tasks.wake")
+def save_schedules(**_: Any) -> None:
+    """Save the schedules of this module. Receiver of `post_migrate`."""
+    save_schedule("Ingest of what waits", "scanner.tasks.sweep", 1)
+    save_schedule("Removal of what is stale", "scanner.tasks.tidy", 60)

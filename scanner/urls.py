@@ -1,4 +1,4 @@
-"""Addresses of the pages of scanner."""
+"""Map the addresses of the API, and of the pages of a run."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from scanner.db.locks import LockClass, advisory_lock
 from scanner.format.excludes import Excludes, parse_excludes
 from scanner.format.paths import decode
 from scanner.models import Group
-from scanner.tasks import UNSAVED
+from scanner.tasks import WITHOUT_RESULT
 
 IMMEDIATE_FILES = 100_000
 """Files of all replicas together. When there are fewer, or all are equal, a page waits for the comparison."""
@@ -89,7 +89,7 @@ def get_or_request(group: Group, moment: datetime) -> GroupComparison:
         compute(comparison.pk)
         comparison.refresh_from_db()
     else:
-        async_task("checker.tasks.compare_moment", comparison.pk, q_options=UNSAVED)
+        async_task("checker.tasks.compare_moment", comparison.pk, q_options=WITHOUT_RESULT)
     return comparison
 
 

@@ -22,7 +22,7 @@ from scanner.format.errors import ExcludeError, ReportError
 from scanner.format.excludes import Excludes, parse_excludes
 from scanner.format.statement import read_statement
 from scanner.models import Run
-from scanner.tasks import UNSAVED
+from scanner.tasks import WITHOUT_RESULT
 
 STEPS = compare.STEPS
 STATES = attempts.WorkStates(queued=Comparison.State.WAITING, set_aside=Comparison.State.SET_ASIDE)
@@ -72,7 +72,7 @@ def wanted(base: Run, run: Run) -> Comparison:
         make(comparison.pk)
         comparison.refresh_from_db()
     else:
-        async_task("checker.tasks.compare", comparison.pk, q_options=UNSAVED)
+        async_task("checker.tasks.compare", comparison.pk, q_options=WITHOUT_RESULT)
     return comparison
 
 

@@ -1,4 +1,4 @@
-"""The shape of the API's answers: a signed envelope when all is well, one JSON shape for everything else."""
+"""Build the responses of the API: a signed envelope on success, one JSON shape for everything else."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
 from scanner import central_key
+from scanner.api.schema import ENVELOPE_TYPE, Reply
 from scanner.errors import Malformed, MethodNotAllowed, NotFound, Refusal
 from scanner.models import Server
 
-ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 View = Callable[..., HttpResponseBase]
+NOTHING_HERE = "There is nothing at this address."
 
 
-def signed(for_: str, server: Server, status: int = 200, **members: Any) -> HttpResponse:
-    """A reply that the central server has signed."""
-    return HttpResponse(central_key.sign_reply(for_, server, **members), content_type=ENVELOPE_TYPE, status=status)
+def signed_response(reply: Reply, server: Server, status: int = 200) -> HttpResponse:
+    """Return a reply to `server`, signed with the central server's key."""
+    line = central_key.sign_reply(reply.purpose, server, **reply.model_dump())
+    return HttpResponse(line, content_type=ENVELOPE_TYPE, status=status)
 
 
-def refusal(refused: Refusal) -> JsonResponse:
-    """The one shape of a refusal: {"error", "detail", …}."""
-    response = JsonResponse(refused.body(), status=refused.status)
-    if refused.retry_after is not None:
-        response["Retry-After"] = str(refused.retry_after)
-    if refused.status == 401:
+def refusal_response(refusal: Refusal) -> JsonResponse:
+    """Return the one shape of a refusal: {"error", "detail", …}."""
+    response = JsonResponse(refusal.body(), status=refusal.status)
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    if refusal.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
 
 
 def never_html(view: View) -> View:
-    """`view`, whose unknown addresses and methods are refused in the API's shape too."""
+    """Make a view answer unknown addresses and methods in the API's shape, too."""
 
     @csrf_exempt
     @wraps(view)
@@ -43,24 +45,25 @@ def never_html(view: View) -> View:
         try:
             response = view(request, *args, **kwargs)
         except Http404:
-            return refusal(NotFound("There is nothing at this address."))
+            return refusal_response(NotFound(NOTHING_HERE))
         if response.status_code != 405:
             return response
-        allowed = refusal(MethodNotAllowed("This address does not know the method."))
-        allowed["Allow"] = response["Allow"]
-        return allowed
+
+        not_allowed = refusal_response(MethodNotAllowed("This address does not know the method."))
+        not_allowed["Allow"] = response["Allow"]
+        return not_allowed
 
     return wrapped
 
 
 @csrf_exempt
 def not_found(_: HttpRequest) -> JsonResponse:
-    """The answer at every address of the API that does not exist."""
-    return refusal(NotFound("There is nothing at this address."))
+    """Answer at every address of the API that does not exist."""
+    return refusal_response(NotFound(NOTHING_HERE))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The answer to what is refused before any view is asked, such as a wrong Host: no HTML below /api/."""
+    """Answer a request that is refused before any view is called, such as a wrong Host: no HTML below /api/."""
     if request.path_info.startswith("/api/"):
-        return refusal(Malformed("The request cannot be read, or its Host is not one of this server."))
+        return refusal_response(Malformed("The request cannot be read, or its Host is not one of this server."))
     return defaults.bad_request(request, exception)

@@ -1,4 +1,4 @@
-"""Addresses of the API, below `/api/v1/`. None of them ever answers in HTML."""
+"""Map the addresses of the API, below `/api/v1/`. None of them ever answers in HTML."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from scanner.api.responses import never_html, not_found
 from scanner.api.routes import api
 
 _patterns, _app_name, _namespace = api.urls
-_json = [
-    URLPattern(each.pattern, never_html(each.callback), each.default_args, each.name)
-    for each in _patterns
-    if isinstance(each, URLPattern)
+_json_patterns = [
+    URLPattern(pattern.pattern, never_html(pattern.callback), pattern.default_args, pattern.name)
+    for pattern in _patterns
+    if isinstance(pattern, URLPattern)
 ]
 
-urlpatterns = [path("", include((_json, _app_name), _namespace)), re_path("", not_found)]
+urlpatterns = [path("", include((_json_patterns, _app_name), _namespace)), re_path("", not_found)]

@@ -50,7 +50,7 @@ def test_the_sweep_finds_what_a_lost_wake_up_left() -> None:
 def test_what_is_stale_goes() -> None:
     """Progress of a run that was not heard of for days, and tasks that ended long ago, are forgotten."""
     replica, now = make_replica(), timezone.now()
-    for number, age in enumerate([timedelta(0), tasks.STALE * 2]):
+    for number, age in enumerate([timedelta(0), tasks.KEEP_PROGRESS * 2]):
         Progress.objects.create(
             uuid=f"00000000-0000-4000-8000-00000000000{number}", replica=replica, phase="hash",
             started_at=now - age, updated_at=now - age,
@@ -67,7 +67,7 @@ def test_schedules_are_made_once() -> None:
     from checker import tasks as of_checker
 
     for module in (tasks, of_checker, tasks, of_checker):
-        module.make_schedules()
+        module.save_schedules()
     found = Schedule.objects.filter(func__regex="^(scanner|checker)").values_list("func", "minutes")
     assert sorted(found) == [
         ("checker.tasks.compare_groups", 1), ("checker.tasks.compare_new", 1),

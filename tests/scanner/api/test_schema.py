@@ -15,7 +15,7 @@ from django.test import Client
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from scanner.api.upload import REPORT_TYPE
+from scanner.api.schema import REPORT_TYPE
 from tests.scanner import factories as make
 
 
