@@ -114,7 +114,7 @@ def test_a_fault_of_the_server(bearer: str, monkeypatch: pytest.MonkeyPatch) -> 
         def fail(*_: Any, error: Exception = error, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr("scanner.api.routes._replicas", fail)
+        monkeypatch.setattr("scanner.api.routes.list_assigned_replicas", fail)
         response = call("GET", "/replicas", bearer)
         assert (response.status_code, b"secret" in response.content) == (status, False)
         assert json.loads(response.content).keys() == {"error", "detail"}
