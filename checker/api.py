@@ -10,9 +10,9 @@ from django.http import HttpRequest, JsonResponse
 from ninja import Router
 
 from checker.changes import export, queries
-from checker.changes.queries import Wish
+from checker.changes.queries import ChangeFilter
 from checker.jobs import run_comparisons
-from checker.models import Comparison, Kind
+from checker.models import Change, Comparison
 from scanner.api import schema
 from scanner.api.routes import Bearer
 from scanner.errors import Forbidden, InvalidPageToken, Malformed, NotFound, Unauthorised
@@ -61,18 +61,18 @@ def compare(
     limit: int = 100,
 ) -> JsonResponse:
     """Compare two complete runs of a replica: a page of what changed, in the order of the paths."""
-    if kind not in ("", *Kind.values) or not 1 <= limit <= LIMIT:
+    if kind not in ("", *Change.Kind.values) or not 1 <= limit <= LIMIT:
         raise Malformed(f"There is no such kind of change, or the limit is not between 1 and {LIMIT}.")
     try:
-        comparison = run_comparisons.wanted(_run(request, base), _run(request, run))
+        comparison = run_comparisons.get_or_request(_run(request, base), _run(request, run))
         done = comparison.state == Comparison.State.DONE
-        wish = Wish((kind,) if kind else ())
-        page = queries.page(comparison, wish, after, limit) if done else queries.Changes([], "")
+        wish = ChangeFilter((kind,) if kind else ())
+        page = queries.read_page(comparison, wish, after, limit) if done else queries.ChangePage([], "")
     except LookupError as error:
         raise NotFound(f"These runs cannot be compared: {error}.") from error
     except InvalidPageToken as error:
         raise Malformed("`after` is not what a page gave.") from error
-    changes = [export.members(row) for row in page.rows]
+    changes = [export.describe_change(row) for row in page.rows]
     return JsonResponse(_members(comparison) | {"changes": changes, "after": page.after})
 
 

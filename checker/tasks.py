@@ -15,8 +15,7 @@ from django_q.tasks import async_task
 from checker.findings import actions
 from checker.jobs import group_comparisons, run_comparisons
 from checker.models import Proof
-from checker.proofs import queries
-from checker.proofs.verify import verify
+from checker.proofs import queries, verifier
 from scanner.ingest import inbox
 from scanner.models import Replica, Run
 from scanner.tasks import WITHOUT_RESULT, save_schedule
@@ -72,20 +71,20 @@ def _wake_group(replica_id: int) -> None:
 
 def compare(comparison_id: int) -> None:
     """Make a comparison that somebody asked for."""
-    run_comparisons.make(comparison_id)
+    run_comparisons.compute(comparison_id)
 
 
 def compare_new() -> int:
     """Each minute: make the comparisons that a lost wake-up left. Returns how many."""
     until, done = time.monotonic() + SWEEP_SECONDS, 0
-    for replica_id in run_comparisons.lacking():
+    for replica_id in run_comparisons.replicas_to_compare():
         if time.monotonic() > until:
             break
         done += run_comparisons.catch_up(replica_id)
-    for comparison_id in run_comparisons.waiting():
+    for comparison_id in run_comparisons.requested_comparisons():
         if time.monotonic() > until:
             break
-        run_comparisons.make(comparison_id)
+        run_comparisons.compute(comparison_id)
         done += 1
     return done
 
@@ -97,13 +96,13 @@ def reopen_findings() -> int:
 
 def forget_comparisons() -> int:
     """Delete comparisons made on demand that nobody has looked at for long. Returns how many."""
-    return run_comparisons.forget() + group_comparisons.delete_unused()
+    return run_comparisons.delete_unused() + group_comparisons.delete_unused()
 
 
 def verify_run(run_id: int) -> bool:
     """Verify one run, and return whether it is proven."""
     run = _runs().get(pk=run_id)
-    ok = verify(run).ok
+    ok = verifier.verify_run(run).ok
     _wake_group(run.replica_id)
     return ok
 
@@ -114,7 +113,7 @@ def verify_new() -> int:
     for run in _provable().filter(proof=None).order_by("-ingested_at")[:1000]:
         if time.monotonic() > until:
             break
-        verify(run)
+        verifier.verify_run(run)
         done += 1
     return done
 
@@ -122,11 +121,13 @@ def verify_new() -> int:
 def rotate() -> int:
     """Verify again what was not looked at for longest, while the hour's time lasts. Returns how many."""
     begun, done = time.monotonic(), 0
-    left = (settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent()) * ROTATION_MINUTES / 60
+    left = (
+        (settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent_on_rotation()) * ROTATION_MINUTES / 60
+    )
     for run in _provable().exclude(proof=None).order_by(F("proof__checked_at"))[:10_000]:
         if time.monotonic() - begun > left:
             break
-        verify(run)
+        verifier.verify_run(run)
         done += 1
     return done
 

@@ -26,7 +26,7 @@ from django.utils import translation
 
 from backup_syncer.launcher import serve
 from backup_syncer.quickstart import options as quickstart_options
-from checker.models import Divergence, Finding, Kind
+from checker.models import Change, Divergence, Finding
 from checker.pages.status import Status
 from scanner import errors, roles
 from scanner.admin.servers import ServerAdmin
@@ -516,7 +516,7 @@ def test_every_kind_has_its_section(language: str) -> None:
         wanted = {
             "status": {status.value: str(status.label) for status in Status},
             "finding": {kind.value: str(kind.label) for kind in Finding.Kind},
-            "change": {kind.value: str(kind.label) for kind in Kind},
+            "change": {kind.value: str(kind.label) for kind in Change.Kind},
             "divergence": {kind.value: str(kind.label) for kind in Divergence.Kind},
             "verdict": {verdict.name.lower(): str(verdict.label) for verdict in verdicts},
         }

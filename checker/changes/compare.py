@@ -190,7 +190,7 @@ Scope = Callable[[], tuple[Excludes, Excludes] | None]
 """What was and what is excluded, when both are known and differ."""
 
 
-def prepare(comparison: Comparison, scope: Scope, tell: Callable[[str], None]) -> None:
+def find_changes(comparison: Comparison, scope: Scope, tell: Callable[[str], None]) -> None:
     """Find what differs and judge it, in temporary tables of this session. `tell` gets each of STEPS but the last."""
     given = _given(comparison)
     with connection.cursor() as cursor:
@@ -216,7 +216,7 @@ def prepare(comparison: Comparison, scope: Scope, tell: Callable[[str], None]) -
             cursor.execute(MOVE.format(key=key), given)
 
 
-def clear() -> None:
+def drop_tables() -> None:
     """Drop the temporary tables."""
     with connection.cursor() as cursor:
         cursor.execute(DROP)

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from checker.changes import queries
-from checker.changes.queries import Row, Side, Wish
+from checker.changes.queries import ChangeFilter, ChangeRow, ChangeSide
 from checker.models import Comparison
 from scanner.export.csv import escape_formula
 
-TYPES = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
+CONTENT_TYPES = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
 _FIELDS = ("type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "md5", "detail", "stage")
 _PIECE = 500
 
 
-def members(row: Row) -> dict[str, Any]:
+def describe_change(row: ChangeRow) -> dict[str, Any]:
     """A change for a program. Paths are coded as in a report."""
     return {
         "kind": row.kind,
@@ -30,9 +30,9 @@ def members(row: Row) -> dict[str, Any]:
     }
 
 
-def lines(comparison: Comparison, wish: Wish, form: str) -> Iterator[bytes]:
+def export_bytes(comparison: Comparison, wish: ChangeFilter, form: str) -> Iterator[bytes]:
     """The changes that `wish` means, as the text of a file, piece by piece."""
-    rows = queries.every(comparison, wish)
+    rows = queries.iterate_changes(comparison, wish)
     return _csv(rows) if form == "csv" else _jsonl(rows)
 
 
@@ -42,21 +42,21 @@ def file_name(comparison: Comparison, form: str) -> str:
     return f"changes-{comparison.run.replica.uuid}-{base}-{comparison.run.sequence}.{form}"
 
 
-def _side(side: Side | None) -> dict[str, Any] | None:
+def _side(side: ChangeSide | None) -> dict[str, Any] | None:
     return None if side is None else {name: value for name, value in side._asdict().items() if value is not None}
 
 
-def _jsonl(rows: Iterator[Row]) -> Iterator[bytes]:
+def _jsonl(rows: Iterator[ChangeRow]) -> Iterator[bytes]:
     piece: list[str] = []
     for row in rows:
-        piece.append(json.dumps(members(row), ensure_ascii=False) + "\n")
+        piece.append(json.dumps(describe_change(row), ensure_ascii=False) + "\n")
         if len(piece) >= _PIECE:
             yield "".join(piece).encode()
             piece.clear()
     yield "".join(piece).encode()
 
 
-def _csv(rows: Iterator[Row]) -> Iterator[bytes]:
+def _csv(rows: Iterator[ChangeRow]) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["kind", "path", "other", *(f"{side}_{name}" for side in ("old", "new") for name in _FIELDS)])

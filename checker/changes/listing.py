@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from checker.changes.queries import Wish
-from checker.models import Comparison, Kind
+from checker.changes.queries import ChangeFilter
+from checker.models import Change, Comparison
 from scanner.listing import LONGEST, directory
 
 VIEWS = ("list", "tree")
 
 
-class Ask(NamedTuple):
+class ChangeListQuery(NamedTuple):
     """A page of changes as it was asked for."""
 
     kinds: tuple[str, ...] = ()
@@ -24,15 +24,15 @@ class Ask(NamedTuple):
     after: str = ""
 
     @property
-    def wish(self) -> Wish:
+    def filter(self) -> ChangeFilter:
         """Which changes are meant."""
-        return Wish(self.kinds, self.below, self.search)
+        return ChangeFilter(self.kinds, self.below, self.search)
 
     def query(self, **changes: object) -> str:
         """The query part of an address that asks for the same but for `changes`; what is as usual is left out."""
         asked = self._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
         said: list[tuple[str, str]] = [("kind", kind) for kind in asked.kinds]
-        usual = Ask()
+        usual = ChangeListQuery()
         for name in ("below", "search", "view", "after"):
             value = getattr(asked, name)
             if value != getattr(usual, name):
@@ -40,20 +40,20 @@ class Ask(NamedTuple):
         return f"?{urlencode(said)}"
 
 
-class Chip(NamedTuple):
+class FilterOption(NamedTuple):
     """A kind as a filter: how many there are, whether it is chosen, and the address that changes that."""
 
-    kind: Kind
+    kind: Change.Kind
     number: int
     chosen: bool
     query: str
 
 
-def read(given: QueryDict) -> Ask:
+def read_query(given: QueryDict) -> ChangeListQuery:
     """What an address asks for; what it cannot mean is as if it were not there."""
-    kinds = tuple(kind for kind in Kind.values if kind in given.getlist("kind"))
+    kinds = tuple(kind for kind in Change.Kind.values if kind in given.getlist("kind"))
     view = given.get("view", "")
-    return Ask(
+    return ChangeListQuery(
         kinds,
         directory(given.get("below", "")),
         given.get("search", "")[:LONGEST].replace("\0", ""),
@@ -62,18 +62,18 @@ def read(given: QueryDict) -> Ask:
     )
 
 
-def chips(comparison: Comparison, ask: Ask) -> list[Chip]:
+def filter_options(comparison: Comparison, ask: ChangeListQuery) -> list[FilterOption]:
     """The kinds that there are, as filters."""
     found = []
-    for kind in Kind:
+    for kind in Change.Kind:
         if not comparison.counts.get(kind):
             continue
         chosen = kind in ask.kinds
-        kinds = [one for one in Kind.values if (one in ask.kinds) != (one == kind)]
-        found.append(Chip(kind, comparison.counts[kind], chosen, ask.query(kinds=tuple(kinds), after="")))
+        kinds = [one for one in Change.Kind.values if (one in ask.kinds) != (one == kind)]
+        found.append(FilterOption(kind, comparison.counts[kind], chosen, ask.query(kinds=tuple(kinds), after="")))
     return found
 
 
-def total(comparison: Comparison) -> int:
+def count_changes(comparison: Comparison) -> int:
     """All changes; a move counts once."""
     return sum(comparison.counts.values())

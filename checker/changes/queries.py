@@ -12,7 +12,7 @@ from scanner.db import keyset
 from scanner.db.sql import fetch_all, fetch_batches
 
 
-class Side(NamedTuple):
+class ChangeSide(NamedTuple):
     """A version as one side of a change. Digests are hex."""
 
     type: int
@@ -28,7 +28,7 @@ class Side(NamedTuple):
     from_seq: int
 
 
-class Row(NamedTuple):
+class ChangeRow(NamedTuple):
     """A change as a page shows it."""
 
     path: str
@@ -36,11 +36,11 @@ class Row(NamedTuple):
     departed: bool
     other: str | None
     notes: dict[str, Any]
-    old: Side | None
-    new: Side | None
+    old: ChangeSide | None
+    new: ChangeSide | None
 
 
-class Level(NamedTuple):
+class DirectorySummary(NamedTuple):
     """A directory below another one, with how many paths below it changed, by kind."""
 
     directory: str
@@ -89,7 +89,7 @@ CONDITIONS = {
 }
 
 
-class Wish(NamedTuple):
+class ChangeFilter(NamedTuple):
     """Which changes: of these kinds (all when empty), below a directory, with a text in the path."""
 
     kinds: tuple[str, ...] = ()
@@ -97,31 +97,31 @@ class Wish(NamedTuple):
     search: str = ""
 
 
-class Changes(NamedTuple):
+class ChangePage(NamedTuple):
     """A page of changes; `after` asks for the next one and is empty on the last."""
 
-    rows: list[Row]
+    rows: list[ChangeRow]
     after: str
 
 
-def page(comparison: Comparison, wish: Wish, after: str = "", limit: int = 100) -> Changes:
+def read_page(comparison: Comparison, wish: ChangeFilter, after: str = "", limit: int = 100) -> ChangePage:
     """Changes in the order of their paths. keyset.BadToken for an `after` that is none."""
     return _page(_given(comparison, wish), after, limit)
 
 
-def members(finding_id: int, after: str = "", limit: int = 100) -> Changes:
+def read_finding_page(finding_id: int, after: str = "", limit: int = 100) -> ChangePage:
     """The changes that a finding tells, likewise."""
     return _page({"finding": finding_id}, after, limit)
 
 
-def direct(comparison: Comparison, wish: Wish, after: str = "", limit: int = 100) -> Changes:
+def read_directory_page(comparison: Comparison, wish: ChangeFilter, after: str = "", limit: int = 100) -> ChangePage:
     """The changes directly in the directory that `wish` names, also those that left it."""
     given = _given(comparison, wish) | {"direct": len(wish.below) + 1}
     given.pop("arrived", None)
     return _page(given, after, limit)
 
 
-def every(comparison: Comparison, wish: Wish) -> Iterator[Row]:
+def iterate_changes(comparison: Comparison, wish: ChangeFilter) -> Iterator[ChangeRow]:
     """All that `wish` means, in flat memory."""
     given = _given(comparison, wish)
     for rows in fetch_batches(ALL.format(conditions=_conditions(given)), given):
@@ -138,14 +138,16 @@ UPPER = "AND left(directory, 512) <= left(%(upper)s, 512) AND directory < %(uppe
 KINDS = "AND kind = ANY(%(kinds)s)"
 
 
-def level(comparison: Comparison, wish: Wish, after: str = "", limit: int = 100) -> tuple[list[Level], str]:
+def read_subdirectories(
+    comparison: Comparison, wish: ChangeFilter, after: str = "", limit: int = 100
+) -> tuple[list[DirectorySummary], str]:
     """A page of the directories directly below `wish.below` in which something changed, and the key of the next."""
     given: dict[str, Any] = {"comparison": comparison.pk, "depth": wish.below.count("/") + 1, "limit": limit + 1}
     given |= {"lower": "", **keyset.prefix_bounds(wish.below), "kinds": list(wish.kinds)}
     if after:
         given["lower"] = max(keyset.read_path_token(after), wish.below)
     statement = LEVEL.format(UPPER if wish.below else "", KINDS if wish.kinds else "")
-    rows = [Level(*row) for row in fetch_all(statement, given)]
+    rows = [DirectorySummary(*row) for row in fetch_all(statement, given)]
     if len(rows) <= limit:
         return rows, ""
     return rows[:limit], keyset.page_token(rows[limit - 1].directory + "\x01")
@@ -161,12 +163,12 @@ ORDER BY run.sequence
 """
 
 
-def of_path(replica_id: int, path: str) -> dict[int, Row]:
+def read_path_changes(replica_id: int, path: str) -> dict[int, ChangeRow]:
     """What became of a path, by the run that brought it: adjacent comparisons alone."""
     return {sequence: _row(row) for sequence, *row in fetch_all(OF_PATH, {"replica": replica_id, "path": path})}
 
 
-def _given(comparison: Comparison, wish: Wish) -> dict[str, Any]:
+def _given(comparison: Comparison, wish: ChangeFilter) -> dict[str, Any]:
     given: dict[str, Any] = {"comparison": comparison.pk, **keyset.prefix_bounds(wish.below)}
     if len(wish.kinds) == 1:
         given["kind"] = wish.kinds[0]
@@ -184,18 +186,18 @@ def _conditions(given: dict[str, Any]) -> str:
     return " AND ".join(text for name, text in CONDITIONS.items() if name in given)
 
 
-def _page(given: dict[str, Any], after: str, limit: int) -> Changes:
+def _page(given: dict[str, Any], after: str, limit: int) -> ChangePage:
     if after:
         given["lower"] = max(keyset.read_path_token(after), given.get("lower", ""))
     statement = PAGE.format(conditions=_conditions(given))
     rows = [_row(row) for row in fetch_all(statement, given | {"limit": limit + 1})]
     if len(rows) <= limit:
-        return Changes(rows, "")
-    return Changes(rows[:limit], keyset.page_token(rows[limit - 1].path + "\x01"))
+        return ChangePage(rows, "")
+    return ChangePage(rows[:limit], keyset.page_token(rows[limit - 1].path + "\x01"))
 
 
-def _row(row: Any) -> Row:
+def _row(row: Any) -> ChangeRow:
     path, kind, departed, other, notes, *sides = row
-    size = len(Side._fields)
-    old, new = (Side(*side) if side[0] is not None else None for side in (sides[:size], sides[size:]))
-    return Row(path, kind, departed, other, notes or {}, old, new)
+    size = len(ChangeSide._fields)
+    old, new = (ChangeSide(*side) if side[0] is not None else None for side in (sides[:size], sides[size:]))
+    return ChangeRow(path, kind, departed, other, notes or {}, old, new)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from checker.models import Kind
+from checker.models import Change
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of nothing: empty files are never said to have moved."""
@@ -20,7 +20,7 @@ CHANGED_WHILE_READ = "ECHANGED"
 class Rule(NamedTuple):
     """One line of the table."""
 
-    kind: Kind
+    kind: Change.Kind
     condition: str
     """SQL."""
     words: str
@@ -36,41 +36,49 @@ CONFIRMED = """(told.notes -> 'confirmed' ->> 'ctime_same' = 'true'
     AND told.notes -> 'confirmed' ->> 'against' = told.against)"""
 
 RULES = (
-    Rule(Kind.UNKNOWN, "row.hidden_now", "anything → below a directory that cannot be listed, or a mount that is gone"),
-    Rule(Kind.OUT_OF_SCOPE, "row.left_scope", "anything → excluded, since excludes or options changed"),
-    Rule(Kind.UNREADABLE, "now.type = 2", "anything → an error, or another error"),
     Rule(
-        Kind.READABLE,
+        Change.Kind.UNKNOWN,
+        "row.hidden_now",
+        "anything → below a directory that cannot be listed, or a mount that is gone",
+    ),
+    Rule(Change.Kind.OUT_OF_SCOPE, "row.left_scope", "anything → excluded, since excludes or options changed"),
+    Rule(Change.Kind.UNREADABLE, "now.type = 2", "anything → an error, or another error"),
+    Rule(
+        Change.Kind.READABLE,
         "row.was_type = 2 AND row.now_id IS NULL AND row.was_stage IN ('list', 'stat') AND row.entries_below",
         "a directory that could not be listed → one with entries",
     ),
-    Rule(Kind.REMOVED, "row.now_id IS NULL", "there, or not readable → gone"),
+    Rule(Change.Kind.REMOVED, "row.now_id IS NULL", "there, or not readable → gone"),
     Rule(
-        Kind.READABLE,
+        Change.Kind.READABLE,
         f"row.was_type = 2 AND (last.id IS NULL OR {SAME_CONTENT})",
         "error → read again, content as last known or never known",
     ),
-    Rule(Kind.ADDED, "last.id IS NULL", "not there → there"),
+    Rule(Change.Kind.ADDED, "last.id IS NULL", "not there → there"),
     Rule(
-        Kind.RETYPED,
+        Change.Kind.RETYPED,
         "now.type <> last.type OR now.type <> 1 AND now.detail <> last.detail",
         "another type (file, link, special), or another link target",
     ),
-    Rule(Kind.TOUCHED, SAME_CONTENT, "same content, other mtime, mode, owner or hard link"),
-    Rule(Kind.REVERTED, EARLIER, "other content, equal to an earlier version of this path (restored, or rolled back)"),
+    Rule(Change.Kind.TOUCHED, SAME_CONTENT, "same content, other mtime, mode, owner or hard link"),
     Rule(
-        Kind.MODIFIED,
+        Change.Kind.REVERTED,
+        EARLIER,
+        "other content, equal to an earlier version of this path (restored, or rolled back)",
+    ),
+    Rule(
+        Change.Kind.MODIFIED,
         "now.mtime_ns IS NULL OR last.mtime_ns IS NULL OR now.mtime_ns <> last.mtime_ns",
         "other content, other mtime",
     ),
     Rule(
-        Kind.CORRUPTED,
+        Change.Kind.CORRUPTED,
         CONFIRMED,
         "other content, same mtime, ctime unchanged and confirmed by two more reads: the bytes changed beneath the "
         "file system",
     ),
     Rule(
-        Kind.REWRITTEN,
+        Change.Kind.REWRITTEN,
         "true",
         "other content, same mtime, ctime changed, not known or proving nothing: someone wrote and kept the mtime, or "
         "damage",
@@ -79,7 +87,7 @@ RULES = (
 """In the order in which they are tried. `moved` is decided afterwards, of what is `removed` and `added`."""
 
 MOVED = Rule(
-    Kind.MOVED,
+    Change.Kind.MOVED,
     "",
     "one removed and one added path with the same content (not empty); same name first, then same folder",
 )

@@ -34,8 +34,8 @@ MANY = 50_000
 TELL_PLANNER = "ANALYZE checker_change"
 
 
-def keep(comparison: Comparison) -> dict[str, int]:
-    """Write what `compare.prepare` has found, instead of what was kept before; paths by kind, a move counted once."""
+def write_changes(comparison: Comparison) -> dict[str, int]:
+    """Store what `compare.find_changes` found, instead of what was stored. Return paths by kind; a move counts once."""
     given = {"comparison": comparison.pk}
     with connection.cursor() as cursor:
         for statement in (FORGET_CHANGES, FORGET_BRANCHES, KEEP_CHANGES, KEEP_BRANCHES):
@@ -47,7 +47,7 @@ def keep(comparison: Comparison) -> dict[str, int]:
         return counts
 
 
-def forget(comparison: Comparison) -> None:
+def delete_changes(comparison: Comparison) -> None:
     """Delete what is kept of a comparison."""
     with connection.cursor() as cursor:
         for statement in (FORGET_CHANGES, FORGET_BRANCHES):

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from checker.models import Kind
+from checker.models import Change
 
 
 class HeldContent(NamedTuple):
@@ -69,14 +69,14 @@ def find_damage(histories: Sequence[ReplicaHistory]) -> dict[str, Damage]:
 
     for history in histories:
         for previous, held in _replacements(history):
-            is_damage = held.kind == Kind.CORRUPTED
-            if held.kind == Kind.REWRITTEN and previous.content in current_contents:
+            is_damage = held.kind == Change.Kind.CORRUPTED
+            if held.kind == Change.Kind.REWRITTEN and previous.content in current_contents:
                 is_damage = True
             if not is_damage or _is_from_elsewhere(held, history, histories):
                 continue
 
             known = damages.get(held.content)
-            if known is None or known.kind != Kind.CORRUPTED:
+            if known is None or known.kind != Change.Kind.CORRUPTED:
                 damages[held.content] = Damage(previous.content, str(held.kind))
     return damages
 
@@ -86,7 +86,9 @@ def find_doubtful(histories: Sequence[ReplicaHistory], damaged: Collection[str])
     doubtful = set()
     for history in histories:
         for _previous, held in _replacements(history):
-            if held.kind in (Kind.CORRUPTED, Kind.REWRITTEN) and not _is_from_elsewhere(held, history, histories):
+            if held.kind in (Change.Kind.CORRUPTED, Change.Kind.REWRITTEN) and not _is_from_elsewhere(
+                held, history, histories
+            ):
                 doubtful.add(held.content)
 
     while True:
@@ -101,7 +103,7 @@ def _find_derived(histories: Sequence[ReplicaHistory], suspects: Collection[str]
     derived = set()
     for history in histories:
         for previous, held in _replacements(history):
-            is_edit = held.kind in (Kind.MODIFIED, Kind.RETYPED)
+            is_edit = held.kind in (Change.Kind.MODIFIED, Change.Kind.RETYPED)
             if previous.content in suspects and is_edit and _is_first(held, histories):
                 derived.add(held.content)
     return derived
@@ -143,7 +145,7 @@ def _is_from_elsewhere(held: HeldContent, history: ReplicaHistory, histories: Se
     for first in _first_contents(held.content, history, histories):
         if first.received_at < held.received_at:
             return True
-        if held.kind == Kind.REWRITTEN and first.kind is None:
+        if held.kind == Change.Kind.REWRITTEN and first.kind is None:
             return True
     return False
 
@@ -172,7 +174,7 @@ def find_edits(histories: Sequence[ReplicaHistory]) -> Iterator[Edit]:
             yield from _edits_since(old, position, history, histories)
 
         for previous, held in _replacements(history):
-            if held.kind == Kind.REVERTED and (held.mtime_ns or 0) > (previous.mtime_ns or 0):
+            if held.kind == Change.Kind.REVERTED and (held.mtime_ns or 0) > (previous.mtime_ns or 0):
                 yield Edit(previous.content, held.content, last_content)
                 yield Edit(held.content, previous.content, last_content)
 
@@ -191,7 +193,7 @@ def _edits_since(
 
 def _is_later_edit(old: HeldContent, new: HeldContent) -> bool:
     """Return whether an edit brought `new`, and its modification time is not against it."""
-    if new.kind not in (Kind.MODIFIED, Kind.RETYPED):
+    if new.kind not in (Change.Kind.MODIFIED, Change.Kind.RETYPED):
         return False
     return old.mtime_ns is None or new.mtime_ns is None or new.mtime_ns > old.mtime_ns
 

@@ -26,7 +26,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from checker.divergences.history import Damage, HeldContent, ReplicaHistory, find_damage, find_doubtful, find_edits
-from checker.models import Divergence, Kind
+from checker.models import Change, Divergence
 
 CopyVerdict = Divergence.CopyVerdict
 PathVerdict = Divergence.PathVerdict
@@ -213,9 +213,9 @@ class _PathJudge:
 
 def _damage_reason(history: ReplicaHistory, damage: Damage) -> VerdictReason:
     last = history.contents[-1]
-    if last.kind == Kind.CORRUPTED:
+    if last.kind == Change.Kind.CORRUPTED:
         return VerdictReason.DAMAGED_HERE
-    if last.kind == Kind.REWRITTEN and damage.kind == Kind.REWRITTEN:
+    if last.kind == Change.Kind.REWRITTEN and damage.kind == Change.Kind.REWRITTEN:
         return VerdictReason.REWRITTEN_HERE
     return VerdictReason.SPREAD
 
@@ -223,7 +223,11 @@ def _damage_reason(history: ReplicaHistory, damage: Damage) -> VerdictReason:
 def _judge_by_age(history: ReplicaHistory, newest: str) -> JudgedCopy:
     last = history.contents[-1]
     if last.content == newest:
-        reason = VerdictReason.EDITED_HERE if last.kind in (Kind.MODIFIED, Kind.RETYPED) else VerdictReason.CAME_LATER
+        reason = (
+            VerdictReason.EDITED_HERE
+            if last.kind in (Change.Kind.MODIFIED, Change.Kind.RETYPED)
+            else VerdictReason.CAME_LATER
+        )
         return JudgedCopy(CopyVerdict.NEWER, reason)
     if _was_put_back(last, history, newest):
         return JudgedCopy(CopyVerdict.OLDER, VerdictReason.PUT_BACK)
@@ -232,4 +236,4 @@ def _judge_by_age(history: ReplicaHistory, newest: str) -> JudgedCopy:
 
 def _was_put_back(last: HeldContent, history: ReplicaHistory, newest: str) -> bool:
     """Return whether the replica had the newest content and went back from it."""
-    return last.kind == Kind.REVERTED and any(held.content == newest for held in history.contents)
+    return last.kind == Change.Kind.REVERTED and any(held.content == newest for held in history.contents)

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from checker.changes.export import TYPES
+from checker.changes.export import CONTENT_TYPES
 from checker.duplicates import queries
 from checker.duplicates.places import Place
-from checker.duplicates.queries import Line, Wish
+from checker.duplicates.queries import DuplicateFilter, DuplicatePath
 from scanner.export.csv import escape_formula
 
-__all__ = ["TYPES", "file_name", "lines"]
+__all__ = ["CONTENT_TYPES", "export_bytes", "file_name"]
 
 _PIECE = 500
 
 
-def lines(place: Place, wish: Wish, form: str) -> Iterator[bytes]:
+def export_bytes(place: Place, wish: DuplicateFilter, form: str) -> Iterator[bytes]:
     """The contents that `wish` means, as the text of a file, piece by piece; no content is held whole."""
-    texts = _csv(queries.every(place, wish)) if form == "csv" else _jsonl(queries.every(place, wish))
+    texts = _csv(queries.iterate_paths(place, wish)) if form == "csv" else _jsonl(queries.iterate_paths(place, wish))
     piece: list[str] = []
     for text in texts:
         piece.append(text)
@@ -38,7 +38,7 @@ def file_name(place: Place, form: str) -> str:
     return f"duplicates-{place.uuid}{number}.{form}"
 
 
-def _jsonl(found: Iterator[Line]) -> Iterator[str]:
+def _jsonl(found: Iterator[DuplicatePath]) -> Iterator[str]:
     """A content's names come before what is counted of them, so that a line is written while it is read."""
     for (sha256, size, extra, waste), names in groupby(found, key=lambda line: line[:4]):
         content = json.dumps({"sha256": sha256, "size": size, "waste": waste, "superfluous": extra})
@@ -50,13 +50,13 @@ def _jsonl(found: Iterator[Line]) -> Iterator[str]:
         yield f'], "copies": {copies}}}\n'
 
 
-def _member(line: Line) -> dict[str, Any]:
+def _member(line: DuplicatePath) -> dict[str, Any]:
     """A name for a program. Paths are coded as in a report."""
     hardlink = {} if line.name.hardlink is None else {"hardlink": line.name.hardlink}
     return {"replica": str(line.run.replica.uuid), "run": line.run.sequence, "path": line.name.path, **hardlink}
 
 
-def _csv(found: Iterator[Line]) -> Iterator[str]:
+def _csv(found: Iterator[DuplicatePath]) -> Iterator[str]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["sha256", "size", "superfluous", "waste", "replica", "run", "path", "hardlink"])

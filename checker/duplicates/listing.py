@@ -7,20 +7,20 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from checker.duplicates.queries import Wish
+from checker.duplicates.queries import DuplicateFilter
 from scanner.listing import LONGEST
 
 
-class Ask(NamedTuple):
+class DuplicateListQuery(NamedTuple):
     """A page of duplicates as it was asked for."""
 
     search: str = ""
     after: str = ""
 
     @property
-    def wish(self) -> Wish:
+    def filter(self) -> DuplicateFilter:
         """Which contents are meant."""
-        return Wish(self.search)
+        return DuplicateFilter(self.search)
 
     def query(self, **changes: str) -> str:
         """The query part of an address that asks for the same but for `changes`; what is empty is left out."""
@@ -28,6 +28,6 @@ class Ask(NamedTuple):
         return f"?{urlencode({name: value for name, value in asked.items() if value})}"
 
 
-def read(given: QueryDict) -> Ask:
+def read_query(given: QueryDict) -> DuplicateListQuery:
     """What an address asks for."""
-    return Ask(given.get("search", "")[:LONGEST].replace("\0", ""), given.get("after", ""))
+    return DuplicateListQuery(given.get("search", "")[:LONGEST].replace("\0", ""), given.get("after", ""))

@@ -21,7 +21,7 @@ class Place:
     group: Group
     replica: Replica | None
     runs: tuple[Run, ...]
-    without: tuple[Replica, ...]
+    replicas_without_run: tuple[Replica, ...]
     """Replicas that have no complete run yet: nothing is known of them."""
 
     @property
@@ -30,7 +30,7 @@ class Place:
         return (self.replica or self.group).uuid
 
 
-def of_replica(uuid: UUID) -> Place:
+def find_replica(uuid: UUID) -> Place:
     """One replica, archived or not; LookupError when there is none."""
     replica = replica_facts.all_replicas().filter(uuid=uuid).first()
     if replica is None:
@@ -38,7 +38,7 @@ def of_replica(uuid: UUID) -> Place:
     return _place(replica.group, replica, [replica])
 
 
-def of_group(uuid: UUID) -> Place:
+def find_group(uuid: UUID) -> Place:
     """The replicas in use of a group; LookupError when there is no such group."""
     group = Group.objects.filter(uuid=uuid).first()
     if group is None:
@@ -46,7 +46,7 @@ def of_group(uuid: UUID) -> Place:
     return _of(group)
 
 
-def find(name: str) -> Place:
+def find_place(name: str) -> Place:
     """What a person names: a replica by its uuid, a group by name or uuid; LookupError in one sentence."""
     group = Group.objects.filter(name=name).first()
     if group is not None:
@@ -56,10 +56,10 @@ def find(name: str) -> Place:
     except ValueError as error:
         raise LookupError(f"there is no group {name[:100]!r}; a replica is named by its uuid") from error
     if Replica.objects.filter(uuid=uuid).exists():
-        return of_replica(uuid)
+        return find_replica(uuid)
     if not Group.objects.filter(uuid=uuid).exists():
         raise LookupError(f"there is no replica and no group {uuid}")
-    return of_group(uuid)
+    return find_group(uuid)
 
 
 def _of(group: Group) -> Place:

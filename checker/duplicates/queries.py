@@ -20,12 +20,12 @@ from scanner.db.sql import fetch_batches
 from scanner.models import Run
 
 
-class Wish(NamedTuple):
+class DuplicateFilter(NamedTuple):
     """Which contents: with this text in a path, wasting so many bytes at least, so many at most."""
 
     search: str = ""
-    least: int = 0
-    limit: int | None = None
+    min_waste: int = 0
+    max_contents: int | None = None
 
 
 class Totals(NamedTuple):
@@ -83,7 +83,7 @@ class Contents(NamedTuple):
     totals: Totals
 
 
-class Line(NamedTuple):
+class DuplicatePath(NamedTuple):
     """A name with its content, as a file tells it."""
 
     sha256: str
@@ -129,10 +129,16 @@ AFTER = "(-waste, -extra, sha256) > (-(%(waste)s::numeric), -(%(extra)s::numeric
 MEMORY = "SET LOCAL work_mem = '32MB'; SET LOCAL jit = off"
 
 
-def page(place: Place, wish: Wish = Wish(), after: str = "", limit: int = 50, names: int = 20) -> Contents:  # noqa: B008
+def read_page(
+    place: Place,
+    wish: DuplicateFilter = DuplicateFilter(),  # noqa: B008  # it is immutable
+    after: str = "",
+    limit: int = 50,
+    names: int = 20,
+) -> Contents:
     """Contents by waste, greatest first, each with so many names of each replica; keyset.BadToken for a wrong `after`.
 
-    `wish.limit` is not looked at; a `limit` of 0 asks for the totals alone.
+    `wish.max_contents` is not looked at; a `limit` of 0 asks for the totals alone.
     """
     if not place.runs:
         return Contents([], "", Totals(0, 0, 0, 0))
@@ -171,7 +177,7 @@ def _contents(place: Place, rows: list[tuple[Any, ...]], names: int) -> list[Con
     if not rows:
         return []
     sizes = {size for _sha256, least, size, *_rest in rows for size in (least, size)}
-    given = _given(place, Wish()) | {"contents": [bytes(row[0]) for row in rows], "names": names}
+    given = _given(place, DuplicateFilter()) | {"contents": [bytes(row[0]) for row in rows], "names": names}
     given["sizes"] = [1, *(-size for size in sizes if size is not None)]
     within = " UNION ALL ".join(NAMES_WITHIN.format(number) for number in range(len(place.runs)))
     within = within.format(sizes="" if None in sizes else SIZES)
@@ -200,28 +206,28 @@ FROM chosen JOIN ({{names}}) AS version USING (sha256) ORDER BY {ORDER}, place, 
 WHOLE = "SET LOCAL enable_nestloop = off; SET LOCAL cursor_tuple_fraction = 1"
 
 
-def every(place: Place, wish: Wish = Wish()) -> Iterator[Line]:  # noqa: B008  # it is immutable
+def iterate_paths(place: Place, wish: DuplicateFilter = DuplicateFilter()) -> Iterator[DuplicatePath]:  # noqa: B008  # it is immutable
     """All names of all contents that `wish` means, by waste, in flat memory."""
     if not place.runs:
         return
     names = " UNION ALL ".join(ALL_WITHIN.format(number) for number in range(len(place.runs)))
-    given = _given(place, wish) | {"limit": wish.limit}
+    given = _given(place, wish) | {"limit": wish.max_contents}
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(f"{MEMORY}; {WHOLE}")
         for rows in fetch_batches(_statement(ALL, place, wish, names=names), given):
             for sha256, size, extra, waste, at, path, detail in rows:
-                yield Line(sha256, size, int(extra), int(waste), place.runs[at], Name(path, detail))
+                yield DuplicatePath(sha256, size, int(extra), int(waste), place.runs[at], Name(path, detail))
 
 
-def _statement(text: str, place: Place, wish: Wish, **parts: str) -> str:
+def _statement(text: str, place: Place, wish: DuplicateFilter, **parts: str) -> str:
     found = FOUND if wish.search else "true"
     within = " UNION ALL ".join(f"({WITHIN.format(at, found=found)})" for at in range(len(place.runs)))
     return text.format(within=within, **parts)
 
 
-def _given(place: Place, wish: Wish) -> dict[str, Any]:
-    given: dict[str, Any] = {"least": wish.least}
+def _given(place: Place, wish: DuplicateFilter) -> dict[str, Any]:
+    given: dict[str, Any] = {"least": wish.min_waste}
     for number, run in enumerate(place.runs):
         given |= {f"replica{number}": run.replica_id, f"sequence{number}": run.sequence}
     if wish.search:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from checker.changes.rules import CHANGED_WHILE_READ
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 from scanner.db import keyset
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
@@ -64,7 +64,7 @@ def select(insert: str, parameters: Mapping[str, Any]) -> int:
     return selected
 
 
-def select_changes(comparison: Comparison, change: Kind) -> int:
+def select_changes(comparison: Comparison, change: Change.Kind) -> int:
     """Select all changes of one kind."""
     return select(SELECT_CHANGES, {"comparison": comparison.pk, "change": change.value})
 
@@ -142,7 +142,7 @@ def fold(limit: int) -> list[Branch]:
     return branches
 
 
-def describe(comparison: Comparison, usual_change: Kind, paths: Sequence[str] | None = None) -> None:
+def describe(comparison: Comparison, usual_change: Change.Kind, paths: Sequence[str] | None = None) -> None:
     """Gather the evidence of candidates: of all, or of `paths`.
 
     A change of another kind than `usual_change` is named in the evidence.

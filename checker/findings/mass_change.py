@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from checker.findings import ransomware, rotation
 from checker.findings.candidates import age_parameters
-from checker.models import AuditEntry, Comparison, Finding, Kind, Proof
+from checker.models import AuditEntry, Change, Comparison, Finding, Proof
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 from scanner.models import Group, Run
@@ -34,7 +34,14 @@ LEAST_EMPTIED = 10
 can lose nearly everything and stay below the limits of a large one."""
 LEAST_ENCRYPTED = 20
 """Files that got one new ending and another content; fewer are somebody's work."""
-COUNTED_KINDS = (Kind.CORRUPTED, Kind.REWRITTEN, Kind.MODIFIED, Kind.REVERTED, Kind.RETYPED, Kind.REMOVED)
+COUNTED_KINDS = (
+    Change.Kind.CORRUPTED,
+    Change.Kind.REWRITTEN,
+    Change.Kind.MODIFIED,
+    Change.Kind.REVERTED,
+    Change.Kind.RETYPED,
+    Change.Kind.REMOVED,
+)
 """Kinds of change that a mass change consists of."""
 
 
@@ -65,7 +72,7 @@ def check_mass_change(comparison: Comparison) -> dict[str, Any] | None:
     limits = limits_for(comparison)
     emptied = _count_emptied(comparison)
     ending = None
-    if comparison.counts.get(Kind.REMOVED):
+    if comparison.counts.get(Change.Kind.REMOVED):
         ending = ransomware.find_new_ending(comparison, LEAST_ENCRYPTED)
 
     if not limits.are_exceeded(changed, comparison.base.files) and ending is None and not emptied:
@@ -136,12 +143,12 @@ def _count_changed(comparison: Comparison, group: Group) -> int:
     changed = sum(int(counts.get(kind, 0)) for kind in COUNTED_KINDS)
 
     kept = rotation.kept_until(group, comparison.run.finished_at)
-    if kept is None or not counts.get(Kind.REMOVED):
+    if kept is None or not counts.get(Change.Kind.REMOVED):
         return changed
 
     parameters = {"comparison": comparison.pk, "type": None, **age_parameters(kept)}
     removed_early = int(fetch_all(COUNT_REMOVED_PATHS, parameters)[0][0])
-    return changed - int(counts[Kind.REMOVED]) + removed_early
+    return changed - int(counts[Change.Kind.REMOVED]) + removed_early
 
 
 def _count_emptied(comparison: Comparison) -> int:
@@ -151,7 +158,7 @@ def _count_emptied(comparison: Comparison) -> int:
     group = comparison.run.replica.group
     if group.limit_files is not None or group.limit_share is not None:
         return 0
-    if comparison.counts.get(Kind.REMOVED, 0) < LEAST_EMPTIED:
+    if comparison.counts.get(Change.Kind.REMOVED, 0) < LEAST_EMPTIED:
         return 0
 
     kept = rotation.kept_until(group, comparison.run.finished_at)

@@ -9,7 +9,7 @@ from django.db import connection
 
 from checker.findings import audit_log, candidates
 from checker.findings.candidates import Branch
-from checker.models import AuditEntry, Comparison, Finding, Kind
+from checker.models import AuditEntry, Change, Comparison, Finding
 from scanner.db.sql import fetch_all, load_statements
 
 statement = load_statements(__file__)
@@ -25,7 +25,9 @@ CompleteFacts = Callable[[Comparison, Branch, Facts], Facts]
 """Adds to the facts of a finding what its kind knows beside them."""
 
 
-def open_each(comparison: Comparison, kind: Finding.Kind, severity: Finding.Severity, usual_change: Kind) -> None:
+def open_each(
+    comparison: Comparison, kind: Finding.Kind, severity: Finding.Severity, usual_change: Change.Kind
+) -> None:
     """Open, or renew, a finding for each candidate, and log it."""
     candidates.describe(comparison, usual_change)
 
@@ -44,7 +46,7 @@ def open_folded(
     comparison: Comparison,
     kind: Finding.Kind,
     severity: Finding.Severity,
-    usual_change: Kind,
+    usual_change: Change.Kind,
     complete_facts: CompleteFacts,
 ) -> None:
     """Open, or renew, a finding for each branch of the candidates, and log it."""

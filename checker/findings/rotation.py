@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from checker.models import Comparison, Kind
+from checker.models import Change, Comparison
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 from scanner.intervals import grace
@@ -18,7 +18,7 @@ FIND_LAST_RUN_WITH_NEW_FILE = statement("find_last_run_with_new_file")
 # A dump of data that did not change has the content of the one before, so it counts as moved. But it is a new file when
 # its time is newer, which no renaming makes it. So is a file that takes the name of an older one, as dumps that are
 # named after the day of the week do.
-RENEWING_KINDS = (Kind.MOVED, Kind.MODIFIED, Kind.REVERTED, Kind.TOUCHED)
+RENEWING_KINDS = (Change.Kind.MOVED, Change.Kind.MODIFIED, Change.Kind.REVERTED, Change.Kind.TOUCHED)
 
 
 def kept_until(group: Group, finished_at: datetime) -> datetime | None:
@@ -38,7 +38,7 @@ def new_file_due(group: Group, last_new_file: datetime) -> datetime:
 
 def brings_new_file(comparison: Comparison) -> bool:
     """Return whether a comparison brought a new file."""
-    if comparison.counts.get(Kind.ADDED):
+    if comparison.counts.get(Change.Kind.ADDED):
         return True
 
     # Most comparisons changed nothing of the kind, and need no query.

@@ -26,9 +26,9 @@ from scanner.tasks import WITHOUT_RESULT
 
 STEPS = compare.STEPS
 STATES = attempts.WorkStates(queued=Comparison.State.WAITING, set_aside=Comparison.State.SET_ASIDE)
-SMALL = 20_000
+IMMEDIATE_VERSIONS = 20_000
 """Versions begun and ended between two runs: when they are fewer, a page waits for the comparison."""
-FORGOTTEN_AFTER = timedelta(days=30)
+UNUSED_AFTER = timedelta(days=30)
 
 
 def catch_up(replica_id: int) -> int:
@@ -44,14 +44,14 @@ def catch_up(replica_id: int) -> int:
             return done
 
 
-def lacking() -> list[int]:
+def replicas_to_compare() -> list[int]:
     """Replicas with runs that nobody has compared yet."""
     compared = Comparison.objects.filter(adjacent=True).exclude(state=Comparison.State.WAITING)
     runs = Run.objects.filter(state=Run.State.INGESTED).exclude(comparisons__in=compared)
     return list(runs.order_by("replica").values_list("replica", flat=True).distinct())
 
 
-def wanted(base: Run, run: Run) -> Comparison:
+def get_or_request(base: Run, run: Run) -> Comparison:
     """The comparison of two complete runs of a replica, whichever is named first.
 
     Done at once when little lies between them; else WAITING, and a task does it. LookupError, in words, for runs that
@@ -68,15 +68,15 @@ def wanted(base: Run, run: Run) -> Comparison:
     Comparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
     if comparison.state != Comparison.State.WAITING:
         return comparison
-    if _size(base, run) < SMALL:
-        make(comparison.pk)
+    if _size(base, run) < IMMEDIATE_VERSIONS:
+        compute(comparison.pk)
         comparison.refresh_from_db()
     else:
         async_task("checker.tasks.compare", comparison.pk, q_options=WITHOUT_RESULT)
     return comparison
 
 
-def again(base: Run, run: Run) -> None:
+def retry_set_aside(base: Run, run: Run) -> None:
     """Have the comparison of two runs wait again that was set aside, and the adjacent ones before it that were.
 
     LookupError, in words, when a worker is at it, and where later changes were judged meanwhile: the findings would be
@@ -99,13 +99,13 @@ def again(base: Run, run: Run) -> None:
         )
 
 
-def waiting() -> list[int]:
+def requested_comparisons() -> list[int]:
     """Comparisons that somebody asked for and that are still to be made."""
     found = Comparison.objects.filter(state=Comparison.State.WAITING, adjacent=False).order_by("asked_at")
     return list(found.values_list("pk", flat=True))
 
 
-def make(comparison_id: int) -> None:
+def compute(comparison_id: int) -> None:
     """Do the work of one waiting comparison; an adjacent one has its turn after those before it."""
     comparison = Comparison.objects.select_related("base", "run").get(pk=comparison_id)
     if comparison.adjacent:
@@ -116,13 +116,13 @@ def make(comparison_id: int) -> None:
             _try(comparison)
 
 
-def adjacent(run: Run) -> Comparison | None:
+def find_adjacent(run: Run) -> Comparison | None:
     """The comparison of a run with the complete run before it; None until it is begun."""
     found = Comparison.objects.filter(run=run, adjacent=True).select_related("base", "run__replica")
     return found.first()
 
 
-def stepped_over(comparison: Comparison) -> QuerySet[Run]:
+def skipped_runs(comparison: Comparison) -> QuerySet[Run]:
     """The runs between the two that have no state: failed, refused or set aside."""
     after = comparison.base.sequence if comparison.base else 0
     between = Run.objects.filter(replica=comparison.replica_id, sequence__gt=after)
@@ -134,13 +134,13 @@ def stepped_over(comparison: Comparison) -> QuerySet[Run]:
     )
 
 
-def forget() -> int:
+def delete_unused() -> int:
     """Delete what was compared on demand and not looked at for long; how many."""
-    old = Comparison.objects.filter(adjacent=False, asked_at__lt=timezone.now() - FORGOTTEN_AFTER)
+    old = Comparison.objects.filter(adjacent=False, asked_at__lt=timezone.now() - UNUSED_AFTER)
     done = 0
     for comparison in old[:100]:
         with transaction.atomic():
-            store.forget(comparison)
+            store.delete_changes(comparison)
             comparison.delete()
         done += 1
     return done
@@ -191,17 +191,17 @@ def _try(comparison: Comparison) -> None:
 
 def _make(comparison: Comparison) -> None:
     begun = time.monotonic_ns()
-    compare.prepare(comparison, lambda: _scopes(comparison), lambda step: _tell(comparison, step))
+    compare.find_changes(comparison, lambda: _scopes(comparison), lambda step: _tell(comparison, step))
     _tell(comparison, STEPS[-1])
     with transaction.atomic():
-        comparison.counts = store.keep(comparison)
+        comparison.counts = store.write_changes(comparison)
         if comparison.adjacent:
             update.update_findings(comparison)
         comparison.state, comparison.reason, comparison.step = Comparison.State.DONE, "", ""
         comparison.steps_done, comparison.computed_at = len(STEPS), timezone.now()
         comparison.duration_ns = time.monotonic_ns() - begun
         comparison.save()
-    compare.clear()
+    compare.drop_tables()
 
 
 def _tell(comparison: Comparison, step: str) -> None:

@@ -1,6 +1,6 @@
 """What checker knows: proofs, comparisons, findings. Which module writes a table stands in its docstring."""
 
-from checker.models.comparisons import Branch, Change, Comparison, Kind
+from checker.models.comparisons import Branch, Change, Comparison
 from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, Participant
 from checker.models.findings import AuditEntry, Finding
 from checker.models.proofs import Proof
@@ -14,7 +14,6 @@ __all__ = [
     "DivergenceBranch",
     "Finding",
     "GroupComparison",
-    "Kind",
     "Participant",
     "Proof",
 ]

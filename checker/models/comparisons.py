@@ -10,24 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from scanner.models import Replica, Run
 
 
-class Kind(models.TextChoices):
-    """What became of a path between two runs; `checker.changes.rules` says which it is. In the order of urgency."""
-
-    CORRUPTED = "corrupted", _("corrupted")
-    REWRITTEN = "rewritten", _("changed, date unchanged")
-    UNREADABLE = "unreadable", _("unreadable")
-    UNKNOWN = "unknown", _("unknown")
-    REMOVED = "removed", _("removed")
-    MODIFIED = "modified", _("modified")
-    REVERTED = "reverted", _("reverted to earlier content")
-    RETYPED = "retyped", _("type or link target changed")
-    ADDED = "added", _("added")
-    MOVED = "moved", _("moved")
-    TOUCHED = "touched", _("attributes changed")
-    READABLE = "readable", _("readable again")
-    OUT_OF_SCOPE = "out_of_scope", _("out of scope")
-
-
 class Comparison(models.Model):
     """Two complete runs of a replica, `base` the earlier one (null for a first run). Written by `comparisons`.
 
@@ -93,6 +75,23 @@ class Change(models.Model):
     rows come at once.
     """
 
+    class Kind(models.TextChoices):
+        """What became of a path between two runs; `checker.changes.rules` says which it is. In the order of urgency."""
+
+        CORRUPTED = "corrupted", _("corrupted")
+        REWRITTEN = "rewritten", _("changed, date unchanged")
+        UNREADABLE = "unreadable", _("unreadable")
+        UNKNOWN = "unknown", _("unknown")
+        REMOVED = "removed", _("removed")
+        MODIFIED = "modified", _("modified")
+        REVERTED = "reverted", _("reverted to earlier content")
+        RETYPED = "retyped", _("type or link target changed")
+        ADDED = "added", _("added")
+        MOVED = "moved", _("moved")
+        TOUCHED = "touched", _("attributes changed")
+        READABLE = "readable", _("readable again")
+        OUT_OF_SCOPE = "out_of_scope", _("out of scope")
+
     comparison_id = models.BigIntegerField()
     finding_id = models.BigIntegerField(null=True)
     old_id = models.BigIntegerField(null=True)
@@ -127,7 +126,7 @@ class Branch(models.Model):
     comparison_id = models.BigIntegerField()
     number = models.BigIntegerField()
     depth = models.SmallIntegerField()
-    kind = models.TextField(choices=Kind, db_collation="C")
+    kind = models.TextField(choices=Change.Kind, db_collation="C")
     directory = models.TextField(db_collation="C")
 
     class Meta:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import translation
 
-from checker.changes.export import TYPES
+from checker.changes.export import CONTENT_TYPES
 from checker.divergences import queries
 from checker.divergences.evidence import ComparisonContext, build_evidence, current_version, replica_name
 from checker.divergences.queries import DivergenceFilter, DivergenceRow, PathHistory
@@ -20,7 +20,7 @@ from checker.models import Divergence, GroupComparison, Participant
 from scanner.export.csv import escape_formula
 from scanner.formatting.names import visible_text
 
-__all__ = ["TYPES", "export_bytes", "file_name", "members", "text_lines"]
+__all__ = ["CONTENT_TYPES", "export_bytes", "file_name", "members", "text_lines"]
 _PIECE = 500
 _MISMATCH = (Divergence.Kind.MISMATCH.value,)
 

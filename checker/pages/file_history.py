@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from checker.changes import queries as changes
-from checker.changes.queries import Row
+from checker.changes.queries import ChangeRow
 from checker.models import Finding
 from checker.pages import replica_facts
 from scanner.db import entries
@@ -27,7 +27,7 @@ class Chapter(NamedTuple):
     begun: Run | None
     """The run that brought it; its row may be gone only when somebody removed it."""
     ended: Run | None
-    change: Row | None
+    change: ChangeRow | None
     """What the comparison of that run says."""
     letter: str
     """Of its content: the same letter is the same content, on every replica."""
@@ -69,7 +69,7 @@ def tell(replica: Replica, path: str, now: datetime) -> Life | None:
 def _chapters(replica: Replica, path: str, versions: list[VersionRow], letters: dict[object, str]) -> list[Chapter]:
     numbers = {number for one in versions for number in (one.from_seq, one.until_seq) if number}
     runs = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=numbers).defer("envelope")}
-    became = changes.of_path(replica.pk, path)
+    became = changes.read_path_changes(replica.pk, path)
     told: list[Chapter] = []
     for at, one in enumerate(versions):
         ended = runs.get(one.until_seq or 0)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from checker.models import Comparison, Kind
+from checker.models import Change, Comparison
 from checker.pages.charts import Bars, Series, bars, series
 from scanner.models import Replica, Run
 
@@ -62,7 +62,7 @@ def _changes(shown: list[Run]) -> Bars:
     """What each of these runs brought, by kind; a run that was not compared yet has no bar."""
     made = Comparison.objects.filter(run__in=shown, adjacent=True, state=Comparison.State.DONE)
     counts = dict(made.values_list("run", "counts"))
-    return bars([(f"#{run.sequence}", counts.get(run.pk, {})) for run in shown], Kind.values)
+    return bars([(f"#{run.sequence}", counts.get(run.pk, {})) for run in shown], Change.Kind.values)
 
 
 def _light(replica: Replica) -> QuerySet[Run]:

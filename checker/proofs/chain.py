@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext_noop as _
 
-from checker.proofs.outcome import Check
+from checker.proofs.verification import Check
 from scanner.format import signing
 from scanner.format.envelope import Envelope, open_envelope
 from scanner.format.errors import ReportError

@@ -10,7 +10,7 @@ from scanner.db.sql import fetch_all
 from scanner.models import Replica
 
 
-class Tally(NamedTuple):
+class RowCounts(NamedTuple):
     """What a run says it did to the history, and what the rows say; None where there is no such run, or none in it."""
 
     sequence: int
@@ -49,9 +49,9 @@ ORDER BY sequence LIMIT %(limit)s
 """
 
 
-def unexplained(replica: Replica, limit: int = 10) -> list[Tally]:
+def find_unexplained_rows(replica: Replica, limit: int = 10) -> list[RowCounts]:
     """Runs whose versions are not as many as they began and ended, and numbers of which there is no complete run."""
-    return [Tally(*row) for row in fetch_all(UNEXPLAINED, {"replica": replica.pk, "limit": limit})]
+    return [RowCounts(*row) for row in fetch_all(UNEXPLAINED, {"replica": replica.pk, "limit": limit})]
 
 
 FIRST = "SELECT min(from_seq) FROM scanner_version WHERE replica_id = %(replica)s"
@@ -75,7 +75,7 @@ LIMIT %(limit)s
 """
 
 
-def overlaps(replica: Replica, limit: int = 10) -> list[Overlap]:
+def find_overlaps(replica: Replica, limit: int = 10) -> list[Overlap]:
     """Versions that overlap, and neighbours that are equal: no run ends a version to begin the same again."""
     ((first,),) = fetch_all(FIRST, {"replica": replica.pk})
     return [Overlap(*row) for row in fetch_all(OVERLAPS, {"replica": replica.pk, "first": first, "limit": limit})]
@@ -87,7 +87,7 @@ SELECT run.sequence FROM scanner_run AS run WHERE run.replica_id = %(replica)s A
 """
 
 
-def stray_notes(replica: Replica, limit: int = 10) -> list[int]:
+def find_stray_notes(replica: Replica, limit: int = 10) -> list[int]:
     """Runs that have notes without a state."""
     return [sequence for (sequence,) in fetch_all(STRAY_NOTES, {"replica": replica.pk, "limit": limit})]
 
@@ -104,7 +104,7 @@ SELECT id FROM known WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM scanner_re
 """
 
 
-def orphans() -> list[int]:
+def find_orphaned_replicas() -> list[int]:
     """Numbers of replicas that have versions and do not exist."""
     return [number for (number,) in fetch_all(ORPHANS, {})]
 
@@ -116,7 +116,7 @@ WHERE proof.checked_at > now() - interval '1 hour' AND proof.checked_at > run.in
 """
 
 
-def seconds_spent() -> float:
+def seconds_spent_on_rotation() -> float:
     """Seconds in the last hour in which older runs were verified."""
     ((nanoseconds,),) = fetch_all(SPENT, {})
     return float(nanoseconds) / 1e9

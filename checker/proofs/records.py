@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from django.utils.translation import gettext_noop as _
 
-from checker.proofs.outcome import Check
+from checker.proofs.verification import Check
 from scanner.db import report_lines
 from scanner.errors import BodyError, LegacyFormatError
 from scanner.format.digests import RecordsDigest
@@ -80,7 +80,7 @@ def _content(entry: _Entry) -> str:
     return "" if entry.link is None else f"{entry.path}\0->{entry.link}\0"
 
 
-def signed(run: Run, statement: Statement) -> list[Check]:
+def check_signed_records(run: Run, statement: Statement) -> list[Check]:
     """Whether the rows of a complete run come to exactly what its statement says."""
     sums, records = Sums(), statement.records
     try:
@@ -93,7 +93,7 @@ def signed(run: Run, statement: Statement) -> list[Check]:
     return [Check("records", True, holds, {"count": sums.count}), _counts(sums, statement)]
 
 
-def unsigned(run: Run) -> list[Check]:
+def check_unsigned_records(run: Run) -> list[Check]:
     """Whether the rows of an unsigned import come to what its kept file says."""
     digest = RecordsDigest(run.records_count)
     for line in report_lines.record_lines(run):
@@ -149,7 +149,7 @@ def _differs(run: Run, records: RecordsSummary) -> Check:
     except (LegacyFormatError, BodyError, ReportError, ValueError, OSError):
         paths = []
     if paths:
-        values["paths"] = ", ".join(map(shown, paths[:SHOWN])) + (" …" if len(paths) > SHOWN else "")
+        values["paths"] = ", ".join(map(printable_path, paths[:SHOWN])) + (" …" if len(paths) > SHOWN else "")
     return Check("records", False, _WHERE[bool(found.first_path), bool(paths)], values)
 
 
@@ -169,7 +169,7 @@ def locate(lines: Iterator[bytes], records: RecordsSummary) -> Difference | None
         block += 1
         here = hashlib.sha256(b"".join(batch)).hexdigest()
         if block > len(records.blocks) or here != records.blocks[block - 1]:
-            return Difference(block, shown(_path(batch[0])), shown(_path(batch[-1])))
+            return Difference(block, printable_path(_path(batch[0])), printable_path(_path(batch[-1])))
     return Difference(block + 1, "", "") if block < len(records.blocks) else None
 
 
@@ -203,7 +203,7 @@ def _path(line: bytes) -> str:
     return str(json.loads(line)["path"])
 
 
-def shown(path: str) -> str:
+def printable_path(path: str) -> str:
     """A path as it may be printed: what could be a control character is escaped, a long one cut."""
     safe = "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in path)
     return safe if len(safe) <= 200 else safe[:200] + "…"

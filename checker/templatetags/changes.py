@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from checker.changes.queries import Level, Row
-from checker.changes.sides import Difference, differences
+from checker.changes.differences import Difference, differences
+from checker.changes.queries import ChangeRow, DirectorySummary
 from checker.findings import actions, description, listing
-from checker.models import Finding, Kind
+from checker.models import Change, Finding
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 from scanner.models import Replica
@@ -22,27 +22,37 @@ from scanner.roles import VIEW_PAGES
 
 register = template.Library()
 SIGNS = {
-    Kind.CORRUPTED: "‼", Kind.REWRITTEN: "!", Kind.UNREADABLE: "?", Kind.UNKNOWN: "?", Kind.REMOVED: "−",
-    Kind.MODIFIED: "≠", Kind.REVERTED: "↶", Kind.RETYPED: "⇄", Kind.ADDED: "+", Kind.MOVED: "→", Kind.TOUCHED: "·",
-    Kind.READABLE: "✓", Kind.OUT_OF_SCOPE: "∅",
-}  # fmt: skip
+    Change.Kind.CORRUPTED: "‼",
+    Change.Kind.REWRITTEN: "!",
+    Change.Kind.UNREADABLE: "?",
+    Change.Kind.UNKNOWN: "?",
+    Change.Kind.REMOVED: "−",
+    Change.Kind.MODIFIED: "≠",
+    Change.Kind.REVERTED: "↶",
+    Change.Kind.RETYPED: "⇄",
+    Change.Kind.ADDED: "+",
+    Change.Kind.MOVED: "→",
+    Change.Kind.TOUCHED: "·",
+    Change.Kind.READABLE: "✓",
+    Change.Kind.OUT_OF_SCOPE: "∅",
+}
 """A sign for each kind, so that colour is not all that tells them apart."""
 
 
 @register.filter
 def kind_label(kind: str) -> str:
     """A kind of change in words."""
-    return str(Kind(kind).label)
+    return str(Change.Kind(kind).label)
 
 
 @register.filter
 def kind_sign(kind: str) -> str:
     """A kind of change as one character."""
-    return SIGNS[Kind(kind)]
+    return SIGNS[Change.Kind(kind)]
 
 
 @register.filter
-def differing(row: Row) -> list[Difference]:
+def differing(row: ChangeRow) -> list[Difference]:
     """What differs between the sides of a change."""
     return differences(row)
 
@@ -54,9 +64,9 @@ def finding_revision(finding: Finding) -> str:
 
 
 @register.filter
-def level_counts(level: Level) -> list[tuple[str, int]]:
+def level_counts(level: DirectorySummary) -> list[tuple[str, int]]:
     """What changed below a directory, in the order of urgency."""
-    return [(kind, level.counts[kind]) for kind in Kind.values if kind in level.counts]
+    return [(kind, level.counts[kind]) for kind in Change.Kind.values if kind in level.counts]
 
 
 @register.filter

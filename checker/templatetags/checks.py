@@ -28,7 +28,7 @@ def check_name(check: str) -> str:
 
 @register.filter
 def check_text(statement: dict[str, Any]) -> str:
-    """What a check says: its message (`checker.proofs.outcome.Check`) in the language of the page."""
+    """What a check says: its message (`checker.proofs.verification.Check`) in the language of the page."""
     message, values = statement.get("message"), statement.get("values")
     if not message:
         return str(statement.get("text", ""))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRefresh
 
 from checker.changes import export, listing, queries
-from checker.changes.listing import Ask
+from checker.changes.listing import ChangeListQuery
 from checker.jobs import run_comparisons
 from checker.models import Comparison
 from scanner.decorators import PageRequest, page_view
@@ -29,7 +29,7 @@ PAGE = 100
 def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """What a run brought: its changes against the complete run before."""
     run = _run(uuid)
-    comparison = run_comparisons.adjacent(run)
+    comparison = run_comparisons.find_adjacent(run)
     return _show(request, run, comparison)
 
 
@@ -37,7 +37,7 @@ def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
     """The changes between any two complete runs of a replica."""
     try:
-        comparison = run_comparisons.wanted(_run(base), _run(uuid))
+        comparison = run_comparisons.get_or_request(_run(base), _run(uuid))
     except LookupError as error:
         raise Http404(str(error)) from error
     if comparison.base is not None and comparison.base.uuid != base:
@@ -75,22 +75,22 @@ def _refuse(request: PageRequest, uuid: UUID, reason: str) -> HttpResponse:
 def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
     """The changes that a page shows, all of them, as a file."""
     form = request.GET.get("format", "")
-    if form not in export.TYPES:
+    if form not in export.CONTENT_TYPES:
         raise Http404
     try:
-        comparison = run_comparisons.wanted(_run(base), _run(uuid))
+        comparison = run_comparisons.get_or_request(_run(base), _run(uuid))
     except LookupError as error:
         raise Http404(str(error)) from error
     if comparison.state != Comparison.State.DONE:
         return redirect("diff", base, uuid)
-    lines = export.lines(comparison, listing.read(request.GET).wish, form)
-    response = StreamingHttpResponse(lines, content_type=export.TYPES[form])
+    lines = export.export_bytes(comparison, listing.read_query(request.GET).filter, form)
+    response = StreamingHttpResponse(lines, content_type=export.CONTENT_TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, form)}"'
     return response
 
 
 def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> HttpResponse:
-    ask = listing.read(request.GET)
+    ask = listing.read_query(request.GET)
     context: dict[str, Any] = {"run": run, "comparison": comparison, "ask": ask, "active": "changes"}
     context["last"] = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED).latest("sequence")
     if comparison is None or comparison.state != Comparison.State.DONE:
@@ -111,12 +111,12 @@ def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> Http
     return render(request, f"checker/{'_changes' if fragment else 'diff'}.html", context)
 
 
-def _found(comparison: Comparison, ask: Ask) -> dict[str, Any]:
+def _found(comparison: Comparison, ask: ChangeListQuery) -> dict[str, Any]:
     """A page of the list, or a level of the tree: directories until there are no more, then what lies in it."""
     found: dict[str, Any] = {
-        "chips": listing.chips(comparison, ask),
-        "total": listing.total(comparison),
-        "stepped_over": run_comparisons.stepped_over(comparison),
+        "chips": listing.filter_options(comparison, ask),
+        "total": listing.count_changes(comparison),
+        "stepped_over": run_comparisons.skipped_runs(comparison),
         "steps": steps(ask.below),
         "levels": [],
         "tree_url": ask.query(view="tree", search="", after=""),
@@ -124,14 +124,14 @@ def _found(comparison: Comparison, ask: Ask) -> dict[str, Any]:
         "all_url": ask.query(kinds=(), below="", search="", after=""),
     }
     if ask.view != "tree":
-        changes = queries.page(comparison, ask.wish, ask.after, PAGE)
+        changes = queries.read_page(comparison, ask.filter, ask.after, PAGE)
         return found | {"rows": changes.rows, "more": changes.after and ask.query(after=changes.after)}
     if not ask.after.startswith("."):
-        levels, after = queries.level(comparison, ask.wish, ask.after, PAGE)
+        levels, after = queries.read_subdirectories(comparison, ask.filter, ask.after, PAGE)
         found["levels"] = levels
         if after:
             return found | {"rows": [], "more": ask.query(after=after)}
-    changes = queries.direct(comparison, ask.wish, ask.after.removeprefix("."), PAGE)
+    changes = queries.read_directory_page(comparison, ask.filter, ask.after.removeprefix("."), PAGE)
     return found | {"rows": changes.rows, "more": changes.after and ask.query(after="." + changes.after)}
 
 

@@ -176,10 +176,10 @@ def _finding(uuid: UUID) -> Finding:
     return get_object_or_404(found, uuid=uuid)
 
 
-def _members(finding: Finding, after: str) -> queries.Changes | members.PathPage:
+def _members(finding: Finding, after: str) -> queries.ChangePage | members.PathPage:
     if finding.replica_id is None:
         return members.list_paths(finding, after, MEMBERS)
-    return queries.members(finding.pk, after, MEMBERS)
+    return queries.read_finding_page(finding.pk, after, MEMBERS)
 
 
 def _place(finding: Finding) -> Replica | None:

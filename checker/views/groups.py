@@ -50,14 +50,14 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
 def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
     """The divergences that a page shows, all of them, as a file."""
     form = request.GET.get("format", "")
-    if form not in divergence_export.TYPES:
+    if form not in divergence_export.CONTENT_TYPES:
         raise Http404
     group, ask = get_object_or_404(Group, uuid=uuid), listing.read_query(request.GET)
     comparison = _comparison(group, ask)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
     lines = divergence_export.export_bytes(comparison, ask.filter, form)
-    response = StreamingHttpResponse(lines, content_type=divergence_export.TYPES[form])
+    response = StreamingHttpResponse(lines, content_type=divergence_export.CONTENT_TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="{divergence_export.file_name(comparison, form)}"'
     return response
 

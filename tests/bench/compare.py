@@ -139,24 +139,24 @@ def whole(base: Any, run: Any) -> None:
 def pages(comparison: Any) -> None:
     """The first page of the diff page, by filter."""
     from checker.changes import queries
-    from checker.changes.queries import Wish
+    from checker.changes.queries import ChangeFilter
 
     asked = {
-        "all": Wish(),
-        "one kind": Wish(("moved",)),
-        "three kinds": Wish(("moved", "removed", "touched")),
-        "below": Wish((), "share/dir2000/"),
-        "search": Wish((), "", "00999999"),
+        "all": ChangeFilter(),
+        "one kind": ChangeFilter(("moved",)),
+        "three kinds": ChangeFilter(("moved", "removed", "touched")),
+        "below": ChangeFilter((), "share/dir2000/"),
+        "search": ChangeFilter((), "", "00999999"),
     }
     for name, query in asked.items():
         times = []
         for _ in range(5):
             since = time.perf_counter()
-            queries.page(comparison, query)
+            queries.read_page(comparison, query)
             times.append((time.perf_counter() - since) * 1000)
         print(f"    first page, {name:12} {statistics.median(times):7.1f} ms", flush=True)
     since = time.perf_counter()
-    queries.level(comparison, Wish((), "share/"))
+    queries.read_subdirectories(comparison, ChangeFilter((), "share/"))
     print(f"    first page, tree level   {(time.perf_counter() - since) * 1000:7.1f} ms", flush=True)
 
 

@@ -63,7 +63,7 @@ def measure(entries: int) -> None:
     from django.core.management import call_command
 
     from checker.duplicates import export, places, queries
-    from checker.duplicates.queries import Wish
+    from checker.duplicates.queries import DuplicateFilter
     from tests.bench.compare import _run
     from tests.scanner import factories
 
@@ -74,15 +74,15 @@ def measure(entries: int) -> None:
         execute(FILL, {"replica": replica.pk, "entries": entries})
         _run(replica, 1, entries)
     execute("VACUUM (ANALYZE) scanner_version", {})
-    replica_place, group_place = places.of_replica(replicas[0].uuid), places.of_group(group.uuid)
-    first = queries.page(replica_place)
+    replica_place, group_place = places.find_replica(replicas[0].uuid), places.find_group(group.uuid)
+    first = queries.read_page(replica_place)
     print(f"{entries} entries, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {first.totals}")
-    print_timing("first page of a replica", lambda: queries.page(replica_place), LIMIT_S)
-    print_timing("second page", lambda: queries.page(replica_place, after=first.after))
-    print_timing("first page of a search", lambda: queries.page(replica_place, Wish("00999990")))
-    print_timing("first page of a group of three", lambda: queries.page(group_place), GROUP_LIMIT_S)
-    print_timing("all of a replica as CSV", lambda: _size(export.lines(replica_place, Wish(), "csv")), tries=1)
-    print_timing("all of a group as JSON Lines", lambda: _size(export.lines(group_place, Wish(), "jsonl")), tries=1)
+    print_timing("first page of a replica", lambda: queries.read_page(replica_place), LIMIT_S)
+    print_timing("second page", lambda: queries.read_page(replica_place, after=first.after))
+    print_timing("first page of a search", lambda: queries.read_page(replica_place, DuplicateFilter("00999990")))
+    print_timing("first page of a group of three", lambda: queries.read_page(group_place), GROUP_LIMIT_S)
+    print_timing("all of a replica as CSV", lambda: _size(export.export_bytes(replica_place, DuplicateFilter(), "csv")), tries=1)
+    print_timing("all of a group as JSON Lines", lambda: _size(export.export_bytes(group_place, DuplicateFilter(), "jsonl")), tries=1)
     print_timing("peer: a dictionary of all digests", lambda: naive(replica_place), tries=1)
 
 

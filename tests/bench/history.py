@@ -168,10 +168,10 @@ def ingest() -> dict[str, Any]:
 
 def verify() -> dict[str, Any]:
     """Verify the newest run."""
-    from checker.proofs.verify import verify
+    from checker.proofs.verifier import verify_run
     from scanner.models import Run
 
-    verdict = verify(Run.objects.order_by("-sequence")[0])
+    verdict = verify_run(Run.objects.order_by("-sequence")[0])
     assert verdict.ok, verdict.checks
     return {}
 

@@ -16,7 +16,7 @@ from scanner.models import Run
 from tests.browser.conftest import Open
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row, link_row
@@ -45,7 +45,7 @@ def told(transactional_db: None) -> Told:
     world.run([], outcome="failed")
     changed: list[Record] = [
         *(file(one.path, b"edited" + one.path.encode(), mtime_ns=LATER_MTIME) for one in photos[:120]), *photos[121:],
-        file("2018/a.jpg", b"rotten"), confirmed("2018/a.jpg", str(first.uuid)), file("2020/b.jpg", b"b"),
+        file("2018/a.jpg", b"rotten"), confirmed_note("2018/a.jpg", str(first.uuid)), file("2020/b.jpg", b"b"),
         file(HOSTILE, b"rewritten"), file(LONG, b"d", mode=0o100600), link_row("latest", "2019"), error_row("secret"),
         file("new/file", b"new"),
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.test_pages import LOOKS, look_at_each
 from tests.checker import stage
-from tests.checker.duplicates.test_queries import second
+from tests.checker.duplicates.test_queries import add_replica
 from tests.checker.staged_replica import StagedReplica, file
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,9 +36,9 @@ def told(transactional_db: None) -> Told:
     big = b"x" * 3_000_000
     rest = [file("backup.tar", big), file("linked.tar", big, detail="backup.tar"), file(HOSTILE, big), file(LONG, big)]
     world.run([*twice, *rest, *(file(f"many/{number:03}", b"same") for number in range(40)), file("only", b"one")])
-    other = second(world, "/srv/second copy")
+    other = add_replica(world, "/srv/second copy")
     other.run([file("backup.tar", big), file("2019/IMG_0001.jpg", photos[1]), file("again.jpg", photos[1])])
-    third = second(world, "/srv/third")
+    third = add_replica(world, "/srv/third")
     single = StagedReplica(name="single")
     single.run([file("a")])
     replica, group = world.replica, world.replica.group

@@ -9,7 +9,7 @@ from checker.divergences import queries
 from checker.divergences.queries import DivergenceFilter
 from checker.jobs import group_comparisons
 from checker.models import GroupComparison
-from checker.proofs.verify import verify
+from checker.proofs.verifier import verify_run
 from scanner.format.records import Record
 from scanner.models import Group, Run
 from tests.checker.staged_replica import StagedReplica
@@ -37,7 +37,7 @@ class StagedGroup:
         run = world.run(records, **({"host": host | disk} | fields))
         world.compare()
         if run.state == Run.State.INGESTED:
-            assert verify(run).ok
+            assert verify_run(run).ok
         return run
 
     def runs(self, *states: Sequence[Record]) -> None:

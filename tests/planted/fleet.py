@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from checker.jobs import group_comparisons, run_comparisons
 from checker.models import Divergence, GroupComparison
-from checker.proofs.verify import verify
+from checker.proofs.verifier import verify_run
 from scanner.models import Run
 from tests.images import Image
 from tests.planted.copies import Expected
@@ -41,7 +41,7 @@ class Fleet:
         run = self.roads[position].run()
         run_comparisons.catch_up(run.replica_id)
         if run.state == Run.State.INGESTED:
-            assert verify(run).ok
+            assert verify_run(run).ok
         return run
 
     def night(self) -> dict[str, Expected]:

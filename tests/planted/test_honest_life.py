@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from checker.models import Kind
+from checker.models import Change
 from tests.planted.suite import Road
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +42,7 @@ class Life:
     def verdicts(self) -> dict[str, str]:
         """Return the changes of a further run, after checking that none is damage."""
         verdicts = self.road.verdicts(self.road.run())
-        assert Kind.CORRUPTED not in verdicts.values(), verdicts
+        assert Change.Kind.CORRUPTED not in verdicts.values(), verdicts
         return verdicts
 
 
@@ -97,7 +97,7 @@ def test_git_checkout(life: Life) -> None:
     assert life.verdicts()["docs/1.txt"] == "modified"
     tool("git", "checkout", "-q", "HEAD~1", cwd=life.tree)
     verdicts = life.verdicts()
-    assert verdicts["docs/1.txt"] == "reverted" and Kind.REWRITTEN not in verdicts.values()
+    assert verdicts["docs/1.txt"] == "reverted" and Change.Kind.REWRITTEN not in verdicts.values()
 
 
 def test_cp_keeps_times(life: Life) -> None:
@@ -136,7 +136,7 @@ def test_a_database_in_place(life: Life, journal: str) -> None:
     assert verdicts.pop("data.db-shm", "rewritten") in ("rewritten", "modified")
     assert set(verdicts.values()) == {"modified"}, verdicts
     database.close()
-    assert Kind.REWRITTEN not in life.verdicts().values()
+    assert Change.Kind.REWRITTEN not in life.verdicts().values()
 
 
 def test_a_file_written_through_a_map(life: Life) -> None:

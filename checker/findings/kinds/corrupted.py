@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from checker.findings import candidates
 from checker.findings.kinds.paths import PathsKind
 from checker.findings.text import steps
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Corrupted(PathsKind):
     def update_findings(self, comparison: Comparison) -> None:
         """Open or renew a finding for each damaged file."""
         # An earlier content that nobody wrote is damage, too: a write was lost, or a mirror fell behind.
-        if comparison.counts.get(Kind.REVERTED) and candidates.select_silent_returns(comparison):
+        if comparison.counts.get(Change.Kind.REVERTED) and candidates.select_silent_returns(comparison):
             self.open_each(comparison, self.severity)
 
         if comparison.counts.get(self.change) and candidates.select_changes(comparison, self.change):
@@ -29,14 +29,14 @@ class Corrupted(PathsKind):
     def describe_notes(self, finding: Finding) -> list[str]:
         """Say first when the damage is an earlier content."""
         sentences = super().describe_notes(finding)
-        if finding.latest_evidence.get("became") == Kind.REVERTED:
+        if finding.latest_evidence.get("became") == Change.Kind.REVERTED:
             sentences.insert(0, _("The file has an earlier content again, although no program wrote it."))
         return sentences
 
 
 CORRUPTED = Corrupted(
     value=Finding.Kind.CORRUPTED,
-    change=Kind.CORRUPTED,
+    change=Change.Kind.CORRUPTED,
     severity=Finding.Severity.CRITICAL,
     may_be_accepted_in_bulk=False,
     explanation=gettext_lazy(

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from checker.findings.kinds.paths import STEADY_POLICIES, PathsKind
 from checker.findings.text import steps
-from checker.models import Finding, Kind
+from checker.models import Change, Finding
 from scanner.formatting.names import short_text, visible_text
 
 
@@ -29,7 +29,7 @@ class Moved(PathsKind):
 
 MOVED = Moved(
     value=Finding.Kind.MOVED,
-    change=Kind.MOVED,
+    change=Change.Kind.MOVED,
     policies=STEADY_POLICIES,
     explanation=gettext_lazy("The content is intact under another path; in this group it must stay in place."),
     steps=(steps.FIND_WHO_CHANGED_IT, steps.ACCEPT_IF_YOURS),

@@ -11,7 +11,7 @@ from checker.findings import candidates, opening
 from checker.findings.candidates import Branch
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.text import contents, notes, runs
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 from scanner.models import Group
@@ -28,7 +28,7 @@ FIXED_POLICIES = frozenset({Group.Policy.IMMUTABLE})
 class PathsKind(RunFindingKind):
     """A kind of finding that stands for changes of one kind."""
 
-    change: Kind
+    change: Change.Kind
     """The kind of change."""
     policies: frozenset[Group.Policy] = field(default=EVERY_POLICY)
     """The policies under which such a change is a finding."""

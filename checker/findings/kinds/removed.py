@@ -13,7 +13,7 @@ from checker.findings import candidates, rotation
 from checker.findings.candidates import CALENDAR_NS, Branch
 from checker.findings.kinds.paths import STEADY_POLICIES, PathsKind
 from checker.findings.text import contents, steps
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 from scanner.formatting.numbers import time_span
 from scanner.models import Group
 
@@ -73,7 +73,7 @@ def _describe_age(age: dict[str, Any]) -> str:
 
 REMOVED = Removed(
     value=Finding.Kind.REMOVED,
-    change=Kind.REMOVED,
+    change=Change.Kind.REMOVED,
     policies=STEADY_POLICIES | {Group.Policy.ROTATING},
     explanation=gettext_lazy("Files must not be removed from this group, or not before they reach a set age."),
     steps=(steps.FIND_WHO_CHANGED_IT, steps.ACCEPT_IF_YOURS),

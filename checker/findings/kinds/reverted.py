@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from checker.findings import candidates
 from checker.findings.kinds.paths import STEADY_POLICIES, PathsKind
 from checker.findings.text import steps
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def _is_relapse(finding: Finding) -> bool:
 
 REVERTED = Reverted(
     value=Finding.Kind.REVERTED,
-    change=Kind.REVERTED,
+    change=Change.Kind.REVERTED,
     policies=STEADY_POLICIES,
     explanation=gettext_lazy("The file has earlier content again: it was restored or rolled back."),
     steps=(steps.FIND_WHO_CHANGED_IT, steps.ACCEPT_IF_YOURS),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from checker.findings.kinds.paths import PathsKind
 from checker.findings.text import notes, steps
-from checker.models import Finding, Kind
+from checker.models import Change, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Rewritten(PathsKind):
 
 REWRITTEN = Rewritten(
     value=Finding.Kind.REWRITTEN,
-    change=Kind.REWRITTEN,
+    change=Change.Kind.REWRITTEN,
     explanation=gettext_lazy(
         "Somebody wrote the file and kept its date, as some tools do on purpose, or the file is damaged. Both "
         "are possible."

@@ -12,7 +12,7 @@ from checker.findings.candidates import Branch
 from checker.findings.kinds.base import Resolution
 from checker.findings.kinds.paths import PathsKind
 from checker.findings.text import steps
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 
 MEDIUM_ERRORS = ("EBADMSG", "EIO", "EUCLEAN", "EUNSTABLE")
 """Errors of a damaged medium, or of the way to it. EBADMSG and EUCLEAN are what file systems say when their own
@@ -37,7 +37,7 @@ class Unreadable(PathsKind):
 
     def complete_facts(self, comparison: Comparison, branch: Branch, facts: dict[str, Any]) -> dict[str, Any]:
         """Count what the unreadable directories of a branch hide."""
-        if not branch.folded or not comparison.counts.get(Kind.UNKNOWN):
+        if not branch.folded or not comparison.counts.get(Change.Kind.UNKNOWN):
             return facts
         return facts | {"hidden": candidates.count_hidden_paths(comparison, branch.path)}
 
@@ -53,7 +53,7 @@ class Unreadable(PathsKind):
 
 UNREADABLE = Unreadable(
     value=Finding.Kind.UNREADABLE,
-    change=Kind.UNREADABLE,
+    change=Change.Kind.UNREADABLE,
     resolution=Resolution.READ,
     explanation=gettext_lazy("The content is unknown until it can be read again; it is not proven."),
     steps=(steps.CHECK_RIGHTS, steps.CHECK_DISK),

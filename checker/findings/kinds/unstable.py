@@ -13,7 +13,7 @@ from checker.findings.candidates import Branch
 from checker.findings.kinds.base import Resolution
 from checker.findings.kinds.paths import PathsKind
 from checker.findings.text import runs, steps
-from checker.models import Comparison, Finding, Kind
+from checker.models import Change, Comparison, Finding
 from scanner.models import Run
 
 RUNS = 3
@@ -54,7 +54,7 @@ class Unstable(PathsKind):
 
 UNSTABLE = Unstable(
     value=Finding.Kind.UNSTABLE,
-    change=Kind.UNREADABLE,
+    change=Change.Kind.UNREADABLE,
     resolution=Resolution.READ,
     explanation=gettext_lazy("The content keeps changing while it is read, so no run can tell what it is."),
     steps=(steps.READ_SNAPSHOT,),

@@ -10,8 +10,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from checker.changes import sides
-from checker.changes.queries import Side
+from checker.changes import differences
+from checker.changes.queries import ChangeSide
 from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import exact_file_time
 from scanner.formatting.names import short_text, visible_text
@@ -42,7 +42,7 @@ def describe_attributes(facts: dict[str, Any]) -> list[str]:
 
     return [
         f"{difference.label}: {short_text(difference.old) or '–'} → {short_text(difference.new) or '–'}"
-        for difference in sides.attributes(old, new)
+        for difference in differences.attribute_differences(old, new)
     ]
 
 
@@ -52,7 +52,7 @@ def describe_removed(facts: dict[str, Any]) -> list[str]:
     if old is None or old.type == EntryType.ERROR:
         return []
 
-    what = sides.what(old)
+    what = differences.type_name(old)
     if old.type == EntryType.LINK:
         what = f"{what} → {short_text(visible_text(old.detail or ''))}"
 
@@ -111,10 +111,10 @@ def _compare_times(old: int, new: int) -> str:
     return _("The modification time was %(old)s and is now %(new)s.") % values
 
 
-def _read_side(facts: dict[str, Any] | None) -> Side | None:
+def _read_side(facts: dict[str, Any] | None) -> ChangeSide | None:
     """Return a version as a side of a change; None where there is none."""
     if not facts:
         return None
 
-    stored = {name: facts.get(name) for name in Side._fields if name not in ("type", "from_seq")}
-    return Side(type=facts["type"], from_seq=facts.get("from", 0), **stored)
+    stored = {name: facts.get(name) for name in ChangeSide._fields if name not in ("type", "from_seq")}
+    return ChangeSide(type=facts["type"], from_seq=facts.get("from", 0), **stored)

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from checker.changes import export, queries
-from checker.changes.queries import Row, Wish
+from checker.changes.queries import ChangeFilter, ChangeRow
 from checker.jobs import run_comparisons
-from checker.models import Comparison, Kind
+from checker.models import Change, Comparison
 from scanner.db.errors import database_error_text
 from scanner.errors import StoreError
 from scanner.formatting.entries import exact_file_time
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         for name in ("a", "b"):
             parser.add_argument(name, metavar=name.upper(), help="uuid of a run, or REPLICA-UUID:NUMBER")
         parser.add_argument(
-            "--kind", action="append", default=[], choices=Kind.values, help="only this kind; repeatable"
+            "--kind", action="append", default=[], choices=Change.Kind.values, help="only this kind; repeatable"
         )
         parser.add_argument("--again", action="store_true", help="make it although it was set aside")
         form = parser.add_mutually_exclusive_group()
@@ -42,9 +42,9 @@ class Command(BaseCommand):
         """A head and a line for each path, or a file's text on stdout."""
         try:
             comparison = self._comparison(options["a"], options["b"], again=options["again"])
-            wish = Wish(tuple(kind for kind in Kind.values if kind in options["kind"]))
+            wish = ChangeFilter(tuple(kind for kind in Change.Kind.values if kind in options["kind"]))
             if options["json"] or options["csv"]:
-                for piece in export.lines(comparison, wish, "csv" if options["csv"] else "jsonl"):
+                for piece in export.export_bytes(comparison, wish, "csv" if options["csv"] else "jsonl"):
                     self.stdout.write(piece.decode(), ending="")
             else:
                 for line in _words(comparison, wish):
@@ -59,14 +59,14 @@ class Command(BaseCommand):
     def _comparison(self, first: str, second: str, *, again: bool) -> Comparison:
         runs = find_run(first), find_run(second)
         if again:
-            run_comparisons.again(*runs)
+            run_comparisons.retry_set_aside(*runs)
         if runs[0].sequence > runs[1].sequence:
             self.stderr.write(f"Run {runs[1].sequence} is the earlier one: what changed since it is shown.")
-        comparison = run_comparisons.wanted(*runs)
+        comparison = run_comparisons.get_or_request(*runs)
         if comparison.state == Comparison.State.WAITING:
             if sys.stderr.isatty():
                 self.stderr.write("The runs lie far apart: they are being compared.")
-            run_comparisons.make(comparison.pk)
+            run_comparisons.compute(comparison.pk)
             comparison.refresh_from_db()
         if comparison.state != Comparison.State.DONE:
             reason = comparison.reason or "another process is at it: try again in a minute"
@@ -74,20 +74,20 @@ class Command(BaseCommand):
         return comparison
 
 
-def _words(comparison: Comparison, wish: Wish) -> Iterator[str]:
+def _words(comparison: Comparison, wish: ChangeFilter) -> Iterator[str]:
     """What a person reads."""
     base, run = comparison.base, comparison.run
     assert base is not None
     yield f"Run {base.sequence} ({local_time(base.finished_at)}) → run {run.sequence} ({local_time(run.finished_at)})"
-    for one in run_comparisons.stepped_over(comparison):
+    for one in run_comparisons.skipped_runs(comparison):
         yield f"Stepped over: run {one.sequence}, {one.get_state_display()}: {visible_text(one.reason)}"
-    counts = [f"{comparison.counts[kind]} {kind}" for kind in Kind.values if comparison.counts.get(kind)]
+    counts = [f"{comparison.counts[kind]} {kind}" for kind in Change.Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "Nothing changed."
-    for row in queries.every(comparison, wish):
+    for row in queries.iterate_changes(comparison, wish):
         yield f"{row.kind:12} {visible_text(row.path)}{_how(row)}"
 
 
-def _how(row: Row) -> str:
+def _how(row: ChangeRow) -> str:
     said = []
     if row.other is not None:
         said.append(f"from {visible_text(row.other)}")

@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError
 
 from checker.duplicates import export, places, queries
 from checker.duplicates.places import Place
-from checker.duplicates.queries import Line, Totals, Wish
+from checker.duplicates.queries import DuplicateFilter, DuplicatePath, Totals
 from scanner.db.errors import database_error_text
 from scanner.errors import StoreError
 from scanner.formatting.names import visible_text
@@ -35,12 +35,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """A head and a paragraph for each content, or a file's text on stdout."""
-        wish = Wish(least=options["least"], limit=options["limit"])
+        wish = DuplicateFilter(min_waste=options["least"], max_contents=options["limit"])
         try:
             place = self._place(options["place"], wish)
-            totals = queries.page(place, wish, limit=0).totals
+            totals = queries.read_page(place, wish, limit=0).totals
             if options["json"] or options["csv"]:
-                for piece in export.lines(place, wish, "csv" if options["csv"] else "jsonl"):
+                for piece in export.export_bytes(place, wish, "csv" if options["csv"] else "jsonl"):
                     self.stdout.write(piece.decode(), ending="")
             else:
                 for line in _words(place, wish, totals):
@@ -52,18 +52,18 @@ class Command(BaseCommand):
         if totals.contents:
             sys.exit(1)
 
-    def _place(self, name: str, wish: Wish) -> Place:
-        if wish.least < 0 or (wish.limit is not None and wish.limit < 1):
+    def _place(self, name: str, wish: DuplicateFilter) -> Place:
+        if wish.min_waste < 0 or (wish.max_contents is not None and wish.max_contents < 1):
             raise LookupError("--least takes no negative number, --limit a positive one")
-        place = places.find(name)
+        place = places.find_place(name)
         if not place.runs:
             raise LookupError(f"there is no complete run to look at: {visible_text(str(place.replica or place.group))}")
-        for replica in place.without:
+        for replica in place.replicas_without_run:
             self.stderr.write(f"Not looked at, since it has no complete run yet: {visible_text(str(replica))}")
         return place
 
 
-def _words(place: Place, wish: Wish, totals: Totals) -> Iterator[str]:
+def _words(place: Place, wish: DuplicateFilter, totals: Totals) -> Iterator[str]:
     """What a person reads."""
     for run in place.runs:
         yield f"{visible_text(str(run.replica))}, run {run.sequence} ({local_time(run.finished_at)})"
@@ -76,13 +76,13 @@ def _words(place: Place, wish: Wish, totals: Totals) -> Iterator[str]:
     )
     if totals.unsized:
         yield f"The size of {totals.unsized} of them is not known (imported, unsigned): their bytes are not counted."
-    for _sha256, lines in groupby(queries.every(place, wish), key=lambda line: line.sha256):
+    for _sha256, lines in groupby(queries.iterate_paths(place, wish), key=lambda line: line.sha256):
         yield from _content(place, lines)
-    if wish.limit is not None and totals.contents > wish.limit:
-        yield f"Not shown: {totals.contents - wish.limit} more"
+    if wish.max_contents is not None and totals.contents > wish.max_contents:
+        yield f"Not shown: {totals.contents - wish.max_contents} more"
 
 
-def _content(place: Place, lines: Iterator[Line]) -> Iterator[str]:
+def _content(place: Place, lines: Iterator[DuplicatePath]) -> Iterator[str]:
     for number, line in enumerate(lines):
         if not number:
             each = "of unknown size" if line.size is None else f"of {line.size} bytes each"

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from checker.proofs import batch
-from checker.proofs.outcome import Verdict
+from checker.proofs.verification import Verification
 from scanner.db.errors import database_error_text
 from scanner.errors import StoreError
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if not (options["runs"] or options["replica"] or options["all"]):
             raise CommandError("name a RUN, or use --replica or --all", returncode=2)
         try:
-            verdicts = batch.verify(options["runs"], options["replica"], options["all"])
+            verdicts = batch.verify_runs(options["runs"], options["replica"], options["all"])
             holds = True
             for verdict in verdicts:
                 holds &= verdict.ok
@@ -47,8 +47,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _words(verdict: batch.Finding | Verdict) -> Iterator[str]:
-    if isinstance(verdict, batch.Finding):
+def _words(verdict: batch.Remark | Verification) -> Iterator[str]:
+    if isinstance(verdict, batch.Remark):
         yield verdict.text
         return
     run = verdict.run
@@ -57,8 +57,8 @@ def _words(verdict: batch.Finding | Verdict) -> Iterator[str]:
         yield f"  {'ok' if check.ok else 'WRONG':5} {check.name}: {check.text}"
 
 
-def _json(verdict: batch.Finding | Verdict) -> Iterator[str]:
-    if isinstance(verdict, batch.Finding):
+def _json(verdict: batch.Remark | Verification) -> Iterator[str]:
+    if isinstance(verdict, batch.Remark):
         yield json.dumps({"proven": verdict.ok, "text": verdict.text}, ensure_ascii=False)
         return
     run = verdict.run
@@ -68,7 +68,7 @@ def _json(verdict: batch.Finding | Verdict) -> Iterator[str]:
             "replica": str(run.replica.uuid),
             "sequence": run.sequence,
             "proven": verdict.ok,
-            "checks": [check.statement() for check in verdict.checks],
+            "checks": [check.to_json() for check in verdict.checks],
             "seconds": round(verdict.duration_ns / 1e9, 3),
         },
         ensure_ascii=False,

@@ -18,7 +18,7 @@ from scanner.format.records import Note
 from scanner.format.timestamps import format_timestamp
 from scanner.models import Run, Scope
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.findings.test_update import mass, told
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row
@@ -29,7 +29,7 @@ KEEP = file("keep", b"keep")
 
 def against(run: Run, path: str = "x") -> Note:
     """That the collector confirmed a change against a run, under the same ctime."""
-    return confirmed(path, str(run.uuid))
+    return confirmed_note(path, str(run.uuid))
 
 
 def damaged() -> tuple[StagedReplica, Run]:
@@ -56,7 +56,7 @@ def test_a_write_that_was_lost(policy: str) -> None:
     assert told(world) == [("corrupted", "x", 1)]
     finding = Finding.objects.get()
     assert (
-        "nobody wrote it" in " ".join(description.describe(finding).reasons)
+        "no program wrote it" in " ".join(description.describe(finding).reasons)
         and finding.severity == Finding.Severity.CRITICAL
     )
     client = Client()
@@ -72,7 +72,7 @@ def test_an_earlier_content_that_somebody_put_back_is_none() -> None:
     world = StagedReplica()
     world.run([file("x", b"A")])
     second = world.run([file("x", b"B", mtime_ns=LATER_MTIME)])
-    world.run([file("x", b"A", mtime_ns=LATER_MTIME), confirmed("x", str(second.uuid), same=False)])
+    world.run([file("x", b"A", mtime_ns=LATER_MTIME), confirmed_note("x", str(second.uuid), same=False)])
     assert change_kinds(world.compare()) == {"x": "reverted"} and told(world) == []
 
 
@@ -107,7 +107,7 @@ def test_what_was_compared_with_another_run_claims_no_more() -> None:
     world = StagedReplica()
     world.run([file("x", b"A")])
     other = "00000000-0000-4000-8000-000000000000"
-    run = world.run([file("x", b"B"), confirmed("x", other)])
+    run = world.run([file("x", b"B"), confirmed_note("x", other)])
     assert told(world) == [("rewritten", "x", 1)]
     why = " ".join(description.describe(Finding.objects.get()).reasons)
     assert "another run than the one before" in why and "no program wrote" not in why
@@ -143,7 +143,7 @@ def test_seen_again_and_gone_between_two_runs() -> None:
     hidden = world.run([KEEP, error_row("d", stage="list")])
     world.run([KEEP, file("d/a"), file("d/b", b"b")])
     last = world.run([KEEP, file("d/b", b"b")])
-    assert change_kinds(run_comparisons.wanted(hidden, last)) == {"d": "readable", "d/a": "removed"}
+    assert change_kinds(run_comparisons.get_or_request(hidden, last)) == {"d": "readable", "d/a": "removed"}
 
 
 @pytest.mark.parametrize(

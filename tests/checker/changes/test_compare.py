@@ -68,7 +68,7 @@ def test_each_rule(was: list[Record], now: list[Record], kind: dict[str, str]) -
     assert between(BASE + was, BASE + now) == kind
 
 
-def confirmed(path: str, against: str, *, same: bool = True) -> Note:
+def confirmed_note(path: str, against: str, *, same: bool = True) -> Note:
     detail = {"against": against, "ctime_same": same, "cold": True, "engines": ["hashlib", "native"], "reads": 3}
     return Note(path, "confirmed", json.dumps(detail, separators=(",", ":")))
 
@@ -78,10 +78,10 @@ def test_corrupted_needs_the_note_of_its_run() -> None:
     world = StagedReplica()
     first = world.run([file("a"), file("b"), file("c"), file("d")])
     notes = [
-        confirmed("a", str(first.uuid)),
-        confirmed("b", str(first.uuid), same=False),
-        confirmed("c", "00000000-0000-4000-8000-000000000000"),
-        confirmed("d", str(first.uuid)),
+        confirmed_note("a", str(first.uuid)),
+        confirmed_note("b", str(first.uuid), same=False),
+        confirmed_note("c", "00000000-0000-4000-8000-000000000000"),
+        confirmed_note("d", str(first.uuid)),
     ]
     changed = [file(name, b"changed") for name in "abc"]
     world.run([*changed, file("d", b"changed", mtime_ns=LATER_MTIME), *notes])
@@ -104,7 +104,7 @@ def test_there_and_back_is_no_change() -> None:
     """A path that became another and is again as it was does not differ."""
     world = StagedReplica()
     runs = [world.run([file("a", content)]) for content in (b"one", b"two", b"one")]
-    assert change_kinds(run_comparisons.wanted(runs[0], runs[2])) == {}
+    assert change_kinds(run_comparisons.get_or_request(runs[0], runs[2])) == {}
 
 
 def test_unknown_and_back() -> None:
@@ -148,7 +148,7 @@ def test_gone_before_it_was_hidden() -> None:
         world.run([file("d/b", b"2")]),
     ]
     assert change_kinds(world.compare()) == {"d": "readable"}
-    assert change_kinds(run_comparisons.wanted(runs[0], runs[2])) == {
+    assert change_kinds(run_comparisons.get_or_request(runs[0], runs[2])) == {
         "d": "unreadable",
         "d/a": "removed",
         "d/b": "unknown",
@@ -191,7 +191,7 @@ def test_failed_runs_are_stepped_over() -> None:
     world.run([file("b", b"b")])
     comparison = world.compare()
     assert change_kinds(comparison) == {"a": "removed", "b": "added"}
-    assert list(run_comparisons.stepped_over(comparison)) == [failed]
+    assert list(run_comparisons.skipped_runs(comparison)) == [failed]
     assert Comparison.objects.count() == 2
 
 
@@ -237,4 +237,4 @@ def test_runs_that_cannot_be_compared() -> None:
     failed = one.run([], outcome="failed")
     for pair in ((first, second), (first, first), (first, failed)):
         with pytest.raises(LookupError):
-            run_comparisons.wanted(*pair)
+            run_comparisons.get_or_request(*pair)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checker.changes.rules import MOVED, RULES
-from checker.models import Kind
+from checker.models import Change
 from tests.test_docs import READMES, spans, table_with, tables
 
 
@@ -21,5 +21,5 @@ def test_documentation_shows_the_table(language: str) -> None:
 
 def test_every_kind_has_a_rule() -> None:
     """No kind of change is without a rule, and the last rule fits whatever is left."""
-    assert {rule.kind for rule in (*RULES, MOVED)} == set(Kind)
+    assert {rule.kind for rule in (*RULES, MOVED)} == set(Change.Kind)
     assert RULES[-1].condition == "true"

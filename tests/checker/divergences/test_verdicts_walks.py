@@ -11,7 +11,7 @@ import pytest
 
 from checker.divergences.history import HeldContent, ReplicaHistory
 from checker.divergences.verdicts import judge_copies
-from checker.models import Divergence, Kind
+from checker.models import Change, Divergence
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 CopyVerdict = Divergence.CopyVerdict
@@ -52,10 +52,10 @@ class Disk:
         if not self.contents:
             return None
         if any(held.content == self.content for held in self.contents):
-            return Kind.REVERTED
+            return Change.Kind.REVERTED
         if self.mtime != self.contents[-1].mtime_ns:
-            return Kind.MODIFIED
-        return Kind.CORRUPTED if self.is_rotten else Kind.REWRITTEN
+            return Change.Kind.MODIFIED
+        return Change.Kind.CORRUPTED if self.is_rotten else Change.Kind.REWRITTEN
 
 
 class Night(NamedTuple):

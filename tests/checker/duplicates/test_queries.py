@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from checker.duplicates import export, places, queries
 from checker.duplicates.places import Place
-from checker.duplicates.queries import Wish
+from checker.duplicates.queries import DuplicateFilter
 from scanner.db import keyset
 from scanner.errors import InvalidPageToken
 from scanner.format.entry_type import EntryType
@@ -43,7 +43,7 @@ class Told(NamedTuple):
     names: tuple[tuple[int, str, str | None], ...]
 
 
-def second(world: StagedReplica, root: str) -> StagedReplica:
+def add_replica(world: StagedReplica, root: str) -> StagedReplica:
     """Another replica of the same group."""
     other = StagedReplica()
     other.replica = factories.make_replica(group=world.replica.group, root=root)
@@ -73,12 +73,12 @@ def naive(states: dict[int, list[Entry]], search: str = "") -> list[Told]:
     return sorted(found, key=lambda one: (-one.waste, -one.extra, one.sha256))
 
 
-def paged(place: Place, wish: Wish, limit: int) -> list[Told]:
+def paged(place: Place, wish: DuplicateFilter, limit: int) -> list[Told]:
     """The same from the pages, one after the other; each tells the same totals, which are their sums."""
     found: list[Told] = []
     totals, after = set(), ""
     while True:
-        page = queries.page(place, wish, after, limit, names=1000)
+        page = queries.read_page(place, wish, after, limit, names=1000)
         totals.add(page.totals)
         for row in page.rows:
             names = [
@@ -95,11 +95,11 @@ def paged(place: Place, wish: Wish, limit: int) -> list[Told]:
     return found
 
 
-def filed(place: Place, wish: Wish) -> list[Told]:
+def filed(place: Place, wish: DuplicateFilter) -> list[Told]:
     """The same from a download."""
     ids = dict(Replica.objects.values_list("uuid", "pk"))
     found = []
-    for line in b"".join(export.lines(place, wish, "jsonl")).decode().splitlines():
+    for line in b"".join(export.export_bytes(place, wish, "jsonl")).decode().splitlines():
         one = json.loads(line)
         names = [(ids[uuid.UUID(name["replica"])], name["path"], name.get("hardlink")) for name in one["names"]]
         assert one["copies"] == sum(link is None for *_name, link in names)
@@ -132,7 +132,7 @@ def random_state(dice: random.Random) -> list[Record]:
 def test_as_a_plain_computation_has_it(seed: int) -> None:
     """Of a replica and of a group, by pages of any length and as a file, with and without a search."""
     dice = random.Random(seed)
-    worlds = [first := StagedReplica(), second(first, "/b"), second(first, "/c")]
+    worlds = [first := StagedReplica(), add_replica(first, "/b"), add_replica(first, "/c")]
     states: dict[int, list[Entry]] = {}
     for world in worlds:
         history = [random_state(dice) for _run in range(dice.randrange(1, 4))]
@@ -140,15 +140,17 @@ def test_as_a_plain_computation_has_it(seed: int) -> None:
             world.run(state)
         world.run([], outcome="failed")
         states[world.replica.pk] = [row for row in history[-1] if isinstance(row, Entry)]
-    group = places.of_group(first.replica.group.uuid)
+    group = places.find_group(first.replica.group.uuid)
     for search in ("", "d1/", "%", "\u202e", "b_c\\\\"):
         whole = naive(states, search)
         for limit in (1, 7, 500):
-            assert paged(group, Wish(search), limit) == whole
-        assert filed(group, Wish(search)) == whole
+            assert paged(group, DuplicateFilter(search), limit) == whole
+        assert filed(group, DuplicateFilter(search)) == whole
         for world in worlds:
-            place = places.of_replica(world.replica.uuid)
-            assert paged(place, Wish(search), 5) == naive({world.replica.pk: states[world.replica.pk]}, search)
+            place = places.find_replica(world.replica.uuid)
+            assert paged(place, DuplicateFilter(search), 5) == naive(
+                {world.replica.pk: states[world.replica.pk]}, search
+            )
     assert naive(states), "a test of nothing"
 
 
@@ -156,9 +158,9 @@ def test_hard_links_are_no_waste() -> None:
     """Two names of one file are one copy; a third name with a file of its own is the second one."""
     world = StagedReplica()
     world.run([file("a", b"12345"), file("b", b"12345", detail="a")])
-    assert queries.page(places.of_replica(world.replica.uuid)).rows == []
+    assert queries.read_page(places.find_replica(world.replica.uuid)).rows == []
     world.run([file("a", b"12345"), file("b", b"12345", detail="a"), file("c", b"12345")])
-    (row,) = queries.page(places.of_replica(world.replica.uuid)).rows
+    (row,) = queries.read_page(places.find_replica(world.replica.uuid)).rows
     assert (row.copies, row.extra, row.waste, row.paths) == (2, 1, 5, 3)
     assert [(name.path, name.hardlink) for name in row.holdings[0].names] == [("a", None), ("b", "a"), ("c", None)]
 
@@ -166,26 +168,26 @@ def test_hard_links_are_no_waste() -> None:
 def test_one_copy_on_each_replica_is_no_waste() -> None:
     """A group whose replicas are equal and hold nothing twice has no duplicates; archived replicas do not count."""
     first = StagedReplica()
-    other, idle = second(first, "/b"), second(first, "/c")
+    other, idle = add_replica(first, "/b"), add_replica(first, "/c")
     for world in (first, other):
         world.run([file("a", b"1"), file("b", b"22")])
-    place = places.of_group(first.replica.group.uuid)
-    assert queries.page(place).totals == (0, 0, 0, 0)
-    assert [one.pk for one in place.without] == [idle.replica.pk]
+    place = places.find_group(first.replica.group.uuid)
+    assert queries.read_page(place).totals == (0, 0, 0, 0)
+    assert [one.pk for one in place.replicas_without_run] == [idle.replica.pk]
     other.run([file("a", b"1"), file("copy of a", b"1")])
-    place = places.of_group(first.replica.group.uuid)
-    (row,) = queries.page(place).rows
+    place = places.find_group(first.replica.group.uuid)
+    (row,) = queries.read_page(place).rows
     assert (row.copies, row.extra, row.waste, row.paths) == (3, 1, 1, 2)
     assert [held.copies for held in row.holdings] == [1, 2]
     Replica.objects.filter(pk=other.replica.pk).update(archived_at=timezone.now())
-    assert queries.page(places.of_group(first.replica.group.uuid)).rows == []
+    assert queries.read_page(places.find_group(first.replica.group.uuid)).rows == []
 
 
 def test_many_names_are_counted_and_cut() -> None:
     """Of a content with many names a page tells the first ones and how many are left out."""
     world = StagedReplica()
     world.run([file(f"f{number:03d}", b"same") for number in range(50)])
-    (row,) = queries.page(places.of_replica(world.replica.uuid), names=3).rows
+    (row,) = queries.read_page(places.find_replica(world.replica.uuid), names=3).rows
     (held,) = row.holdings
     assert ([name.path for name in held.names], held.number, held.left_out) == (["f000", "f001", "f002"], 50, 47)
     assert (row.copies, row.paths, row.waste) == (50, 50, 49 * 4)
@@ -193,19 +195,19 @@ def test_many_names_are_counted_and_cut() -> None:
 
 def test_waste_beyond_what_a_column_holds() -> None:
     """Sizes that a run may just report add up to more in a group: told to the last byte, and pages go on behind it."""
-    worlds, big = [first := StagedReplica(), second(first, "/b"), second(first, "/c")], 2**61 - 1
+    worlds, big = [first := StagedReplica(), add_replica(first, "/b"), add_replica(first, "/c")], 2**61 - 1
     for world in worlds:
         world.run([file(f"{name}{at}", name.encode(), size=big) for name in "ab" for at in range(2)])
-    place = places.of_group(first.replica.group.uuid)
-    assert [one.waste for one in paged(place, Wish(), 1)] == [3 * big, 3 * big]
-    assert queries.page(place).totals.waste == 6 * big > 2**63
+    place = places.find_group(first.replica.group.uuid)
+    assert [one.waste for one in paged(place, DuplicateFilter(), 1)] == [3 * big, 3 * big]
+    assert queries.read_page(place).totals.waste == 6 * big > 2**63
 
 
 def test_two_sizes_of_one_digest() -> None:
     """A server that reports two sizes for one digest has its copies counted with the larger one."""
     world = StagedReplica()
     world.run([file("a", b"x", size=5), file("b", b"x", size=7)])
-    (row,) = queries.page(places.of_replica(world.replica.uuid)).rows
+    (row,) = queries.read_page(places.find_replica(world.replica.uuid)).rows
     assert (row.size, row.waste, row.copies) == (7, 7, 2)
 
 
@@ -215,14 +217,14 @@ def test_unsigned_import_has_copies_and_no_bytes(tmp_path: Path) -> None:
     call_command("import_report", str(tmp_path / "old.json"), "--server", "nas", stdout=io.StringIO())
     assert worker.ingest_waiting() == 1
     replica = Replica.objects.get()
-    page = queries.page(places.of_replica(replica.uuid))
+    page = queries.read_page(places.find_replica(replica.uuid))
     assert page.totals == (1, 2, 0, 1)
     assert (page.rows[0].size, page.rows[0].waste, page.rows[0].copies) == (None, 0, 3)
     signed = StagedReplica()
     Replica.objects.filter(pk=signed.replica.pk).update(group=replica.group)
     signed.replica.refresh_from_db()
     signed.run([file("one", b"x")])
-    (row,) = queries.page(places.of_group(replica.group.uuid)).rows
+    (row,) = queries.read_page(places.find_group(replica.group.uuid)).rows
     assert sorted(held.copies for held in row.holdings) == [1, 3]
     said, _told, code = command(str(replica.uuid))
     assert code == 1 and "size of 1 of them is not known" in said and "of unknown size" in said
@@ -232,10 +234,10 @@ def test_tokens_that_no_page_gave() -> None:
     """A made-up place in the list is refused, whatever it holds."""
     world = StagedReplica()
     world.run([file("a")])
-    place = places.of_replica(world.replica.uuid)
+    place = places.find_replica(world.replica.uuid)
     for key in ("x", [1, 2], [1, 2, "zz"], [-1, 1, "0" * 64], [True, 1, "0" * 64], [1, 2**64, "0" * 64], [1.5, 1, "a"]):
         with pytest.raises(InvalidPageToken):
-            queries.page(place, after=keyset.page_token(key))
+            queries.read_page(place, after=keyset.page_token(key))
 
 
 def command(*arguments: str) -> tuple[str, str, int]:
@@ -307,7 +309,7 @@ def test_command_that_cannot() -> None:
         _said, told, code = command(*arguments)
         assert code == 2 and words in told, arguments
     world = some()
-    second(world, "/b")
+    add_replica(world, "/b")
     assert "no complete run yet" in command("Photos")[1]
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE scanner_version RENAME TO elsewhere")

@@ -12,7 +12,7 @@ from checker.findings import actions, description, listing, mass_change
 from checker.models import Finding
 from scanner.format.records import Record
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.findings.test_update import mass, told
 from tests.checker.staged_replica import StagedReplica, change_kinds, file
 from tests.scanner.factories import link_row
@@ -197,7 +197,7 @@ def damaged(*later: str) -> tuple[StagedReplica, dict[str, bytes]]:
     first = world.run([file(path, content) for path, content in whole.items()])
     for at, name in enumerate(("bad", *later)):
         now = whole | {"f0": b"rot"} if name == "bad" else whole
-        notes = [] if at else [confirmed("f0", str(first.uuid))]
+        notes = [] if at else [confirmed_note("f0", str(first.uuid))]
         world.run([*(file(path, content) for path, content in now.items()), *notes])
     return world, whole
 

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from checker.models import Finding
 from scanner.format.entry_type import EntryType
 from scanner.format.records import Entry, Record
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.findings.test_update import told
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row
@@ -45,7 +45,7 @@ def test_the_table(policy: str, kind: str) -> None:
     was, now, where = TABLE[kind]
     world = StagedReplica(policy=policy, limit_files=1000, **({"keep_days": 30} if policy == "rotating" else {}))
     first = world.run([file("keep"), *was])
-    notes = [confirmed("x", str(first.uuid))] if kind == "corrupted" else []
+    notes = [confirmed_note("x", str(first.uuid))] if kind == "corrupted" else []
     world.run([file("keep"), *now, *notes])
     opened = [one for one in told(world) if one[0] == kind]
     assert opened == ([(kind, "z" if kind == "moved" else "x", 1)] if policy in where else [])

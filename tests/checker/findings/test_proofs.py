@@ -12,7 +12,7 @@ from checker.findings import actions, description, update
 from checker.models import AuditEntry, Finding
 from scanner.format.timestamps import format_timestamp
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.findings.test_update import mass, told
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row
@@ -26,7 +26,7 @@ def test_damage_that_went_on_is_resolved_by_the_first_content() -> None:
     keep = file("keep", b"k")
     runs = [world.run([file("a", b"good"), keep])]
     for content in (b"bad", b"worse"):
-        runs.append(world.run([file("a", content), keep, confirmed("a", str(runs[-1].uuid))]))
+        runs.append(world.run([file("a", content), keep, confirmed_note("a", str(runs[-1].uuid))]))
         assert told(world) == [("corrupted", "a", 1)]
     world.run([file("a", b"bad", mtime_ns=LATER_MTIME), keep])
     assert told(world) == [("corrupted", "a", 1)]

@@ -14,7 +14,7 @@ from checker.models import Finding
 from scanner.format.records import Record
 from scanner.format.timestamps import format_timestamp
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.findings.test_update import mass, told
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row, link_row, special_row
@@ -38,7 +38,7 @@ def test_what_is_seen_again_is_told_as_it_is_now() -> None:
     world = StagedReplica()
     runs = [world.run([file("a", b"good"), file("keep")])]
     for content in (b"bad!", b"worse"):
-        runs.append(world.run([file("a", content), file("keep"), confirmed("a", str(runs[-1].uuid))]))
+        runs.append(world.run([file("a", content), file("keep"), confirmed_note("a", str(runs[-1].uuid))]))
     assert why(world, "corrupted")[:5] == [
         "Run 2 found this; the previous complete run is 1.",
         f"The content changed in that run (SHA-256 {short(b'good')}…, then {short(b'bad!')}…).",

@@ -18,7 +18,7 @@ from scanner.format.records import Record
 from scanner.format.timestamps import format_timestamp
 from scanner.models import Group
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row
 
@@ -85,7 +85,7 @@ def test_corruption_is_told_file_by_file_and_resolved_by_proof() -> None:
     world = StagedReplica()
     names = [f"d/{number:02d}" for number in range(30)]
     first = world.run([file(name, name.encode()) for name in names])
-    notes = [confirmed(name, str(first.uuid)) for name in names[:25]]
+    notes = [confirmed_note(name, str(first.uuid)) for name in names[:25]]
     world.run(
         [
             *(file(name, b"rot" + name.encode()) for name in names[:25]),
@@ -244,7 +244,7 @@ def test_damage_is_not_accepted_in_bulk() -> None:
     """Several findings are accepted at once only when none of them is damage."""
     world = StagedReplica()
     first = world.run([file("a"), file("b", b"b"), file("c", b"c")])
-    world.run([file("a", b"A"), file("b", b"B"), file("c", b"C"), confirmed("a", str(first.uuid))])
+    world.run([file("a", b"A"), file("b", b"B"), file("c", b"C"), confirmed_note("a", str(first.uuid))])
     told(world)
     user, every = stage.make_user("operator"), list(Finding.objects.order_by("path"))
     with pytest.raises(actions.ActionRefused):
@@ -258,7 +258,7 @@ def test_list_and_its_filters() -> None:
     world = StagedReplica(policy="immutable")
     first = world.run([file(f"{number}/x", str(number).encode()) for number in range(9)])
     rows: list[Record] = [file(f"{number}/x", b"new" + str(number).encode()) for number in range(9)]
-    world.run([*rows, confirmed("5/x", str(first.uuid))])
+    world.run([*rows, confirmed_note("5/x", str(first.uuid))])
     told(world)
     seen, after = [], ""
     while True:
@@ -352,7 +352,7 @@ def test_states() -> None:
     assert state(world) == (Status.PROVEN, "")
     world.run([file("a")])
     assert state(world) == (Status.ATTENTION, "removed: b (since run 2)")
-    world.run([file("a", b"rotten"), confirmed("a", str(first.replica.runs.latest("sequence").uuid))])
+    world.run([file("a", b"rotten"), confirmed_note("a", str(first.replica.runs.latest("sequence").uuid))])
     assert state(world) == (Status.DAMAGED, "corrupted: a (since run 3)")
     world.run([file("a"), file("b", b"b")])
     assert state(world) == (Status.PROVEN, "")

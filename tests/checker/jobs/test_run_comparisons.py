@@ -108,7 +108,7 @@ def naive_agrees(history: list[list[Record]]) -> None:
     reports = [lines(run) for run in runs]
     for first in range(len(runs)):
         for second in range(first + 1, len(runs)):
-            comparison = run_comparisons.wanted(runs[first], runs[second])
+            comparison = run_comparisons.get_or_request(runs[first], runs[second])
             assert comparison.state == Comparison.State.DONE
             changes = list(Change.objects.filter(comparison_id=comparison.pk))
             said = {one.path: one for one in changes}
@@ -133,11 +133,11 @@ def test_in_order_and_once() -> None:
     world = StagedReplica()
     for number in range(4):
         world.run([file("a", str(number).encode())])
-    assert run_comparisons.lacking() == [world.replica.pk]
+    assert run_comparisons.replicas_to_compare() == [world.replica.pk]
     assert tasks.compare_new() == 4 and tasks.compare_new() == 0 and run_comparisons.catch_up(world.replica.pk) == 0
     found = Comparison.objects.order_by("run__sequence").values_list("base__sequence", "run__sequence", "state")
     assert list(found) == [(None, 1, "done"), (1, 2, "done"), (2, 3, "done"), (3, 4, "done")]
-    assert run_comparisons.wanted(*Run.objects.order_by("sequence")[1:3]).adjacent is True
+    assert run_comparisons.get_or_request(*Run.objects.order_by("sequence")[1:3]).adjacent is True
 
 
 def test_only_one_worker_at_a_time() -> None:
@@ -163,14 +163,14 @@ def test_three_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     world = StagedReplica()
     world.run([file("a")])
     world.run([file("a", b"x")])
-    prepare = compare.prepare
+    prepare = compare.find_changes
 
     def failing(comparison: Comparison, *rest: Any) -> None:
         if comparison.run.sequence == 1:
             raise ValueError("it cannot be")
         prepare(comparison, *rest)
 
-    monkeypatch.setattr(compare, "prepare", failing)
+    monkeypatch.setattr(compare, "find_changes", failing)
     for _ in range(2):
         with pytest.raises(ValueError, match="it cannot be"):
             run_comparisons.catch_up(world.replica.pk)
@@ -183,20 +183,20 @@ def test_three_tries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Numbers of runs the comparisons of which fail for now."""
-    prepare, sequences = compare.prepare, set[int]()
+    prepare, sequences = compare.find_changes, set[int]()
 
     def prepared(comparison: Comparison, *rest: Any) -> None:
         if comparison.run.sequence in sequences:
             raise ValueError("it cannot be")
         prepare(comparison, *rest)
 
-    monkeypatch.setattr(compare, "prepare", prepared)
+    monkeypatch.setattr(compare, "find_changes", prepared)
     return sequences
 
 
 def give_up(world: StagedReplica) -> None:
     """Try until what fails is set aside."""
-    while run_comparisons.lacking():
+    while run_comparisons.replicas_to_compare():
         with suppress(ValueError):
             run_comparisons.catch_up(world.replica.pk)
 
@@ -251,7 +251,7 @@ def test_on_demand_and_made_again(failing: set[int]) -> None:
     failing.add(3)
     for _ in range(3):
         with suppress(ValueError):
-            run_comparisons.wanted(runs[0], runs[2])
+            run_comparisons.get_or_request(runs[0], runs[2])
     assert call(*names)[0] == 2
     failing.clear()
     other = connections.create_connection("default")
@@ -289,7 +289,7 @@ run_comparisons.catch_up(int(replica))
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "point", [("compare", "prepare"), ("store", "keep"), ("update", "update_findings")], ids="-".join
+    "point", [("compare", "find_changes"), ("store", "write_changes"), ("update", "update_findings")], ids="-".join
 )
 def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     """A worker that dies leaves nothing half done, and the next one does it whole."""
@@ -299,7 +299,7 @@ def test_killed_at_any_point(point: tuple[str, str], when: str) -> None:
     world.run([file("a", b"x")])
     killed_worker(WORKER, *point, when, str(world.replica.pk))
     assert not Change.objects.exists() and not Finding.objects.exists()
-    while run_comparisons.lacking():  # the lock of the dead is free when the database has seen that it died
+    while run_comparisons.replicas_to_compare():  # the lock of the dead is free when the database has seen that it died
         run_comparisons.catch_up(world.replica.pk)
     assert change_kinds(world.compare()) == {"a": "rewritten", "b": "removed"}
     assert Finding.objects.count() == 1 and Comparison.objects.latest("pk").attempts == 2
@@ -310,10 +310,10 @@ def test_forgotten_when_nobody_looks() -> None:
     world = StagedReplica()
     runs = [world.run([file("a", str(number).encode())]) for number in range(3)]
     world.compare()
-    comparison = run_comparisons.wanted(runs[0], runs[2])
-    assert run_comparisons.forget() == 0
+    comparison = run_comparisons.get_or_request(runs[0], runs[2])
+    assert run_comparisons.delete_unused() == 0
     Comparison.objects.update(asked_at="2020-01-01T00:00:00Z")
-    assert run_comparisons.forget() == 1 and not Change.objects.filter(comparison_id=comparison.pk).exists()
+    assert run_comparisons.delete_unused() == 1 and not Change.objects.filter(comparison_id=comparison.pk).exists()
     assert Comparison.objects.count() == 3
 
 
@@ -371,5 +371,7 @@ def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> N
         told = [one["sql"] for one in queries]
         analysed.append(store.TELL_PLANNER in told)
         if analysed[-1]:
-            assert told.index(store.TELL_PLANNER) < next(at for at, sql in enumerate(told) if "restores = true" in sql)
+            assert told.index(store.TELL_PLANNER) < next(
+                at for at, sql in enumerate(told) if "concerned_finding" in sql
+            )
     assert analysed == [False, True]

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from checker.proofs.verify import Inquiry
+from checker.proofs.verifier import RunVerifier
 from scanner.format.envelope import RUN_TYPE, open_envelope, seal_envelope
 from scanner.format.records import Note
 from scanner.ingest import inbox, worker
@@ -162,13 +162,13 @@ TAMPERINGS: dict[str, tuple[Tamper, str, str]] = {
 def wrong(replica: Replica) -> dict[str, str]:
     """What does not hold of the newest run there is: name of the check → its words."""
     run = Run.objects.filter(replica=replica).order_by("-sequence")[0]
-    verdict = Inquiry(replica).verify(run)
+    verdict = RunVerifier(replica).verify(run)
     return {check.name: check.text for check in verdict.checks if not check.ok}
 
 
 def test_the_untouched_history_is_proven(replica: Replica) -> None:
     """The control: nothing is wrong with any run before somebody touches it."""
-    inquiry = Inquiry(replica)
+    inquiry = RunVerifier(replica)
     for run in Run.objects.filter(replica=replica):
         assert inquiry.verify(run).ok
 

@@ -20,7 +20,7 @@ from scanner.export.csv import escape_formula
 from scanner.format.records import Record
 from scanner.models import Replica, Run
 from tests.checker import stage
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner import factories
 from tests.scanner.factories import error_row, link_row
@@ -62,7 +62,7 @@ def history() -> StagedReplica:
     first = world.replica.runs.get(sequence=1)
     changed: list[Record] = [
         file("e/old", b"1"), file("d/sub/a", b"rotten!"), file(HOSTILE, b"3!", mtime_ns=LATER_MTIME), error_row("top"),
-        link_row("l", "y"), file("+new", b"5"), confirmed("d/sub/a", str(first.uuid)),
+        link_row("l", "y"), file("+new", b"5"), confirmed_note("d/sub/a", str(first.uuid)),
     ]  # fmt: skip
     world.run(changed)
     world.compare()
@@ -171,13 +171,13 @@ def test_waiting_comparison(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
     """A comparison of far runs shows how far it is, and the page comes anew when it is done."""
     world = history()
     world.run([file("d/old", b"1")])
-    monkeypatch.setattr(run_comparisons, "SMALL", 0)
+    monkeypatch.setattr(run_comparisons, "IMMEDIATE_VERSIONS", 0)
     first, newest = world.replica.runs.get(sequence=1), world.replica.runs.get(sequence=4)
     url = reverse("diff", args=[first.uuid, newest.uuid])
     found = text(client, url)
     assert "<progress" in found and "poll=1" in found
     assert "<progress" in text(client, url + "?poll=1", hx_request="true")
-    run_comparisons.make(Comparison.objects.get(base=first, run=newest).pk)
+    run_comparisons.compute(Comparison.objects.get(base=first, run=newest).pk)
     assert client.get(url + "?poll=1", headers={"hx-request": "true"})["HX-Refresh"] == "true"
     assert "kind-chip" in text(client, url)
 
@@ -189,7 +189,7 @@ def test_downloads(client: Client) -> None:
     url = reverse("diff-download", args=[first.uuid, third.uuid])
     response = client.get(url + "?format=jsonl")
     lines = [json.loads(line) for line in response.getvalue().splitlines()]
-    comparison = run_comparisons.wanted(first, third)
+    comparison = run_comparisons.get_or_request(first, third)
     assert {one["path"]: one["kind"] for one in lines} == {
         path: kind for path, kind in change_kinds(comparison).items() if not kind.startswith("-")
     }

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.checker import stage
-from tests.checker.duplicates.test_queries import second
+from tests.checker.duplicates.test_queries import add_replica
 from tests.checker.staged_replica import StagedReplica, file
 from tests.scanner import factories
 
@@ -44,9 +44,9 @@ def some() -> StagedReplica:
     world.run(
         [file("a", big), file("b", big, detail="a"), file(HOSTILE, big), file("s", b"small"), file("t", b"small")]
     )
-    other = second(world, "/srv/second")
+    other = add_replica(world, "/srv/second")
     other.run([file("kept once", big)])
-    second(world, "/srv/third")
+    add_replica(world, "/srv/third")
     return world
 
 

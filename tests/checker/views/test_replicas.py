@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from checker.jobs.run_comparisons import catch_up
-from checker.proofs.verify import verify
+from checker.proofs.verifier import verify_run
 from scanner.format.records import Note
 from scanner.ingest.worker import ingest_replica
 from scanner.models import Group, Replica, Run
@@ -239,7 +239,7 @@ def test_a_run_that_was_really_taken_in_and_proven(client: Client) -> None:
     run = factories.accept(replica, key, [factories.file_row("a"), factories.file_row("b")])
     assert ingest_replica(replica.pk) == 1
     run.refresh_from_db()
-    assert verify(run).ok and catch_up(replica.pk) == 1
+    assert verify_run(run).ok and catch_up(replica.pk) == 1
     client.force_login(stage.make_user("viewer"))
     assert 'class="state state-proven"' in get(client, f"/replicas/{replica.uuid}/")
     page = get(client, f"/runs/{run.uuid}/", **{"Accept-Language": "ru"})
@@ -271,7 +271,7 @@ def test_rows_that_somebody_changed_are_damage(client: Client) -> None:
     ingest_replica(replica.pk)
     replica.versions.filter(path="b").update(sha256=b"x" * 32)
     run.refresh_from_db()
-    verify(run)
+    verify_run(run)
     client.force_login(stage.make_user("viewer"))
     assert "state-damaged" in get(client, "/")
     assert "check-bad" in get(client, f"/runs/{run.uuid}/")

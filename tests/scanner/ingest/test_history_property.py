@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checker.proofs.verify import Inquiry
+from checker.proofs.verifier import RunVerifier
 from scanner.db import entries, keyset
 from scanner.errors import InvalidPageToken
 from scanner.export import report as export
@@ -90,7 +90,7 @@ def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
         receive(replica.server, report.gzip)
         sent.append(report.data)
     assert worker.ingest_replica(replica.pk) == len(runs)
-    inquiry = Inquiry(replica)
+    inquiry = RunVerifier(replica)
     for run, data in zip(Run.objects.filter(replica=replica).order_by("sequence"), sent, strict=True):
         assert run.state == Run.State.INGESTED, run.reason
         assert b"".join(export.export_report(run)) == data

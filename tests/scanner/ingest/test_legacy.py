@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from checker.models import Proof
-from checker.proofs.verify import verify
+from checker.proofs.verifier import verify_run
 from checker.tasks import forget_uploads, verify_new
 from scanner.db import report_lines
 from scanner.errors import LegacyFormatError
@@ -99,7 +99,7 @@ def test_an_old_report_becomes_an_unsigned_run(tmp_path: Path, packed: bool) -> 
     assert not Version.objects.exclude(size=None).exists()
     assert b"".join(export.export_report(run)) == data
     assert b"".join(report_lines.record_lines(run)) == b"".join(legacy.record_lines(run))
-    verdict = verify(run)
+    verdict = verify_run(run)
     assert [check.name for check in verdict.checks if not check.ok] == ["signature"]
     assert verify_new() == 0 and not Proof.objects.exists()
     forget_uploads()

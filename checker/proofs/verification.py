@@ -23,14 +23,14 @@ class Check(NamedTuple):
         """The message in the language of now."""
         return gettext(self.message) % self.values if self.values else gettext(self.message)
 
-    def statement(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As it is kept in a proof and printed as JSON."""
         return {
             "check": self.name, "ok": self.ok, "text": self.text, "message": self.message, "values": dict(self.values)
         }  # fmt: skip
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """All that a verification found out of a run. Proven means: all holds."""
 
     run: Run

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-from checker.changes.queries import Row, Side
+from checker.changes.queries import ChangeRow, ChangeSide
 from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import error_text, exact_file_time, permissions, special_text, stage_text
 from scanner.formatting.names import visible_text
@@ -22,12 +22,12 @@ class Difference(NamedTuple):
     mono: bool = False
 
 
-def differences(row: Row) -> list[Difference]:
+def differences(row: ChangeRow) -> list[Difference]:
     """What differs between the sides of a change, in the order in which a person asks for it."""
     return _between(row.old, row.new)
 
 
-def attributes(before: Side, now: Side) -> list[Difference]:
+def attribute_differences(before: ChangeSide, now: ChangeSide) -> list[Difference]:
     """What differs besides content, size and time, as far as both sides have it; where a link leads in any case."""
     leads = {_("Points to"), _("Hard link to")}
     told = {_("Type"), _("Mode"), _("Owner, group")} | leads
@@ -35,12 +35,12 @@ def attributes(before: Side, now: Side) -> list[Difference]:
     return [one for one in found if (one.old and one.new) or one.label in leads]
 
 
-def what(side: Side) -> str:
+def type_name(side: ChangeSide) -> str:
     """What a version is, in a word."""
     return _values(side)[_("Type")]
 
 
-def _between(before: Side | None, now: Side | None) -> list[Difference]:
+def _between(before: ChangeSide | None, now: ChangeSide | None) -> list[Difference]:
     old, new = _values(before), _values(now)
     labels = [label for label in _order() if old.get(label) != new.get(label)]
     mono = {"SHA-256", "MD5", _("Mode")}
@@ -54,7 +54,7 @@ def _order() -> list[str]:
     ]  # fmt: skip
 
 
-def _values(side: Side | None) -> dict[str, str]:
+def _values(side: ChangeSide | None) -> dict[str, str]:
     """The values of a version by their labels."""
     if side is None:
         return {}
@@ -70,7 +70,7 @@ def _values(side: Side | None) -> dict[str, str]:
     return {_("Type"): special_text(side.detail or "")}
 
 
-def _file(side: Side) -> dict[str, str]:
+def _file(side: ChangeSide) -> dict[str, str]:
     values = {_("Type"): _("file"), "SHA-256": side.sha256 or "", "MD5": side.md5 or ""}
     if side.size is not None and side.mtime_ns is not None and side.mode is not None:
         values |= {

@@ -15,14 +15,14 @@ from django.utils.translation import gettext_noop as _
 from checker.models import Proof
 from checker.proofs import queries, records
 from checker.proofs.chain import Chain
-from checker.proofs.outcome import Check, Verdict
+from checker.proofs.verification import Check, Verification
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ReportError
 from scanner.format.statement import read_statement
 from scanner.models import Replica, Run
 
 
-class Inquiry:
+class RunVerifier:
     """Verifies runs of one replica. What is common to them, the chain and the history's build, is looked at once."""
 
     def __init__(self, replica: Replica) -> None:
@@ -36,7 +36,7 @@ class Inquiry:
     @cached_property
     def structure(self) -> Check:
         """Whether runs explain every row of its history."""
-        for tally in queries.unexplained(self.replica, limit=1):
+        for tally in queries.find_unexplained_rows(self.replica, limit=1):
             if tally.state is None:
                 return Check(
                     "structure",
@@ -52,27 +52,31 @@ class Inquiry:
                 "and %(found_closed)s."
             )
             return Check("structure", False, message, _named(tally))
-        for overlap in queries.overlaps(self.replica, limit=1):
-            values = {"path": records.shown(overlap.path), "first": overlap.first_from, "second": overlap.second_from}
+        for overlap in queries.find_overlaps(self.replica, limit=1):
+            values = {
+                "path": records.printable_path(overlap.path),
+                "first": overlap.first_from,
+                "second": overlap.second_from,
+            }
             message = _("%(path)s: the rows of runs %(first)d and %(second)d overlap.")
             if overlap.equal:
                 message = _(
                     "%(path)s: the row of run %(first)d was split at run %(second)d, although nothing changed there."
                 )
             return Check("structure", False, message, values)
-        for sequence in queries.stray_notes(self.replica, limit=1):
+        for sequence in queries.find_stray_notes(self.replica, limit=1):
             message = _("Run %(sequence)d has notes but was never ingested.")
             return Check("structure", False, message, {"sequence": sequence})
         return Check("structure", True, _("Runs account for every row of the history."))
 
-    def verify(self, run: Run) -> Verdict:
+    def verify(self, run: Run) -> Verification:
         """Everything about `run`; nothing is written. The first verdict pays for what is common."""
         begun = time.monotonic_ns()
         checks = (*self.chain.checks(run), *_records(run), self.structure)
-        return Verdict(run, checks, time.monotonic_ns() - begun)
+        return Verification(run, checks, time.monotonic_ns() - begun)
 
 
-def _named(tally: queries.Tally) -> dict[str, object]:
+def _named(tally: queries.RowCounts) -> dict[str, object]:
     return {name: value for name, value in tally._asdict().items() if name != "state"}
 
 
@@ -81,25 +85,25 @@ def _records(run: Run) -> list[Check]:
         return [Check("records", True, _("The run failed on its server and has no records."))]
     if run.state != Run.State.INGESTED:
         message = _("The run is not in the history (%(state)s): %(reason)s")
-        return [Check("records", False, message, {"state": run.state, "reason": records.shown(run.reason)})]
+        return [Check("records", False, message, {"state": run.state, "reason": records.printable_path(run.reason)})]
     if run.replica.origin == Replica.Origin.UNSIGNED:
-        return records.unsigned(run)
+        return records.check_unsigned_records(run)
     try:
         statement = read_statement(open_envelope(bytes(run.envelope or b"")).payload)
     except ReportError as error:
         message = _("There is no statement to compare the rows with: %(reason)s.")
         return [Check("records", False, message, {"reason": str(error)})]
-    return records.signed(run, statement)
+    return records.check_signed_records(run, statement)
 
 
-def verify(run: Run) -> Verdict:
+def verify_run(run: Run) -> Verification:
     """The verdict on one run, kept as its proof."""
-    verdict = Inquiry(run.replica).verify(run)
-    keep(verdict)
+    verdict = RunVerifier(run.replica).verify(run)
+    store_proof(verdict)
     return verdict
 
 
-def keep(verdict: Verdict) -> None:
+def store_proof(verdict: Verification) -> None:
     """Write the proof of a run that is in the history, or failed; an unsigned one only when its rows are wrong."""
     run = verdict.run
     wrong = [check for check in verdict.checks if not check.ok]
@@ -110,7 +114,7 @@ def keep(verdict: Verdict) -> None:
     found: dict[str, object] = {
         "checked_at": now,
         "ok": verdict.ok,
-        "statements": [check.statement() for check in verdict.checks],
+        "statements": [check.to_json() for check in verdict.checks],
         "duration_ns": verdict.duration_ns,
     }
     Proof.objects.update_or_create(run=run, defaults=found | ({"proven_at": now} if verdict.ok else {}))

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from checker.models import Proof
-from checker.proofs import verify
+from checker.proofs.verifier import verify_run
 from scanner.ingest import worker
 from scanner.models import Run
 from tests.scanner.factories import accept, file_row, link_row, make_key, make_replica
@@ -25,7 +25,7 @@ def test_an_untouched_history_is_proven() -> None:
     accept(replica, signer, [file_row("a/one", b"1"), link_row("b", "x")])
     worker.ingest_replica(replica.pk)
     for run in Run.objects.filter(replica=replica):
-        verdict = verify.verify(run)
+        verdict = verify_run(run)
         assert verdict.ok, [check.text for check in verdict.checks if not check.ok]
         assert Proof.objects.get(run=run).proven_at is not None
 
