@@ -269,8 +269,8 @@ def test_command_in_words() -> None:
     for name in (str(world.replica.uuid), "Photos", str(world.replica.group.uuid)):
         said, told, code = command(name)
         assert (code, told) == (1, "")
-        assert "Duplicated contents: 2; superfluous copies: 2; wasted: 305 bytes" in said
-        assert "b  [hard link to a, no extra space]" in said and "\\u202e\\x1b[31m" in said
+        assert "Contents held more than once: 2; superfluous copies: 2; wasted: 305 bytes" in said
+        assert "b  [hard link of a, no waste]" in said and "\\u202e\\x1b[31m" in said
         assert "\x1b" not in said and "\u202e" not in said
         assert said.index("300 bytes wasted") < said.index("5 bytes wasted by")
     said, _told, code = command("Photos", "--limit", "1")
