@@ -81,8 +81,14 @@ def measure(entries: int) -> None:
     print_timing("second page", lambda: queries.read_page(replica_place, after=first.after))
     print_timing("first page of a search", lambda: queries.read_page(replica_place, DuplicateFilter("00999990")))
     print_timing("first page of a group of three", lambda: queries.read_page(group_place), GROUP_LIMIT_S)
-    print_timing("all of a replica as CSV", lambda: _size(export.export_bytes(replica_place, DuplicateFilter(), "csv")), tries=1)
-    print_timing("all of a group as JSON Lines", lambda: _size(export.export_bytes(group_place, DuplicateFilter(), "jsonl")), tries=1)
+    print_timing(
+        "all of a replica as CSV", lambda: _size(export.export_bytes(replica_place, DuplicateFilter(), "csv")), tries=1
+    )
+    print_timing(
+        "all of a group as JSON Lines",
+        lambda: _size(export.export_bytes(group_place, DuplicateFilter(), "jsonl")),
+        tries=1,
+    )
     print_timing("peer: a dictionary of all digests", lambda: naive(replica_place), tries=1)
 
 
