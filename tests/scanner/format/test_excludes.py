@@ -73,6 +73,6 @@ def test_overlong_pattern() -> None:
 def test_stars_in_a_row_do_not_explode() -> None:
     """A run of stars costs no more than one."""
     excludes = Excludes(["*" * 31 + "b", "**/" * 20 + "zz/y"])
-    started = time.monotonic()
+    started = time.process_time()
     assert not excludes.matches(b"d/" * 100 + b"a" * 200, False)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1

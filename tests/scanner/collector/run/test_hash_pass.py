@@ -243,7 +243,6 @@ def test_rate_limit(choice: EngineChoice, tmp_path: Path) -> None:
     with HashPass(os.fsencode(tmp_path), choice, 2, max_rate=6 * MIB) as hash_pass:
         assert len(list(hash_pass.run(iter(trees.list_files(tmp_path))))) == 12
     seconds = time.monotonic() - start
-    assert seconds < 20
     if choice.engine.name == "hashlib":  # the native batch of all 12 files is booked at once, and begins at once
         assert seconds > 1.5
 
