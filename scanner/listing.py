@@ -1,82 +1,170 @@
-"""What a person asks of a run's entries, read from the address; and the addresses that ask for more."""
+"""Read from an address which page of a list a person asks for, and write addresses that ask for more of it.
+
+A list has a form that cleans the GET parameters, and a query: a frozen dataclass with a field for each parameter. To
+make one for changes:
+
+    class ChangeListForm(forms.Form):
+        kind = SeveralField(choices=Kind.choices)
+        below = DirectoryField()
+        search = TextField()
+        view = OneOfField(choices=VIEWS, initial="list")
+        after = TokenField()
+
+
+    @dataclass(frozen=True)
+    class ChangeListQuery(ListQuery):
+        form_class = ChangeListForm
+
+        kinds: tuple[str, ...] = list_parameter("kind")
+        below: str = ""
+        search: str = ""
+        view: str = "list"
+        after: str = ""
+
+A view reads the query, hands a filter and `after` to the function that lists a page (`scanner.db.keyset`), and renders:
+
+    query = ChangeListQuery.read(request.GET)
+    page = list_changes(comparison, ChangeFilter(query.kinds, query.below, query.search), query.after)
+    context = {"query": query, "page": page, "more": query.address(after=page.after)}
+
+The fields never refuse anything: a parameter that is missing or makes no sense has its default, so that an old or
+mistyped address still shows a list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext_lazy
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
-from scanner.format.entry_type import EntryType
-
-TYPES = {"file": EntryType.FILE, "error": EntryType.ERROR, "link": EntryType.LINK, "special": EntryType.SPECIAL}
-LABELS = {
-    "": gettext_lazy("everything"),
-    "file": gettext_lazy("files"),
-    "error": gettext_lazy("errors"),
-    "link": gettext_lazy("links"),
-    "special": gettext_lazy("special"),
-}
-ORDERS = ("-size", "path")
-LONGEST = 4096
-"""Characters of a search or a prefix; no path of a report is found by more."""
+MAX_TEXT = 4096
+"""Characters of a search or a directory; no path of a report is found by more."""
 
 
-class Wish(NamedTuple):
-    """A list of entries as it was asked for."""
+class TextField(forms.CharField):
+    """Text to search for. It is cut to MAX_TEXT, and loses NUL, which PostgreSQL does not store."""
 
-    search: str = ""
-    prefix: str = ""
-    type: str = ""
-    order: str = "-size"
-    after: str = ""
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, strip=False, **options)
 
-    @property
-    def type_number(self) -> int | None:
-        """The type as the records have it; None for all."""
-        return TYPES.get(self.type)
-
-    @property
-    def actual_order(self) -> str:
-        """What has no size is listed by path."""
-        return self.order if self.type in ("", "file") else "path"
-
-    def query(self, **changes: str) -> str:
-        """The query part of an address that asks for the same but for `changes`; what is as usual is left out."""
-        wish = self._replace(**changes)
-        usual = Wish()
-        said = {name: value for name, value in wish._asdict().items() if value != getattr(usual, name)}
-        return f"?{urlencode(said)}"
+    def to_python(self, value: Any) -> str:
+        """Return the text."""
+        return str(value or "")[:MAX_TEXT].replace("\0", "")
 
 
-def read(given: Mapping[str, str]) -> Wish:
-    """The wish that an address holds; what it cannot mean is as if it were not there."""
-    kind, order = given.get("type", ""), given.get("order", "")
-    return Wish(
-        given.get("search", "")[:LONGEST].replace("\0", ""),
-        given.get("prefix", "")[:LONGEST].replace("\0", ""),
-        kind if kind in TYPES else "",
-        order if order in ORDERS else ORDERS[0],
-        given.get("after", ""),
-    )
+class DirectoryField(TextField):
+    """The path of a directory, with one slash at its end; empty for the root."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the path."""
+        return directory_path(str(value or ""))
 
 
-class Step(NamedTuple):
+class TokenField(forms.Field):
+    """The token of a page, which `scanner.db.keyset` checks."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def to_python(self, value: Any) -> str:
+        """Return the token as it came."""
+        return str(value or "")
+
+
+class OneOfField(forms.ChoiceField):
+    """One of several values; `initial` when another one, or none, is asked for."""
+
+    def clean(self, value: Any) -> str:
+        """Return the value."""
+        try:
+            return str(super().clean(value))
+        except ValidationError:
+            return str(self.initial or "")
+
+
+class SeveralField(forms.MultipleChoiceField):
+    """Any number of values. Unknown ones are dropped, the others come in the order of the choices."""
+
+    def __init__(self, *, choices: Sequence[tuple[str, Any]], **options: Any) -> None:
+        super().__init__(choices=choices, required=False, **options)
+        self._values = [value for value, _label in choices]
+
+    def clean(self, value: Any) -> Any:
+        """Return the values as a tuple."""
+        return tuple(known for known in self._values if known in (value or ()))
+
+
+def list_parameter(name: str) -> Any:
+    """Return a dataclass field of several values, whose GET parameter has this name."""
+    return dataclasses.field(default=(), metadata={"parameter": name})
+
+
+@dataclasses.dataclass(frozen=True)
+class ListQuery:
+    """A page of a list as an address asks for it. A subclass has a field for each GET parameter, with its default."""
+
+    form_class: ClassVar[type[forms.Form]]
+
+    @classmethod
+    def read(cls, parameters: QueryDict) -> Self:
+        """Return the query of these GET parameters."""
+        form = cls.form_class(parameters)
+        form.full_clean()
+        return cls(**{field.name: form.cleaned_data[_parameter(field)] for field in dataclasses.fields(cls)})
+
+    def address(self, **changes: Any) -> str:
+        """Return the query part of an address for the same list with `changes`. Defaults are left out."""
+        query = dataclasses.replace(self, **changes)
+        pairs: list[tuple[str, Any]] = []
+        for field in dataclasses.fields(query):
+            value = getattr(query, field.name)
+            if value == field.default:
+                continue
+            if isinstance(value, tuple):
+                pairs += [(_parameter(field), element) for element in value]
+            else:
+                pairs.append((_parameter(field), value))
+        return f"?{urlencode(pairs)}"
+
+
+def _parameter(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata.get("parameter", field.name))
+
+
+class FilterOption(NamedTuple):
+    """A value of a filter as a link: how many rows have it, whether it is selected, and the address that toggles it."""
+
+    value: str
+    label: str
+    number: int
+    is_selected: bool
+    address: str
+
+
+class Breadcrumb(NamedTuple):
     """A directory on the way from the root to the one that is shown."""
 
     name: str
     below: str
-    """Its path with a slash; empty for the root."""
+    """Its path with a slash at the end."""
 
 
-def steps(below: str) -> list[Step]:
-    """The directories that lead to `below`, itself included."""
-    parts = below.split("/")[:-1]
-    return [Step(part, "/".join(parts[: at + 1]) + "/") for at, part in enumerate(parts)]
+def breadcrumbs(directory: str) -> list[Breadcrumb]:
+    """Return the directories that lead to `directory`, itself included; none for the root."""
+    result = []
+    path = ""
+    for name in directory.split("/")[:-1]:
+        path += f"{name}/"
+        result.append(Breadcrumb(name, path))
+    return result
 
 
-def directory(text: str) -> str:
-    """A directory's path as the tree names it: empty for the root, else with one slash at its end."""
-    text = text[:LONGEST].replace("\0", "").strip("/")
-    return f"{text}/" if text else ""
+def directory_path(text: str) -> str:
+    """Return a directory's path as the tree names it: empty for the root, else with one slash at its end."""
+    path = text[:MAX_TEXT].replace("\0", "").strip("/")
+    return f"{path}/" if path else ""

@@ -55,8 +55,8 @@ def read_query(given: QueryDict) -> ChangeListQuery:
     view = given.get("view", "")
     return ChangeListQuery(
         kinds,
-        directory(given.get("below", "")),
-        given.get("search", "")[:LONGEST].replace("\0", ""),
+        directory_path(given.get("below", "")),
+        given.get("search", "")[:MAX_TEXT].replace("\0", ""),
         view if view in VIEWS else VIEWS[0],
         given.get("after", ""),
     )

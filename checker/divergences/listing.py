@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from checker.divergences.kinds import EXPLANATIONS
 from checker.divergences.queries import DivergenceFilter
 from checker.models import Divergence, GroupComparison
-from scanner.listing import LONGEST, directory
+from scanner.listing import MAX_TEXT, directory_path
 
 VIEWS = ("tree", "list")
 YEARS = range(1970, 9000)
@@ -102,8 +102,8 @@ def read_query(parameters: QueryDict) -> DivergenceListQuery:
         kinds=tuple(kind for kind in Divergence.Kind.values if kind in parameters.getlist("kind")),
         verdict=verdict if verdict in Divergence.PathVerdict.values else "",
         position=position if is_position else "",
-        below=directory(parameters.get("below", "")),
-        search=parameters.get("search", "")[:LONGEST].replace("\0", ""),
+        below=directory_path(parameters.get("below", "")),
+        search=parameters.get("search", "")[:MAX_TEXT].replace("\0", ""),
         view=view if view in VIEWS else "",
         after=parameters.get("after", ""),
         moment=parameters.get("moment", "")[:LONGEST_MOMENT],

@@ -18,7 +18,7 @@ from checker.jobs import run_comparisons
 from checker.models import Comparison
 from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
-from scanner.listing import steps
+from scanner.listing import breadcrumbs
 from scanner.models import Replica, Run
 
 PAGE = 100

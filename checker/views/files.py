@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checker.pages import file_history, replica_facts
 from scanner.decorators import PageRequest, page_view
-from scanner.listing import steps
+from scanner.listing import breadcrumbs
 
 LONGEST = 32_000
 
@@ -23,5 +23,5 @@ def file_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     if not path:
         raise Http404
     life = file_history.tell(replica, path, timezone.now())
-    context = {"replica": replica, "path": path, "life": life, "steps": steps(path)}
+    context = {"replica": replica, "path": path, "life": life, "steps": breadcrumbs(path)}
     return render(request, "checker/file.html", context, status=200 if life else 404)

@@ -20,7 +20,7 @@ from checker.pages.replica_row import ReplicaRow
 from checker.pages.status import Status
 from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
-from scanner.listing import steps
+from scanner.listing import breadcrumbs
 from scanner.models import Group
 
 OPEN_FINDINGS = 8
@@ -79,7 +79,7 @@ def _matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> dict[str, 
         "matrix": found,
         "total": listing.count_divergences(comparison),
         "chips": listing.filter_options(comparison, ask),
-        "steps": [(step, ask.query(below=step.below, after="", view="")) for step in steps(ask.below)],
+        "steps": [(step, ask.query(below=step.below, after="", view="")) for step in breadcrumbs(ask.below)],
         "root_url": ask.query(below="", after="", view=""),
         "tree_url": ask.query(view="tree", search="", after=""),
         "list_url": ask.query(view="list", after=""),

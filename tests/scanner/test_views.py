@@ -118,7 +118,7 @@ def test_a_long_path_is_folded_and_whole(viewer: Client, run: Run) -> None:
 
 def test_more_entries_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Page follows page by a real link until all were there once; with htmx only the rows come."""
-    monkeypatch.setattr("scanner.views.PAGE", 3)
+    monkeypatch.setattr("scanner.views.PAGE_ROWS", 3)
     for order in ("-size", "path"):
         address, seen = f"/runs/{run.uuid}/entries/?order={order}", []
         while address:
@@ -161,7 +161,7 @@ def test_the_tree_shows_one_level(viewer: Client, run: Run) -> None:
 
 def test_directories_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A level with more than a page goes on where it stopped."""
-    monkeypatch.setattr("scanner.views.PAGE", 4)
+    monkeypatch.setattr("scanner.views.PAGE_ROWS", 4)
     page = get(viewer, f"/runs/{run.uuid}/tree/")
     found = re.search(r'class="more">.*?href="([^"]+)"', page)
     assert found is not None
