@@ -9,7 +9,7 @@ from django.http import QueryDict
 
 from checker.changes.queries import ChangeFilter
 from checker.models import Change, Comparison
-from scanner.listing import LONGEST, directory
+from scanner.listing import MAX_TEXT, directory_path
 
 VIEWS = ("list", "tree")
 

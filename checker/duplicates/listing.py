@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from checker.duplicates.queries import DuplicateFilter
-from scanner.listing import LONGEST
+from scanner.listing import MAX_TEXT
 
 
 class DuplicateListQuery(NamedTuple):
@@ -30,4 +30,4 @@ class DuplicateListQuery(NamedTuple):
 
 def read_query(given: QueryDict) -> DuplicateListQuery:
     """What an address asks for."""
-    return DuplicateListQuery(given.get("search", "")[:LONGEST].replace("\0", ""), given.get("after", ""))
+    return DuplicateListQuery(given.get("search", "")[:MAX_TEXT].replace("\0", ""), given.get("after", ""))

@@ -117,7 +117,7 @@ def _found(comparison: Comparison, ask: ChangeListQuery) -> dict[str, Any]:
         "chips": listing.filter_options(comparison, ask),
         "total": listing.count_changes(comparison),
         "stepped_over": run_comparisons.skipped_runs(comparison),
-        "steps": steps(ask.below),
+        "steps": breadcrumbs(ask.below),
         "levels": [],
         "tree_url": ask.query(view="tree", search="", after=""),
         "list_url": ask.query(view="list", after=""),
