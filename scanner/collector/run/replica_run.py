@@ -189,6 +189,7 @@ class ReplicaRunner:
 
         ctimes_trusted = ctime_trust.ctimes_are_trusted(job.root, file_system, job.cross_mounts)
         self._confirm_suspects(job.root, workspace, last_run, progress, ctimes_trusted)
+
         # All files are read: a root that was swapped on the way has made the whole run worthless.
         guards.check_unchanged(job.root, file_system)
 
