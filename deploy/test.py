@@ -1,4 +1,4 @@
-"""Makes the test environment and runs lint, format, types and tests; any of them can fail. See test.sh."""
+"""Make the test environment and run lint, format, types and tests; any of them can fail. See test.sh."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ DEBIAN_PACKAGES = (
 
 
 def main() -> int:
-    """0 when everything passed."""
-    options, passed_on = _options().parse_known_args()
+    """Run what the command line asks for. Return 0 when everything passed."""
+    options, pytest_arguments = _options().parse_known_args()
     try:
         if options.all:
             _install_debian_packages()
@@ -45,22 +45,35 @@ def main() -> int:
     except virtual_environment.NotInstalled as error:
         sys.stderr.write(f"test: {error}\n")
         return 2
-    steps = [] if options.no_lint else _lint(python)
-    steps.append(("tests", _pytest(python, options, passed_on)))
+
+    steps = [("tests", _pytest(python, options, pytest_arguments))]
+    if _with_lint(options, pytest_arguments):
+        steps = [*_lint(python), *steps]
+    elif pytest_arguments and not options.no_lint:
+        sys.stderr.write("test: only these tests, in one process; --lint adds lint and types, -n N more processes\n")
+
     failed = [name for name, command in steps if not _passes(name, command)]
     sys.stderr.write(f"\ntest: FAILED: {', '.join(failed)}\n" if failed else "\ntest: everything passed\n")
     return 1 if failed else 0
+
+
+def _with_lint(options: argparse.Namespace, pytest_arguments: list[str]) -> bool:
+    """Return whether to lint: always before the whole suite, and before chosen tests when --lint asks for it."""
+    if options.no_lint:
+        return False
+    return options.lint or not pytest_arguments
 
 
 def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="test.sh",
         description="Set-up and the whole test suite, against the embedded PostgreSQL or the server of DATABASE_URL.",
-        epilog="Everything else is passed on to pytest, e.g. -k NAME or a path.",
+        epilog="Everything else is passed on to pytest, e.g. -k NAME or a path: then these tests alone, at once.",
     )
     options.add_argument("--all", action="store_true", help="as root on Debian: install what tests use, allow no skip")
     options.add_argument("--long", action="store_true", help="the tests that take minutes, too")
     options.add_argument("--seeds", metavar="N", help="plant damage from so many seeds instead of 5, or 2")
+    options.add_argument("--lint", action="store_true", help="ruff and mypy even when pytest's arguments choose tests")
     options.add_argument("--no-lint", action="store_true", help="the tests alone, without ruff and mypy")
     return options
 
@@ -74,12 +87,16 @@ def _lint(python: Path) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _pytest(python: Path, options: argparse.Namespace, passed_on: list[str]) -> list[str]:
+def _pytest(python: Path, options: argparse.Namespace, pytest_arguments: list[str]) -> list[str]:
     command = [str(python), "-X", "dev", "-m", "pytest", "--skips", "none" if options.all else "listed"]
-    if not any(part == "-n" or part.startswith(("-n", "--numprocesses")) for part in passed_on):
+    if not pytest_arguments:
+        # Chosen tests start sooner without workers.
         command += ["-n", str(min(8, max(2, len(_cores())))), "--dist", "loadgroup"]
-    more = [*(["--long"] if options.long else []), *(["--seeds", options.seeds] if options.seeds else [])]
-    return [*command, *more, *passed_on]
+    if options.long:
+        command.append("--long")
+    if options.seeds:
+        command += ["--seeds", options.seeds]
+    return [*command, *pytest_arguments]
 
 
 def _cores() -> set[int]:

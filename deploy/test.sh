@@ -1,6 +1,7 @@
 #!/bin/sh
 # Set-up and the whole test suite:
-#     sh deploy/test.sh [--all] [--long] [--no-lint] [pytest's arguments]
+#     sh deploy/test.sh [--all] [--long] [--lint | --no-lint] [pytest's arguments]
+# With pytest's arguments, e.g. -k NAME: these tests alone, without lint and in one process.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 . "$here/find_python.sh"
