@@ -8,11 +8,10 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from backup_syncer.documentation.render import INDEX, list_pages, load_page
-from scanner import permissions
-from scanner.permissions import PageRequest
+from scanner.decorators import PageRequest, page_view
 
 
-@permissions.page
+@page_view
 def documentation_page(request: PageRequest, page: str = INDEX) -> HttpResponse:
     """Show a page of the documentation in the reader's language.
 

@@ -142,3 +142,45 @@ def test_other_service_files_are_well_formed() -> None:
     method = manifest.find(".//periodic_method")
     assert method is not None
     assert method.attrib["exec"].endswith(" run")
+
+
+def test_chosen_tests_start_at_once(tmp_path: Path) -> None:
+    """With pytest's arguments the test script runs neither lint nor workers, and says so; --lint adds lint."""
+    python = tmp_path / "bin" / "python"
+    program = """
+import runpy
+import sys
+from pathlib import Path
+
+import virtual_environment
+
+virtual_environment.make = lambda *arguments, **options: Path({python!r})
+sys.argv[0] = "test.py"
+runpy.run_path({script!r}, run_name="__main__")
+"""
+    program = program.format(python=str(python), script=str(DEPLOY / "test.py"))
+    python.parent.mkdir()
+    for name in ("python", "ruff", "mypy"):
+        tool = python.with_name(name)
+        tool.write_text(f'#!/bin/sh\necho "{name} $*"\n', encoding="utf-8")
+        tool.chmod(0o755)
+
+    def run(*arguments: str) -> tuple[list[str], str]:
+        command = [sys.executable, "-B", "-c", program, *arguments]
+        completed = subprocess.run(
+            command, env=os.environ | {"PYTHONPATH": str(DEPLOY)}, capture_output=True, text=True, check=False
+        )
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout.splitlines(), completed.stderr
+
+    tools, messages = run("-k", "chain")
+    assert tools == ["python -X dev -m pytest --skips listed -k chain"]
+    assert "only these tests, in one process" in messages
+
+    tools, messages = run("--lint", "-k", "chain")
+    assert [tool.split()[0] for tool in tools] == ["ruff", "ruff", "mypy", "python"]
+
+    tools, messages = run("--long")
+    assert [tool.split()[0] for tool in tools] == ["ruff", "ruff", "mypy", "python"]
+    assert " -n " in tools[-1] and tools[-1].endswith("--long")
+    assert "only these tests" not in messages
