@@ -138,7 +138,7 @@ def headings_of(markdown: str) -> list[tuple[int, str]]:
 
 def tables_of(markdown: str) -> list[Table]:
     """Return the tables of a text, in order."""
-    found: list[Table] = []
+    collected: list[Table] = []
     under, rows = "", list[list[str]]()
     for line in [*prose_of(markdown).splitlines(), ""]:
         if line.startswith("#"):
@@ -146,9 +146,9 @@ def tables_of(markdown: str) -> list[Table]:
         if line.startswith("|"):
             rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))])
         elif rows:
-            found.append(Table(under, rows[0], rows[2:]))
+            collected.append(Table(under, rows[0], rows[2:]))
             rows = []
-    return found
+    return collected
 
 
 def tables(language: str) -> list[Table]:
@@ -163,13 +163,13 @@ def spans(cell: str) -> list[str]:
 
 def table_with(language: str, first: str) -> dict[str, list[str]]:
     """Return the rows of the one table in which a row begins with the code `first`, by the code they begin with."""
-    found = []
+    collected = []
     for table in tables(language):
         rows = {spans(row[0])[0]: row for row in table.rows if row[0].startswith("`")}
         if first in rows:
-            found.append(rows)
-    assert len(found) == 1, f"{language}: {len(found)} tables have a row for {first}"
-    return found[0]
+            collected.append(rows)
+    assert len(collected) == 1, f"{language}: {len(collected)} tables have a row for {first}"
+    return collected[0]
 
 
 def calls(path: Path) -> Iterator[tuple[str, str, ast.expr | None]]:
@@ -185,7 +185,7 @@ def calls(path: Path) -> Iterator[tuple[str, str, ast.expr | None]]:
 
 def settings() -> dict[str, str]:
     """Every variable that the central server reads, with its default as text; empty where there is none."""
-    found: dict[str, str] = {}
+    collected: dict[str, str] = {}
     for path in (CHECKOUT / "backup_syncer").rglob("*.py"):
         for function, name, second in calls(path):
             if not SETTING.match(name):
@@ -193,18 +193,18 @@ def settings() -> dict[str, str]:
             default = ""
             if second is not None and function.startswith("environment.") and function != "environment.folder":
                 default = str(eval(ast.unparse(second), {"MIB": 1 << 20, "GIB": 1 << 30}))
-            found[name] = found.get(name) or default
+            collected[name] = collected.get(name) or default
             if function == "environment.secret":
-                found[f"{name}_FILE"] = ""
-    return found
+                collected[f"{name}_FILE"] = ""
+    return collected
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
     """The long options of a parser and of its commands."""
-    found = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+    collected = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
     for command in commands(parser).values():
-        found |= options(command)
-    return found
+        collected |= options(command)
+    return collected
 
 
 def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -215,9 +215,9 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 def commands_of(*apps: str) -> dict[str, argparse.ArgumentParser]:
     """Return the Django commands of these packages."""
-    found = {name: app for name, app in get_commands().items() if app in apps}
+    collected = {name: app for name, app in get_commands().items() if app in apps}
     return {
-        name: load_command_class(str(app), name).create_parser("backup-syncer", name) for name, app in found.items()
+        name: load_command_class(str(app), name).create_parser("backup-syncer", name) for name, app in collected.items()
     }
 
 
@@ -228,17 +228,17 @@ def ours() -> dict[str, argparse.ArgumentParser]:
 
 def of_test_script() -> set[str]:
     """The options of deploy/test.sh."""
-    found = re.findall(r'add_argument\("(--[a-z-]+)"', (CHECKOUT / "deploy/test.py").read_text(encoding="utf-8"))
-    assert found
-    return set(found)
+    collected = re.findall(r'add_argument\("(--[a-z-]+)"', (CHECKOUT / "deploy/test.py").read_text(encoding="utf-8"))
+    assert collected
+    return set(collected)
 
 
 def of_verifier() -> set[str]:
     """The options of deploy/verify_report.py."""
     text = (CHECKOUT / "deploy/verify_report.py").read_text(encoding="utf-8")
-    found = re.findall(r'add_argument\("(--[a-z-]+)"', text)
-    assert found
-    return set(found)
+    collected = re.findall(r'add_argument\("(--[a-z-]+)"', text)
+    assert collected
+    return set(collected)
 
 
 def strip_comments(code: str) -> list[str]:
@@ -329,12 +329,12 @@ def test_tables_are_whole(language: str) -> None:
 def test_every_setting_stands_with_its_default(language: str) -> None:
     """The table of settings has each variable that is read, with its default, and no other."""
     rows = table_with(language, "BACKUP_SYNCER_STATE")
-    said = {name: (spans(row[1]) or [""])[0] for name, row in rows.items()}
-    wanted = settings()
-    assert set(said) == set(wanted)
+    documented = {name: (spans(row[1]) or [""])[0] for name, row in rows.items()}
+    expected = settings()
+    assert set(documented) == set(expected)
     without_word = {"BACKUP_SYNCER_WEB_WORKERS"}  # its default stands in the launcher
-    assert {name: said[name] for name in said if name not in without_word} == {
-        name: wanted[name] for name in wanted if name not in without_word
+    assert {name: documented[name] for name in documented if name not in without_word} == {
+        name: expected[name] for name in expected if name not in without_word
     }
 
 
@@ -366,13 +366,13 @@ def test_example_configuration_is_read(language: str, tmp_path: Path) -> None:
 @both
 def test_every_command_of_the_collector_stands(language: str) -> None:
     """The collector's commands are those of the table, and each of their options is named."""
-    wanted = commands(cli.build_parser())
+    expected = commands(cli.build_parser())
     rows = table_with(language, "init")
-    assert {name.split()[0] for name in rows} == set(wanted)
+    assert {name.split()[0] for name in rows} == set(expected)
     missing = options(cli.build_parser()) - {"--help"} - set(re.findall(r"--[a-z-]+", text(language)))
     assert not missing
     run_options = {option.split()[0] for option in table_with(language, "--accept-root")}
-    assert run_options | {"--local", "--output", "--help"} == options(wanted["run"])
+    assert run_options | {"--local", "--output", "--help"} == options(expected["run"])
 
 
 @both
@@ -383,8 +383,8 @@ def test_every_command_of_the_central_server_stands(language: str) -> None:
     assert set(ours()) | SERVICES <= set(rows) <= known
     of_every_command = options(BaseCommand().create_parser("backup-syncer", ""))
     for name, parser in ours().items():
-        said = set(re.findall(r"--[a-z-]+", " ".join(rows[name])))
-        assert options(parser) - of_every_command == said, name
+        documented = set(re.findall(r"--[a-z-]+", " ".join(rows[name])))
+        assert options(parser) - of_every_command == documented, name
     named = set(re.findall(r"(?<![\w./-])(?<!another )backup-syncer ([a-z_]+)", text(language)))
     assert named <= known
 
@@ -451,7 +451,7 @@ def test_local_run_works_as_it_stands(language: str, tmp_path: Path) -> None:
             r"(?:/usr/local/bin/)?backup-syncer-collector\.pyz",
             f"./backup-syncer-collector.pyz --config {settings_file}",
         ),
-        (r"/srv/photos|/var/lib/fixity", lambda found: f"{tmp_path}/{found[0].rpartition('/')[2]}"),
+        (r"/srv/photos|/var/lib/fixity", lambda collected: f"{tmp_path}/{collected[0].rpartition('/')[2]}"),
     ):
         script = re.sub(old, new, script)
     done = subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -468,12 +468,12 @@ def test_lines_of_the_report_are_such_lines(language: str) -> None:
     whole = example.replace('"sha256":"…"', f'"sha256":"{"1" * 64}"').replace('"md5":"…"', f'"md5":"{"2" * 32}"')
     envelope, *lines = whole.splitlines()
     assert list(json.loads(envelope)) == ["payloadType", "payload", "signatures"]
-    found = [records.decode_record(line.encode()) for line in lines]
-    for record, line in zip(found, lines, strict=True):
+    collected = [records.decode_record(line.encode()) for line in lines]
+    for record, line in zip(collected, lines, strict=True):
         records.check_record(record)
         assert records.encode_record(record).decode() == line + "\n"
-    entries = [record for record in found if isinstance(record, records.Entry)]
-    assert found[: len(entries)] == sorted(entries) and {entry.type for entry in entries} == {1, 2, 3, 4}
+    entries = [record for record in collected if isinstance(record, records.Entry)]
+    assert collected[: len(entries)] == sorted(entries) and {entry.type for entry in entries} == {1, 2, 3, 4}
 
 
 @both
@@ -513,7 +513,7 @@ def test_every_kind_has_its_section(language: str) -> None:
     """Each status, kind and verdict has a section under its address and with its name, and no other one exists."""
     verdicts = [verdict for verdict in Divergence.CopyVerdict if verdict != Divergence.CopyVerdict.NOTHING]
     with translation.override(language):
-        wanted = {
+        expected = {
             "status": {status.value: str(status.label) for status in Status},
             "finding": {kind.value: str(kind.label) for kind in Finding.Kind},
             "change": {kind.value: str(kind.label) for kind in Change.Kind},
@@ -521,7 +521,7 @@ def test_every_kind_has_its_section(language: str) -> None:
             "verdict": {verdict.name.lower(): str(verdict.label) for verdict in verdicts},
         }
     sections = re.findall(r'(?m)^<a id="([a-z]+)-(\w+)"></a>\n\n### (?:\S+: )?(.+)$', read(page(language, "everyday")))
-    for prefix, labels in wanted.items():
+    for prefix, labels in expected.items():
         names = {value: name.lower() for kind, value, name in sections if kind == prefix}
         assert names == {value: label.lower() for value, label in labels.items()}
 
@@ -547,7 +547,7 @@ def test_settings_of_a_group_are_those_of_the_code(language: str) -> None:
 def test_messages_are_those_of_the_code(language: str) -> None:
     """Messages that the troubleshooting tables quote are messages of some program."""
     sources = [path for name in ("backup_syncer", "scanner", "checker") for path in (CHECKOUT / name).rglob("*.py")]
-    said = "\n".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sources)
+    documented = "\n".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sources)
     heads = {"what you see", "reason", "message", "что видно", "причина", "сообщение"}
     seen = [table for table in tables(language) if table.head[0] in heads]
     codes = [code for table in seen for row in table.rows for code in spans(row[0])]
@@ -555,7 +555,7 @@ def test_messages_are_those_of_the_code(language: str) -> None:
     assert "root on another file system" in messages and len(messages) > 8
     for message in messages:
         for part in re.split("…", message):
-            assert part.strip() in said, message
+            assert part.strip() in documented, message
 
 
 def test_newest_version_of_the_changelog_is_the_projects() -> None:
