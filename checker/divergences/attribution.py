@@ -18,7 +18,7 @@ from scanner.db.sql import fetch_all
 
 
 class PreviousComparison(NamedTuple):
-    """What is stored of a comparison before it is computed anew."""
+    """The stored result of a comparison that is computed anew."""
 
     comparison_id: int
     positions: Mapping[int, int]

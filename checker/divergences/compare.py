@@ -70,7 +70,6 @@ coalesce(
 """
 
 ANALYZE = "ANALYZE diverging"
-# Only `hide_unseen` needs this index, and most comparisons need no `hide_unseen`.
 CREATE_PATH_INDEX = 'CREATE INDEX IF NOT EXISTS diverging_below ON diverging ("left"(path, 512))'
 MISSING_PATHS = "SELECT path FROM diverging WHERE substr(cells, %(position)s, 1) = '-'"
 SET_CELL = """
@@ -97,6 +96,7 @@ def find_diverging(
 
         for replica in replicas:
             parameters = state_parameters(replica)
+            # The index of a million rows is made only for a replica that could not look into some directory.
             cursor.execute(statement("has_unseen"), parameters)
             if cursor.fetchone()[0]:
                 cursor.execute(CREATE_PATH_INDEX)

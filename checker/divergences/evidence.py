@@ -79,6 +79,7 @@ def build_evidence(context: ComparisonContext, row: DivergenceRow, history: Path
             )
         )
 
+    # Any of these is a copy from which a person may restore.
     good = (CopyVerdict.GOOD, CopyVerdict.NEWER)
     return {
         "comparison": context.comparison.pk,
@@ -105,18 +106,21 @@ def build_spread_evidence(
     reasons = {copy["replica"]: copy["why"] for copy in damaged_copies}
     damaged_contents = {_content(copy) for copy in damaged_copies}
 
+    cells = row.cells if row else ""
     copies = []
     for participant in context.by_position:
         copy = _describe_copy(
             participant,
-            cell=row.cells[participant.position - 1] if row else "",
+            cell=cells[participant.position - 1 : participant.position],
             judged=NO_VERDICT,
             versions=history.get(participant.position, []),
             other=None,
         )
         is_present = "type" in copy
         if not copy["cell"]:
-            copy["cell"] = Cell.HERE.value if is_present else Cell.UNWANTED.value
+            copy["cell"] = Cell.UNWANTED.value
+            if is_present:
+                copy["cell"] = Cell.HERE.value
         if is_present and _content(copy) in damaged_contents:
             copy["copy"] = CopyVerdict.DAMAGED.value
             copy["why"] = reasons.get(participant.replica_id) or verdicts.VerdictReason.SPREAD.value
@@ -124,7 +128,7 @@ def build_spread_evidence(
 
     return {
         "comparison": context.comparison.pk,
-        "cells": row.cells if row else "",
+        "cells": cells,
         "judged": "",
         "copies": copies,
         "votes": {},
@@ -147,8 +151,9 @@ def _relevant_verdict(row: DivergenceRow, judged: JudgedCopy) -> JudgedCopy:
 
 def _content(copy: dict[str, Any]) -> tuple[Any, ...]:
     """Return a value that is equal for equal contents. The detail of a hard link names a path, which is no content."""
-    detail = None if copy.get("type") == EntryType.FILE else copy.get("detail")
-    return copy.get("type"), copy.get("sha256"), detail
+    if copy.get("type") == EntryType.FILE:
+        return EntryType.FILE, copy.get("sha256")
+    return copy.get("type"), copy.get("sha256"), copy.get("detail")
 
 
 def _describe_copy(

@@ -30,7 +30,7 @@ class HeldContent(NamedTuple):
 
 
 class ReplicaHistory(NamedTuple):
-    """All that a replica has and had at the path."""
+    """The contents that a replica has and had at the path."""
 
     contents: tuple[HeldContent, ...]
     """Oldest first."""
@@ -64,6 +64,7 @@ def find_damage(histories: Sequence[ReplicaHistory]) -> dict[str, Damage]:
 
     Confirmed damage outweighs a write that kept the time, whichever replica shows it.
     """
+    # A write that kept the time is damage only where somebody still has the content from before.
     current_contents = {history.current_content for history in histories}
     damages: dict[str, Damage] = {}
 
@@ -91,6 +92,7 @@ def find_doubtful(histories: Sequence[ReplicaHistory], damaged: Collection[str])
             ):
                 doubtful.add(held.content)
 
+    # What was made from a doubtful content is doubtful, too, and so on: each round finds the next step.
     while True:
         derived = _find_derived(histories, doubtful.union(damaged))
         if derived <= doubtful:

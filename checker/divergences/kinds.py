@@ -33,7 +33,7 @@ class DivergenceKind:
 
     @property
     def anchor(self) -> str:
-        """Where docs/*/everyday.md explains it."""
+        """The anchor of its section in docs/*/everyday.md."""
         return f"divergence-{self.value.value}"
 
 
@@ -62,7 +62,7 @@ class VerdictKind:
 
     @property
     def anchor(self) -> str:
-        """Where docs/*/everyday.md explains it."""
+        """The anchor of its section in docs/*/everyday.md."""
         return f"verdict-{self.name}"
 
 

@@ -47,13 +47,13 @@ class DivergenceListQuery(NamedTuple):
 
     @property
     def is_tree(self) -> bool:
-        """Whether directories are shown folded. A search, or a verdict other than damage, looks into all of them."""
+        """Directories are shown folded. A search, or a verdict other than damage, looks into all of them."""
         foldable = not self.search and self.verdict in ("", Divergence.PathVerdict.DAMAGED)
         return foldable and self.view != "list"
 
     @property
     def time(self) -> datetime | None:
-        """As of when. None: now."""
+        """The moment that is asked for. None: now."""
         return parse_moment(self.moment)
 
     def query(self, **changes: object) -> str:
@@ -86,7 +86,9 @@ def parse_moment(text: str) -> datetime | None:
         moment = parse_datetime(text)
         if moment is None or moment.year not in YEARS:
             return None
-        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+        if timezone.is_naive(moment):
+            return timezone.make_aware(moment)
+        return moment
     except ValueError:
         return None
 
@@ -108,7 +110,9 @@ def read_query(parameters: QueryDict) -> DivergenceListQuery:
         after=parameters.get("after", ""),
         moment=parameters.get("moment", "")[:LONGEST_MOMENT],
     )
-    return query if query.time else query._replace(moment="")
+    if query.time is None:
+        return query._replace(moment="")
+    return query
 
 
 def filter_options(comparison: GroupComparison, query: DivergenceListQuery) -> list[FilterOption]:

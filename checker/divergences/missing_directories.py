@@ -140,17 +140,17 @@ def _find_attributable(replicas: Sequence[ComparedReplica], previous: PreviousCo
             "most": MOST,
             "split": split,
         }
-        found = []
+        topmost = []
         for directory, present in fetch_all(statement("topmost_missing"), parameters):
-            found.append(MissingDirectory(directory, positions - {*present}))
+            topmost.append(MissingDirectory(directory, positions - {*present}))
 
-        fresh = [missing for missing in found if missing.directory not in attributions]
+        fresh = [missing for missing in topmost if missing.directory not in attributions]
         marks = {missing.directory: _mark(_holders(replicas, missing)) for missing in fresh}
         attributions |= attribute_directories(previous, replicas, fresh, marks)
 
         mixed = [missing.directory for missing in fresh if missing.directory not in attributions]
         if not mixed:
-            return {missing: attributions[missing.directory] for missing in found}
+            return {missing: attributions[missing.directory] for missing in topmost}
         split += mixed
 
 
@@ -171,7 +171,10 @@ def _with_exceptions(
     recent_from: tuple[int, int] | None,
 ) -> MissingDirectory:
     """Return the directory without what it must not stand for: recent paths, and what came after its acceptance."""
-    first_recent = dict([recent_from] if recent_from else [])
+    first_recent: dict[int, int] = {}
+    if recent_from is not None:
+        position, sequence = recent_from
+        first_recent[position] = sequence
     if attribution.accepted_at is not None:
         holder = _holders(replicas, missing)[0]
         parameters: dict[str, Any] = {"replica": holder.replica_id, "moment": attribution.accepted_at}

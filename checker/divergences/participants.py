@@ -72,7 +72,7 @@ class GroupMember:
 
     @cached_property
     def statement(self) -> Statement | None:
-        """What the run's server signed. None for an unsigned import."""
+        """The statement that the run's server signed. None for an unsigned import."""
         if self.run is None or self.run.envelope is None:
             return None
         try:
@@ -86,7 +86,9 @@ class GroupMember:
 
         These are replicas on one file system of one server, or on one file system that several servers mount.
         """
-        filesystem = (self.statement.host.get("filesystem") if self.statement else None) or {}
+        filesystem = {}
+        if self.statement is not None:
+            filesystem = self.statement.host.get("filesystem") or {}
         kind = str(filesystem.get("type", ""))
         name = str(filesystem.get("id", ""))
         if kind in SHARED_FILESYSTEMS and name:
@@ -95,7 +97,7 @@ class GroupMember:
 
     @property
     def has_vote(self) -> bool:
-        """Whether the run stands for what the replica has now."""
+        """The run stands for what the replica has now."""
         return self.standing == Participant.Standing.CURRENT
 
     def compared(self, position: int) -> ComparedReplica:
@@ -114,7 +116,9 @@ class GroupMember:
 
     def excludes(self) -> Excludes | None:
         """Return what the run left out, or None when that is not known."""
-        scope = scopes.find_scope(bytes.fromhex(self.statement.config)) if self.statement else None
+        if self.statement is None:
+            return None
+        scope = scopes.find_scope(bytes.fromhex(self.statement.config))
         if scope is None:
             return None
         try:
@@ -135,13 +139,14 @@ def read_members(
 
     run_ids = {replica.chosen_id for replica in replicas} | {replica.newest_id for replica in replicas}
     runs = Run.objects.defer("envelope").in_bulk([run_id for run_id in run_ids if run_id])
+    # One query for each question about all replicas, since the overview asks for every group at once.
     on_hold = set(_mass_changes(until).values_list("replica", flat=True))
     broken = set(Run.objects.filter(replica__in=replicas, proof__ok=False).values_list("replica", flat=True))
 
     members: dict[int, list[GroupMember]] = {}
     for replica in replicas:
         run = runs.get(replica.chosen_id or 0)
-        standing = _standing(
+        standing = _decide_standing(
             replica,
             run,
             runs.get(replica.newest_id or 0),
@@ -151,6 +156,7 @@ def read_members(
         )
         members.setdefault(replica.group_id, []).append(GroupMember(replica, run, standing))
 
+    # Replicas without a run come last: positions in what is stored are those of replicas with a run.
     for group_members in members.values():
         group_members.sort(key=lambda member: member.run is None)
     return members
@@ -198,7 +204,7 @@ def _mass_changes(moment: datetime) -> QuerySet[Finding]:
     return opened.filter(Q(state=Finding.State.OPEN) | Q(closed_at__gt=moment))
 
 
-def _standing(
+def _decide_standing(
     replica: Replica, run: Run | None, newest: Run | None, moment: datetime, *, on_hold: bool, broken: bool
 ) -> Participant.Standing:
     """Return whether a run stands for what the replica has at a moment, or else why not."""

@@ -227,6 +227,7 @@ def read_subdirectories(
     rows = []
     for directory, counts, damaged, *wrong in fetch_all(subdirectories, parameters):
         rows.append(DirectorySummary(directory, counts, int(damaged), [int(number) for number in wrong]))
+    # One row more than the page holds says that there is a next page.
     if len(rows) <= limit:
         return DirectoryPage(rows, "")
     return DirectoryPage(rows[:limit], keyset.page_token(rows[limit - 1].directory + "\x01"))

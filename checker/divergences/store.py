@@ -63,7 +63,7 @@ def store_verdicts(judgements: Iterable[PathJudgement]) -> None:
 def gather_divergences(
     previous: PreviousComparison,
     replicas: Sequence[ComparedReplica],
-    primary_position: int | None,
+    primary: ComparedReplica | None,
     now: datetime,
 ) -> dict[str, int]:
     """Fill `diverging_kept` with what is to be stored, and count it below each directory.
@@ -72,7 +72,7 @@ def gather_divergences(
     """
     parameters: dict[str, Any] = ENTRY_TYPES | {
         "comparison": previous.comparison_id,
-        "primary_position": primary_position or 0,
+        "primary_position": primary.position if primary else 0,
         "missing_on_voter": ["_" * (replica.position - 1) + "-%" for replica in replicas if replica.has_vote],
         "now": now,
         "deepest": Branch.DEPTH,
@@ -80,6 +80,7 @@ def gather_divergences(
     with connection.cursor() as cursor:
         cursor.execute(DROP_KEPT)
         cursor.execute(statement("gather_divergences"), parameters)
+        # Most comparisons have no missing directories, and spare themselves the index that this statement makes.
         if _is_true(cursor, statement("has_missing_directories"), parameters):
             keep_findings = statement(
                 "keep_findings_of_split",
@@ -96,6 +97,7 @@ def gather_divergences(
 def write_divergences(comparison_id: int) -> None:
     """Store what was gathered instead of what was stored before."""
     with connection.cursor() as cursor:
+        # A first comparison, which may bring a million rows, looks none of them up.
         has_divergences = _is_true(cursor, HAS_DIVERGENCES, {"comparison": comparison_id})
         parameters = {"comparison": comparison_id, "nothing_stored": not has_divergences}
         if has_divergences:

@@ -124,6 +124,7 @@ class _PathJudge:
         self._superseded = self._find_superseded()
 
         self._newest = self._find_newest()
+        # Where one content is newest, votes have no say.
         self._good = None
         if self._newest is None:
             self._good = self._find_good()
@@ -133,15 +134,18 @@ class _PathJudge:
         content = history.current_content
         if content is None:
             return JudgedCopy(CopyVerdict.NOTHING, None)
+
+        # The order of the rules is that of the module's docstring.
         if content in self._damages:
             return JudgedCopy(CopyVerdict.DAMAGED, _damage_reason(history, self._damages[content]))
         if self._newest is not None:
             return _judge_by_age(history, self._newest)
 
         before_damage = self._before_damage()
+        if content == self._good and content in before_damage:
+            return JudgedCopy(CopyVerdict.GOOD, VerdictReason.HELD_BEFORE)
         if content == self._good:
-            reason = VerdictReason.HELD_BEFORE if content in before_damage else VerdictReason.MAJORITY
-            return JudgedCopy(CopyVerdict.GOOD, reason)
+            return JudgedCopy(CopyVerdict.GOOD, VerdictReason.MAJORITY)
         if self._good is not None and self._good not in before_damage and self._has_time_of(history, self._good):
             return JudgedCopy(CopyVerdict.DAMAGED, VerdictReason.OUTVOTED)
         if content in self._superseded and content not in self._doubtful:
@@ -184,8 +188,9 @@ class _PathJudge:
 
         for content in candidates:
             votes = self._votes.get(content, 0)
-            if votes >= 2 and 2 * votes > self._total_votes:
-                return None if self._is_history_mixed() else content
+            has_majority = votes >= 2 and 2 * votes > self._total_votes
+            if has_majority and not self._is_history_mixed():
+                return content
         return None
 
     def _is_history_mixed(self) -> bool:
@@ -223,12 +228,9 @@ def _damage_reason(history: ReplicaHistory, damage: Damage) -> VerdictReason:
 def _judge_by_age(history: ReplicaHistory, newest: str) -> JudgedCopy:
     last = history.contents[-1]
     if last.content == newest:
-        reason = (
-            VerdictReason.EDITED_HERE
-            if last.kind in (Change.Kind.MODIFIED, Change.Kind.RETYPED)
-            else VerdictReason.CAME_LATER
-        )
-        return JudgedCopy(CopyVerdict.NEWER, reason)
+        if last.kind in (Change.Kind.MODIFIED, Change.Kind.RETYPED):
+            return JudgedCopy(CopyVerdict.NEWER, VerdictReason.EDITED_HERE)
+        return JudgedCopy(CopyVerdict.NEWER, VerdictReason.CAME_LATER)
     if _was_put_back(last, history, newest):
         return JudgedCopy(CopyVerdict.OLDER, VerdictReason.PUT_BACK)
     return JudgedCopy(CopyVerdict.OLDER, VerdictReason.SUPERSEDED)

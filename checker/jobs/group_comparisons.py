@@ -178,9 +178,8 @@ def _compute(comparison: GroupComparison) -> None:
         with transaction.atomic():
             counts: dict[int, Counter[str]] = {}
             if is_comparable:
-                lead = _primary(group, compared)
-                primary_position = lead.position if lead else None
-                comparison.counts = store.gather_divergences(previous, replicas, primary_position, now)
+                primary_replica = _primary(group, compared)
+                comparison.counts = store.gather_divergences(previous, replicas, primary_replica, now)
                 counts = store.count_cells()
 
             _write_participants(comparison, members, counts)
@@ -341,5 +340,9 @@ def _is_quick(members: list[GroupMember]) -> bool:
 
 def _are_equal(members: list[GroupMember]) -> bool:
     """Return whether the signed digests say that all members have the same contents."""
-    contents = {bytes(member.run.content) if member.run and member.run.content else None for member in members}
-    return len(members) > 1 and len(contents) == 1 and None not in contents
+    digests = set()
+    for member in members:
+        if member.run is None or not member.run.content:
+            return False
+        digests.add(bytes(member.run.content))
+    return len(members) > 1 and len(digests) == 1

@@ -1,4 +1,4 @@
-"""What the replicas of a group differ in."""
+"""Tables of the comparisons of a group's replicas, and of what differs between them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from scanner.models import Group, Replica, Run
 
 
 class GroupComparison(models.Model):
-    """The replicas of a group side by side: the newest proven run of each, or, with `moment`, that of then.
+    """A comparison of a group's replicas, each by its newest proven run, or by that of a `moment`.
 
-    Written by `group_comparisons`. A group has one without a moment, which is made anew after each run; those of a
-    moment are kept as long as somebody looks at them. A row in state WAITING is work.
+    Written by `checker.jobs.group_comparisons` alone. A group has one comparison without a moment, which is computed
+    anew after each run. Those with a moment are kept for as long as somebody looks at them. A row in state WAITING is
+    work.
     """
 
     class State(models.TextChoices):
@@ -27,17 +28,17 @@ class GroupComparison(models.Model):
     moment = models.DateTimeField(_("as of"), null=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
     reason = models.TextField(_("reason"), blank=True)
-    """Why it was set aside, or what its last try ended with."""
+    """Why it was set aside, or how its last attempt ended."""
     attempts = models.PositiveSmallIntegerField(default=0)
-    """How often it was begun since it last succeeded; counted when it begins."""
+    """How often it has begun since it last succeeded. Counted before it begins."""
     basis = models.TextField(blank=True)
-    """What it rests on: runs, who has a vote, what the group says. Another basis makes it work again."""
+    """What it rests on: runs, votes, and what the group says. With another basis it is computed anew."""
     seating = ArrayField(models.BigIntegerField(), default=list)
-    """The replicas in the order of the positions in what is kept; that stays while fewer than two can be compared."""
+    """The replicas in the order of their positions in what is stored. It stays while fewer than two can be compared."""
     counts = models.JSONField(default=dict)
-    """Paths by kind, and, of those with several contents, by verdict."""
+    """The number of paths of each kind, and, of those with several contents, with each verdict."""
     equal = models.BooleanField(default=False)
-    """Whether the signed `content` digests of all were equal."""
+    """Whether the signed `content` digests of all runs were equal."""
     asked_at = models.DateTimeField(_("requested"), db_default=Now())
     computed_at = models.DateTimeField(_("computed"), null=True)
     duration_ns = models.BigIntegerField(default=0)
@@ -61,9 +62,11 @@ class GroupComparison(models.Model):
 
 
 class Participant(models.Model):
-    """A replica in a comparison, and the run by which it is there. Written by `group_comparisons`."""
+    """A replica in a comparison, and the run by which it takes part. Written by `group_comparisons` alone."""
 
     class Standing(models.TextChoices):
+        """CURRENT: the run stands for what the replica has now. All others say why it does not."""
+
         CURRENT = "current", _("current")
         STALE = "stale", _("stale")
         HELD = "held", _("on hold")
@@ -75,15 +78,15 @@ class Participant(models.Model):
 
     comparison = models.ForeignKey(GroupComparison, models.CASCADE, related_name="participants")
     position = models.PositiveSmallIntegerField()
-    """Its place in `Divergence.versions`, from 1; those without a run come last."""
+    """Its place in `Divergence.versions`, from 1. Replicas without a run come last."""
     replica = models.ForeignKey(Replica, models.PROTECT, related_name="+", verbose_name=_("replica"))
     run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
     standing = models.CharField(_("status in the comparison"), max_length=10, choices=Standing)
-    """Only what is CURRENT has a vote, and opens findings."""
+    """Only a CURRENT participant has a vote, and opens findings."""
     voter = models.TextField(blank=True)
-    """Server and file system: who shares them has one vote with him."""
+    """Server and file system: participants with the same text have one vote together. Empty: it has no vote."""
     counts = models.JSONField(default=dict)
-    """Diverging paths by what they are here: a character of `Divergence.cells`, or of `judged`."""
+    """The number of diverging paths with each character of `Divergence.cells` and `judged` at this position."""
 
     class Meta:
         verbose_name = _("participant")
@@ -99,15 +102,16 @@ class Participant(models.Model):
 
 
 class Divergence(models.Model):
-    """A path that is not the same on all replicas. Written by `divergences.store`, but `finding` by `findings`.
+    """A path that is not the same on all replicas, or a directory of which some replicas have nothing.
 
-    Each position is a participant. `versions` are ids of rows of history, null where there is none. `cells` has a
-    character for each (`Cell`), `judged` one (`Copy`) where there are several contents. Ids without foreign keys: a
-    million of these rows come at once.
+    Written by `divergences.store`; `finding_id` by `findings` as well. `versions`, `cells` and `judged` have a place
+    for each participant: the id of its version of the path (null where it has none), a character of `Cell`, and, where
+    there are several contents, a character of `CopyVerdict`. Ids are no foreign keys, since a million rows come at
+    once.
     """
 
     class Kind(models.TextChoices):
-        """In the order of urgency."""
+        """The kinds of divergence in the order of urgency; `divergences.kinds` describes each."""
 
         MISMATCH = "mismatch", _("contents differ")
         LOST = "lost", _("missing")
@@ -117,13 +121,15 @@ class Divergence(models.Model):
         LINGERING = "lingering", _("kept after removal (allowed)")
 
     class PathVerdict(models.TextChoices):
-        """What is known of several contents as a whole, the gravest first."""
+        """The verdict on a path with several contents, the gravest first."""
 
         DAMAGED = "damaged", _("damaged")
         UNSURE = "unsure", _("cannot tell")
         NEWER = "newer", _("newer version")
 
     class Cell(models.TextChoices):
+        """The state of a path on one replica. The names of the members stand in exported files."""
+
         HERE = "+", _("present")
         LOST = "-", _("missing")
         UNSEEN = "?", _("unknown")
@@ -133,6 +139,8 @@ class Divergence(models.Model):
         ALLOWED = "~", _("allowed to differ")
 
     class CopyVerdict(models.TextChoices):
+        """The verdict on one copy. The names of the members stand in exported files."""
+
         GOOD = "g", _("good")
         DAMAGED = "d", _("damaged")
         NEWER = "n", _("newer version")
@@ -143,26 +151,26 @@ class Divergence(models.Model):
     comparison_id = models.BigIntegerField()
     finding_id = models.BigIntegerField(null=True)
     since = models.DateTimeField()
-    """When a comparison first found it so."""
+    """When a comparison first found the path as it is now."""
     versions = ArrayField(models.BigIntegerField(null=True))
     current = models.BooleanField()
-    """Whether those who have a vote differ among themselves."""
+    """Whether the participants with a vote differ among themselves."""
     kind = models.TextField(choices=Kind, db_collation="C")
     verdict = models.TextField(blank=True, choices=PathVerdict, db_collation="C")
     cells = models.TextField(db_collation="C")
     judged = models.TextField(db_collation="C")
     path = models.TextField(db_collation="C")
     others = models.JSONField(null=True)
-    """By position: another path there that holds the same content, or is spelled almost alike."""
+    """For some positions: another path there that has the same content, or is spelled almost alike."""
     alike = models.TextField(blank=True, db_collation="C")
     """How `others` are spelled almost alike: `unicode` (normalisation) or `case`."""
     mark = models.BinaryField(max_length=32)
-    """A digest of who holds what: while it stays, the divergence is the same."""
+    """A digest of which replica has what. While it stays, the divergence is the same."""
     number = models.BigIntegerField(null=True)
-    """Of an absence, for how many paths it stands: `path` is a directory, with its slash (empty: the root), of which
-    those who have lost it hold nothing, while what lies below is the same on all others, or has a row of its own."""
+    """For a missing directory: the number of paths for which it stands. `path` is then the directory, with its slash
+    (empty: the root). What lies below is the same on all that have it, or has a row of its own."""
     holder = models.BigIntegerField(null=True)
-    """Of an absence, the run of one that holds it: the paths below are those of its state."""
+    """For a missing directory: a run of a replica that has it, whose state has the paths below."""
 
     class Meta:
         verbose_name = _("divergence")
@@ -173,17 +181,17 @@ class Divergence(models.Model):
 
 
 class DivergenceBranch(models.Model):
-    """How many paths below a directory diverge, by kind, in all and on each participant. Written as Divergence is.
+    """The number of paths of one kind that diverge below a directory. Written as Divergence is.
 
-    `directory` ends with a slash; that of the root is empty, at depth 0. Below `Branch.DEPTH` levels nothing counts.
+    `directory` ends with a slash; that of the root is empty, at depth 0. Deeper than `Branch.DEPTH` nothing is counted.
     """
 
     comparison_id = models.BigIntegerField()
     number = models.BigIntegerField()
     damaged = models.BigIntegerField()
-    """Those of them of which a copy is damaged."""
+    """How many of them have a damaged copy."""
     wrong = ArrayField(models.BigIntegerField())
-    """By position: those of them that are not as they should be there."""
+    """For each position, how many of them are not as they should be there."""
     depth = models.SmallIntegerField()
     kind = models.TextField(choices=Divergence.Kind, db_collation="C")
     directory = models.TextField(db_collation="C")

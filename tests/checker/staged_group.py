@@ -1,4 +1,4 @@
-"""Groups of several replicas whose runs go the real road: signed report, ingest, comparison, proof, the group's."""
+"""Stage a group of replicas whose runs are real: signed, ingested, compared, proven, and compared with each other."""
 
 from __future__ import annotations
 
@@ -17,42 +17,41 @@ from tests.scanner import factories
 
 
 class StagedGroup:
-    """A group with so many replicas, each on a server of its own."""
+    """A group with some replicas, each on a server of its own. The keyword arguments are fields of the group."""
 
     def __init__(self, number: int = 3, **group: Any) -> None:
         self.group: Group = factories.make_group(**group)
-        self.replicas = [self._world() for _ in range(number)]
+        self.replicas = [StagedReplica(self.group) for _ in range(number)]
 
-    def _world(self) -> StagedReplica:
-        world = StagedReplica.__new__(StagedReplica)
-        world.replica = factories.make_replica(group=self.group)
-        world.signer, world.rows = factories.make_key(world.replica.server), {}
-        return world
-
-    def run(self, at: int, records: Sequence[Record], **fields: Any) -> Run:
-        """The next run of one replica, ingested, compared with the one before and proven."""
-        world = self.replicas[at]
-        host = {"system": "Linux", "release": "6.1", "boot_id": "b"}
-        disk = {"filesystem": {"type": "ext4", "id": f"uuid:{at}", "mount": "/"}}
-        run = world.run(records, **({"host": host | disk} | fields))
-        world.compare()
+    def run(self, index: int, records: Sequence[Record], **fields: Any) -> Run:
+        """Ingest the next run of one replica, compare it with the one before, prove it, and return it."""
+        staged = self.replicas[index]
+        host = {
+            "system": "Linux",
+            "release": "6.1",
+            "boot_id": "b",
+            "filesystem": {"type": "ext4", "id": f"uuid:{index}", "mount": "/"},
+        }
+        run = staged.run(records, **({"host": host} | fields))
+        staged.compare()
         if run.state == Run.State.INGESTED:
             assert verify_run(run).ok
         return run
 
     def runs(self, *states: Sequence[Record]) -> None:
-        """The next run of each replica."""
-        for at, records in enumerate(states):
-            self.run(at, records)
+        """Run each replica once, in their order."""
+        for index, records in enumerate(states):
+            self.run(index, records)
 
     def compare(self) -> GroupComparison:
-        """The comparison of the newest runs."""
+        """Compare the newest runs, and return the comparison."""
         group_comparisons.catch_up(self.group.pk)
         comparison = group_comparisons.newest_comparison(self.group)
-        assert comparison is not None and comparison.state == "done", comparison and comparison.reason
+        assert comparison is not None
+        assert comparison.state == "done", comparison.reason
         return comparison
 
     def divergences(self) -> dict[str, tuple[str, str, str]]:
-        """What diverges now: kind, cells, and what is said of each copy."""
+        """Compare the newest runs, and return kind, cells and verdicts of each path that diverges."""
         rows = queries.iterate_divergences(self.compare().pk, DivergenceFilter())
-        return {one.path: (one.kind, one.cells, one.judged) for one in rows}
+        return {row.path: (row.kind, row.cells, row.judged) for row in rows}

@@ -1,4 +1,4 @@
-"""What is kept of a comparison of replicas from one to the next, and how names that are almost alike are found."""
+"""Store what a comparison found beside what the previous one stored, and find names that are almost alike."""
 
 from __future__ import annotations
 
@@ -12,47 +12,56 @@ from tests.checker.staged_replica import file
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def kept(fleet: StagedGroup) -> dict[str, Divergence]:
-    """By path what is kept of the newest comparison."""
-    return {one.path: one for one in Divergence.objects.filter(comparison_id=fleet.compare().pk)}
+def stored_rows(group: StagedGroup) -> dict[str, Divergence]:
+    """Return the rows of the newest comparison by their paths."""
+    rows = Divergence.objects.filter(comparison_id=group.compare().pk)
+    return {row.path: row for row in rows}
 
 
 def test_what_stays_keeps_its_finding_and_since() -> None:
-    """What is as it was stays as it is; what changed begins anew; what is over goes; what is new is told at once."""
-    fleet = StagedGroup(2)
+    """The same divergence stays; a changed one begins anew; one that is over goes; a new one is told at once."""
+    group = StagedGroup(2)
     same = [file("all")]
-    fleet.runs([*same, file("stays"), file("changes", b"1"), file("ends")], same)
-    before = kept(fleet)
-    assert set(before) == {"stays", "changes", "ends"} and all(one.finding_id for one in before.values())
-    fleet.runs([*same, file("stays"), file("changes", b"1"), file("new")], [*same, file("changes", b"2")])
-    after = kept(fleet)
+    group.runs([*same, file("stays"), file("changes", b"1"), file("ends")], same)
+    before = stored_rows(group)
+    assert set(before) == {"stays", "changes", "ends"}
+    assert all(row.finding_id for row in before.values())
+
+    group.runs([*same, file("stays"), file("changes", b"1"), file("new")], [*same, file("changes", b"2")])
+    after = stored_rows(group)
     assert set(after) == {"stays", "changes", "new"}
-    old, new = before["stays"], after["stays"]
+
+    old = before["stays"]
+    new = after["stays"]
     assert (new.pk, new.since, new.finding_id) == (old.pk, old.since, old.finding_id)
     assert after["changes"].since > before["changes"].since
     assert after["changes"].finding_id not in {None, before["changes"].finding_id}
     assert after["new"].finding_id is not None
+
     closed = Finding.objects.filter(replica=None, state=Finding.State.RESOLVED)
-    assert {one.path for one in closed} == {"changes", "ends"}
+    assert {finding.path for finding in closed} == {"changes", "ends"}
 
 
 def test_folded_findings_tell_all_that_is_written() -> None:
     """A finding that is made before its divergences are written has them all, and counts on when more come."""
-    fleet = StagedGroup(2)
+    group = StagedGroup(2)
     lost = [file(f"{number % 30:02}/{number:03}", b"%d" % number) for number in range(90)]
-    fleet.runs([file("all"), *lost], [file("all")])
-    rows = kept(fleet)
+    group.runs([file("all"), *lost], [file("all")])
+    rows = stored_rows(group)
     (finding,) = Finding.objects.filter(replica=None, state=Finding.State.OPEN)
-    assert finding.folded and finding.number == 90
-    assert {one.finding_id for one in rows.values()} == {finding.pk}
-    fleet.runs([file("all"), *lost[:50]], [file("all")])
-    assert len(kept(fleet)) == 50
+    assert finding.folded
+    assert finding.number == 90
+    assert {row.finding_id for row in rows.values()} == {finding.pk}
+
+    group.runs([file("all"), *lost[:50]], [file("all")])
+    assert len(stored_rows(group)) == 50
     finding.refresh_from_db()
-    assert finding.number == 50 and finding.state == Finding.State.OPEN
+    assert finding.number == 50
+    assert finding.state == Finding.State.OPEN
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "alike"),
+    ("name", "other", "alike"),
     [
         ("Photo.JPG", "photo.jpg", "case"),
         ("STRASSE", "stra\u00dfe", "case"),
@@ -61,20 +70,20 @@ def test_folded_findings_tell_all_that_is_written() -> None:
         ("photo-1", "photo-2", ""),
     ],
 )
-def test_names_almost_alike(one: str, other: str, alike: str) -> None:
+def test_names_almost_alike(name: str, other: str, alike: str) -> None:
     """A name that differs in letter case or normalisation alone is told, whichever of both is of ASCII."""
-    fleet = StagedGroup(2)
-    fleet.runs([file("all"), file(one, b"1")], [file("all"), file(other, b"2")])
-    rows = kept(fleet)
-    assert {rows[one].alike, rows[other].alike} == {alike}
-    assert (rows[one].others or {}).get("2") == (other if alike else None)
+    group = StagedGroup(2)
+    group.runs([file("all"), file(name, b"1")], [file("all"), file(other, b"2")])
+    rows = stored_rows(group)
+    assert {rows[name].alike, rows[other].alike} == {alike}
+    assert (rows[name].others or {}).get("2") == (other if alike else None)
 
 
 def test_only_crossed_patterns_are_looked_at() -> None:
-    """A path can be another one's new name only where each is at a place at which the other is missing."""
-    assert moves.may_be_pair("+-", "-+") and moves.may_be_pair("++-", "+-+") and moves.may_be_pair("~-", "-+")
-    assert (
-        not moves.may_be_pair("+-+", "--+")
-        and not moves.may_be_pair("+-", "+-")
-        and not moves.may_be_pair("++-", "+--")
-    )
+    """A path can be the new name of another only where each may be at a position at which the other is missing."""
+    assert moves.may_be_pair("+-", "-+")
+    assert moves.may_be_pair("++-", "+-+")
+    assert moves.may_be_pair("~-", "-+")
+    assert not moves.may_be_pair("+-+", "--+")
+    assert not moves.may_be_pair("+-", "+-")
+    assert not moves.may_be_pair("++-", "+--")

@@ -12,7 +12,9 @@ from checker.divergences.verdicts import Judgement, VerdictReason, count_votes, 
 from checker.models import Divergence
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-T0, T1, T2 = 1_000, 2_000, 3_000
+T0 = 1_000
+T1 = 2_000
+T2 = 3_000
 
 
 def held(content: str, run: int = 1, mtime: int | None = T0, kind: str | None = None) -> HeldContent:
@@ -44,7 +46,7 @@ X = held("x")
 
 
 def test_damage_below_the_file_system() -> None:
-    """What came by damage is damaged, what was there before is good."""
+    """A content that came by damage is damaged, and the one from before is good."""
     rotten = replica(P, held("x", 5, T0, "corrupted"))
     assert judged(rotten, replica(P), replica(P)) == "dgg"
     assert judged(rotten, replica(P)) == "dg"
@@ -61,7 +63,7 @@ def test_damage_that_was_spread() -> None:
 
 
 def test_written_with_the_time_kept() -> None:
-    """What changed without its time while another replica has what was there before is damaged."""
+    """A content that changed without its time, while another replica has the one from before, is damaged."""
     written = replica(P, held("x", 5, T0, "rewritten"))
     assert judged(written, replica(P)) == "dg"
     assert judged(written, replica(P, held("x", 6, T0, "rewritten")), replica(P)) == "ddg"
@@ -76,7 +78,7 @@ def test_healed_is_not_damaged() -> None:
 
 
 def test_an_edit_is_newer() -> None:
-    """What an honest edit put in the place of another content is newer, whatever votes say."""
+    """An honest edit is newer than what it replaced, whatever votes say."""
     edited = replica(P, held("n", 5, T1, "modified"))
     synced = replica(P, held("n", 6, T1, "modified"))
     assert judged(edited, replica(P), replica(P)) == "noo"
@@ -92,7 +94,7 @@ def test_an_edit_is_newer() -> None:
 
 
 def test_an_older_time_proves_no_edit() -> None:
-    """What came with an earlier time may be a restore or a mistake: nothing can be told."""
+    """A content with an earlier time may be a restore or a mistake: nothing can be told."""
     later = replica(held("p", 1, T1))
     went_back = replica(held("p", 1, T1), held("o", 5, T0, "modified"))
     assert judged(went_back, later) == "uu"
@@ -116,7 +118,7 @@ def test_put_back_by_a_later_write() -> None:
 
 
 def test_a_copy_without_times_is_no_edit() -> None:
-    """What another replica has had since its first run, with an earlier time, is not newer for having been copied."""
+    """A content that another replica has had since its first run, with an earlier time, is not newer when copied."""
     behind = replica(held("o", 1, T0))
     copied = replica(held("n", 1, T1), held("o", 5, T2, "modified"))
     assert judged(behind, copied, replica(held("n", 1, T1))) == "uuu", "the newest content is not called older"
@@ -147,7 +149,7 @@ def test_edits_in_both_directions() -> None:
 
 
 def test_doubtful() -> None:
-    """What was written with its time kept, while nobody has what was there before any more, outvotes nothing."""
+    """A content that was written with its time kept, while nobody has the one from before, outvotes nothing."""
     written = replica(P, held("x", 5, T0, "rewritten"))
     edited = replica(P, held("n", 5, T1, "modified"))
     assert judged(written, written, edited) == "uuu"

@@ -59,7 +59,7 @@ class Disk:
 
 
 class Night(NamedTuple):
-    """What three replicas have after a night, and which contents are damaged."""
+    """The histories of three replicas after a night, and the contents that are damaged."""
 
     histories: list[ReplicaHistory]
     damaged: set[str]
@@ -93,7 +93,7 @@ def nights(dice: random.Random) -> Iterator[Night]:
 
         for minute, running in enumerate(dice.sample(disks, 3)):
             running.run(night, START + timedelta(days=night, minutes=minute))
-        histories = [ReplicaHistory(tuple(disk.contents), True, str(at)) for at, disk in enumerate(disks)]
+        histories = [ReplicaHistory(tuple(disk.contents), True, str(voter)) for voter, disk in enumerate(disks)]
         yield Night(histories, damaged)
 
 
