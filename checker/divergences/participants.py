@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
@@ -86,7 +86,7 @@ class GroupMember:
 
         These are replicas on one file system of one server, or on one file system that several servers mount.
         """
-        filesystem = {}
+        filesystem: dict[str, Any] = {}
         if self.statement is not None:
             filesystem = self.statement.host.get("filesystem") or {}
         kind = str(filesystem.get("type", ""))
