@@ -529,7 +529,7 @@ def test_every_kind_has_its_section(language: str) -> None:
 @both
 def test_button_that_enrols_is_named_as_on_the_page(language: str) -> None:
     """The pages call the button of an enrolment token what the administration calls it."""
-    (button,) = (act for act in ServerAdmin.acts if act.name == "enrol")
+    (button,) = (act for act in ServerAdmin.row_actions if act.name == "enrol")
     with translation.override(language):
         assert str(button.title) in prose(language)
 

@@ -1,4 +1,7 @@
-"""Administer groups, servers, runs and users. Each model has its module."""
+"""Administer groups, servers, runs and users in Django's admin. Each model has its module.
+
+Takes what people enter and decide, and writes configuration and decisions; evidence is read-only. Imported by Django.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Acts in the admin: what a person decides once, with a page that says what follows, a reason and a line in the log."""
+"""Let people act on rows in the admin: a page that says what follows, a reason where one is needed, a line in the log.
+
+Django's own admin actions apply to a selection in a list; a row action is a button on the page of one row.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from scanner.errors import ScannerError
 from scanner.roles import OPERATE
 
 if TYPE_CHECKING:
@@ -30,12 +34,12 @@ else:
 Text = str | Promise
 
 
-class Refused(Exception):
-    """The act cannot be done now; the text says why."""
+class ActionRefused(ScannerError):
+    """A row action cannot be performed now; the message says why."""
 
 
-class Done(NamedTuple):
-    """What an act came to."""
+class ActionResult(NamedTuple):
+    """Result of a row action."""
 
     message: str
     """For the person and for the log."""
@@ -44,40 +48,40 @@ class Done(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Act:
-    """Something that can be done to a row, other than to edit it."""
+class RowAction:
+    """Something that a person can do to a row, other than to edit it."""
 
     name: str
     """Part of its address."""
     title: Text
-    follows: Text
+    consequence: Text
     """What will follow from it, in plain words."""
-    do: Callable[[HttpRequest, Any, str], Done]
-    """Called with the row locked and the reason given; may raise Refused."""
-    applies: Callable[[Any], bool] = lambda _row: True
+    perform: Callable[[HttpRequest, Any, str], ActionResult]
+    """Called with the request, the locked row and the reason. May raise ActionRefused."""
+    is_applicable: Callable[[Any], bool] = lambda _row: True
     needs_reason: bool = False
     permission: str = OPERATE
 
 
 class ReasonForm(forms.Form):
-    """The reason, where one is asked for."""
+    """The reason of an action, where one is needed."""
 
     reason = forms.CharField(
         label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3, "cols": 60, "autofocus": True})
     )
 
 
-class ActsAdmin(Admin):
-    """A ModelAdmin whose rows can be acted upon; each act is a button of the row's page."""
+class RowActionsAdmin(Admin):
+    """A ModelAdmin with row actions; each is a button of the row's page."""
 
-    acts: tuple[Act, ...] = ()
-    change_form_template = "admin/scanner/acts_change_form.html"
+    row_actions: tuple[RowAction, ...] = ()
+    change_form_template = "admin/scanner/row_actions_change_form.html"
 
     def get_urls(self) -> list[URLPattern]:
-        """The stock addresses, and one for each act."""
+        """Add one address for all row actions."""
         name = f"{self.opts.app_label}_{self.opts.model_name}_act"
         return [
-            path("<int:pk>/act/<slug:act>/", self.admin_site.admin_view(self.act_view), name=name),
+            path("<int:pk>/act/<slug:name>/", self.admin_site.admin_view(self.row_action_view), name=name),
             *super().get_urls(),
         ]
 
@@ -90,74 +94,89 @@ class ActsAdmin(Admin):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """The row's page with the buttons of what this person may do to it now."""
-        may = [act for act in self.acts if request.user.has_perm(act.permission)]
-        context |= {"acts": [act for act in may if obj is not None and act.applies(obj)], "row": obj}
+        """Add the buttons of what this person may do to the row now."""
+        row_actions = [
+            action
+            for action in self.row_actions
+            if obj is not None and request.user.has_perm(action.permission) and action.is_applicable(obj)
+        ]
+        context |= {"row_actions": row_actions, "row": obj}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def act_view(self, request: HttpRequest, pk: int, act: str) -> HttpResponseBase:
-        """What will follow, by GET; the act itself, by POST."""
-        chosen = next((one for one in self.acts if one.name == act), None)
-        if chosen is None:
+    def row_action_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
+        """Say what will follow, by GET; perform the action, by POST."""
+        action = next((action for action in self.row_actions if action.name == name), None)
+        if action is None:
             raise Http404
-        if not (request.user.has_perm(chosen.permission) and self.has_view_permission(request)):
+        if not (request.user.has_perm(action.permission) and self.has_view_permission(request)):
             raise PermissionDenied
-        form = ReasonForm(request.POST or None) if chosen.needs_reason else None
+
+        form = ReasonForm(request.POST or None) if action.needs_reason else None
         if request.method == "POST" and (form is None or form.is_valid()):
-            return self._do(request, pk, chosen, form.cleaned_data["reason"] if form else "")
+            reason = form.cleaned_data["reason"] if form else ""
+            return self._perform(request, pk, action, reason)
+
         row = self.get_queryset(request).filter(pk=pk).first()
         if row is None:
             raise Http404
-        return self._ask(request, row, chosen, form)
+        return self._confirmation_page(request, row, action, form)
 
-    def _ask(self, request: HttpRequest, row: Model, act: Act, form: forms.Form | None) -> HttpResponseBase:
+    def _confirmation_page(
+        self, request: HttpRequest, row: Model, action: RowAction, form: forms.Form | None
+    ) -> HttpResponseBase:
         context = {
-            "title": act.title,
-            "act": act,
+            "title": action.title,
+            "action": action,
             "row": row,
             "form": form,
-            "applies": act.applies(row),
+            "is_applicable": action.is_applicable(row),
             "opts": self.opts,
         }
-        return TemplateResponse(request, "admin/scanner/act.html", self.admin_site.each_context(request) | context)
+        return TemplateResponse(
+            request, "admin/scanner/row_action.html", self.admin_site.each_context(request) | context
+        )
 
-    def _do(self, request: HttpRequest, pk: int, act: Act, reason: str) -> HttpResponseBase:
-        here = redirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk]))
+    def _perform(self, request: HttpRequest, pk: int, action: RowAction, reason: str) -> HttpResponseBase:
+        row_page = redirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk]))
         try:
             with transaction.atomic():
+                # Locked, so that two people cannot perform the same action at once. `of`: joined rows stay free.
                 row = self.model.objects.select_for_update(of=("self",)).filter(pk=pk).first()
                 if row is None:
                     raise Http404
-                if not act.applies(row):
-                    raise Refused(_("Nothing to do: this was already done, or the situation has changed."))
-                done = act.do(request, row, reason)
-                self.log_change(request, row, f"{done.message} {reason}".strip())
-        except Refused as refused:
+                if not action.is_applicable(row):
+                    raise ActionRefused(_("Nothing to do: this was already done, or the situation has changed."))
+                result = action.perform(request, row, reason)
+                self.log_change(request, row, f"{result.message} {reason}".strip())
+        except ActionRefused as refused:
             self.message_user(request, str(refused), messages.ERROR)
-            return here
-        if done.command:
-            context = {"title": act.title, "act": act, "row": row, "done": done, "opts": self.opts}
-            return TemplateResponse(request, "admin/scanner/once.html", self.admin_site.each_context(request) | context)
-        self.message_user(request, done.message, messages.SUCCESS)
-        return here
+            return row_page
+
+        if not result.command:
+            self.message_user(request, result.message, messages.SUCCESS)
+            return row_page
+        context = {"title": action.title, "action": action, "row": row, "result": result, "opts": self.opts}
+        return TemplateResponse(
+            request, "admin/scanner/command_shown_once.html", self.admin_site.each_context(request) | context
+        )
 
 
-def _archive(_request: HttpRequest, row: Any, _reason: str) -> Done:
+def _archive(_request: HttpRequest, row: Any, _reason: str) -> ActionResult:
     row.archived_at = timezone.now()
     row.save(update_fields=["archived_at"])
-    return Done(str(_("Archived.")))
+    return ActionResult(str(_("Archived.")))
 
 
-def _restore(_request: HttpRequest, row: Any, _reason: str) -> Done:
+def _restore(_request: HttpRequest, row: Any, _reason: str) -> ActionResult:
     row.archived_at = None
     row.save(update_fields=["archived_at"])
-    return Done(str(_("Restored from the archive.")))
+    return ActionResult(str(_("Restored from the archive.")))
 
 
-def archive_acts(permission: str) -> tuple[Act, Act]:
-    """To put a row with evidence away, and to fetch it back; it is never deleted."""
+def archive_actions(permission: str) -> tuple[RowAction, RowAction]:
+    """Return the actions that archive a row with evidence, and restore it; it is never deleted."""
     return (
-        Act(
+        RowAction(
             "archive",
             _("Archive"),
             _(
@@ -165,15 +184,15 @@ def archive_acts(permission: str) -> tuple[Act, Act]:
                 "is kept."
             ),
             _archive,
-            applies=lambda row: row.archived_at is None,
+            is_applicable=lambda row: row.archived_at is None,
             permission=permission,
         ),
-        Act(
+        RowAction(
             "restore",
             _("Restore from the archive"),
             _("The pages will show it again, and its runs will be expected again."),
             _restore,
-            applies=lambda row: row.archived_at is not None,
+            is_applicable=lambda row: row.archived_at is not None,
             permission=permission,
         ),
     )

@@ -1,4 +1,4 @@
-"""Lists in the admin of tables that grow without end: nothing is counted to its end, nothing can be edited."""
+"""Show tables that grow without end in the admin: nothing is counted to its end, nothing can be edited."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from django.utils.translation import gettext_lazy as _
 if TYPE_CHECKING:
     Admin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
-    Pages = Paginator[Any]
+    BasePaginator = Paginator[Any]
 else:
-    Admin, TabularInline, Pages = admin.ModelAdmin, admin.TabularInline, Paginator
+    Admin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+    BasePaginator = Paginator
 
-COUNTED = 10_000
-"""Rows that a list counts; what lies beyond is reached by filters."""
+MAX_COUNTED = 10_000
+"""Rows that a list counts; rows beyond are reached by filters."""
 
 
-class CappedPaginator(Pages):
-    """A paginator that stops counting at COUNTED rows."""
+class CappedPaginator(BasePaginator):
+    """A paginator that stops counting at MAX_COUNTED rows."""
 
     @cached_property
     def count(self) -> int:
-        """The number of rows, COUNTED at most."""
+        """Return the number of rows, MAX_COUNTED at most."""
         rows = self.object_list
         assert isinstance(rows, QuerySet)
-        return rows.order_by()[:COUNTED].count()
+        return rows.order_by()[:MAX_COUNTED].count()
 
 
-class ReadOnly:
-    """Rows that a program writes: they can be looked at."""
+class ReadOnlyMixin:
+    """Rows that a program writes: people can only look at them."""
 
     def has_add_permission(self, *_args: Any, **_kwargs: Any) -> bool:
-        """Never."""
+        """Refuse everybody."""
         return False
 
     def has_change_permission(self, *_args: Any, **_kwargs: Any) -> bool:
-        """Never."""
+        """Refuse everybody."""
         return False
 
     def has_delete_permission(self, *_args: Any, **_kwargs: Any) -> bool:
-        """Never."""
+        """Refuse everybody."""
         return False
 
 
-class ReadOnlyAdmin(ReadOnly, Admin):
+class ReadOnlyAdmin(ReadOnlyMixin, Admin):
     """A list and pages of rows that nobody edits."""
 
     show_full_result_count = False
@@ -58,43 +60,50 @@ class ReadOnlyAdmin(ReadOnly, Admin):
     actions = None
 
 
-class ReadOnlyInline(ReadOnly, TabularInline):
-    """Rows of a program on the page of what they belong to."""
+class ReadOnlyInline(ReadOnlyMixin, TabularInline):
+    """Rows that a program writes, on the page of the row that they belong to."""
 
     extra = 0
     show_change_link = True
 
 
-class Chosen(ReadOnlyAdmin):
-    """A list of a table with millions of rows: empty until the replica or run of interest is chosen by its filter."""
+class FilteredListAdmin(ReadOnlyAdmin):
+    """A list of a table with millions of rows: empty until it is filtered by replica or run."""
 
-    chosen_by: str
-    """The query's parameter that must be there."""
-    choose: Any = _("Open this list from the page of a run: it shows the rows of one run at a time.")
+    required_parameter: str
+    """The GET parameter that filters."""
+    hint: Any = _("Open this list from the page of a run: it shows the rows of one run at a time.")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """The list, with a word on why it is empty."""
-        extra = (extra_context or {}) | ({} if self._is_chosen(request) else {"subtitle": self.choose})
-        return super().changelist_view(request, extra)
+        """Say why the list is empty, when it is not filtered."""
+        context = dict(extra_context or {})
+        if not self._is_filtered(request):
+            context["subtitle"] = self.hint
+        return super().changelist_view(request, context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """All rows for a page of one of them; for the list only those chosen."""
+        """Return all rows for the page of one of them, and for the list none unless it is filtered."""
         rows = super().get_queryset(request)
         is_list = request.resolver_match is not None and str(request.resolver_match.url_name).endswith("_changelist")
-        return rows.none() if is_list and not self._is_chosen(request) else rows
+        if is_list and not self._is_filtered(request):
+            return rows.none()
+        return rows
 
-    def _is_chosen(self, request: HttpRequest) -> bool:
-        return request.GET.get(self.chosen_by, "").isdecimal()
+    def _is_filtered(self, request: HttpRequest) -> bool:
+        return request.GET.get(self.required_parameter, "").isdecimal()
 
 
-class KeptAdmin(Admin):
-    """Rows that may be deleted only while nothing rests on them; with evidence they are archived."""
+class EvidenceAdmin(Admin):
+    """Rows that can be deleted only while no evidence refers to them; afterwards they can be archived."""
 
     actions = None
     evidence: tuple[str, ...] = ()
     """Related names; a row in any of them is evidence."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whether this person may delete, and nothing would be lost."""
-        allowed = super().has_delete_permission(request, obj)
-        return allowed and not (obj is not None and any(getattr(obj, name).exists() for name in self.evidence))
+        """Return whether this person may delete, and no evidence would be lost."""
+        if not super().has_delete_permission(request, obj):
+            return False
+        if obj is None:
+            return True
+        return not any(getattr(obj, name).exists() for name in self.evidence)

@@ -1,7 +1,8 @@
-"""Groups and replicas in the admin."""
+"""Administer groups and replicas."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from scanner.admin.actions import Act, ActsAdmin, Done, archive_acts
-from scanner.admin.base import KeptAdmin, TabularInline
+from scanner.admin.actions import ActionResult, RowAction, RowActionsAdmin, archive_actions
+from scanner.admin.base import EvidenceAdmin, TabularInline
 from scanner.format.errors import ExcludeError
 from scanner.format.excludes import parse_excludes
 from scanner.formatting.numbers import interval, time_span
@@ -33,7 +34,7 @@ LAGS = [timedelta(hours=hours) for hours in (1, 6, 12, 24, 36, 48, 72, 168)]
 
 
 class GroupForm(GroupModelForm):
-    """A group, with its interval to choose and its excludes read line by line."""
+    """A group. Its times are chosen from a list, and its excludes are checked line by line."""
 
     expected_interval = forms.TypedChoiceField(
         label=_("A complete run is expected"),
@@ -55,9 +56,19 @@ class GroupForm(GroupModelForm):
     class Meta:
         model = Group
         fields = [
-            "name", "note", "expected_interval", "policy", "keep_days", "limit_files", "limit_share", "excludes",
-            "engine", "cross_mounts", "relation", "lag",
-        ]  # fmt: skip
+            "name",
+            "note",
+            "expected_interval",
+            "policy",
+            "keep_days",
+            "limit_files",
+            "limit_share",
+            "excludes",
+            "engine",
+            "cross_mounts",
+            "relation",
+            "lag",
+        ]
         widgets = {
             "note": forms.Textarea(attrs={"rows": 2}),
             "excludes": forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField mono", "spellcheck": "false"}),
@@ -89,32 +100,36 @@ class GroupForm(GroupModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, say, spans in (("expected_interval", interval, INTERVALS), ("lag", time_span, LAGS)):
-            chosen = getattr(self.instance, name)
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = [(int(span.total_seconds()), say(span)) for span in sorted({*spans, chosen})]
-            self.initial[name] = int(chosen.total_seconds())
+        self._set_choices("expected_interval", INTERVALS, interval)
+        self._set_choices("lag", LAGS, time_span)
+
+    def _set_choices(self, name: str, spans: list[timedelta], label: Callable[[timedelta], str]) -> None:
+        """Offer `spans`, and the present value where it is another one."""
+        present: timedelta = getattr(self.instance, name)
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(int(span.total_seconds()), label(span)) for span in sorted({*spans, present})]
+        self.initial[name] = int(present.total_seconds())
 
     def clean(self) -> dict[str, Any]:
-        """Rotating data has an age at which files go; other data has none."""
-        given: dict[str, Any] = super().clean() or {}
-        rotating = given.get("policy") == Group.Policy.ROTATING
-        if rotating and not given.get("keep_days"):
+        """Require the age at which files go for rotating data, and drop it for other data."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        is_rotating = cleaned.get("policy") == Group.Policy.ROTATING
+        if is_rotating and not cleaned.get("keep_days"):
             self.add_error("keep_days", gettext("Enter after how many days a file may be removed."))
-        if not rotating:
-            given["keep_days"] = None
-        return given
+        if not is_rotating:
+            cleaned["keep_days"] = None
+        return cleaned
 
     def clean_limit_share(self) -> int | None:
-        """A share of all files is at most the whole."""
+        """Refuse a share of more than the whole."""
         share: int | None = self.cleaned_data["limit_share"]
         if share is not None and share > 100:
             raise ValidationError(gettext("At most 100 percent."))
         return share
 
     def clean_excludes(self) -> str:
-        """The patterns; each line that is none is named by its number."""
+        """Check the patterns, and name each bad line by its number."""
         text: str = self.cleaned_data["excludes"]
         errors = []
         for number, line in enumerate(text.splitlines(), 1):
@@ -128,7 +143,7 @@ class GroupForm(GroupModelForm):
 
 
 class ReplicaForm(ReplicaModelForm):
-    """A replica; server and root are fixed once it exists: another root is another replica."""
+    """A replica. Server and root are fixed once it exists: another root is another replica."""
 
     class Meta:
         model = Replica
@@ -155,13 +170,13 @@ class ReplicaInline(TabularInline):
     show_change_link = True
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """A plain choice of the servers in use: they are made and changed on their own pages."""
+        """Offer the servers in use: they are added and changed on their own pages."""
         if db_field.name == "server":
             kwargs["queryset"] = Server.objects.filter(Q(archived_at=None) | Q(replicas__isnull=False)).distinct()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Without the icons that open windows of related rows."""
+        """Leave out the icons that open windows of related rows."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         for name in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
             if field is not None and hasattr(field.widget, name):
@@ -169,18 +184,18 @@ class ReplicaInline(TabularInline):
         return field
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Replica]:
-        """Those in use."""
+        """Return the replicas in use."""
         rows: QuerySet[Replica] = super().get_queryset(request)
         return rows.filter(archived_at=None)
 
 
 @admin.register(Group)
-class GroupAdmin(KeptAdmin, ActsAdmin):
+class GroupAdmin(EvidenceAdmin, RowActionsAdmin):
     """Groups, each with its replicas."""
 
     form = GroupForm
     inlines = [ReplicaInline]
-    acts = archive_acts("scanner.change_group")
+    row_actions = archive_actions("scanner.change_group")
     evidence = ("replicas",)
     fieldsets = [
         (None, {"fields": ["name", "note", "expected_interval"]}),
@@ -194,25 +209,25 @@ class GroupAdmin(KeptAdmin, ActsAdmin):
 
     @admin.display(description=_("expected interval"), ordering="expected_interval")
     def interval(self, group: Group) -> str:
-        """How often a run is expected."""
+        """Return how often a run is expected."""
         return interval(group.expected_interval)
 
 
-def _accept_root(_request: HttpRequest, replica: Replica, _reason: str) -> Done:
+def _accept_root(_request: HttpRequest, replica: Replica, _reason: str) -> ActionResult:
     replica.accept_root = True
     replica.save(update_fields=["accept_root"])
-    return Done(gettext("The next run will accept what it finds below the root."))
+    return ActionResult(gettext("The next run will accept what it finds below the root."))
 
 
-def _stop_accepting(_request: HttpRequest, replica: Replica, _reason: str) -> Done:
+def _stop_accepting(_request: HttpRequest, replica: Replica, _reason: str) -> ActionResult:
     replica.accept_root = False
     replica.save(update_fields=["accept_root"])
-    return Done(gettext("The next run will no longer accept a changed root."))
+    return ActionResult(gettext("The next run will no longer accept a changed root."))
 
 
 @admin.register(Replica)
-class ReplicaAdmin(KeptAdmin, ActsAdmin):
-    """Replicas by themselves: what is done to one of them."""
+class ReplicaAdmin(EvidenceAdmin, RowActionsAdmin):
+    """Replicas by themselves, with their actions."""
 
     form = ReplicaForm
     fields = ["group", "server", "root", "enabled", "leads", "keeps", "origin", "accept_root", "page"]
@@ -223,8 +238,8 @@ class ReplicaAdmin(KeptAdmin, ActsAdmin):
     list_filter = ["enabled", ("archived_at", admin.EmptyFieldListFilter), "origin"]
     list_select_related = ["group", "server"]
     search_fields = ["root", "group__name", "server__name"]
-    acts = (
-        Act(
+    row_actions = (
+        RowAction(
             "accept-root",
             _("Accept a changed root once"),
             _(
@@ -233,22 +248,22 @@ class ReplicaAdmin(KeptAdmin, ActsAdmin):
                 "with the run that uses it."
             ),
             _accept_root,
-            applies=lambda replica: not replica.accept_root,
+            is_applicable=lambda replica: not replica.accept_root,
             needs_reason=True,
         ),
-        Act(
+        RowAction(
             "refuse-root",
             _("Stop accepting a changed root"),
             _("A run that finds another file system at the root will fail again, and the history will stay unchanged."),
             _stop_accepting,
-            applies=lambda replica: bool(replica.accept_root),
+            is_applicable=lambda replica: bool(replica.accept_root),
         ),
-        *archive_acts("scanner.change_replica"),
+        *archive_actions("scanner.change_replica"),
     )
 
     @admin.display(description=_("page"))
     def page(self, replica: Replica) -> str:
-        """Where its runs are shown."""
+        """Return a link to the page of the replica."""
         return format_html(
             '<a href="{}">{}</a>', reverse("replica", args=[replica.uuid]), gettext("Runs of this replica")
         )

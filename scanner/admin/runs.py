@@ -1,4 +1,4 @@
-"""Runs in the admin: to look at, and the two decisions that one may ask for."""
+"""Show runs and equivocations, and let people decide about new chains and runs that were set aside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from scanner.admin.actions import Act, ActsAdmin, Done, Refused
+from scanner.admin.actions import ActionRefused, ActionResult, RowAction, RowActionsAdmin
 from scanner.admin.base import ReadOnlyAdmin
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import brief_size, duration, number
@@ -22,36 +22,36 @@ from scanner.models import Equivocation, Run
 
 
 class BreaksFilter(admin.SimpleListFilter):
-    """Runs that begin a chain anew."""
+    """A filter for runs that start a new chain."""
 
     title = _("new chain")
     parameter_name = "breaks"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
-        """Those that wait for somebody, and those that somebody has seen."""
+        """Return the choices: not acknowledged yet, and acknowledged."""
         return [("open", _("not acknowledged")), ("seen", _("acknowledged"))]
 
     def queryset(self, _request: HttpRequest, rows: QuerySet[Run]) -> QuerySet[Run]:
-        """The rows of the choice."""
+        """Return the rows of the choice."""
         if self.value() not in ("open", "seen"):
             return rows
         return rows.exclude(break_reason="").filter(break_acknowledged_at__isnull=self.value() == "open")
 
 
-def _acknowledge(_request: HttpRequest, run: Run, _reason: str) -> Done:
+def _acknowledge(_request: HttpRequest, run: Run, _reason: str) -> ActionResult:
     run.break_acknowledged_at = timezone.now()
     run.save(update_fields=["break_acknowledged_at"])
-    return Done(gettext("The break in the chain is acknowledged."))
+    return ActionResult(gettext("The break in the chain is acknowledged."))
 
 
-def _take_up(_request: HttpRequest, run: Run, _reason: str) -> Done:
+def _ingest_again(_request: HttpRequest, run: Run, _reason: str) -> ActionResult:
     if not store.requeue(run):
-        raise Refused(gettext("Only the newest run of a replica can be ingested again."))
-    return Done(gettext("The run is queued for ingest again; its turn comes within a minute."))
+        raise ActionRefused(gettext("Only the newest run of a replica can be ingested again."))
+    return ActionResult(gettext("The run is queued for ingest again; its turn comes within a minute."))
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin, ActsAdmin):
+class RunAdmin(ReadOnlyAdmin, RowActionsAdmin):
     """All runs, newest first."""
 
     list_display = ["numbered", "replica", "state", "finished_at", "file_count", "volume", "errors", "is_break"]
@@ -60,15 +60,41 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
     ordering = ["-pk"]
     date_hierarchy = None
     fields = [
-        "page", "replica", "sequence", "state", "shown_reason", "started_at", "finished_at", "received_at",
-        "ingested_at", "journaled_at", "duration", "engine", "file_count", "volume", "errors", "key",
-        "statement_hex", "previous_hex", "break_text", "break_acknowledged_at", "attempts", "upload_size",
-    ]  # fmt: skip
+        "page",
+        "replica",
+        "sequence",
+        "state",
+        "shown_reason",
+        "started_at",
+        "finished_at",
+        "received_at",
+        "ingested_at",
+        "journaled_at",
+        "duration",
+        "engine",
+        "file_count",
+        "volume",
+        "errors",
+        "key",
+        "statement_hex",
+        "previous_hex",
+        "break_text",
+        "break_acknowledged_at",
+        "attempts",
+        "upload_size",
+    ]
     readonly_fields = [
-        "page", "shown_reason", "duration", "file_count", "volume", "statement_hex", "previous_hex", "break_text",
-    ]  # fmt: skip
-    acts = (
-        Act(
+        "page",
+        "shown_reason",
+        "duration",
+        "file_count",
+        "volume",
+        "statement_hex",
+        "previous_hex",
+        "break_text",
+    ]
+    row_actions = (
+        RowAction(
             "acknowledge",
             _("Acknowledge the new chain"),
             _(
@@ -76,10 +102,10 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
                 "Find out why."
             ),
             _acknowledge,
-            applies=lambda run: bool(run.break_reason) and run.break_acknowledged_at is None,
+            is_applicable=lambda run: bool(run.break_reason) and run.break_acknowledged_at is None,
             needs_reason=True,
         ),
-        Act(
+        RowAction(
             "take-up",
             _("Ingest again"),
             _(
@@ -87,71 +113,73 @@ class RunAdmin(ReadOnlyAdmin, ActsAdmin):
                 "times. Only the newest run of a replica can be ingested again: for older runs, history has "
                 "already moved on."
             ),
-            _take_up,
-            applies=lambda run: run.state == Run.State.SET_ASIDE,
+            _ingest_again,
+            is_applicable=lambda run: run.state == Run.State.SET_ASIDE,
             needs_reason=True,
         ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        """Runs without their envelopes, which may have 128 KiB each."""
+        """Return runs without their envelopes, which may have 128 KiB each."""
         rows: QuerySet[Run] = super().get_queryset(request)
         return rows.defer("envelope")
 
     @admin.display(description=_("run"), ordering="sequence")
     def numbered(self, run: Run) -> str:
-        """The run's number."""
+        """Return the run's number."""
         return f"#{run.sequence}"
 
     @admin.display(description=_("page"))
     def page(self, run: Run) -> str:
-        """Where it is shown in full."""
+        """Return a link to the page of the run."""
         return format_html('<a href="{}">{}</a>', reverse("run", args=[run.uuid]), gettext("Page of this run"))
 
     @admin.display(description=_("files"))
     def file_count(self, run: Run) -> str:
-        """How many files it read."""
+        """Return the number of files that were read."""
         return number(run.files)
 
     @admin.display(description=_("bytes"))
     def volume(self, run: Run) -> str:
-        """How much it read."""
+        """Return the bytes that were read."""
         return brief_size(run.bytes)
 
     @admin.display(description=_("duration"))
     def duration(self, run: Run) -> str:
-        """How long it worked."""
+        """Return how long the run took."""
         return duration(run.work_time_ns)
 
     @admin.display(description=_("reason"))
     def shown_reason(self, run: Run) -> str:
-        """Why it failed, was refused or set aside."""
+        """Return why the run failed, was refused or set aside."""
         return visible_text(run.reason) or "–"
 
     @admin.display(description=_("break in the chain"))
     def break_text(self, run: Run) -> str:
-        """Why the chain begins anew."""
+        """Return why a new chain starts."""
         return visible_text(run.break_reason) or "–"
 
     @admin.display(description=_("new chain"), boolean=True)
     def is_break(self, run: Run) -> bool | None:
-        """A mark for a new chain: red until it is acknowledged; nothing for other runs."""
-        return (run.break_acknowledged_at is not None) if run.break_reason else None
+        """Mark a new chain: red until it is acknowledged. Other runs have no mark."""
+        if not run.break_reason:
+            return None
+        return run.break_acknowledged_at is not None
 
     @admin.display(description=_("statement"))
     def statement_hex(self, run: Run) -> str:
-        """The digest of its statement."""
+        """Return the digest of the statement."""
         return bytes(run.statement).hex()
 
     @admin.display(description=_("previous statement"))
     def previous_hex(self, run: Run) -> str:
-        """The digest of the statement before it."""
+        """Return the digest of the statement before it."""
         return bytes(run.previous).hex() if run.previous is not None else "–"
 
 
 @admin.register(Equivocation)
 class EquivocationAdmin(ReadOnlyAdmin):
-    """Second statements for a sequence that has one."""
+    """Second statements for a sequence that has one already."""
 
     list_display = ["run", "received_at", "resolved_at"]
     list_select_related = ["run__replica__group", "run__replica__server"]
@@ -159,6 +187,6 @@ class EquivocationAdmin(ReadOnlyAdmin):
     readonly_fields = ["statement_hex"]
 
     @admin.display(description=_("statement"))
-    def statement_hex(self, second: Equivocation) -> str:
-        """The digest of the second statement."""
-        return bytes(second.statement).hex()
+    def statement_hex(self, equivocation: Equivocation) -> str:
+        """Return the digest of the second statement."""
+        return bytes(equivocation.statement).hex()

@@ -1,4 +1,4 @@
-"""Servers in the admin: enrolment, and what is done when something is wrong with one."""
+"""Administer servers: enrol them, release them, revoke their tokens and keys."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from scanner import enrolment
-from scanner.admin.actions import Act, ActsAdmin, Done, archive_acts
-from scanner.admin.base import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
+from scanner.admin.actions import ActionResult, RowAction, RowActionsAdmin, archive_actions
+from scanner.admin.base import EvidenceAdmin, ReadOnlyAdmin, ReadOnlyInline
 from scanner.ingest import accept
 from scanner.models import EnrolmentToken, Server, ServerKey
-
-HOURS = 24
-"""How long an enrolment token works."""
 
 
 class KeyInline(ReadOnlyInline):
@@ -29,7 +26,7 @@ class KeyInline(ReadOnlyInline):
 
 
 class EnrolmentTokenInline(ReadOnlyInline):
-    """Enrolment tokens that were given out; the tokens themselves are known to nobody here."""
+    """Enrolment tokens of the server; the tokens themselves are stored nowhere."""
 
     model = EnrolmentToken
     fields = ("created_at", "created_by", "expires_at", "used_at")
@@ -37,29 +34,31 @@ class EnrolmentTokenInline(ReadOnlyInline):
     show_change_link = False
 
 
-def _enrol(request: HttpRequest, server: Server, _reason: str) -> Done:
+def _enrol(request: HttpRequest, server: Server, _reason: str) -> ActionResult:
     assert request.user.is_authenticated
-    token = enrolment.create_token(server, by=request.user, hours=HOURS)
-    return Done(gettext("An enrolment token has been created."), enrolment.collector_command(token))
+    token = enrolment.create_token(server, by=request.user, hours=enrolment.TOKEN_HOURS)
+    return ActionResult(gettext("An enrolment token has been created."), enrolment.collector_command(token))
 
 
-def _release(_request: HttpRequest, server: Server, _reason: str) -> Done:
+def _release(_request: HttpRequest, server: Server, _reason: str) -> ActionResult:
     accept.release_server(server)
-    return Done(gettext("The server is no longer on hold: its reports are accepted again."))
+    return ActionResult(gettext("The server is no longer on hold: its reports are accepted again."))
 
 
-def _revoke_tokens(_request: HttpRequest, server: Server, _reason: str) -> Done:
+def _revoke_tokens(_request: HttpRequest, server: Server, _reason: str) -> ActionResult:
     count = enrolment.revoke_tokens(server)
-    return Done(ngettext("%(n)d token has been revoked.", "%(n)d tokens have been revoked.", count) % {"n": count})
+    return ActionResult(
+        ngettext("%(n)d token has been revoked.", "%(n)d tokens have been revoked.", count) % {"n": count}
+    )
 
 
-def _revoke_key(_request: HttpRequest, key: ServerKey, _reason: str) -> Done:
+def _revoke_key(_request: HttpRequest, key: ServerKey, _reason: str) -> ActionResult:
     enrolment.revoke_key(key)
-    return Done(gettext("The key has been revoked."))
+    return ActionResult(gettext("The key has been revoked."))
 
 
 @admin.register(Server)
-class ServerAdmin(KeptAdmin, ActsAdmin):
+class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
     """Servers with their keys."""
 
     list_display = ["name", "last_seen_at", "enrolled", "held", "archived_at"]
@@ -72,8 +71,8 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
     readonly_fields = ["last_seen_at", "held_at", "held_reason", "uuid"]
     inlines = [KeyInline, EnrolmentTokenInline]
     evidence = ("keys", "replicas")
-    acts = (
-        Act(
+    row_actions = (
+        RowAction(
             "enrol",
             _("Create an enrolment token"),
             _(
@@ -81,9 +80,9 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
                 "within 24 hours."
             ),
             _enrol,
-            applies=lambda server: server.archived_at is None,
+            is_applicable=lambda server: server.archived_at is None,
         ),
-        Act(
+        RowAction(
             "release",
             _("Release the server"),
             _(
@@ -92,45 +91,45 @@ class ServerAdmin(KeptAdmin, ActsAdmin):
                 "they follow the first of the two."
             ),
             _release,
-            applies=lambda server: server.held_at is not None,
+            is_applicable=lambda server: server.held_at is not None,
             needs_reason=True,
         ),
-        Act(
+        RowAction(
             "revoke-tokens",
             _("Revoke the server's tokens"),
             _("The collector can no longer reach the central server until the server is enrolled again."),
             _revoke_tokens,
-            applies=lambda server: server.tokens.filter(revoked_at=None).exists(),
+            is_applicable=lambda server: server.tokens.filter(revoked_at=None).exists(),
             needs_reason=True,
         ),
-        *archive_acts("scanner.change_server"),
+        *archive_actions("scanner.change_server"),
     )
 
     def get_inlines(self, _request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Nothing to list for a server that is being made."""
+        """List keys and tokens, unless the server is being added."""
         return list(self.inlines) if obj is not None else []
 
     def response_post_save_add(self, _request: HttpRequest, obj: Server) -> HttpResponseRedirect:
-        """A new server is enrolled next: its own page follows, where that is done."""
+        """Show the page of a new server, since it is enrolled there next."""
         return HttpResponseRedirect(reverse("admin:scanner_server_change", args=[obj.pk]))
 
     @admin.display(description=_("enrolled"), boolean=True)
     def enrolled(self, server: Server) -> bool:
-        """Whether a key speaks for it."""
+        """Return whether a key speaks for the server."""
         return any(key.revoked_at is None for key in server.keys.all())
 
     @admin.display(description=_("on hold"), boolean=True)
     def held(self, server: Server) -> bool | None:
-        """A red mark for a server that is held; nothing for others."""
-        return False if server.held_at is not None else None
+        """Mark a server on hold red. Others have no mark."""
+        return None if server.held_at is None else False
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Servers with their keys."""
+        """Return servers with their keys."""
         return super().get_queryset(request).prefetch_related("keys")
 
 
 @admin.register(ServerKey)
-class ServerKeyAdmin(ReadOnlyAdmin, ActsAdmin):
+class ServerKeyAdmin(ReadOnlyAdmin, RowActionsAdmin):
     """Keys; kept for ever, since old runs are proven with them."""
 
     list_display = ["keyid", "server", "created_at", "revoked_at"]
@@ -138,8 +137,8 @@ class ServerKeyAdmin(ReadOnlyAdmin, ActsAdmin):
     search_fields = ["keyid", "server__name"]
     fields = ["server", "keyid", "public_hex", "created_at", "revoked_at"]
     readonly_fields = ["public_hex"]
-    acts = (
-        Act(
+    row_actions = (
+        RowAction(
             "revoke",
             _("Revoke the key"),
             _(
@@ -147,12 +146,12 @@ class ServerKeyAdmin(ReadOnlyAdmin, ActsAdmin):
                 "still be proven."
             ),
             _revoke_key,
-            applies=lambda key: key.revoked_at is None,
+            is_applicable=lambda key: key.revoked_at is None,
             needs_reason=True,
         ),
     )
 
     @admin.display(description=_("public key"))
     def public_hex(self, key: ServerKey) -> str:
-        """Its 32 bytes in hex."""
+        """Return the public key in hex."""
         return bytes(key.public).hex()

@@ -1,4 +1,4 @@
-"""People in the admin: who is no superuser makes none, and does not touch one."""
+"""Administer people: only a superuser makes, changes or deletes a superuser."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 else:
     Base = UserAdmin
 
-_RESERVED = frozenset({"is_superuser", "user_permissions"})
+_SUPERUSER_FIELDS = frozenset({"is_superuser", "user_permissions"})
 
 admin.site.unregister(User)
 
 
 @admin.register(User)
 class PersonAdmin(Base):
-    """Roles are given by groups; what is beyond them only by superusers, who alone change or delete superusers."""
+    """People with roles, which are groups. Only superusers give more than a role."""
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Without what is reserved, unless a superuser asks."""
+        """Leave out the fields that only a superuser may set."""
         fieldsets = super().get_fieldsets(request, obj)
         if _is_superuser(request):
             return fieldsets
         return [
-            (title, {**options, "fields": tuple(name for name in options["fields"] if name not in _RESERVED)})
+            (title, {**options, "fields": tuple(name for name in options["fields"] if name not in _SUPERUSER_FIELDS)})
             for title, options in fieldsets
         ]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Also asked before a password is set."""
-        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+        """Protect superusers. Also called before a password is set."""
+        return super().has_change_permission(request, obj) and _may_change(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Asked of each row that is chosen, too."""
-        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+        """Protect superusers. Also called for each row of a selection."""
+        return super().has_delete_permission(request, obj) and _may_change(request, obj)
 
 
-def _may_touch(request: HttpRequest, person: User | None) -> bool:
+def _may_change(request: HttpRequest, person: User | None) -> bool:
     return person is None or not person.is_superuser or _is_superuser(request)
 
 

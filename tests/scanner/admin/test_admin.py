@@ -166,7 +166,7 @@ def test_a_break_is_acknowledged(operator: Client) -> None:
     run.refresh_from_db()
     assert run.break_acknowledged_at is not None
     assert (
-        "nothing to do" in operator.get(reverse("admin:scanner_run_act", args=[run.pk, "acknowledge"])).content.decode()
+        "Nothing to do" in operator.get(reverse("admin:scanner_run_act", args=[run.pk, "acknowledge"])).content.decode()
     )
 
 
