@@ -39,7 +39,7 @@ _EMPTY_SHA256 = hashlib.sha256(b"").digest()
 
 
 class Entry(NamedTuple):
-    """What a run says of one path. Only a file has size, times, owner and digests."""
+    """An entry: what a run says of one path. Only a file has size, times, owner and digests."""
 
     path: str
     """Coded as `scanner.format.paths` does it."""
@@ -59,7 +59,7 @@ class Entry(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What happened while a path was read."""
+    """A note: what happened while a path was read."""
 
     path: str
     note: str
@@ -72,7 +72,7 @@ Record = Union[Entry, Note]
 
 
 class RecordsSummary(NamedTuple):
-    """What the statement says of all lines together. Digests are lower-case hex."""
+    """Counts and digests of all lines together, for the statement. Digests are lower-case hex."""
 
     line_count: int
     byte_count: int

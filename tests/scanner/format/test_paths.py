@@ -1,4 +1,4 @@
-"""The coding of names: every byte string has one text, every other text is refused."""
+"""Names are coded as text: every byte string has one text, every other text is refused."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def test_round_trip(name: bytes) -> None:
 
 
 @given(NAMES, NAMES)
-def test_two_names_stay_two(one: bytes, other: bytes) -> None:
-    """Names that differ in a byte have texts that differ; what is UTF-8 sorts as its bytes do."""
-    assert (paths.encode(one) == paths.encode(other)) == (one == other)
+def test_two_names_stay_two(first: bytes, second: bytes) -> None:
+    """Names that differ in a byte have texts that differ; and the same name has the same text."""
+    assert (paths.encode(first) == paths.encode(second)) == (first == second)
 
 
 @given(st.text(max_size=20))
 def test_text_is_refused_or_canonical(text: str) -> None:
-    """Whatever text is decoded at all is the one that its bytes are coded to."""
+    """A text that can be decoded is the one that its bytes are coded to."""
     try:
         name = paths.decode(text)
     except PathError:

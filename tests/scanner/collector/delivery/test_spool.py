@@ -15,7 +15,7 @@ from scanner.collector.errors import StorageError
 from scanner.collector.system import durable
 from scanner.format.errors import ReportError
 from scanner.format.signing import SigningKey
-from tests.scanner.format.test_report import UUID, statement
+from tests.scanner.format.statements import UUID, make_statement
 
 DAY_SECONDS = 86400
 
@@ -38,7 +38,7 @@ def add_reports(spool: Spool, key: SigningKey, *sequences: int) -> None:
     """Queue reports with these numbers."""
     for sequence in sequences:
         previous = None if sequence == 1 else "0" * 128
-        new_statement = statement(run=UUID.format(sequence), sequence=sequence, previous=previous)
+        new_statement = make_statement(run=UUID.format(sequence), sequence=sequence, previous=previous)
         spool.add_report(new_statement, BytesIO(b"lines\n"), key)
 
 
@@ -69,7 +69,7 @@ def test_report_is_one_gzip_member(spool: Spool, key: SigningKey) -> None:
 def test_only_what_the_format_allows_is_signed(spool: Spool, key: SigningKey) -> None:
     """A statement that the central server would refuse is not signed."""
     with pytest.raises(ReportError):
-        spool.add_report(statement(sequence=0), BytesIO(), key)
+        spool.add_report(make_statement(sequence=0), BytesIO(), key)
     assert spool.queued_reports() == []
 
 
