@@ -16,7 +16,8 @@ from scanner.collector.run import local
 from scanner.collector.run.local import LocalTarget
 from scanner.collector.run.session import RunOptions, RunSession
 from scanner.collector.run.summary import RunSummary
-from scanner.collector.system import impact, lock
+from scanner.collector.system import lock
+from scanner.collector.system import page_cache as impact
 from scanner.collector.terminal import print_json, print_message, printable
 
 

@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from scanner.collector.config import Config
 from scanner.collector.errors import CollectorError, ConfigError
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.collector.version import VERSION
 from scanner.format.canonical_json import canonical_json, decode_json
 from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope

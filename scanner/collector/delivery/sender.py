@@ -24,7 +24,7 @@ from scanner.collector.delivery.client import (
 from scanner.collector.delivery.identity import Identity
 from scanner.collector.delivery.spool import Spool, SpooledReport
 from scanner.collector.errors import ChainError, CollectorError
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.format.signing import SigningKey
 from scanner.format.statement import read_statement
 

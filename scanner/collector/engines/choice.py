@@ -8,13 +8,13 @@ import tempfile
 import time
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Union
 
-from scanner.collector.engines import probe
+from scanner.collector.engines import self_test as probe
 from scanner.collector.engines.base import ALGORITHMS, Engine, Meter, Root
 from scanner.collector.engines.base import Tool as ToolStatement
-from scanner.collector.engines.inprocess import HashlibEngine
-from scanner.collector.engines.native import NativeEngine
+from scanner.collector.engines.checksum_tool import Tool, run_batch
+from scanner.collector.engines.hashlib_engine import HashlibEngine
+from scanner.collector.engines.native_engine import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue
-from scanner.collector.engines.tool import Tool, run_batch
 from scanner.collector.entries import WalkedEntry
 from scanner.format.entry_type import EntryType
 

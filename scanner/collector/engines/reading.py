@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 
 from scanner.collector.engines.base import Meter, Root
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry, error_name
-from scanner.collector.system.folders import open_directory
+from scanner.collector.system.directories import open_directory
 
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NOATIME = getattr(os, "O_NOATIME", 0)

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, Iterator, List, NamedTuple, NoReturn, Optional
 
 from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine, Meter, Root
-from scanner.collector.system.folders import RootError, open_root
-from scanner.collector.system.impact import RateLimit
+from scanner.collector.system.directories import RootError, open_root
+from scanner.collector.system.page_cache import RateLimit
 
 TELL_SECONDS = 0.25
 """A parent hears from a worker that gets on at least this often."""

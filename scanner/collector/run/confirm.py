@@ -15,8 +15,8 @@ from scanner.collector.engines.choice import EngineChoice
 from scanner.collector.engines.reading import Unsteady, open_file, open_flags
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.run.hash_pass import HashPass
-from scanner.collector.system.folders import open_directory, open_root
-from scanner.collector.system.page_cache import cached_pages
+from scanner.collector.system.cached_pages import cached_pages
+from scanner.collector.system.directories import open_directory, open_root
 
 UNSTABLE = "EUNSTABLE"
 """Error of a file of which no two reads agree."""

@@ -15,10 +15,10 @@ from typing import Deque, Iterable, Iterator, List, Optional, Type
 from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine
 from scanner.collector.engines.choice import EngineChoice
-from scanner.collector.engines.process import Batch, WorkerProcess
 from scanner.collector.engines.worker import Setup
+from scanner.collector.engines.worker_process import Batch, WorkerProcess
 from scanner.collector.entries import FailedFile, FileResult, WalkedEntry
-from scanner.collector.system.impact import RateLimit
+from scanner.collector.system.page_cache import RateLimit
 
 NO_PROGRESS = 600.0
 """Seconds without progress after which a file is given up."""

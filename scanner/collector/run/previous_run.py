@@ -16,7 +16,7 @@ from scanner.collector.entries import FailedFile, FileResult, HashedFile, Walked
 from scanner.collector.run import ctime_trust, queries, state
 from scanner.collector.run.confirm import Confirmation, Suspect
 from scanner.collector.run.storage import fit_status, storage_error, storage_errors
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType

@@ -27,7 +27,7 @@ from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_st
 from scanner.collector.run.walk import walk
 from scanner.collector.run.workspace import PlannedTotals, Workspace
 from scanner.collector.system import durable
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.collector.system.filesystem import RootError
 from scanner.format import excludes, paths
 from scanner.format.digests import RecordTotals

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Iterable, List
 
 from scanner.collector.system import durable
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.format.digests import RecordTotals
 from scanner.format.records import Record, encode_record
 

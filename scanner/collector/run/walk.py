@@ -14,8 +14,8 @@ import stat
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional
 
 from scanner.collector.entries import WalkedEntry, error_name
+from scanner.collector.system.directories import DIRECTORY, RootError, open_directory, open_root
 from scanner.collector.system.filesystem import mount_points_below
-from scanner.collector.system.folders import DIRECTORY, RootError, open_directory, open_root
 from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes
 

@@ -23,7 +23,7 @@ from scanner.collector.run.confirm import UNSTABLE
 from scanner.collector.run.previous_run import PreviousRun
 from scanner.collector.run.storage import fit_status, storage_errors
 from scanner.collector.system import durable, interrupt
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType

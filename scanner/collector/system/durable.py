@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Callable, Iterator
 
 from scanner.collector.errors import StorageError
-from scanner.collector.system.failpoint import reach
+from scanner.collector.system.fail_points import reach
 from scanner.format import atomic_file
 from scanner.format.atomic_file import TEMPORARY_SUFFIX, sync_folder
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Iterable, Iterator, List, NamedTuple, Optional
 
-from scanner.collector.system.folders import RootError, open_root
+from scanner.collector.system.directories import RootError, open_root
 
 __all__ = ["FileSystem", "Mount", "RootError", "identify", "mount_points_below", "mounts", "mounts_below"]
 

@@ -1,81 +1,156 @@
-"""Which pages of a file are in the page cache, by the system's own account."""
+"""Low impact: a low priority, a limit on the rate of reading, and a page cache left as it was found."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import mmap
+import fcntl
 import os
+import struct
 import sys
-from functools import lru_cache
-from typing import Callable, Optional
+import threading
+import time
+from typing import Callable, List, Optional
 
-_LINUX_CACHESTAT = 451
-_FAILED = ctypes.c_void_p(-1).value
+NICENESS = 10
+CARE = 1 << 20
+"""Files larger than this many bytes leave the page cache as they found it."""
+WINDOW = 8 << 20
+"""The cache is asked about, and relieved, by windows of this many bytes."""
+_DONTNEED = getattr(os, "POSIX_FADV_DONTNEED", None)
+_NAP = 0.5
 
 
-def cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
-    """How many pages of a range that begins at a page are cached; None where the system does not tell.
+def be_gentle() -> List[str]:
+    """Lower the priority of this process and its future children; tells what was done, such as `nice 10`."""
+    done = []
+    if os.nice(0) < NICENESS:
+        os.nice(NICENESS - os.nice(0))
+    done.append(f"nice {os.nice(0)}")
+    if sys.platform == "linux" and _lowest_best_effort():
+        done.append("ionice best-effort 7")
+    return done
 
-    Asks cachestat(2), Linux 6.5 and later, else mincore(2), which tells the truth of one's own files alone and calls
-    every page of others' files cached.
+
+def _lowest_best_effort() -> bool:
+    """The lowest best-effort I/O priority. The idle class can starve a reader until it runs into its time-out."""
+    try:
+        import psutil
+    except ImportError:
+        return _ionice()
+    try:
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_BE, 7)
+    except psutil.Error:
+        return False
+    return True
+
+
+def _ionice() -> bool:
+    import subprocess  # here, so that workers, which never come here, start sooner
+
+    command = ["/usr/bin/ionice", "-c", "2", "-n", "7", "-p", str(os.getpid())]
+    try:
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+class RateLimit:
+    """A limit on bytes a second that all processes share which have its file open.
+
+    The file holds the moment on the monotonic clock at which the next byte is due. Who wants to read moves it on by
+    what his bytes take, and waits until the moment that he found there. What was not used is forgotten, so a pause
+    is not followed by a rush.
     """
-    pages = _cachestat(descriptor, start, length)
-    return _mincore(descriptor, start, length) if pages is None else pages
+
+    def __init__(self, max_bytes_per_second: float, descriptor: Optional[int] = None) -> None:
+        if not max_bytes_per_second > 0:
+            raise ValueError("a rate limit is more than 0 bytes a second")
+        self.rate = max_bytes_per_second
+        if descriptor is None:
+            import tempfile  # here, so that workers, which never come here, start sooner
+
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        else:
+            self._file = os.fdopen(descriptor, "r+b", closefd=False)
+        self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        """The descriptor that another process needs to share this limit."""
+        return self._file.fileno()
+
+    def reserve(self, count: int) -> float:
+        """Book `count` bytes; the seconds to wait before they may be read."""
+        with self._lock:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            try:
+                now = time.monotonic()
+                raw = os.pread(self.fileno(), 8, 0)
+                due = max(now, struct.unpack("=d", raw)[0]) if len(raw) == 8 else now
+                os.pwrite(self.fileno(), struct.pack("=d", due + count / self.rate), 0)
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+        return due - now
+
+    def wait(self, count: int, alive: Callable[[], None] = lambda: None) -> None:
+        """Book `count` bytes and sleep until they may be read; calls `alive` at least every half second."""
+        until = time.monotonic() + self.reserve(count)
+        while True:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _NAP))
+            alive()
+
+    def close(self) -> None:
+        """Close the shared file."""
+        self._file.close()
 
 
-def _cachestat(descriptor: int, start: int, length: int) -> Optional[int]:
-    syscall = _cachestat_call()
-    if syscall is None:
-        return None
-    extent = (ctypes.c_uint64 * 2)(start, length)
-    answer = (ctypes.c_uint64 * 5)()  # cached, dirty, writeback, evicted, recently evicted
-    if syscall(_LINUX_CACHESTAT, descriptor, extent, answer, 0) != 0:
-        return None
-    return int(answer[0])
+class PageCache:
+    """The part of an open file that was not cached before it was read, to be dropped again after the reading.
+
+    Only windows of which no page was cached are dropped: whoever else reads the file keeps his pages. Where the system
+    does not tell what is cached, nothing is dropped.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._cold = _cold_windows(descriptor, size) if size > CARE and _DONTNEED is not None else []
+        if size > CARE and hasattr(fcntl, "F_NOCACHE"):  # macOS: what this descriptor reads does not enter the cache
+            fcntl.fcntl(descriptor, fcntl.F_NOCACHE, 1)
+
+    @property
+    def was_cold(self) -> bool:
+        """Whether some window waits to be dropped."""
+        return bool(self._cold)
+
+    def release(self, offset: int) -> None:
+        """Drop what was cold and ends at or before `offset`; the last window ends at its file's end."""
+        while self._cold and self._cold[-1] <= offset:
+            end = self._cold.pop()
+            start = (end - 1) // WINDOW * WINDOW
+            try:
+                os.posix_fadvise(self._descriptor, start, WINDOW, os.POSIX_FADV_DONTNEED)
+            except OSError:
+                self._cold = []  # a file system that cannot; the digests do not depend on it
+
+    def release_all(self) -> None:
+        """Drop all that was cold."""
+        if self._cold:
+            self.release(self._cold[0])
 
 
-def _mincore(descriptor: int, start: int, length: int) -> Optional[int]:
-    """Maps the range without touching it: a page that is not there is not read, and a cut file does no harm."""
-    library = _library()
-    if library is None:
-        return None
-    address = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, start)
-    if address in (None, _FAILED):
-        return None
-    try:
-        pages = ctypes.create_string_buffer(-(-length // mmap.PAGESIZE))
-        if library.mincore(address, length, pages) != 0:
-            return None
-        return len(pages) - pages.raw.count(b"\0")
-    finally:
-        library.munmap(address, length)
+def _cold_windows(descriptor: int, size: int) -> List[int]:
+    """The ends of the windows without a cached page, last one first."""
+    from scanner.collector.system.cached_pages import (
+        cached_pages,  # here: ctypes loads slowly, and most files are small
+    )
 
-
-@lru_cache(maxsize=1)
-def _cachestat_call() -> Optional[Callable[..., int]]:
-    """The syscall function of the C library where cachestat(2) works; its number is one on all machines but Alpha."""
-    if sys.platform != "linux" or os.uname().machine == "alpha":
-        return None
-    try:
-        function = ctypes.CDLL(None, use_errno=True).syscall
-    except (OSError, AttributeError):
-        return None
-    function(_LINUX_CACHESTAT, -1, None, None, 0)
-    return function if ctypes.get_errno() == errno.EBADF else None
-
-
-@lru_cache(maxsize=1)
-def _library() -> Optional[ctypes.CDLL]:
-    """The C library with mmap(2) and mincore(2), where offsets have 64 bits."""
-    if sys.maxsize <= 1 << 32:
-        return None
-    try:
-        library = ctypes.CDLL(None)
-        library.mmap.restype = ctypes.c_void_p
-        library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64]
-        library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-        library.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
-    except (OSError, AttributeError):
-        return None
-    return library
+    cold = []
+    for start in range(0, size, WINDOW):
+        cached = cached_pages(descriptor, start, min(WINDOW, size - start))
+        if cached is None:
+            return []
+        if cached == 0:
+            cold.append(min(start + WINDOW, size))
+    return cold[::-1]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scanner.collector.engines.base import Answer, Digests, Meter, Root, Tool
-from scanner.collector.engines.inprocess import HashlibEngine
+from scanner.collector.engines.hashlib_engine import HashlibEngine
 from scanner.collector.entries import HashedFile, WalkedEntry
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from scanner.collector.engines.choice import EngineChoice, choose
-from scanner.collector.engines.process import WorkerProcess
+from scanner.collector.engines.worker_process import WorkerProcess
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.hash_pass import DIED, HashPass, HashPassError
 from tests import pythons

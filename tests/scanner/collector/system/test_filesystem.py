@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scanner.collector.system import filesystem
+from scanner.collector.system.directories import open_directory
 from scanner.collector.system.filesystem import FileSystem, Mount, RootError, identify
-from scanner.collector.system.folders import open_directory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 

@@ -13,15 +13,17 @@ from typing import NamedTuple
 
 import pytest
 
-from scanner.collector.engines import native, probe, profiles
-from scanner.collector.engines import tool as running
-from scanner.collector.engines.native import NativeEngine
+from scanner.collector.engines import checksum_tool as running
+from scanner.collector.engines import native_engine as native
+from scanner.collector.engines import profiles
+from scanner.collector.engines import self_test as probe
+from scanner.collector.engines.checksum_tool import Records, Stray, Tool
+from scanner.collector.engines.native_engine import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Profile
-from scanner.collector.engines.tool import Records, Stray, Tool
 from scanner.collector.entries import FailedFile, HashedFile, WalkedEntry
 from tests.fakes.install import install
 from tests.scanner.collector import trees
-from tests.scanner.collector.engines.test_engines import hashed
+from tests.scanner.collector.engines.test_engine import hashed
 from tests.scanner.collector.trees import FreeMeter
 
 UUTILS = Path("/usr/lib/cargo/bin/coreutils")

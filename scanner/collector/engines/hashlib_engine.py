@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
 from scanner.collector.engines.base import ALGORITHMS, Answer, Digests, Engine, Meter, Root, Tool
 from scanner.collector.engines.reading import Opened, Reading, open_flags, read_carefully
 from scanner.collector.entries import WalkedEntry
-from scanner.collector.system.impact import CARE, PageCache
+from scanner.collector.system.page_cache import CARE, PageCache
 
 if TYPE_CHECKING:
     from hashlib import _Hash

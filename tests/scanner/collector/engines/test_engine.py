@@ -15,8 +15,8 @@ import pytest
 from scanner.collector.engines import choice
 from scanner.collector.engines.base import Answer, Digests, Engine, Root
 from scanner.collector.engines.choice import choose
-from scanner.collector.engines.inprocess import HashlibEngine
-from scanner.collector.engines.native import NativeEngine
+from scanner.collector.engines.hashlib_engine import HashlibEngine
+from scanner.collector.engines.native_engine import NativeEngine
 from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue, gnu_z
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from tests.fakes.install import install

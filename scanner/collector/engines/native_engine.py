@@ -14,10 +14,11 @@ import signal
 import subprocess
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-from scanner.collector.engines import tool as running
+from scanner.collector.engines import checksum_tool as running
 from scanner.collector.engines.base import ALGORITHMS, EMPTY, Answer, Digests, Engine, Meter, Root
 from scanner.collector.engines.base import Tool as ToolStatement
-from scanner.collector.engines.inprocess import read_whole
+from scanner.collector.engines.checksum_tool import Records, Stray, Tool
+from scanner.collector.engines.hashlib_engine import read_whole
 from scanner.collector.engines.reading import (
     Opened,
     Reading,
@@ -27,9 +28,8 @@ from scanner.collector.engines.reading import (
     open_flags,
     read_carefully,
 )
-from scanner.collector.engines.tool import Records, Stray, Tool
 from scanner.collector.entries import WalkedEntry
-from scanner.collector.system.impact import CARE, PageCache
+from scanner.collector.system.page_cache import CARE, PageCache
 
 _SLOWEST = 1 << 20
 """A tool that reads fewer bytes a second than this is taken for hung."""

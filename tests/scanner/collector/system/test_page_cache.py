@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.system import page_cache
-from scanner.collector.system.impact import CARE, WINDOW, PageCache, RateLimit
-from scanner.collector.system.page_cache import cached_pages
+from scanner.collector.system import cached_pages as page_cache
+from scanner.collector.system.cached_pages import cached_pages
+from scanner.collector.system.page_cache import CARE, WINDOW, PageCache, RateLimit
 
 ROOT = Path(__file__).parents[4]
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -52,7 +52,7 @@ def pages(path: Path) -> list[int | None]:
 
 def test_gentle() -> None:
     """The process is nice, at the lowest best-effort I/O priority, and its children are as well."""
-    script = "from scanner.collector.system.impact import be_gentle; import subprocess, sys\n"
+    script = "from scanner.collector.system.page_cache import be_gentle; import subprocess, sys\n"
     script += "print(be_gentle(), be_gentle()); sys.stdout.flush()\n"
     script += "subprocess.run(['nice']); subprocess.run(['ionice'])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
@@ -76,7 +76,7 @@ def test_rate_limit_alone() -> None:
 def test_rate_limit_over_processes() -> None:
     """Processes that share a limit share one rate."""
     limit = RateLimit(1 << 20)
-    script = "import sys; from scanner.collector.system.impact import RateLimit\n"
+    script = "import sys; from scanner.collector.system.page_cache import RateLimit\n"
     script += "limit = RateLimit(1 << 20, int(sys.argv[1]))\nfor _ in range(8): limit.wait(1 << 16)"
     command = [sys.executable, "-c", script, str(limit.fileno())]
     started = time.monotonic()

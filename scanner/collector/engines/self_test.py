@@ -9,9 +9,9 @@ import subprocess
 import tempfile
 from typing import Dict, Tuple
 
-from scanner.collector.engines import tool as running
+from scanner.collector.engines import checksum_tool as running
+from scanner.collector.engines.checksum_tool import Records, Stray, Tool
 from scanner.collector.engines.profiles import Candidate, Profile
-from scanner.collector.engines.tool import Records, Stray, Tool
 
 _SECONDS = 10.0
 _CLEAN = {b"clean": b"abc", b"a b ": b"spaces", b"empty": b""}
