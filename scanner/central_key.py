@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from scanner.format.atomic_file import sync_folder
+from scanner.format.atomic_file import sync_directory
 from scanner.format.canonical_json import canonical_json
 from scanner.format.envelope import REPLY_TYPE, seal_envelope
 from scanner.format.signing import SigningKey
@@ -42,7 +42,7 @@ def _create(path: Path) -> None:
         return
     finally:
         temporary.unlink()
-    sync_folder(path.parent)
+    sync_directory(path.parent)
 
 
 def sign_reply(purpose: str, server: Server, **members: Any) -> bytes:

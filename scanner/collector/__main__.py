@@ -15,7 +15,7 @@ from scanner.collector.system import interrupt
 def main() -> int:
     """Run the command of this process's command line and return its exit code."""
     sys.excepthook = _exit_after_fault
-    interrupt.install()
+    interrupt.install_handlers()
     return run_command_line(sys.argv[1:])
 
 

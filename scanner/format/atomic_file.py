@@ -57,12 +57,12 @@ def replace(source: Path, target: Path, on_step: Callable[[str], None] = _ignore
     os.replace(source, target)
     on_step("renamed")
 
-    sync_folder(target.parent)
+    sync_directory(target.parent)
     if source.parent != target.parent:
-        sync_folder(source.parent)
+        sync_directory(source.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
     """Put the names in a folder on disk. Raise OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from scanner.format.atomic_file import sync_folder
+from scanner.format.atomic_file import sync_directory
 from scanner.format.canonical_json import canonical_json
 from scanner.format.timestamps import format_timestamp
 from scanner.models import Replica, Run
@@ -127,7 +127,7 @@ def _open_locked(path: Path) -> Iterator[int]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if not os.fstat(descriptor).st_size:
-            sync_folder(path.parent)  # the file may be new
+            sync_directory(path.parent)  # the file may be new
         yield descriptor
     finally:
         os.close(descriptor)  # which releases the lock

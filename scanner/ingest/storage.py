@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.files.storage import FileSystemStorage
 
-from scanner.format.atomic_file import open_atomic, sync_folder
+from scanner.format.atomic_file import open_atomic, sync_directory
 
 CHUNK_BYTES = 1 << 16
 """Bytes that are read from the content at a time."""
@@ -32,7 +32,7 @@ class DurableStorage(FileSystemStorage):
 
         # The folder may be new: its own name must be on disk, too.
         if target.parent != Path(self.location):
-            sync_folder(target.parent.parent)
+            sync_directory(target.parent.parent)
         return name
 
     def delete(self, name: str) -> None:

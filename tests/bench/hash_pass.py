@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scanner.collector.engines.choice import choose
+from scanner.collector.engines.choice import choose_engine
 from scanner.collector.entries import HashedFile, WalkedEntry
 from scanner.collector.run.hash_pass import HashPass
 from scanner.collector.run.walk import walk
@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--large-count", type=int, default=8)
     parser.add_argument("--small-count", type=int, default=100_000, help="number of small files (0: none)")
     parser.add_argument("--small-size", type=int, default=2048)
-    parser.add_argument("--workers", type=int, default=cores.workers())
+    parser.add_argument("--workers", type=int, default=cores.count_workers())
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 
@@ -121,7 +121,7 @@ def ours(folder: Path, files: list[WalkedEntry], workers: int) -> dict[str, Call
     """The hash pass with each engine."""
 
     def run(engine: str) -> None:
-        with HashPass(os.fsencode(folder), choose(engine), workers) as hash_pass:
+        with HashPass(os.fsencode(folder), choose_engine(engine), workers) as hash_pass:
             count = sum(isinstance(result, HashedFile) for result in hash_pass.run(iter(files)))
         assert count == len(files)
 

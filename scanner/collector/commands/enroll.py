@@ -11,7 +11,7 @@ from scanner.collector import config
 from scanner.collector.commands.arguments import add_command, server_url
 from scanner.collector.delivery import enrol, identity
 from scanner.collector.exit_codes import ExitCode
-from scanner.collector.system import lock
+from scanner.collector.system.lock import hold_lock
 from scanner.collector.terminal import print_message, printable
 
 
@@ -62,7 +62,7 @@ def enroll(options: argparse.Namespace) -> int:
         # On the command line, the token would be visible in the list of processes.
         token_text = sys.stdin.readline()
 
-    with lock.held(loaded_config.state):
+    with hold_lock(loaded_config.state):
         own_identity = enrol.enrol(loaded_config, token_text, options.server, options.rotate)
         key = identity.load_key(loaded_config.state, own_identity.key)
 

@@ -10,7 +10,8 @@ from scanner.collector import config
 from scanner.collector.commands.arguments import add_command
 from scanner.collector.delivery import identity
 from scanner.collector.exit_codes import ExitCode
-from scanner.collector.system import durable, lock
+from scanner.collector.system import durable
+from scanner.collector.system.lock import hold_lock
 from scanner.collector.terminal import print_message
 
 
@@ -36,7 +37,7 @@ def initialise(options: argparse.Namespace) -> int:
         _write_example(path, config.load_config(None).state)
 
     loaded_config = config.load_config(options.config)
-    with lock.held(loaded_config.state):
+    with hold_lock(loaded_config.state):
         own_identity = identity.ensure_identity(loaded_config.state)
         key = identity.load_key(loaded_config.state, own_identity.key)
 
@@ -50,6 +51,6 @@ def initialise(options: argparse.Namespace) -> int:
 
 
 def _write_example(path: Path, state: Path) -> None:
-    durable.folder(path.parent)
-    durable.write(path, config.example_text(state).encode())
+    durable.make_directory(path.parent)
+    durable.write_file(path, config.example_text(state).encode())
     print_message(f"wrote {path}")

@@ -16,8 +16,8 @@ from scanner.collector.run import local
 from scanner.collector.run.local import LocalTarget
 from scanner.collector.run.session import RunOptions, RunSession
 from scanner.collector.run.summary import RunSummary
-from scanner.collector.system import lock
-from scanner.collector.system import page_cache as impact
+from scanner.collector.system.lock import hold_lock
+from scanner.collector.system.priority import lower_priority
 from scanner.collector.terminal import print_json, print_message, printable
 
 
@@ -112,10 +112,10 @@ def run(options: argparse.Namespace) -> int:
     )
 
     # One collector at a time: two would give the same number to two reports.
-    with lock.held(loaded_config.state):
+    with hold_lock(loaded_config.state):
         _ensure_temporary_folder(loaded_config.state)
         if loaded_config.low_priority:
-            impact.be_gentle()  # before the workers start: they inherit it
+            lower_priority()  # before the workers start: they inherit it
         if options.local is None:
             summary = RunSession(loaded_config, run_options, print_message).run()
         else:

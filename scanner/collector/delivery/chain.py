@@ -91,6 +91,6 @@ def was_ever_queued(state: Path, replica: str) -> bool:
 
 def mark_ever_queued(state: Path, replica: str) -> None:
     """Remember that the replica is about to have a report in its queue."""
-    mark = durable.folder(state / _QUEUED_FOLDER) / replica
+    mark = durable.make_directory(state / _QUEUED_FOLDER) / replica
     if not mark.exists():
-        durable.write(mark, b"")
+        durable.write_file(mark, b"")

@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from scanner.collector.config import Config
 from scanner.collector.errors import CollectorError, ConfigError
-from scanner.collector.system.fail_points import reach
+from scanner.collector.system.fail_points import fail_point
 from scanner.collector.version import VERSION
 from scanner.format.canonical_json import canonical_json, decode_json
 from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope
@@ -125,7 +125,7 @@ class Client:
         try:
             for chunk in _chunks(body):
                 connection.send(chunk)
-                reach("send:chunk")
+                fail_point("send:chunk")
         except (BrokenPipeError, ConnectionResetError) as error:
             # A server that refuses a request early closes the connection. Its response may be there all the same.
             send_error = error

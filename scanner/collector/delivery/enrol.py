@@ -53,15 +53,15 @@ def enrol(config: Config, token_text: str, url: Optional[str], rotate: bool) -> 
     except RefusalError as error:
         if error.status == 422 and rotate:
             # The central server will never accept this key. The next attempt makes another one.
-            durable.remove(key.path)
+            durable.remove_file(key.path)
         raise
 
     # Until the next write the old identity holds. After it the old key is of no use, and is destroyed.
     new_identity = _adopt_key(config, old_identity, key, reply)._replace(url=address or old_identity.url)
     identity.write_identity(config.state, new_identity)
     if old_identity.key != new_identity.key:
-        durable.remove(config.state / old_identity.key)
-    durable.remove(config.state / _NEW_KEY_NAME)
+        durable.remove_file(config.state / old_identity.key)
+    durable.remove_file(config.state / _NEW_KEY_NAME)
     return new_identity
 
 
@@ -93,7 +93,7 @@ def _prepare_key(config: Config, old_identity: Identity, rotate: bool) -> signin
         return new_key
 
     # The file is left over from a rotation that was completed: its key is the present one.
-    durable.remove(config.state / _NEW_KEY_NAME)
+    durable.remove_file(config.state / _NEW_KEY_NAME)
     return identity.make_key(config.state, _NEW_KEY_NAME)
 
 
@@ -150,7 +150,7 @@ def _adopt_key(config: Config, old_identity: Identity, key: signing.SigningKey, 
         if not (config.state / key_name).exists():
             with durable.storage_errors(config.state / key_name):
                 os.link(config.state / _NEW_KEY_NAME, config.state / key_name)
-            durable.sync_folder(config.state)
+            durable.sync_directory(config.state)
 
     members = reply.members
     return Identity(

@@ -72,7 +72,7 @@ def _is_valid(identity: Identity) -> bool:
 
 def write_identity(state: Path, identity: Identity) -> None:
     """Replace the identity of the state folder."""
-    durable.write(state / FILE_NAME, json.dumps(identity._asdict(), indent=1).encode() + b"\n")
+    durable.write_file(state / FILE_NAME, json.dumps(identity._asdict(), indent=1).encode() + b"\n")
 
 
 def load_key(state: Path, name: str) -> SigningKey:
@@ -91,7 +91,7 @@ def make_key(state: Path, name: str) -> SigningKey:
 
     # The key gets its name only when it is complete: a killed `init` leaves no half key behind.
     unfinished = path.with_name(name + durable.TEMPORARY_SUFFIX)
-    durable.remove(unfinished)
+    durable.remove_file(unfinished)
     try:
         SigningKey.create(unfinished)
     except SigningError as error:
@@ -102,7 +102,7 @@ def make_key(state: Path, name: str) -> SigningKey:
 
 def ensure_identity(state: Path) -> Identity:
     """Return the identity of the state folder. Make it, with its key, where there is none."""
-    durable.folder(state)
+    durable.make_directory(state)
     existing_identity = read_identity(state)
     if existing_identity is not None:
         return existing_identity

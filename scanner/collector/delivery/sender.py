@@ -24,7 +24,7 @@ from scanner.collector.delivery.client import (
 from scanner.collector.delivery.identity import Identity
 from scanner.collector.delivery.spool import Spool, SpooledReport
 from scanner.collector.errors import ChainError, CollectorError
-from scanner.collector.system.fail_points import reach
+from scanner.collector.system.fail_points import fail_point
 from scanner.format.signing import SigningKey
 from scanner.format.statement import read_statement
 
@@ -112,7 +112,7 @@ class QueueSender:
         receipt_names = (reply.members.get("sequence"), reply.members.get("statement"))
         if receipt_names != (report.sequence, envelope.digest):
             raise UntrustedReplyError(f"the receipt is for another report than {report.sequence}")
-        reach("send:receipt")
+        fail_point("send:receipt")
 
         self.spool.mark_sent(report, reply.line)
         self.central_end = CentralChainEnd(report.sequence, envelope.digest)

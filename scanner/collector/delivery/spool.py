@@ -70,16 +70,16 @@ class Spool:
 
     def prepare(self) -> None:
         """Make the folders, and complete or undo what a killed collector left unfinished."""
-        durable.folder(self.folder)
+        durable.make_directory(self.folder)
         if self._old_queue.exists() and not self.queue.exists():
             durable.rename(self._new_queue, self.queue)
         _remove_folder(self._old_queue)
         _remove_folder(self._new_queue)
 
         for folder in (self.queue, self.sent, self.refused):
-            durable.folder(folder)
+            durable.make_directory(folder)
             for unfinished in folder.glob(f"*{durable.TEMPORARY_SUFFIX}"):
-                durable.remove(unfinished)
+                durable.remove_file(unfinished)
 
     def queued_reports(self) -> List[SpooledReport]:
         """Return the reports that wait for delivery, in the order in which they are sent."""
@@ -141,7 +141,7 @@ class Spool:
         read_statement(payload)  # never sign what the central server would refuse
         envelope_line = seal_envelope(RUN_TYPE, payload, key.sign, key.keyid)
 
-        with durable.create(path) as file:
+        with durable.create_file(path) as file:
             # No name and no time in the gzip header: the same report gives the same bytes.
             with gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, file, mtime=0) as compressed:
                 compressed.write(envelope_line)
@@ -156,7 +156,7 @@ class Spool:
         """
         # The receipt comes first: when the collector dies in between, the report is sent again and gets the same one.
         if receipt is not None:
-            durable.write(self.sent / report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX), receipt)
+            durable.write_file(self.sent / report.path.name.replace(REPORT_SUFFIX, RECEIPT_SUFFIX), receipt)
         durable.rename(report.path, self.sent / report.path.name)
 
     def keep_envelope(self, report: SpooledReport) -> None:
@@ -165,8 +165,8 @@ class Spool:
             line = file.readline(ENVELOPE_LIMIT + 1)
 
         # Written before the report is removed: at no instant is the end of the chain missing.
-        durable.write(self.sent / report.path.name, gzip.compress(line, mtime=0))
-        durable.remove(report.path)
+        durable.write_file(self.sent / report.path.name, gzip.compress(line, mtime=0))
+        durable.remove_file(report.path)
 
     def mark_refused(self, report: SpooledReport, recorded: bool) -> None:
         """Set aside a report that the central server will never take. `recorded` says that it has a place there."""
@@ -189,8 +189,8 @@ class Spool:
             # The receipt was written at delivery. The report itself may have waited in the queue for long.
             dated_file = receipt if receipt.exists() else report.path
             if report not in newest and dated_file.stat().st_mtime < oldest_kept_time:
-                durable.remove(report.path)
-                durable.remove(receipt)
+                durable.remove_file(report.path)
+                durable.remove_file(receipt)
 
     def renumber_queue(
         self, sequence: int, previous: Optional[str], break_reason: str, key: SigningKey, new_run_id: Callable[[], str]
@@ -206,7 +206,7 @@ class Spool:
         first_sequence = sequence
         next_break: Optional[str] = break_reason
 
-        durable.folder(self._new_queue)
+        durable.make_directory(self._new_queue)
         for report in self.queued_reports():
             envelope = self.load_envelope(report)
             if envelope is None:

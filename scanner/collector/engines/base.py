@@ -1,4 +1,4 @@
-"""What every engine is: something that computes the digests of the files of a batch."""
+"""Define what every engine is: something that computes the digests of the files of a batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 from scanner.collector.entries import FileResult, WalkedEntry
 
 ALGORITHMS = ("sha256", "md5")
-EMPTY = {
+
+EMPTY_DIGESTS = {
     "sha256": bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     "md5": bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e"),
 }
@@ -23,49 +24,52 @@ class Root(NamedTuple):
 
 
 class Digests(NamedTuple):
-    """The digests of a file that is, to the nanosecond, what the walk saw."""
+    """The digests of a file that is, to the nanosecond, as the walk saw it."""
 
     sha256: bytes
     md5: bytes
 
 
 Answer = Union[Digests, FileResult]
-Tool = Dict[str, Union[str, int]]
+"""What an engine says of a file. Digests alone are enough for a file that has not changed since the walk."""
+
+ToolDescription = Dict[str, Union[str, int]]
+"""What computes an algorithm's digest, for the statement."""
 
 
 class Meter(abc.ABC):
-    """What an engine tells while it reads, and what it must ask before it reads."""
+    """Counts what an engine reads, and slows it down to the rate limit."""
 
     no_progress: float
-    """The seconds without progress after which a file is given up."""
+    """Seconds without progress after which a file is given up."""
 
     @abc.abstractmethod
-    def begin(self) -> None:
-        """A file is read from its start."""
+    def start_file(self) -> None:
+        """Note that a file is read from its start."""
 
     @abc.abstractmethod
-    def reserve(self, count: int) -> None:
-        """Wait until `count` more bytes may be read."""
+    def reserve(self, byte_count: int) -> None:
+        """Wait until so many more bytes may be read."""
 
     @abc.abstractmethod
-    def advance(self, count: int) -> None:
-        """`count` more bytes of the present file were read."""
+    def advance(self, byte_count: int) -> None:
+        """Note that so many more bytes of the present file were read."""
 
     @abc.abstractmethod
-    def check(self) -> None:
-        """Called while nothing moves; raises SystemExit when nobody waits for the result any more."""
+    def check_parent(self) -> None:
+        """Raise SystemExit when nobody waits for the result any more. To be called while nothing moves."""
 
     @abc.abstractmethod
-    def alive(self) -> None:
-        """Called between steps: what is under way gets on, though no byte was counted."""
+    def keep_alive(self) -> None:
+        """Report progress between two steps, although no byte was counted."""
 
     @abc.abstractmethod
-    def paced(self) -> bool:
-        """Whether a rate limit holds."""
+    def is_rate_limited(self) -> bool:
+        """Return whether a rate limit holds."""
 
     @abc.abstractmethod
-    def wide(self) -> bool:
-        """Whether cores are idle, so that the present file may have a second thread."""
+    def may_use_second_thread(self) -> bool:
+        """Return whether cores are idle, so that the present file may have a second thread."""
 
 
 class Engine(abc.ABC):
@@ -73,15 +77,16 @@ class Engine(abc.ABC):
 
     name: str
     batch_bytes: int
-    """A batch is closed once it holds this many bytes."""
-    lone: int
+    """A batch is closed once its files have this many bytes."""
+    large_file_bytes: int
     """A file of at least this many bytes is a batch of its own."""
     batch_files = 256
+    """A batch is closed once it has this many files."""
 
     @abc.abstractmethod
-    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
-        """The answer for each file, with its index in `files`; each exactly once, in any order."""
+    def hash_files(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
+        """Yield the index and answer of each file, each exactly once, in any order."""
 
     @abc.abstractmethod
-    def tools(self) -> List[Tool]:
-        """What does the work, by algorithm, for the statement: text and integers only."""
+    def describe_tools(self) -> List[ToolDescription]:
+        """Return what does the work, by algorithm, for the statement: text and integers only."""

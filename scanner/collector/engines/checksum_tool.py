@@ -1,8 +1,8 @@
-"""One checksum tool that has passed its self-test: how it is run, and what of its output is believed.
+"""Run a checksum tool, and decide what of its output to believe.
 
-A record is believed when it matches its whole expression and names, byte for byte, a file that was asked for and was
-not yet answered. The exit code says nothing: tools exit with 0 after losing output and with 1 after answering. What is
-written to standard error is dropped: its wording differs by tool, version and language.
+A record is believed when it matches its whole expression and names, byte for byte, a file that was asked for and that
+has no answer yet. The exit code says nothing: tools exit with 0 after losing output and with 1 after answering. What a
+tool writes to standard error is dropped: its wording differs by tool, version and language.
 """
 
 from __future__ import annotations
@@ -14,135 +14,83 @@ import subprocess
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from scanner.collector.engines.profiles import HEX_DIGITS, Profile
+from scanner.collector.engines.profiles import ToolCommand, digest_expression
 
-Records = Dict[str, Dict[bytes, bytes]]
-"""By algorithm and operand, the digest."""
-_ARGV_BYTES = 96 << 10
-_POINTER = 8
-_BEAT = 0.5
+DigestsByAlgorithm = Dict[str, Dict[bytes, bytes]]
+"""By algorithm, then by path: the digest."""
+
+_COMMAND_LINE_BYTES = 96 << 10
+"""Below 128 KiB, the least that Linux allows for all arguments. Where a system allows less, SC_ARG_MAX says so."""
+_POINTER_BYTES = 8
+"""Each argument costs its pointer, too."""
+_WAIT_SECONDS = 0.5
+
+_NEEDS_ESCAPE = re.compile(rb"[\x00-\x1f\x7f\\]")
+_PASSED_ON = ("OPENSSL_CONF", "OPENSSL_MODULES")
+"""Variables with which an administrator may have changed where OpenSSL finds its algorithms."""
 
 
-class Tool(NamedTuple):
-    """A tool, and what it proved to be able to do."""
+class UnexpectedOutputError(Exception):
+    """The tool printed a record that nobody asked for: nothing of this output is believed."""
 
-    path: str
-    profile: Profile
+
+class VerifiedTool(NamedTuple):
+    """A tool that has passed its self-test, and what it proved to be able to do."""
+
+    command: ToolCommand
     version: str
-    batch: bool
-    """It may be given many files."""
+    takes_many: bool
+    """Whether it may be given many files in one call."""
     utf8_only: bool
-    """It spoils names that are not UTF-8."""
+    """Whether it spoils names that are not UTF-8."""
     identity: Dict[str, int]
     """Size, inode and modification time of its file."""
 
-    def clean(self, path: bytes) -> bool:
-        """Whether an absolute path may be an operand, and will come back byte for byte."""
-        if not self.batch or len(path) >= self.profile.max_path:
+    def takes(self, path: bytes) -> bool:
+        """Return whether an absolute path may be in a list of files, and will come back byte for byte."""
+        profile = self.command.profile
+        if not self.takes_many or len(path) >= profile.max_path:
             return False
-        if not self.profile.any_name and _ODD.search(path):
+        if not profile.takes_any_name and _NEEDS_ESCAPE.search(path):
             return False
         return not self.utf8_only or _is_utf8(path)
 
 
-class Stray(Exception):
-    """The tool printed a record that nobody asked for: nothing of this output is believed."""
-
-
-_ODD = re.compile(rb"[\x00-\x1f\x7f\\]")
-
-
 def environment() -> Dict[str, str]:
-    """The environment of a tool: no locale, no PATH of the user's, nothing that changes how options are read."""
-    kept = {name: os.environ[name] for name in ("OPENSSL_CONF", "OPENSSL_MODULES") if name in os.environ}
-    return {"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", **kept}
+    """Return the environment of a tool: no locale, no PATH of the user's, nothing that changes how it reads options."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", **passed_on}
 
 
 def run_batch(
-    path: str, profile: Profile, operands: Sequence[bytes], seconds: float, beat: Callable[[], None] = lambda: None
-) -> Records:
-    """What a tool says of `operands` within a time; those that it did not answer are left out. Raises Stray, OSError.
+    command: ToolCommand, paths: Sequence[bytes], seconds: float, keep_alive: Callable[[], None] = lambda: None
+) -> DigestsByAlgorithm:
+    """Return the digests that a tool prints for many files within a time. Files that it did not answer are left out.
 
-    `beat` is called about twice a second.
+    `keep_alive` is called about twice a second. Raise UnexpectedOutputError, or OSError when the tool does not start.
     """
     try:
-        output = _output([os.fsencode(path), *map(os.fsencode, profile.batch or ()), *operands], seconds, beat)
+        output = _run([*map(os.fsencode, command.batch_command()), *paths], seconds, keep_alive)
     except OSError as error:
-        if error.errno != errno.E2BIG or len(operands) < 2:
+        if error.errno != errno.E2BIG or len(paths) < 2:
             raise
-        half = len(operands) // 2
-        records = run_batch(path, profile, operands[:half], seconds, beat)
-        for algorithm, digests in run_batch(path, profile, operands[half:], seconds, beat).items():
-            records[algorithm].update(digests)
-        return records
-    return parse(output, profile, operands)
+        return _run_in_halves(command, paths, seconds, keep_alive)
+    return parse_records(output, command, paths)
 
 
-def parse(output: bytes, profile: Profile, operands: Sequence[bytes]) -> Records:
-    """The records of a tool's output; an incomplete last one is none. Raises Stray."""
-    *whole, _ = output.split(profile.delimiter)
-    asked = set(operands)
-    expressions = [re.compile(record, re.DOTALL) for record in profile.records]
-    records: Records = {algorithm: {} for algorithm in profile.algorithms}
-    for piece in whole:
-        for algorithm, expression in zip(profile.algorithms, expressions):
-            found = expression.fullmatch(piece)
-            if found and found["name"] in asked and found["name"] not in records[algorithm]:
-                records[algorithm][found["name"]] = bytes.fromhex(found["digest"].decode())
-                break
-        else:
-            raise Stray(repr(piece[:200]))
-    return records
-
-
-def parse_stdin(output: bytes, profile: Profile) -> Optional[List[bytes]]:
-    """The digests, in the order of the profile's algorithms; None unless each is there exactly once."""
-    digests = []
-    for algorithm in profile.algorithms:
-        found = re.findall(rb"(?<![0-9A-Za-z])[0-9a-f]{%d}(?![0-9A-Za-z])" % HEX_DIGITS[algorithm], output)
-        if len(found) != 1:
-            return None
-        digests.append(bytes.fromhex(found[0].decode()))
+def _run_in_halves(
+    command: ToolCommand, paths: Sequence[bytes], seconds: float, keep_alive: Callable[[], None]
+) -> DigestsByAlgorithm:
+    middle = len(paths) // 2
+    digests = run_batch(command, paths[:middle], seconds, keep_alive)
+    for algorithm, second_half in run_batch(command, paths[middle:], seconds, keep_alive).items():
+        digests[algorithm].update(second_half)
     return digests
 
 
-def start_stdin(path: str, profile: Profile, descriptor: int) -> subprocess.Popen[bytes]:
-    """The tool at work on a descriptor, whose offset it shares with whoever holds it. Raises OSError."""
-    return subprocess.Popen(
-        [path, *profile.stdin],
-        stdin=descriptor,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-        cwd="/",
-    )
-
-
-def end(process: subprocess.Popen[bytes]) -> bytes:
-    """Kill a tool, if it still runs, and take what it had printed."""
-    process.kill()
-    return process.communicate()[0]
-
-
-def groups(operands: Sequence[bytes], max_files: int) -> List[slice]:
-    """Slices of `operands` that fit into one call each."""
-    limit = min(_ARGV_BYTES, os.sysconf("SC_ARG_MAX") // 4)
-    slices = []
-    start = used = 0
-    for index, operand in enumerate(operands):
-        cost = len(operand) + 1 + _POINTER
-        if index > start and (used + cost > limit or index - start == max_files):
-            slices.append(slice(start, index))
-            start, used = index, 0
-        used += cost
-    if start < len(operands):
-        slices.append(slice(start, len(operands)))
-    return slices
-
-
-def _output(command: List[bytes], seconds: float, beat: Callable[[], None]) -> bytes:
-    """What a command prints before it ends or its time does."""
-    until = time.monotonic() + seconds
+def _run(command: List[bytes], seconds: float, keep_alive: Callable[[], None]) -> bytes:
+    """Return what a command prints before it ends, or before its time is over."""
+    deadline = time.monotonic() + seconds
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -152,15 +100,82 @@ def _output(command: List[bytes], seconds: float, beat: Callable[[], None]) -> b
         cwd="/",
     )
     try:
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             try:
-                return process.communicate(timeout=_BEAT)[0]
+                return process.communicate(timeout=_WAIT_SECONDS)[0]
             except subprocess.TimeoutExpired:
-                beat()
-        return end(process)
+                keep_alive()
+        return kill(process)
     finally:
         if process.returncode is None:
-            end(process)
+            kill(process)
+
+
+def parse_records(output: bytes, command: ToolCommand, paths: Sequence[bytes]) -> DigestsByAlgorithm:
+    """Return the digests in a tool's output. An incomplete last record counts as none. Raise UnexpectedOutputError."""
+    *records, _ = output.split(command.profile.record_end)
+    expected = set(paths)
+    expressions = [re.compile(expression, re.DOTALL) for expression in command.record_expressions()]
+    digests: DigestsByAlgorithm = {algorithm: {} for algorithm in command.algorithms}
+    for record in records:
+        for algorithm, expression in zip(command.algorithms, expressions):
+            match = expression.fullmatch(record)
+            if match and match["name"] in expected and match["name"] not in digests[algorithm]:
+                digests[algorithm][match["name"]] = bytes.fromhex(match["digest"].decode())
+                break
+        else:
+            raise UnexpectedOutputError(repr(record[:200]))
+    return digests
+
+
+def start_on_stdin(command: ToolCommand, descriptor: int) -> subprocess.Popen[bytes]:
+    """Start a tool on a descriptor, whose offset it shares with the caller. Raise OSError."""
+    return subprocess.Popen(
+        command.stdin_command(),
+        stdin=descriptor,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        cwd="/",
+    )
+
+
+def parse_stdin_output(output: bytes, command: ToolCommand) -> Optional[List[bytes]]:
+    """Return the digests in the order of the command's algorithms, or None unless each is there exactly once."""
+    digests = []
+    for algorithm in command.algorithms:
+        pattern = rb"(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % digest_expression(algorithm)
+        matches = re.findall(pattern, output)
+        if len(matches) != 1:
+            return None
+        digests.append(bytes.fromhex(matches[0].decode()))
+    return digests
+
+
+def kill(process: subprocess.Popen[bytes]) -> bytes:
+    """Kill a tool, if it still runs, and return what it had printed."""
+    process.kill()
+    return process.communicate()[0]
+
+
+def split_into_calls(paths: Sequence[bytes], max_files: int) -> List[slice]:
+    """Return slices of `paths` that fit into one call each. A path that is too long for any has a call of its own."""
+    max_bytes = min(_COMMAND_LINE_BYTES, os.sysconf("SC_ARG_MAX") // 4)
+    slices = []
+    start = 0
+    used = 0
+    for index, path in enumerate(paths):
+        cost = len(path) + 1 + _POINTER_BYTES
+        is_full = used + cost > max_bytes or index - start == max_files
+        if index > start and is_full:
+            slices.append(slice(start, index))
+            start = index
+            used = 0
+        used += cost
+
+    if start < len(paths):
+        slices.append(slice(start, len(paths)))
+    return slices
 
 
 def _is_utf8(path: bytes) -> bool:

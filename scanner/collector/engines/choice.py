@@ -1,4 +1,4 @@
-"""Which engine does the work, and why: what is wanted, what passes its self-test, and what is faster here."""
+"""Choose the engine: what was requested, which tools pass their self-test, and what is faster on this machine."""
 
 from __future__ import annotations
 
@@ -8,176 +8,204 @@ import tempfile
 import time
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Union
 
-from scanner.collector.engines import self_test as probe
-from scanner.collector.engines.base import ALGORITHMS, Engine, Meter, Root
-from scanner.collector.engines.base import Tool as ToolStatement
-from scanner.collector.engines.checksum_tool import Tool, run_batch
+from scanner.collector.engines.base import ALGORITHMS, Engine, Meter, Root, ToolDescription
+from scanner.collector.engines.checksum_tool import VerifiedTool, run_batch
 from scanner.collector.engines.hashlib_engine import HashlibEngine
 from scanner.collector.engines.native_engine import NativeEngine
-from scanner.collector.engines.profiles import Candidate, Catalogue, catalogue
+from scanner.collector.engines.profiles import ToolCatalogue, ToolCommand, catalogue, find_platform
+from scanner.collector.engines.self_test import ToolRefusedError, verify_tool
 from scanner.collector.entries import WalkedEntry
 from scanner.format.entry_type import EntryType
 
-Statement = Dict[str, Union[str, List[ToolStatement]]]
-WANTED = ("auto", "native", "hashlib")
-_TRIAL_SIZES = (1 << 20,) * 8 + (2 << 10,) * 64
-"""Bytes of each file of a trial: most trees have many small ones, which cost an engine more than their bytes."""
+ENGINE_NAMES = ("auto", "native", "hashlib")
+
+EngineDescription = Dict[str, Union[str, List[ToolDescription]]]
+
+_LARGE_TRIAL_FILE = 1 << 20
+_SMALL_TRIAL_FILE = 2 << 10
+_TRIAL_SIZES = (_LARGE_TRIAL_FILE,) * 8 + (_SMALL_TRIAL_FILE,) * 64
+"""Bytes of each file of a trial. Most trees have many small files, which cost an engine more than their bytes."""
 _TRIALS = 2
+"""The best of so many counts."""
+_TRIAL_SECONDS = 30.0
 _MUCH_FASTER = 1.5
-_SECONDS = 30.0
+"""By this factor a faster tool has to beat the platform's own one."""
 
 
 class EngineChoice(NamedTuple):
-    """An engine, with what is to be said of it."""
+    """An engine, and why it was chosen."""
 
     engine: Engine
-    wanted: str
-    why: str
+    requested: str
+    """One of ENGINE_NAMES."""
+    reason: str
 
-    def statement(self) -> Statement:
-        """The choice as the statement of a run tells it: text, integers and lists of such alone."""
-        return {"name": self.engine.name, "wanted": self.wanted, "why": self.why, "tools": self.engine.tools()}
+    def describe(self) -> EngineDescription:
+        """Return the choice for the statement: text, integers and lists of them."""
+        return {
+            "name": self.engine.name,
+            "wanted": self.requested,
+            "why": self.reason,
+            "tools": self.engine.describe_tools(),
+        }
 
 
-def choose(wanted: str, tools: Optional[Catalogue] = None) -> EngineChoice:
-    """The engine for `auto`, `native` or `hashlib`. Raises ValueError for any other word.
+def choose_engine(requested: str, tools: Optional[ToolCatalogue] = None) -> EngineChoice:
+    """Return the engine for `auto`, `native` or `hashlib`. Raise ValueError for another name.
 
-    `native` falls back to `hashlib` when no tool passes its self-test; `auto` takes the faster of the two.
+    `native` falls back to `hashlib` when no tool passes its self-test. `auto` takes the faster of the two. `tools` are
+    those of this platform unless they are given.
     """
-    if wanted not in WANTED:
-        raise ValueError(f"no engine is called {wanted!r}: one of {', '.join(WANTED)}")
-    in_process = HashlibEngine(ssl.OPENSSL_VERSION)
-    if wanted == "hashlib":
-        return EngineChoice(in_process, wanted, "as configured")
+    if requested not in ENGINE_NAMES:
+        raise ValueError(f"no engine is called {requested!r}: one of {', '.join(ENGINE_NAMES)}")
+    hashlib_engine = HashlibEngine(ssl.OPENSSL_VERSION)
+    if requested == "hashlib":
+        return EngineChoice(hashlib_engine, requested, "as configured")
+
     try:
-        with tempfile.TemporaryDirectory(prefix="trial-") as folder:  # TMPDIR says where
-            return _tried(in_process, wanted, tools or catalogue(), _Trial(os.fsencode(os.path.realpath(folder))))
+        with tempfile.TemporaryDirectory(prefix="trial-") as directory:
+            trial = _Trial(os.fsencode(os.path.realpath(directory)))
+            return _try_tools(hashlib_engine, requested, tools or catalogue(find_platform()), trial)
     except OSError as error:
-        return EngineChoice(in_process, wanted, f"no trial of native tools: {error.strerror}; set TMPDIR")
+        reason = f"no trial of native tools: {error.strerror}; set TMPDIR"
+        return EngineChoice(hashlib_engine, requested, reason)
 
 
-def _tried(in_process: Engine, wanted: str, tools: Catalogue, trial: _Trial) -> EngineChoice:
-    """What is left of the platform's tools after their self-test, beside hashlib."""
+def _try_tools(hashlib_engine: Engine, requested: str, tools: ToolCatalogue, trial: _Trial) -> EngineChoice:
     refusals: List[str] = []
-    own = _fastest(trial, tools, refusals)
-    if own is None:
-        return EngineChoice(in_process, wanted, f"no native tools: {'; '.join(refusals)}")
-    native = NativeEngine(own)
-    if wanted == "native":
-        return EngineChoice(native, wanted, "as configured")
-    rates = {engine: trial.rate(engine) for engine in (in_process, native)}
-    faster = native if rates[native] > rates[in_process] else in_process
-    figures = ", ".join(f"{engine.name} {rate / (1 << 20):.0f} MiB/s" for engine, rate in rates.items())
-    return EngineChoice(faster, wanted, f"the faster in a trial: {figures}")
+    verified_tools = _pick_tools(trial, tools, refusals)
+    if verified_tools is None:
+        return EngineChoice(hashlib_engine, requested, f"no native tools: {'; '.join(refusals)}")
+
+    native_engine = NativeEngine(verified_tools)
+    if requested == "native":
+        return EngineChoice(native_engine, requested, "as configured")
+
+    hashlib_rate = trial.rate(hashlib_engine)
+    native_rate = trial.rate(native_engine)
+    figures = f"hashlib {_format_rate(hashlib_rate)}, native {_format_rate(native_rate)}"
+    faster = native_engine if native_rate > hashlib_rate else hashlib_engine
+    return EngineChoice(faster, requested, f"the faster in a trial: {figures}")
 
 
-def _fastest(trial: _Trial, tools: Catalogue, refusals: List[str]) -> Optional[List[Tool]]:
-    """The platform's own tools, or those that are much faster; None when some algorithm has none."""
-    chosen: List[Tool] = []
+def _format_rate(bytes_per_second: float) -> str:
+    return f"{bytes_per_second / (1 << 20):.0f} MiB/s"
+
+
+def _pick_tools(trial: _Trial, tools: ToolCatalogue, refusals: List[str]) -> Optional[List[VerifiedTool]]:
+    """Return the platform's own tools, or those that are much faster; None when some algorithm has none."""
+    picked: List[VerifiedTool] = []
     for algorithm in ALGORITHMS:
-        if any(algorithm in tool.profile.algorithms for tool in chosen):
+        if any(algorithm in tool.command.algorithms for tool in picked):
             continue
-        own = _first(tools.own, algorithm, refusals)
-        fast = _first(tools.fast, algorithm, refusals)
-        if own is not None and fast is not None and len(own.profile.algorithms) == 1:
-            own = fast if trial.seconds(own) > trial.seconds(fast) * _MUCH_FASTER else own
-        if own is None:
+
+        tool = _first_verified(tools.own, algorithm, refusals)
+        faster = _first_verified(tools.faster, algorithm, refusals)
+        if tool is None:
             return None
-        chosen.append(own)
-    return chosen
+        # A tool that computes all digests from one read is not worth replacing.
+        is_replaceable = len(tool.command.algorithms) == 1
+        if faster is not None and is_replaceable and trial.seconds(tool) > trial.seconds(faster) * _MUCH_FASTER:
+            tool = faster
+        picked.append(tool)
+    return picked
 
 
-def _first(candidates: Iterable[Candidate], algorithm: str, refusals: List[str]) -> Optional[Tool]:
-    """The first tool for an algorithm that passes its self-test, one that may be given many files before others."""
-    second_best: Optional[Tool] = None
-    for candidate in candidates:
-        if algorithm not in candidate.profile.algorithms:
+def _first_verified(commands: Iterable[ToolCommand], algorithm: str, refusals: List[str]) -> Optional[VerifiedTool]:
+    """Return the first tool for an algorithm that passes its self-test and may be given many files, else any first."""
+    second_best: Optional[VerifiedTool] = None
+    for command in commands:
+        if algorithm not in command.algorithms:
             continue
         try:
-            tool = probe.examine(candidate)
-        except probe.Refused as refused:
-            refusals.append(str(refused))
+            tool = verify_tool(command)
+        except ToolRefusedError as refusal:
+            refusals.append(str(refusal))
             continue
-        if tool.batch:
+        if tool.takes_many:
             return tool
         second_best = second_best or tool
     return second_best
 
 
 class _Trial:
-    """A few MiB to measure with."""
+    """A few MiB of files to measure with."""
 
-    def __init__(self, folder: bytes) -> None:
-        self._folder = folder
+    def __init__(self, directory: bytes) -> None:
+        self._directory = directory
         self._files: List[WalkedEntry] = []
         for number, size in enumerate(_TRIAL_SIZES):
-            path = os.path.join(folder, b"%d" % number)
+            path = os.path.join(directory, b"%d" % number)
             with open(path, "wb") as file:
                 file.write(os.urandom(size))
-            self._files.append(_found(path))
+            self._files.append(_walked_file(path))
 
-    def seconds(self, tool: Tool) -> float:
-        """The seconds that a tool takes for all files; infinite when it is not to be given many."""
-        if not tool.batch:
+    def seconds(self, tool: VerifiedTool) -> float:
+        """Return the seconds that a tool takes for all files; infinite when it must not be given many."""
+        if not tool.takes_many:
             return float("inf")
-        operands = [os.path.join(self._folder, found.path) for found in self._files]
-        return min(_timed(lambda: run_batch(tool.path, tool.profile, operands, _SECONDS)) for _ in range(_TRIALS))
+        paths = [os.path.join(self._directory, file.path) for file in self._files]
+        return _best_time(lambda: run_batch(tool.command, paths, _TRIAL_SECONDS))
 
     def rate(self, engine: Engine) -> float:
-        """Bytes a second, both digests."""
-        descriptor = os.open(self._folder, os.O_RDONLY)
+        """Return the bytes a second for which an engine computes both digests."""
+        descriptor = os.open(self._directory, os.O_RDONLY)
         try:
-            root = Root(self._folder, descriptor)
-            best = min(_timed(lambda: list(engine.hash(root, self._files, _Stopwatch()))) for _ in range(_TRIALS))
+            root = Root(self._directory, descriptor)
+            seconds = _best_time(lambda: list(engine.hash_files(root, self._files, _UnlimitedMeter())))
         finally:
             os.close(descriptor)
-        return sum(_TRIAL_SIZES) / best
+        return sum(_TRIAL_SIZES) / seconds
 
 
-class _Stopwatch(Meter):
-    """A meter that asks for nothing and tells nobody."""
+class _UnlimitedMeter(Meter):
+    """A meter without a limit that reports to nobody."""
 
-    no_progress = _SECONDS * 4
+    no_progress = _TRIAL_SECONDS * 4
 
-    def begin(self) -> None:
+    def start_file(self) -> None:
         pass
 
-    def reserve(self, count: int) -> None:
+    def reserve(self, byte_count: int) -> None:
         pass
 
-    def advance(self, count: int) -> None:
+    def advance(self, byte_count: int) -> None:
         pass
 
-    def check(self) -> None:
+    def check_parent(self) -> None:
         pass
 
-    def alive(self) -> None:
+    def keep_alive(self) -> None:
         pass
 
-    def paced(self) -> bool:
+    def is_rate_limited(self) -> bool:
         return False
 
-    def wide(self) -> bool:
+    def may_use_second_thread(self) -> bool:
         return False
 
 
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def _best_time(work: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of some runs."""
+    times = []
+    for _ in range(_TRIALS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
-def _found(path: bytes) -> WalkedEntry:
+def _walked_file(path: bytes) -> WalkedEntry:
     status = os.lstat(path)
     return WalkedEntry(
-        os.path.basename(path),
-        EntryType.FILE,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_mode,
-        status.st_uid,
-        status.st_gid,
-        status.st_dev,
-        status.st_ino,
+        path=os.path.basename(path),
+        type=EntryType.FILE,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        mode=status.st_mode,
+        uid=status.st_uid,
+        gid=status.st_gid,
+        dev=status.st_dev,
+        ino=status.st_ino,
     )

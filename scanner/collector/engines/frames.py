@@ -1,57 +1,78 @@
-"""What a worker process and its parent say to one another: frames of marshal, a length before each.
+"""Encode what a worker process and its parent say to each other: marshalled tuples, each with its length before it.
 
-Both ends are one program of one Python version, and the pipe has no other writer; marshal is the quickest coding there
-is for plain tuples, bytes and integers.
+Both ends are one program on one version of Python, and the pipe has no other writer. marshal is the fastest coding
+there is for plain tuples, bytes and integers; it takes no subclasses of them.
 """
 
 from __future__ import annotations
 
 import marshal
 import struct
+from enum import IntEnum
 from typing import Any, Iterator, List, Tuple
 
 from scanner.collector.engines.base import Answer, Digests
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 
-HELLO, RESULTS, PROGRESS, BROKEN = range(4)
-"""What a worker says: it is ready; (index, answer)s of its batch; the bytes of its present file; a traceback."""
+PackedFile = Tuple[Any, ...]
+"""The fields of a WalkedEntry."""
+PackedAnswer = Tuple[Any, ...]
+"""The index of a file in its batch, an _AnswerType, and what the parent does not know yet."""
 
 _LENGTH = struct.Struct("=I")
-_AS_WALKED, _HASHED, _FAILED, _VANISHED = range(4)
-Packed = Tuple[Any, ...]
 
 
-def frame(message: Tuple[Any, ...]) -> bytes:
-    """A message as it goes through the pipe."""
+class MessageType(IntEnum):
+    """The first member of each message from a worker."""
+
+    READY = 0
+    RESULTS = 1
+    """Carries a list of packed answers of the present batch."""
+    PROGRESS = 2
+    """Carries how many bytes of the present file have been read."""
+    FAULT = 3
+    """Carries the text of an error of the program; the worker ends."""
+
+
+# Plain integers: one goes through the pipe for each file.
+_AS_WALKED = 0
+_HASHED = 1
+_FAILED = 2
+_VANISHED = 3
+
+
+def encode_message(message: Tuple[Any, ...]) -> bytes:
+    """Return a message as it goes through the pipe."""
     payload = marshal.dumps(message)
     return _LENGTH.pack(len(payload)) + payload
 
 
-def messages(buffer: bytearray) -> Iterator[Tuple[Any, ...]]:
-    """The whole messages at the start of `buffer`, which are taken out of it."""
+def take_messages(buffer: bytearray) -> Iterator[Tuple[Any, ...]]:
+    """Yield the complete messages at the start of `buffer` and remove them from it."""
     start = 0
     while len(buffer) - start >= _LENGTH.size:
-        end = start + _LENGTH.size + _LENGTH.unpack_from(buffer, start)[0]
-        if len(buffer) < end:
+        payload_start = start + _LENGTH.size
+        payload_end = payload_start + _LENGTH.unpack_from(buffer, start)[0]
+        if len(buffer) < payload_end:
             break
-        message: Tuple[Any, ...] = marshal.loads(buffer[start + _LENGTH.size : end])  # noqa: S302 - our own worker wrote it
-        start = end
+        message: Tuple[Any, ...] = marshal.loads(buffer[payload_start:payload_end])  # noqa: S302 - our own worker wrote it
+        start = payload_end
         yield message
     del buffer[:start]
 
 
-def pack_files(files: List[WalkedEntry]) -> List[Tuple[Any, ...]]:
-    """Files as plain tuples."""
-    return [tuple(found) for found in files]
+def pack_files(files: List[WalkedEntry]) -> List[PackedFile]:
+    """Return files as plain tuples."""
+    return [tuple(entry) for entry in files]
 
 
-def unpack_files(packed: List[Tuple[Any, ...]]) -> List[WalkedEntry]:
-    """The files of plain tuples."""
-    return [WalkedEntry._make(fields) for fields in packed]
+def unpack_files(packed_files: List[PackedFile]) -> List[WalkedEntry]:
+    """Return the files of plain tuples."""
+    return [WalkedEntry._make(packed) for packed in packed_files]
 
 
-def pack(index: int, answer: Answer) -> Packed:
-    """An answer as a plain tuple, without what the parent knows already."""
+def pack_answer(index: int, answer: Answer) -> PackedAnswer:
+    """Return an answer as a plain tuple, without what the parent knows already."""
     if type(answer) is Digests:
         return (index, _AS_WALKED, answer.sha256, answer.md5)
     if type(answer) is HashedFile:
@@ -61,13 +82,14 @@ def pack(index: int, answer: Answer) -> Packed:
     return (index, _VANISHED)
 
 
-def unpack(found: WalkedEntry, packed: Packed) -> FileResult:
-    """The result that a packed answer says of a file."""
-    kind = packed[1]
-    if kind == _AS_WALKED:
-        return HashedFile._make((found[0], packed[2], packed[3], *found[2:10]))  # size … ino stand in the same order
-    if kind == _HASHED:
-        return HashedFile(found.path, *packed[2:])
-    if kind == _FAILED:
-        return FailedFile(found.path, packed[2], packed[3])
-    return VanishedFile(found.path)
+def unpack_answer(entry: WalkedEntry, packed: PackedAnswer) -> FileResult:
+    """Return the result that a packed answer means for a file."""
+    answer_type = packed[1]
+    if answer_type == _AS_WALKED:
+        # size … ino stand in the same order in both classes.
+        return HashedFile._make((entry[0], packed[2], packed[3], *entry[2:10]))
+    if answer_type == _HASHED:
+        return HashedFile(entry.path, *packed[2:])
+    if answer_type == _FAILED:
+        return FailedFile(entry.path, packed[2], packed[3])
+    return VanishedFile(entry.path)

@@ -1,9 +1,9 @@
-"""The `native` engine: the platform's own tools, many files in a call where that is safe, else one on standard input.
+"""The `native` engine: run the platform's own tools, on many files in a call where that is safe, else on one file.
 
-The batch lane takes files whose names come back byte for byte. After both tools have run, each file must be what the
-walk saw. Whatever is odd goes to the second lane: names, large files, a file without a record, a file that has changed.
+The batch lane takes files whose names come back byte for byte. After all tools have run, each file must be as the walk
+saw it. Whatever is odd goes to the second lane: names, large files, a file without a record, a file that has changed.
 There the collector opens the file itself, the tool reads its standard input, and the offset that both share proves how
-far it was read.
+far the tool has read.
 """
 
 from __future__ import annotations
@@ -14,180 +14,216 @@ import signal
 import subprocess
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-from scanner.collector.engines import checksum_tool as running
-from scanner.collector.engines.base import ALGORITHMS, EMPTY, Answer, Digests, Engine, Meter, Root
-from scanner.collector.engines.base import Tool as ToolStatement
-from scanner.collector.engines.checksum_tool import Records, Stray, Tool
-from scanner.collector.engines.hashlib_engine import read_whole
+from scanner.collector.engines import checksum_tool
+from scanner.collector.engines.base import (
+    ALGORITHMS,
+    EMPTY_DIGESTS,
+    Answer,
+    Digests,
+    Engine,
+    Meter,
+    Root,
+    ToolDescription,
+)
+from scanner.collector.engines.checksum_tool import DigestsByAlgorithm, UnexpectedOutputError, VerifiedTool
+from scanner.collector.engines.hashlib_engine import read_whole_file
 from scanner.collector.engines.reading import (
-    Opened,
+    OpenFile,
     Reading,
-    Unsteady,
-    as_walked,
+    UnstableFileError,
+    is_as_walked,
     open_file,
     open_flags,
     read_carefully,
 )
 from scanner.collector.entries import WalkedEntry
-from scanner.collector.system.page_cache import CARE, PageCache
+from scanner.collector.system.page_cache import SMALL_FILE, PageCache
 
-_SLOWEST = 1 << 20
+_SLOWEST_RATE = 1 << 20
 """A tool that reads fewer bytes a second than this is taken for hung."""
-_GRACE = 60.0
-_BEAT = 0.25
+_START_SECONDS = 60.0
+"""Time that a call gets besides what its bytes take."""
+_WAIT_SECONDS = 0.25
 
 
 class NativeEngine(Engine):
-    """SHA-256 and MD5 by external tools, of which one may give both."""
+    """SHA-256 and MD5 by external tools."""
 
     name = "native"
     batch_bytes = 64 << 20
-    lone = 32 << 20
+    large_file_bytes = 32 << 20
 
-    def __init__(self, tools: Sequence[Tool]) -> None:
-        """`tools` give each algorithm exactly once, all together."""
+    def __init__(self, tools: Sequence[VerifiedTool]) -> None:
+        """`tools` compute each algorithm exactly once, all together."""
         self._tools = list(tools)
 
-    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
-        """The answer for each file; those that can share a call first."""
-        operands = [_Operand(index, found, os.path.join(root.path, found.path)) for index, found in enumerate(files)]
-        clean = [operand for operand in operands if self._shares(operand) and _stands(root, operand.found)]
-        most = min(tool.profile.max_files for tool in self._tools)
-        left = set(range(len(files)))
-        for part in running.groups([operand.path for operand in clean], most):
-            for index, digests in self._batch(root, clean[part], meter):
-                left.discard(index)
+    def hash_files(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[Tuple[int, Answer]]:
+        """Yield the index and answer of each file; those that can share a call first."""
+        batch_files = [
+            _BatchFile(number, entry, os.path.join(root.path, entry.path)) for number, entry in enumerate(files)
+        ]
+        batch_files = [file for file in batch_files if self._may_share_call(file) and _is_unchanged(root, file.entry)]
+        max_files = min(tool.command.profile.max_files for tool in self._tools)
+        unanswered = set(range(len(files)))
+        for call in checksum_tool.split_into_calls([file.path for file in batch_files], max_files):
+            for index, digests in self._hash_batch(root, batch_files[call], meter):
+                unanswered.discard(index)
                 yield index, digests
-        for index in sorted(left):
-            yield index, read_carefully(root, files[index], self._read, meter)
 
-    def tools(self) -> List[ToolStatement]:
-        """The tool for each algorithm."""
+        for index in sorted(unanswered):
+            yield index, read_carefully(root, files[index], self._read_by_tools, meter)
+
+    def describe_tools(self) -> List[ToolDescription]:
+        """Return the tool of each algorithm."""
         return [
-            {
-                "algorithm": algorithm,
-                "path": tool.path,
-                "version": tool.version,
-                "profile": tool.profile.id,
-                "lanes": "batch, stdin" if tool.batch else "stdin",
-                **tool.identity,
-            }
+            _describe_tool(tool, algorithm)
             for algorithm in ALGORITHMS
             for tool in self._tools
-            if algorithm in tool.profile.algorithms
+            if algorithm in tool.command.algorithms
         ]
 
-    def _shares(self, operand: _Operand) -> bool:
-        return operand.found.size < self.lone and all(tool.clean(operand.path) for tool in self._tools)
+    def _may_share_call(self, file: _BatchFile) -> bool:
+        return file.entry.size < self.large_file_bytes and all(tool.takes(file.path) for tool in self._tools)
 
-    def _batch(self, root: Root, operands: List[_Operand], meter: Meter) -> Iterator[Tuple[int, Digests]]:
-        """The digests that one call of each tool gives, as far as they can be believed."""
-        size = sum(operand.found.size for operand in operands)
+    def _hash_batch(self, root: Root, files: List[_BatchFile], meter: Meter) -> Iterator[Tuple[int, Digests]]:
+        """Yield the digests that one call of each tool gives, as far as they can be believed."""
+        size = sum(file.entry.size for file in files)
         meter.reserve(size)
-        seconds = min(_GRACE + size / _SLOWEST, meter.no_progress / 4)
-        records: Records = {}
+        seconds = min(_START_SECONDS + size / _SLOWEST_RATE, meter.no_progress / 4)
+
         with contextlib.ExitStack() as stack:
-            caches = [cache for operand in operands for cache in _cache(stack, root, operand.found)]
-            asked = [operand.path for operand in operands]
-            for tool in self._tools:
-                answered = _ask(tool, asked, seconds, meter)
-                asked = [path for path in asked if all(path in digests for digests in answered.values())]
-                records.update(answered)
-                meter.alive()
+            caches = [cache for file in files for cache in _open_cache(stack, root, file.entry)]
+            digests = self._run_tools([file.path for file in files], seconds, meter)
             for cache in caches:
                 cache.release_all()
-        for number, found, path in operands:
-            sha256, md5 = (records[algorithm].get(path) for algorithm in ALGORITHMS)
-            if sha256 and md5 and _plausible(found, sha256, md5) and _stands(root, found):
+
+        for number, entry, path in files:
+            sha256 = digests["sha256"].get(path)
+            md5 = digests["md5"].get(path)
+            if sha256 and md5 and _is_plausible(entry, sha256, md5) and _is_unchanged(root, entry):
                 yield number, Digests(sha256, md5)
 
-    def _read(self, opened: Opened, meter: Meter) -> Reading:
-        """The digests of one open file, all tools at once, so that a large one is read from the disk but once."""
-        cache = PageCache(opened.descriptor, opened.size)
+    def _run_tools(self, paths: List[bytes], seconds: float, meter: Meter) -> DigestsByAlgorithm:
+        """Return what the tools say, one after the other. A file without an answer is not given to the next tool."""
+        digests: DigestsByAlgorithm = {}
+        for tool in self._tools:
+            answered = _run_tool(tool, paths, seconds, meter)
+            paths = [path for path in paths if all(path in by_path for by_path in answered.values())]
+            digests.update(answered)
+            meter.keep_alive()
+        return digests
+
+    def _read_by_tools(self, file: OpenFile, meter: Meter) -> Reading:
+        """Read one open file by all tools at once, so that a large one is read from the disk only once."""
+        cache = PageCache(file.descriptor, file.size)
         with contextlib.ExitStack() as stack:
-            tasks = [_start(stack, tool, opened, first=not number) for number, tool in enumerate(self._tools)]
+            tasks = [_start_task(stack, tool, file, first=number == 0) for number, tool in enumerate(self._tools)]
             outputs = _follow(tasks, meter, cache)
             count = min(task.offset() for task in tasks)
-        beyond = os.pread(opened.descriptor, 1 << 16, count)  # what stopped a tool stops this read, and has a name
-        if count < opened.size or beyond:
-            return Reading(b"", b"", count if count < opened.size else count + len(beyond))
+
+        # An error that stopped a tool stops this read, too, and has a name here.
+        beyond = os.pread(file.descriptor, 1 << 16, count)
+        if count < file.size:
+            return Reading(b"", b"", count)
+        if beyond:
+            return Reading(b"", b"", count + len(beyond))
+
         digests: Dict[str, bytes] = {}
         for task, output in zip(tasks, outputs):
-            digests.update(zip(task.tool.profile.algorithms, running.parse_stdin(output, task.tool.profile) or []))
-        if len(digests) < len(ALGORITHMS):  # a fault of the tool's, not of the file's
-            os.lseek(opened.descriptor, 0, os.SEEK_SET)
-            return read_whole(opened, meter)
+            command = task.tool.command
+            digests.update(zip(command.algorithms, checksum_tool.parse_stdin_output(output, command) or []))
+        if len(digests) < len(ALGORITHMS):
+            # The tool's fault, not the file's: compute the digests here.
+            os.lseek(file.descriptor, 0, os.SEEK_SET)
+            return read_whole_file(file, meter)
         return Reading(digests["sha256"], digests["md5"], count)
 
 
-class _Operand(NamedTuple):
+class _BatchFile(NamedTuple):
     number: int
-    found: WalkedEntry
+    """Its index in the batch that the engine was given."""
+    entry: WalkedEntry
     path: bytes
     """Absolute: no tool takes it for an option or for standard input."""
 
 
 class _Task(NamedTuple):
-    tool: Tool
+    """A tool that is reading a file on its standard input."""
+
+    tool: VerifiedTool
     process: subprocess.Popen[bytes]
     descriptor: int
 
     def offset(self) -> int:
-        """How far the tool has read."""
+        """Return how far the tool has read."""
         return os.lseek(self.descriptor, 0, os.SEEK_CUR)
 
 
-def _ask(tool: Tool, paths: List[bytes], seconds: float, meter: Meter) -> Records:
-    """A tool's records; none at all when it printed what was not asked, or could not be started."""
+def _describe_tool(tool: VerifiedTool, algorithm: str) -> ToolDescription:
+    return {
+        "algorithm": algorithm,
+        "path": tool.command.path,
+        "version": tool.version,
+        "profile": tool.command.profile.id,
+        "lanes": "batch, stdin" if tool.takes_many else "stdin",
+        **tool.identity,
+    }
+
+
+def _run_tool(tool: VerifiedTool, paths: List[bytes], seconds: float, meter: Meter) -> DigestsByAlgorithm:
+    """Return a tool's digests: none at all when it printed what nobody asked for, or did not start."""
     try:
-        return running.run_batch(tool.path, tool.profile, paths, seconds, meter.check)
-    except (Stray, OSError):
-        return {algorithm: {} for algorithm in tool.profile.algorithms}
+        return checksum_tool.run_batch(tool.command, paths, seconds, meter.check_parent)
+    except (UnexpectedOutputError, OSError):
+        return {algorithm: {} for algorithm in tool.command.algorithms}
 
 
-def _cache(stack: contextlib.ExitStack, root: Root, found: WalkedEntry) -> Iterator[PageCache]:
-    """The page cache of a file, if it is one that the cache must be relieved of; open as long as `stack`."""
-    if found.size <= CARE:
+def _open_cache(stack: contextlib.ExitStack, root: Root, entry: WalkedEntry) -> Iterator[PageCache]:
+    """Yield the page cache of a file, if it is large enough to relieve the cache of it. `stack` closes the file."""
+    if entry.size <= SMALL_FILE:
         return
     try:
-        descriptor = open_file(found.path, root.descriptor, open_flags(found.uid))
-    except (OSError, Unsteady):
+        descriptor = open_file(entry.path, root.descriptor, open_flags(entry.uid))
+    except (OSError, UnstableFileError):
         return
     stack.callback(os.close, descriptor)
-    yield PageCache(descriptor, found.size)
+    yield PageCache(descriptor, entry.size)
 
 
-def _plausible(found: WalkedEntry, sha256: bytes, md5: bytes) -> bool:
-    """Whether the digests of nothing are those of an empty file: some tools give them for what they cannot read."""
-    empty = found.size == 0
-    return (sha256 == EMPTY["sha256"]) is empty and (md5 == EMPTY["md5"]) is empty
+def _is_plausible(entry: WalkedEntry, sha256: bytes, md5: bytes) -> bool:
+    """Return whether the digests are those of nothing exactly when the file is empty.
+
+    Some tools print the digest of nothing for what they cannot read.
+    """
+    is_empty = entry.size == 0
+    return (sha256 == EMPTY_DIGESTS["sha256"]) is is_empty and (md5 == EMPTY_DIGESTS["md5"]) is is_empty
 
 
-def _stands(root: Root, found: WalkedEntry) -> bool:
+def _is_unchanged(root: Root, entry: WalkedEntry) -> bool:
     try:
-        return as_walked(found, os.lstat(found.path, dir_fd=root.descriptor))
+        return is_as_walked(entry, os.lstat(entry.path, dir_fd=root.descriptor))
     except OSError:
         return False
 
 
-def _start(stack: contextlib.ExitStack, tool: Tool, opened: Opened, *, first: bool) -> _Task:
-    """A tool at work, which ends with `stack`; each has an offset of its own."""
-    descriptor = opened.descriptor
+def _start_task(stack: contextlib.ExitStack, tool: VerifiedTool, file: OpenFile, *, first: bool) -> _Task:
+    """Start a tool, which ends with `stack`. Each tool has a descriptor with an offset of its own."""
+    descriptor = file.descriptor
     if not first:
-        descriptor = opened.again()
+        descriptor = file.open_again()
         stack.callback(os.close, descriptor)
-    process = running.start_stdin(tool.path, tool.profile, descriptor)
-    stack.callback(_end, process)
+    process = checksum_tool.start_on_stdin(tool.command, descriptor)
+    stack.callback(_kill_if_running, process)
     return _Task(tool, process, descriptor)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill_if_running(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
-        running.end(process)
+        checksum_tool.kill(process)
 
 
 def _follow(tasks: List[_Task], meter: Meter, cache: PageCache) -> List[bytes]:
-    """What the tools print, while their way through the file is told, and slowed down to the rate limit."""
+    """Return what each tool prints; report meanwhile how far they have read, and slow them down to the rate limit."""
     outputs: Dict[int, bytes] = {}
     done = 0
     while len(outputs) < len(tasks):
@@ -195,25 +231,27 @@ def _follow(tasks: List[_Task], meter: Meter, cache: PageCache) -> List[bytes]:
             if number in outputs:
                 continue
             try:
-                outputs[number] = task.process.communicate(timeout=_BEAT)[0]
+                outputs[number] = task.process.communicate(timeout=_WAIT_SECONDS)[0]
             except subprocess.TimeoutExpired:
-                meter.check()
+                meter.check_parent()
+
         offset = min(task.offset() for task in tasks)
         if offset > done:
-            _pace(tasks, offset - done, meter)
+            _hold_back(tasks, offset - done, meter)
             meter.advance(offset - done)
             cache.release(offset)
             done = offset
     return [outputs[number] for number in range(len(tasks))]
 
 
-def _pace(tasks: List[_Task], count: int, meter: Meter) -> None:
+def _hold_back(tasks: List[_Task], byte_count: int, meter: Meter) -> None:
     """Stop the tools until the bytes that they have read were due."""
-    if not meter.paced():
+    if not meter.is_rate_limited():
         return
-    running_now = [task.process for task in tasks if task.process.returncode is None]
-    for process in running_now:
+
+    running = [task.process for task in tasks if task.process.returncode is None]
+    for process in running:
         process.send_signal(signal.SIGSTOP)
-    meter.reserve(count)
-    for process in running_now:
+    meter.reserve(byte_count)
+    for process in running:
         process.send_signal(signal.SIGCONT)

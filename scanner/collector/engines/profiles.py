@@ -1,152 +1,253 @@
-"""The checksum tools of the systems, by what they print and what they can be trusted with.
+"""Describe the checksum tools of the systems: where they are, how they are called, what they print, what to trust.
 
-A profile is a claim; `probe` holds each tool to it before the tool does any work. Tools stand under absolute paths:
+A profile is one object with everything about one kind of tool. To add one, add an object here, list it in PROFILES, and
+give it a row in `tests/scanner/collector/engines/test_native_engine.py`.
+
+A profile is a claim. `self_test` holds each tool to it before the tool does any work. Tools stand under absolute paths:
 what a user's PATH leads to may be anybody's.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from enum import Enum
+from typing import List, NamedTuple, Optional, Tuple
 
 from scanner.collector.engines.base import ALGORITHMS
 
-HEX_DIGITS = {"sha256": 64, "md5": 32}
+_HEX_DIGITS = {"sha256": 64, "md5": 32}
 
 
-class Profile(NamedTuple):
-    """How a kind of tool is called and what it answers."""
+class Platform(Enum):
+    """A family of systems that have the same tools."""
 
-    id: str
-    algorithms: Tuple[str, ...]
-    stdin: Tuple[str, ...]
-    """The arguments with which it reads its standard input."""
-    batch: Optional[Tuple[str, ...]] = None
-    """The arguments before a list of absolute paths; None when it must not be given one."""
-    records: Tuple[bytes, ...] = ()
-    """For each algorithm a regular expression of a whole record, with the groups `name` and `digest`."""
-    delimiter: bytes = b"\n"
-    max_files: int = 256
-    max_path: int = 4096
-    """A path of this many bytes or more is not given as an operand."""
-    version: Tuple[str, ...] = ()
-    """The arguments with which it tells its version; none when it cannot."""
-
-    @property
-    def any_name(self) -> bool:
-        """Whether records end in NUL, so that a name may hold a newline and is not escaped."""
-        return self.delimiter == b"\0"
+    LINUX = "linux"
+    """Linux, and every system that has no member of its own."""
+    MACOS = "darwin"
+    FREEBSD = "freebsd"
+    OPENBSD = "openbsd"
+    SUNOS = "sunos"
 
 
-class Candidate(NamedTuple):
-    """A tool that may be there."""
+class Role(Enum):
+    """When a tool is used."""
+
+    OWN = "own"
+    """The platform's own tool."""
+    FASTER = "faster"
+    """Replaces the own tool only when it is much faster."""
+
+
+class Location(NamedTuple):
+    """Where a tool may be."""
 
     path: str
-    profile: Profile
+    """Absolute. `{algorithm}` stands for the algorithm's name."""
+    platforms: Tuple[Platform, ...]
+    role: Role = Role.OWN
+    algorithms: Tuple[str, ...] = ALGORITHMS
 
 
-class Catalogue(NamedTuple):
-    """What to look for, the preferred first."""
+class ToolProfile(NamedTuple):
+    """Everything about one kind of tool.
 
-    own: List[Candidate]
-    """The platform's own tools."""
-    fast: List[Candidate]
-    """Tools that replace the own ones only when they are much faster."""
+    In arguments and paths, `{algorithm}` stands for `sha256` or `md5`.
+    """
 
+    id: str
+    """Name in the statement."""
+    locations: Tuple[Location, ...]
+    """The preferred one first."""
+    stdin_arguments: Tuple[str, ...]
+    """Arguments with which it reads its standard input."""
+    batch_arguments: Optional[Tuple[str, ...]] = None
+    """Arguments before a list of absolute paths. None: it must not be given a list."""
+    record: bytes = b""
+    """Regular expression of a whole record of a batch.
 
-def _records(
-    pattern: bytes, algorithms: Tuple[str, ...], names: Optional[Dict[str, bytes]] = None
-) -> Tuple[bytes, ...]:
-    return tuple(
-        pattern % {b"digest": b"(?P<digest>[0-9a-f]{%d})" % HEX_DIGITS[name], b"label": (names or {}).get(name, b"")}
-        for name in algorithms
-    )
+    The groups `%(name)s` and `%(digest)s` are the path and the digest; `%(algorithm)s` and `%(ALGORITHM)s` are the
+    algorithm's name in lower and upper case.
+    """
+    record_end: bytes = b"\n"
+    """NUL where names are printed as they are, so that one may hold a newline or a backslash."""
+    max_files: int = 256
+    """Most paths in one call."""
+    max_path: int = 4096
+    """A path of this many bytes or more is never an operand."""
+    version_arguments: Tuple[str, ...] = ()
+    """Arguments with which it prints its version. Empty: it cannot."""
+    gives_all_digests: bool = False
+    """Whether one call gives the digests of all algorithms."""
 
-
-_GNU = rb"%(digest)s [ *](?P<name>.*)"
-_BSD = rb"%(label)s \((?P<name>.*)\) = %(digest)s"
-_OPENSSL = rb"%(digest)s \*(?P<name>.*)"
-_UPPER = {"sha256": b"SHA256", "md5": b"MD5"}
-_LOWER = {"sha256": b"sha256", "md5": b"md5"}
-_BSD_PATH = 1024
-
-
-def gnu_z(algorithm: str) -> Profile:
-    """GNU coreutils from 8.30, uutils from 0.0.18: records end in NUL, names are not escaped."""
-    own = (algorithm,)
-    return Profile("gnu-z", own, (), ("-z", "--"), _records(_GNU, own), b"\0", version=("--version",))
-
-
-def gnu_lf(algorithm: str) -> Profile:
-    """Older GNU coreutils and uutils, busybox, toybox: records end in a newline, odd names are escaped or ambiguous."""
-    own = (algorithm,)
-    return Profile("gnu-lf", own, (), ("--",), _records(_GNU, own), version=("--version",))
-
-
-def bsd_z(algorithm: str) -> Profile:
-    """`sha256sum` and `md5sum` of FreeBSD from 14.0 and macOS from 15: as GNU's with -z, paths below 1024 bytes."""
-    own = (algorithm,)
-    return Profile("bsd-z", own, (), ("-z", "--"), _records(_GNU, own), b"\0", max_path=_BSD_PATH)
+    @property
+    def takes_any_name(self) -> bool:
+        """Return whether a name may hold control characters and backslashes."""
+        return self.record_end == b"\0"
 
 
-def bsd_tag(algorithm: str) -> Profile:
-    """`sha256` and `md5` of FreeBSD, `md5` of macOS."""
-    own = (algorithm,)
-    return Profile("bsd-tag", own, ("-q",), ("--",), _records(_BSD, own, _UPPER), max_path=_BSD_PATH)
+class ToolCommand(NamedTuple):
+    """A tool at its path, with the algorithms that one call of it computes."""
+
+    path: str
+    profile: ToolProfile
+    algorithms: Tuple[str, ...]
+
+    def stdin_command(self) -> List[str]:
+        """Return the command that reads standard input."""
+        return [self.path, *self._fill(self.profile.stdin_arguments)]
+
+    def batch_command(self) -> List[str]:
+        """Return the command to which absolute paths are to be appended."""
+        return [self.path, *self._fill(self.profile.batch_arguments or ())]
+
+    def record_expressions(self) -> Tuple[bytes, ...]:
+        """Return the regular expression of a whole record, with the groups `name` and `digest`, for each algorithm."""
+        return tuple(
+            self.profile.record
+            % {
+                b"name": b"(?P<name>.*)",
+                b"digest": b"(?P<digest>%s)" % digest_expression(algorithm),
+                b"algorithm": algorithm.encode(),
+                b"ALGORITHM": algorithm.upper().encode(),
+            }
+            for algorithm in self.algorithms
+        )
+
+    def _fill(self, arguments: Tuple[str, ...]) -> List[str]:
+        return [argument.format(algorithm=self.algorithms[0]) for argument in arguments]
 
 
-def digest(algorithm: str) -> Profile:
-    """The tool of illumos and Solaris. It leaks a descriptor for each operand that it fails to read."""
-    own = (algorithm,)
-    arguments = ("-a", algorithm)
-    return Profile("digest", own, arguments, ("-v", *arguments), _records(_BSD, own, _LOWER), max_files=100)
+class ToolCatalogue(NamedTuple):
+    """The tools to look for, the preferred first."""
+
+    own: List[ToolCommand]
+    faster: List[ToolCommand]
 
 
-def openssl(algorithm: str) -> Profile:
-    """`openssl dgst` of OpenSSL and LibreSSL, in the form that names the file behind the digest."""
-    own = (algorithm,)
-    arguments = ("dgst", f"-{algorithm}", "-r")
-    return Profile("openssl", own, arguments, arguments, _records(_OPENSSL, own), version=("version",))
+def digest_expression(algorithm: str) -> bytes:
+    """Return a regular expression of a digest in lower-case hex."""
+    return b"[0-9a-f]{%d}" % _HEX_DIGITS[algorithm]
 
 
-OPENBSD = Profile(
-    "openbsd",
-    ALGORITHMS,
-    ("-q", "-a", "sha256", "-a", "md5"),
-    ("-a", "sha256", "-a", "md5", "--"),
-    _records(_BSD, ALGORITHMS, _UPPER),
-    max_path=_BSD_PATH,
+_GNU_RECORD = rb"%(digest)s [ *]%(name)s"
+_BSD_MAX_PATH = 1024
+
+GNU_Z = ToolProfile(
+    id="gnu-z",
+    locations=(
+        Location("/usr/bin/{algorithm}sum", (Platform.LINUX, Platform.SUNOS)),
+        Location("/bin/{algorithm}sum", (Platform.LINUX, Platform.SUNOS)),
+        Location("/usr/gnu/bin/{algorithm}sum", (Platform.LINUX, Platform.SUNOS)),
+    ),
+    stdin_arguments=(),
+    batch_arguments=("-z", "--"),
+    record=_GNU_RECORD,
+    record_end=b"\0",
+    version_arguments=("--version",),
 )
-"""cksum(1) of OpenBSD: both digests of one read."""
+"""GNU coreutils from 8.30 on, uutils from 0.0.18 on: records end in NUL, names are not escaped."""
 
-SHASUM = Profile("shasum", ("sha256",), ("-a", "256"), version=("--version",))
-"""Perl's shasum gives the digest of what it read before an error, and exits 0: only where the offset is checked."""
+GNU_LF = ToolProfile(
+    id="gnu-lf",
+    locations=GNU_Z.locations,
+    stdin_arguments=(),
+    batch_arguments=("--",),
+    record=_GNU_RECORD,
+    version_arguments=("--version",),
+)
+"""Older GNU coreutils and uutils, busybox, toybox: records end in a newline, odd names are escaped or ambiguous."""
+
+BSD_Z = ToolProfile(
+    id="bsd-z",
+    locations=(Location("/sbin/{algorithm}sum", (Platform.FREEBSD, Platform.MACOS)),),
+    stdin_arguments=(),
+    batch_arguments=("-z", "--"),
+    record=_GNU_RECORD,
+    record_end=b"\0",
+    max_path=_BSD_MAX_PATH,
+)
+"""`sha256sum` and `md5sum` of FreeBSD from 14.0 on and macOS from 15 on: like GNU's with -z, for shorter paths."""
+
+BSD_TAG = ToolProfile(
+    id="bsd-tag",
+    locations=(Location("/sbin/{algorithm}", (Platform.FREEBSD, Platform.MACOS)),),
+    stdin_arguments=("-q",),
+    batch_arguments=("--",),
+    record=rb"%(ALGORITHM)s \(%(name)s\) = %(digest)s",
+    max_path=_BSD_MAX_PATH,
+)
+"""`sha256` and `md5` of FreeBSD, `md5` of macOS."""
+
+OPENBSD = ToolProfile(
+    id="openbsd",
+    locations=(Location("/bin/cksum", (Platform.OPENBSD,)),),
+    stdin_arguments=("-q", "-a", "sha256", "-a", "md5"),
+    batch_arguments=("-a", "sha256", "-a", "md5", "--"),
+    record=rb"%(ALGORITHM)s \(%(name)s\) = %(digest)s",
+    max_path=_BSD_MAX_PATH,
+    gives_all_digests=True,
+)
+"""cksum(1) of OpenBSD: both digests from one read."""
+
+DIGEST = ToolProfile(
+    id="digest",
+    locations=(Location("/usr/bin/digest", (Platform.SUNOS,)),),
+    stdin_arguments=("-a", "{algorithm}"),
+    batch_arguments=("-v", "-a", "{algorithm}"),
+    record=rb"%(algorithm)s \(%(name)s\) = %(digest)s",
+    max_files=100,  # it leaks a descriptor for each file that it cannot read, and 256 is a common limit
+)
+"""digest(1) of illumos and Solaris."""
+
+OPENSSL = ToolProfile(
+    id="openssl",
+    locations=(
+        Location("/usr/bin/openssl", (Platform.LINUX, Platform.FREEBSD, Platform.OPENBSD, Platform.SUNOS), Role.FASTER),
+        # Every macOS has md5; older ones have no SHA-256 of their own.
+        Location("/usr/bin/openssl", (Platform.MACOS,), algorithms=("sha256",)),
+    ),
+    stdin_arguments=("dgst", "-{algorithm}", "-r"),
+    batch_arguments=("dgst", "-{algorithm}", "-r"),
+    record=rb"%(digest)s \*%(name)s",
+    version_arguments=("version",),
+)
+"""`openssl dgst` of OpenSSL and LibreSSL, in the form that names the file behind the digest."""
+
+SHASUM = ToolProfile(
+    id="shasum",
+    locations=(Location("/usr/bin/shasum", (Platform.MACOS,), algorithms=("sha256",)),),
+    stdin_arguments=("-a", "256"),
+    version_arguments=("--version",),
+)
+"""Perl's shasum. After a read error it prints the digest of what it had read, and exits with 0: no list for it."""
+
+PROFILES = (GNU_Z, GNU_LF, BSD_Z, BSD_TAG, OPENBSD, DIGEST, OPENSSL, SHASUM)
+"""All profiles. On each platform the first one that fits is preferred."""
 
 
-def _sums(folder: str, profile: Callable[[str], Profile]) -> List[Candidate]:
-    return [Candidate(f"{folder}/{name}sum", profile(name)) for name in ALGORITHMS]
+def find_platform(name: str = sys.platform) -> Platform:
+    """Return the platform of a name such as those of `sys.platform`."""
+    for platform in Platform:
+        if name.startswith(platform.value):
+            return platform
+    return Platform.LINUX
 
 
-def _plain(folder: str) -> List[Candidate]:
-    return [Candidate(f"{folder}/{name}", bsd_tag(name)) for name in ALGORITHMS]
+def catalogue(platform: Platform) -> ToolCatalogue:
+    """Return the tools of a platform."""
+    tools = ToolCatalogue([], [])
+    for profile in PROFILES:
+        for location in profile.locations:
+            if platform in location.platforms:
+                commands = tools.own if location.role is Role.OWN else tools.faster
+                commands.extend(_commands_at(location, profile))
+    return tools
 
 
-def catalogue(platform: str = sys.platform) -> Catalogue:
-    """The tools of a platform, named as `sys.platform` names it."""
-    fast = [Candidate("/usr/bin/openssl", openssl(name)) for name in ALGORITHMS]
-    if platform.startswith("openbsd"):
-        return Catalogue([Candidate("/bin/cksum", OPENBSD)], fast)
-    if platform.startswith("freebsd"):
-        return Catalogue([*_sums("/sbin", bsd_z), *_plain("/sbin")], fast)
-    if platform == "darwin":
-        old = [Candidate("/usr/bin/openssl", openssl("sha256")), Candidate("/usr/bin/shasum", SHASUM)]
-        return Catalogue([*_sums("/sbin", bsd_z), *_plain("/sbin"), *old], [])
-    gnu = [
-        candidate
-        for profile in (gnu_z, gnu_lf)
-        for folder in ("/usr/bin", "/bin", "/usr/gnu/bin")
-        for candidate in _sums(folder, profile)
+def _commands_at(location: Location, profile: ToolProfile) -> List[ToolCommand]:
+    if profile.gives_all_digests:
+        return [ToolCommand(location.path, profile, location.algorithms)]
+    return [
+        ToolCommand(location.path.format(algorithm=algorithm), profile, (algorithm,))
+        for algorithm in location.algorithms
     ]
-    if platform.startswith("sunos"):
-        return Catalogue([*gnu, *(Candidate("/usr/bin/digest", digest(name)) for name in ALGORITHMS)], fast)
-    return Catalogue(gnu, fast)

@@ -1,4 +1,4 @@
-"""One file, read with care: opened without following links, checked to stand still, tried again when it does not."""
+"""Read one file with care: follow no link, check that the file does not change meanwhile, try again when it does."""
 
 from __future__ import annotations
 
@@ -13,100 +13,61 @@ from scanner.collector.entries import FailedFile, FileResult, HashedFile, Vanish
 from scanner.collector.system.directories import open_directory
 
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-NOATIME = getattr(os, "O_NOATIME", 0)
+"""O_NONBLOCK: a FIFO that has taken a file's name must not block the open."""
+NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
+
 TRIES = 3
-"""A file that does not stand still is read so often."""
-_ERROR_TRIES = 2
-"""A file whose reading fails is read so often: a first error may have passed."""
-_PAUSE = 0.1
-_BUSY = (errno.EAGAIN, errno.EINTR, errno.ETXTBSY)
+"""How often a file is read that changes each time."""
+_TRIES_AFTER_ERRORS = 2
+"""How often a file is read whose reading fails: a first error may pass."""
+_PAUSE_SECONDS = 0.1
+
+_PASSING_ERRORS = (errno.EAGAIN, errno.EINTR, errno.ETXTBSY)
+_LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
+"""What open(2) says of a symbolic link under O_NOFOLLOW; EMLINK is FreeBSD's word."""
 
 
 class Reading(NamedTuple):
-    """What was made of the bytes of one descriptor."""
+    """What reading one descriptor to its end gave."""
 
     sha256: bytes
     md5: bytes
-    read: int
-    """The bytes that were read; more than the size when the file has grown."""
+    byte_count: int
+    """Bytes that were read. More than the size when the file has grown."""
 
 
-class Opened(NamedTuple):
+class OpenFile(NamedTuple):
     """A regular file, open and at its start."""
 
     descriptor: int
     size: int
     parent: int
-    """The descriptor of its directory."""
+    """Descriptor of its directory."""
     name: bytes
     flags: int
 
-    def again(self) -> int:
-        """A second descriptor of the same file, with an offset of its own. Raises OSError, Unsteady."""
+    def open_again(self) -> int:
+        """Return a second descriptor of the same file, with an offset of its own. Raise OSError, UnstableFileError."""
         descriptor = open_file(self.name, self.parent, self.flags)
         if not os.path.samestat(os.fstat(descriptor), os.fstat(self.descriptor)):
             os.close(descriptor)
-            raise Unsteady("ECHANGED", "open")
+            raise UnstableFileError("ECHANGED", "open")
         os.set_blocking(descriptor, True)
         return descriptor
 
 
-Reader = Callable[[Opened, Meter], Reading]
-"""Reads a file to its end, and at most one byte beyond its size. Raises OSError, Unsteady."""
+Reader = Callable[[OpenFile, Meter], Reading]
+"""Reads a file to its end, and at most one byte beyond its size. Raises OSError, UnstableFileError."""
 
 
-class Unsteady(Exception):
-    """The file did not stand still, or was not read to its end."""
+class UnstableFileError(Exception):
+    """The file changed while it was read, or was not read to its end."""
 
     def __init__(self, error: str, stage: str) -> None:
         super().__init__(error, stage)
         self.error = error
+        """ECHANGED or ESHORT."""
         self.stage = stage
-
-
-def open_flags(owner: int) -> int:
-    """How to open a file of this owner: without a mark on its access time where that is allowed."""
-    return READ_ONLY | NOATIME if os.geteuid() in (0, owner) else READ_ONLY
-
-
-def moved(before: os.stat_result, after: os.stat_result) -> bool:
-    """Whether two looks at a file saw different ones."""
-    return (before.st_ino, before.st_dev, before.st_size, before.st_mtime_ns, before.st_ctime_ns) != (
-        after.st_ino,
-        after.st_dev,
-        after.st_size,
-        after.st_mtime_ns,
-        after.st_ctime_ns,
-    )
-
-
-def read_carefully(root: Root, found: WalkedEntry, reader: Reader, meter: Meter, tries: int = TRIES) -> FileResult:
-    """The digests of a file that stood still while it was read, or why there are none.
-
-    What has the path's name by now is read, as long as it is a regular file on the device that the walk saw.
-    """
-    errors = 0
-    result: FileResult = VanishedFile(found.path)
-    for attempt in range(tries):
-        if attempt:
-            time.sleep(_PAUSE * attempt)
-        meter.begin()
-        try:
-            return _attempt(root, found, reader, meter)
-        except FileNotFoundError:
-            return VanishedFile(found.path)
-        except Unsteady as unsteady:
-            result = FailedFile(found.path, unsteady.error, unsteady.stage)
-        except _ReadError as failure:
-            errors += 1
-            result = FailedFile(found.path, error_name(failure.error), "read")
-            if errors == _ERROR_TRIES:
-                return result
-        except OSError as error:
-            result = FailedFile(found.path, error_name(error), "open")
-            if error.errno not in _BUSY:
-                return result
-    return result
 
 
 class _ReadError(Exception):
@@ -117,65 +78,126 @@ class _ReadError(Exception):
         self.error = error
 
 
-def _attempt(root: Root, found: WalkedEntry, reader: Reader, meter: Meter) -> HashedFile:
-    above, _, name = found.path.rpartition(b"/")
-    parent = _open_parent(root, above)
+def open_flags(owner: int) -> int:
+    """Return the flags of open(2) for a file of this owner.
+
+    Only the owner and root may read without changing the access time.
+    """
+    if os.geteuid() in (0, owner):
+        return READ_ONLY | NO_ACCESS_TIME
+    return READ_ONLY
+
+
+def open_file(name: bytes, directory: int, flags: int) -> int:
+    """Return a descriptor of a file, without NO_ACCESS_TIME where the system refuses that.
+
+    Raise UnstableFileError for a symbolic link, else OSError.
+    """
     try:
-        flags = open_flags(found.uid)
-        descriptor = open_file(name, parent, flags)
+        return os.open(name, flags, dir_fd=directory)
+    except PermissionError as error:
+        if error.errno != errno.EPERM or not flags & NO_ACCESS_TIME:
+            raise
+    except OSError as error:
+        if error.errno in _LINK_ERRORS:
+            raise UnstableFileError("ECHANGED", "open") from error
+        raise
+    return os.open(name, flags & ~NO_ACCESS_TIME, dir_fd=directory)
+
+
+def read_carefully(root: Root, entry: WalkedEntry, reader: Reader, meter: Meter, tries: int = TRIES) -> FileResult:
+    """Return the digests of a file that did not change while it was read, or why there are none.
+
+    Whatever has the path's name by now is read, as long as it is a regular file on the device that the walk saw.
+    """
+    read_errors = 0
+    result: FileResult = VanishedFile(entry.path)
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS * attempt)
+        meter.start_file()
+        try:
+            return _read_once(root, entry, reader, meter)
+        except FileNotFoundError:
+            return VanishedFile(entry.path)
+        except UnstableFileError as unstable:
+            result = FailedFile(entry.path, unstable.error, unstable.stage)
+        except _ReadError as failure:
+            result = FailedFile(entry.path, error_name(failure.error), "read")
+            read_errors += 1
+            if read_errors == _TRIES_AFTER_ERRORS:
+                return result
+        except OSError as error:
+            result = FailedFile(entry.path, error_name(error), "open")
+            if error.errno not in _PASSING_ERRORS:
+                return result
+    return result
+
+
+def _read_once(root: Root, entry: WalkedEntry, reader: Reader, meter: Meter) -> HashedFile:
+    directory_path, _, name = entry.path.rpartition(b"/")
+    directory = _open_parent(root, directory_path)
+    try:
+        flags = open_flags(entry.uid)
+        descriptor = open_file(name, directory, flags)
         try:
             before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode) or before.st_dev != found.dev:
-                raise Unsteady("ECHANGED", "open")
-            reading = _read(Opened(descriptor, before.st_size, parent, name, flags), reader, meter)
-            _check(reading, before, os.fstat(descriptor), os.lstat(name, dir_fd=parent))
+            if not stat.S_ISREG(before.st_mode) or before.st_dev != entry.dev:
+                raise UnstableFileError("ECHANGED", "open")
+
+            file = OpenFile(descriptor, before.st_size, directory, name, flags)
+            reading = _call_reader(reader, file, meter)
+            by_descriptor = os.fstat(descriptor)
+            by_name = os.lstat(name, dir_fd=directory)
+            _check_unchanged(reading, before, by_descriptor, by_name)
         finally:
             os.close(descriptor)
     finally:
-        os.close(parent)
-    return hashed(found.path, reading.sha256, reading.md5, before)
+        os.close(directory)
+    return hashed_file(entry.path, reading.sha256, reading.md5, before)
 
 
-def _open_parent(root: Root, above: bytes) -> int:
+def _open_parent(root: Root, path: bytes) -> int:
     try:
-        return open_directory(root.descriptor, above)
+        return open_directory(root.descriptor, path)
     except OSError as error:
-        if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
+        if error.errno == errno.ENOTDIR or error.errno in _LINK_ERRORS:
             raise FileNotFoundError(errno.ENOENT, "a directory above is none any more") from error
         raise
 
 
-def open_file(name: bytes, folder: int, flags: int) -> int:
-    """A descriptor of a file, without NOATIME where the system refuses that. Raises OSError."""
+def _call_reader(reader: Reader, file: OpenFile, meter: Meter) -> Reading:
+    # The file is known to be a regular one now: a file system that could answer EAGAIN must not.
+    os.set_blocking(file.descriptor, True)
     try:
-        return os.open(name, flags, dir_fd=folder)
-    except PermissionError as error:
-        if error.errno != errno.EPERM or not flags & NOATIME:
-            raise
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK):  # a symbolic link by now
-            raise Unsteady("ECHANGED", "open") from error
-        raise
-    return os.open(name, flags & ~NOATIME, dir_fd=folder)
-
-
-def _read(opened: Opened, reader: Reader, meter: Meter) -> Reading:
-    os.set_blocking(opened.descriptor, True)  # it is a regular file: a file system that could answer EAGAIN must not
-    try:
-        return reader(opened, meter)
+        return reader(file, meter)
     except OSError as error:
         raise _ReadError(error) from error
 
 
-def _check(reading: Reading, before: os.stat_result, after: os.stat_result, named: os.stat_result) -> None:
-    if moved(before, after) or moved(after, named) or reading.read > before.st_size:
-        raise Unsteady("ECHANGED", "read")
-    if reading.read < before.st_size:
-        raise Unsteady("ESHORT", "read")
+def _check_unchanged(
+    reading: Reading, before: os.stat_result, by_descriptor: os.stat_result, by_name: os.stat_result
+) -> None:
+    """Raise UnstableFileError unless the file, whole and unchanged, is still the one that has the name."""
+    if has_changed(before, by_descriptor) or has_changed(by_descriptor, by_name) or reading.byte_count > before.st_size:
+        raise UnstableFileError("ECHANGED", "read")
+    if reading.byte_count < before.st_size:
+        raise UnstableFileError("ESHORT", "read")
 
 
-def hashed(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> HashedFile:
-    """The result for a file that stood still with this status."""
+def has_changed(before: os.stat_result, after: os.stat_result) -> bool:
+    """Return whether two looks at a file saw another file, size or time."""
+    return (before.st_ino, before.st_dev, before.st_size, before.st_mtime_ns, before.st_ctime_ns) != (
+        after.st_ino,
+        after.st_dev,
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ctime_ns,
+    )
+
+
+def hashed_file(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> HashedFile:
+    """Return the result for a file that had this status before and after it was read."""
     return HashedFile(
         path,
         sha256,
@@ -191,11 +213,15 @@ def hashed(path: bytes, sha256: bytes, md5: bytes, status: os.stat_result) -> Ha
     )
 
 
-def as_walked(found: WalkedEntry, status: os.stat_result) -> bool:
-    """Whether a status is, to the nanosecond, what the walk saw of a regular file."""
-    seen = (status.st_mode, status.st_ino, status.st_dev, status.st_uid, status.st_gid, status.st_size)
-    times = (status.st_mtime_ns, status.st_ctime_ns)
-    return seen == (found.mode, found.ino, found.dev, found.uid, found.gid, found.size) and times == (
-        found.mtime_ns,
-        found.ctime_ns,
+def is_as_walked(entry: WalkedEntry, status: os.stat_result) -> bool:
+    """Return whether a status is, to the nanosecond, what the walk saw of a regular file."""
+    return (
+        status.st_mode == entry.mode
+        and status.st_ino == entry.ino
+        and status.st_dev == entry.dev
+        and status.st_uid == entry.uid
+        and status.st_gid == entry.gid
+        and status.st_size == entry.size
+        and status.st_mtime_ns == entry.mtime_ns
+        and status.st_ctime_ns == entry.ctime_ns
     )

@@ -1,4 +1,4 @@
-"""The self-test of a checksum tool: what it really does with known files, instead of tables of versions."""
+"""Test a checksum tool on known files: what it really does counts, not a table of versions."""
 
 from __future__ import annotations
 
@@ -7,122 +7,156 @@ import os
 import re
 import subprocess
 import tempfile
-from typing import Dict, Tuple
+from typing import Dict, NamedTuple
 
-from scanner.collector.engines import checksum_tool as running
-from scanner.collector.engines.checksum_tool import Records, Stray, Tool
-from scanner.collector.engines.profiles import Candidate, Profile
+from scanner.collector.engines.checksum_tool import (
+    DigestsByAlgorithm,
+    UnexpectedOutputError,
+    VerifiedTool,
+    environment,
+    kill,
+    parse_stdin_output,
+    run_batch,
+    start_on_stdin,
+)
+from scanner.collector.engines.profiles import ToolCommand
 
 _SECONDS = 10.0
-_CLEAN = {b"clean": b"abc", b"a b ": b"spaces", b"empty": b""}
-_ODD = {b"new\nline": b"newline", b"trail\n": b"trail", b"back\\slash": b"backslash", b"cr\rx": b"return"}
-_NOT_UTF8 = {b"odd\xff": b"ff", b"odd\xfe": b"fe"}
-_UNREADABLE = b"/proc/self/mem"
+"""Time limit of each run."""
+
+_PLAIN_FILES = {b"clean": b"abc", b"a b ": b"spaces", b"empty": b""}
+_FILES_TO_ESCAPE = {b"new\nline": b"newline", b"trail\n": b"trail", b"back\\slash": b"backslash", b"cr\rx": b"return"}
+_FILES_NOT_UTF8 = {b"odd\xff": b"ff", b"odd\xfe": b"fe"}
+_UNREADABLE_FILE = b"/proc/self/mem"
 """On Linux, a file that opens and whose reading fails with EIO."""
 
-
-class Refused(Exception):
-    """The tool is not used; the text says why."""
+_BUSYBOX_VERSION = re.compile(r"(busybox|toybox) v?\d\S*", re.IGNORECASE)
 
 
-def examine(candidate: Candidate) -> Tool:
-    """The tool, with what it proved to be able to do. Raises Refused."""
-    path, profile = candidate
+class ToolRefusedError(Exception):
+    """The tool is not used. The message says why."""
+
+
+class _BatchAbility(NamedTuple):
+    takes_many: bool
+    utf8_only: bool
+
+
+def verify_tool(command: ToolCommand) -> VerifiedTool:
+    """Return the tool with what it proved to be able to do. Raise ToolRefusedError."""
+    path = command.path
     try:
         status = os.stat(path)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from error
-    with tempfile.TemporaryDirectory(prefix="probe-") as folder:
+        raise ToolRefusedError(f"{path}: {error.strerror}") from error
+
+    with tempfile.TemporaryDirectory(prefix="probe-") as directory:
         try:
-            _check_stdin(path, profile, os.fsencode(folder))
-            batch, utf8_only = _check_batch(path, profile, os.fsencode(folder))
+            _check_stdin(command, os.fsencode(directory))
+            ability = _test_batch(command, os.fsencode(directory))
         except (OSError, subprocess.SubprocessError) as error:
-            raise Refused(f"{path}: {error}") from error
+            raise ToolRefusedError(f"{path}: {error}") from error
+
     identity = {"size": status.st_size, "ino": status.st_ino, "mtime_ns": status.st_mtime_ns}
-    return Tool(path, profile, _version(path, profile), batch, utf8_only, identity)
+    return VerifiedTool(command, _read_version(command), ability.takes_many, ability.utf8_only, identity)
 
 
-def _check_stdin(path: str, profile: Profile, folder: bytes) -> None:
-    """Standard input must be read to its end and answered with the right digest, whatever else is printed."""
+def _check_stdin(command: ToolCommand, directory: bytes) -> None:
+    """Check that standard input is read to its end and gets the right digest, whatever else is printed."""
     content = b"standard input" * 9999
-    with open(os.path.join(folder, b"stdin"), "w+b", buffering=0) as file:
+    with open(os.path.join(directory, b"stdin"), "w+b", buffering=0) as file:
         file.write(content)
-        os.lseek(file.fileno(), 0, os.SEEK_SET)
-        process = running.start_stdin(path, profile, file.fileno())
+        file.seek(0)
+        process = start_on_stdin(command, file.fileno())
         try:
             output = process.communicate(timeout=_SECONDS)[0]
         finally:
             if process.returncode is None:
-                running.end(process)
-        offset = os.lseek(file.fileno(), 0, os.SEEK_CUR)
-    if running.parse_stdin(output, profile) != [_digest(name, content) for name in profile.algorithms]:
-        raise Refused(f"{path}: wrong answer for standard input")
+                kill(process)
+        offset = file.tell()
+
+    if parse_stdin_output(output, command) != [_digest(algorithm, content) for algorithm in command.algorithms]:
+        raise ToolRefusedError(f"{command.path}: wrong answer for standard input")
     if offset != len(content):
-        raise Refused(f"{path}: leaves standard input at {offset} of {len(content)}")
+        raise ToolRefusedError(f"{command.path}: leaves standard input at {offset} of {len(content)}")
 
 
-def _check_batch(path: str, profile: Profile, folder: bytes) -> Tuple[bool, bool]:
-    """Whether the tool may be given many files, and whether it spoils names that are not UTF-8."""
-    if profile.batch is None:
-        return False, True
-    names = {**_CLEAN, **(_ODD if profile.any_name else {})}
+def _test_batch(command: ToolCommand, directory: bytes) -> _BatchAbility:
+    profile = command.profile
+    if profile.batch_arguments is None:
+        return _BatchAbility(takes_many=False, utf8_only=True)
+
+    files = _PLAIN_FILES
+    if profile.takes_any_name:
+        files = {**_PLAIN_FILES, **_FILES_TO_ESCAPE}
     try:
-        right = _run(path, profile, folder, names) and _reports_errors(path, profile, folder)
-    except Stray:
-        return False, True
+        takes_many = _is_right(command, directory, files) and _leaves_out_unreadable(command, directory)
+    except UnexpectedOutputError:
+        return _BatchAbility(takes_many=False, utf8_only=True)
+
     try:
-        utf8_only = not _run(path, profile, folder, {**_CLEAN, **_NOT_UTF8})
-    except (Stray, OSError):  # OSError: a file system that takes no such name
+        utf8_only = not _is_right(command, directory, {**_PLAIN_FILES, **_FILES_NOT_UTF8})
+    except (UnexpectedOutputError, OSError):  # OSError: a file system that refuses such a name
         utf8_only = True
-    return right, utf8_only
+    return _BatchAbility(takes_many, utf8_only)
 
 
-def _reports_errors(path: str, profile: Profile, folder: bytes) -> bool:
-    """Whether what cannot be read gets no digest. That a tool stops there is no harm: the rest is asked for again."""
-    bad = [os.path.join(folder, b"missing"), folder]
-    if os.path.exists(_UNREADABLE):
-        bad.append(_UNREADABLE)
-    operands = [os.path.join(folder, b"clean"), *bad]
-    records = running.run_batch(path, profile, operands, _SECONDS)
-    return not any(operand in digests for digests in records.values() for operand in bad)
+def _is_right(command: ToolCommand, directory: bytes, contents: Dict[bytes, bytes]) -> bool:
+    """Return whether a tool prints the right digest of each file, nothing lost and nothing spoilt.
 
-
-def _run(path: str, profile: Profile, folder: bytes, contents: Dict[bytes, bytes]) -> bool:
-    """Whether a tool has the right digest of each file, nothing lost, nothing spoilt. Raises Stray, OSError."""
-    files = {os.path.join(folder, name): content for name, content in contents.items()}
-    for name, content in files.items():
-        with open(name, "wb") as file:
+    Raise UnexpectedOutputError or OSError.
+    """
+    files = {os.path.join(directory, name): content for name, content in contents.items()}
+    for path, content in files.items():
+        with open(path, "wb") as file:
             file.write(content)
-    expected: Records = {
-        algorithm: {name: _digest(algorithm, content) for name, content in files.items()}
-        for algorithm in profile.algorithms
+
+    expected: DigestsByAlgorithm = {
+        algorithm: {path: _digest(algorithm, content) for path, content in files.items()}
+        for algorithm in command.algorithms
     }
-    return running.run_batch(path, profile, list(files), _SECONDS) == expected
+    return run_batch(command, list(files), _SECONDS) == expected
+
+
+def _leaves_out_unreadable(command: ToolCommand, directory: bytes) -> bool:
+    """Return whether what cannot be read gets no digest.
+
+    A tool may stop there: files without an answer are read by themselves later.
+    """
+    unreadable = [os.path.join(directory, b"missing"), directory]
+    if os.path.exists(_UNREADABLE_FILE):
+        unreadable.append(_UNREADABLE_FILE)
+    paths = [os.path.join(directory, b"clean"), *unreadable]
+    digests = run_batch(command, paths, _SECONDS)
+    return not any(path in by_path for by_path in digests.values() for path in unreadable)
 
 
 def _digest(algorithm: str, content: bytes) -> bytes:
     return hashlib.new(algorithm, content, usedforsecurity=False).digest()
 
 
-def _version(path: str, profile: Profile) -> str:
-    """The first line of what the tool says of its version, or the greeting of busybox or toybox; else empty."""
-    if not profile.version:
+def _read_version(command: ToolCommand) -> str:
+    """Return the first line of what the tool says of its version, or the greeting of busybox or toybox, or nothing."""
+    if not command.profile.version_arguments:
         return ""
     try:
-        done = subprocess.run(
-            [path, *profile.version],
+        process = subprocess.run(
+            [command.path, *command.profile.version_arguments],
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=running.environment(),
+            env=environment(),
             cwd="/",
             timeout=_SECONDS,
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    text = done.stdout.decode("utf-8", "replace")
-    found = re.search(r"(busybox|toybox) v?\d\S*", text, re.IGNORECASE)
-    if found:
-        return found[0]
-    return text.splitlines()[0].strip()[:200] if done.returncode == 0 and text.strip() else ""
+
+    text = process.stdout.decode("utf-8", "replace")
+    greeting = _BUSYBOX_VERSION.search(text)
+    if greeting:
+        return greeting[0]
+    if process.returncode != 0 or not text.strip():
+        return ""
+    return text.splitlines()[0].strip()[:200]

@@ -1,4 +1,4 @@
-"""A worker process: takes batches from its standard input and answers on its standard output, until that is closed."""
+"""Run a worker process: take batches from standard input, answer on standard output, until the parent closes both."""
 
 from __future__ import annotations
 
@@ -11,17 +11,29 @@ import time
 from types import FrameType
 from typing import Any, BinaryIO, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
 
-from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine, Meter, Root
+from scanner.collector.engines.frames import (
+    MessageType,
+    PackedAnswer,
+    PackedFile,
+    encode_message,
+    pack_answer,
+    take_messages,
+    unpack_files,
+)
 from scanner.collector.system.directories import RootError, open_root
-from scanner.collector.system.page_cache import RateLimit
+from scanner.collector.system.rate_limit import RateLimit
 
-TELL_SECONDS = 0.25
-"""A parent hears from a worker that gets on at least this often."""
-_LIMIT_CHUNK = 4 << 20
+REPORT_SECONDS = 0.25
+"""A parent hears from a worker that makes progress at least this often."""
+
+_READ_BYTES = 1 << 20
+_RESERVED_BYTES = 4 << 20
+"""A rate limit is waited for in pieces, so that the parent hears from the worker in between."""
+_BATCHES_PER_COLLECTION = 64
 
 
-class Setup(NamedTuple):
+class WorkerSetup(NamedTuple):
     """What a worker must know before its first batch."""
 
     root: bytes
@@ -29,7 +41,9 @@ class Setup(NamedTuple):
     rate: Optional[float]
     """Bytes a second, for all workers together."""
     rate_descriptor: Optional[int]
+    """Descriptor of the file of the shared limit."""
     no_progress: float
+    """Seconds without progress after which a file is given up."""
 
 
 class _Channel:
@@ -39,23 +53,27 @@ class _Channel:
         self._source = source
         self._sink = sink
         self._buffer = bytearray()
-        self.told = time.monotonic()
+        self.last_sent = time.monotonic()
 
     def receive(self) -> Iterator[Tuple[Any, ...]]:
-        """Each message, until the parent closes the pipe."""
+        """Yield each message, until the parent closes the pipe."""
         while True:
-            data = os.read(self._source.fileno(), 1 << 20)
+            data = os.read(self._source.fileno(), _READ_BYTES)
             if not data:
                 return
             self._buffer += data
-            yield from frames.messages(self._buffer)
+            yield from take_messages(self._buffer)
 
-    def send(self, *message: Any) -> None:
-        """Write one message, whole."""
-        data = memoryview(frames.frame(message))
+    def send(self, message_type: MessageType, *content: Any) -> None:
+        """Write one message, all of it."""
+        data = memoryview(encode_message((message_type.value, *content)))
         while data:
             data = data[os.write(self._sink, data) :]
-        self.told = time.monotonic()
+        self.last_sent = time.monotonic()
+
+    def is_report_due(self) -> bool:
+        """Return whether the parent should hear from this worker again."""
+        return time.monotonic() - self.last_sent >= REPORT_SECONDS
 
 
 class _WorkerMeter(Meter):
@@ -63,87 +81,91 @@ class _WorkerMeter(Meter):
 
     def __init__(self, channel: _Channel, limit: Optional[RateLimit], no_progress: float) -> None:
         self.no_progress = no_progress
-        self.widened = False
+        self.second_thread_allowed = False
         self._channel = channel
         self._limit = limit
-        self._partial = 0
+        self._bytes_of_file = 0
         self._parent = os.getppid()
 
-    def begin(self) -> None:
-        self._partial = 0
+    def start_file(self) -> None:
+        self._bytes_of_file = 0
 
-    def reserve(self, count: int) -> None:
-        while self._limit is not None and count > 0:
-            self._limit.wait(min(count, _LIMIT_CHUNK), self.alive)
-            count -= _LIMIT_CHUNK
+    def reserve(self, byte_count: int) -> None:
+        while self._limit is not None and byte_count > 0:
+            self._limit.wait(min(byte_count, _RESERVED_BYTES), self.keep_alive)
+            byte_count -= _RESERVED_BYTES
 
-    def advance(self, count: int) -> None:
-        self._partial += count
-        self.alive()
+    def advance(self, byte_count: int) -> None:
+        self._bytes_of_file += byte_count
+        self.keep_alive()
 
-    def check(self) -> None:
+    def check_parent(self) -> None:
         if os.getppid() != self._parent:
             raise SystemExit(1)
 
-    def paced(self) -> bool:
+    def is_rate_limited(self) -> bool:
         return self._limit is not None
 
-    def wide(self) -> bool:
-        return self.widened
+    def may_use_second_thread(self) -> bool:
+        return self.second_thread_allowed
 
-    def alive(self) -> None:
-        if time.monotonic() - self._channel.told >= TELL_SECONDS:
-            self.check()
-            self._channel.send(frames.PROGRESS, self._partial)
+    def keep_alive(self) -> None:
+        if self._channel.is_report_due():
+            self.check_parent()
+            self._channel.send(MessageType.PROGRESS, self._bytes_of_file)
 
 
 def main() -> NoReturn:
-    """Work until the parent closes the pipe or is gone; a fault of the program itself is told to the parent."""
+    """Work until the parent closes the pipe or is gone. Report a fault of the program itself to the parent."""
     sink = os.dup(1)
-    os.dup2(2, 1)  # what anything prints must not get between the frames
+    os.dup2(2, 1)  # what anything prints must not get between the messages
     channel = _Channel(sys.stdin.buffer, sink)
     try:
         _work(channel)
     except BrokenPipeError:
         sys.exit(1)  # the parent is gone
     except RootError as error:
-        channel.send(frames.BROKEN, str(error))
+        channel.send(MessageType.FAULT, str(error))
         sys.exit(1)
     except Exception:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
-        import traceback  # here, so that workers start sooner
+        import traceback  # here and not above, so that workers start sooner
 
-        channel.send(frames.BROKEN, f"a worker met a fault of the program:\n{traceback.format_exc()}")
+        channel.send(MessageType.FAULT, f"a worker met a fault of the program:\n{traceback.format_exc()}")
         sys.exit(1)
     sys.exit(0)
 
 
 def _work(channel: _Channel) -> None:
     incoming = channel.receive()
-    setup: Setup = pickle.loads(next(incoming)[0])  # noqa: S301 - our own parent wrote it
+    setup: WorkerSetup = pickle.loads(next(incoming)[0])  # noqa: S301 - our own parent wrote it
     limit = RateLimit(setup.rate, setup.rate_descriptor) if setup.rate is not None else None
     meter = _WorkerMeter(channel, limit, setup.no_progress)
 
-    def widen(_signum: int, _stack: Optional[FrameType]) -> None:
-        meter.widened = True
+    def allow_second_thread(_signum: int, _stack: Optional[FrameType]) -> None:
+        meter.second_thread_allowed = True
 
-    signal.signal(signal.SIGUSR1, widen)
+    signal.signal(signal.SIGUSR1, allow_second_thread)
     root = Root(setup.root, open_root(setup.root))
-    channel.send(frames.HELLO)
-    gc.disable()  # nothing here makes cycles but a traceback; they are collected between batches
-    for number, (packed, wide) in enumerate(incoming, 1):
-        meter.widened = wide
-        _batch(channel, setup.engine, root, packed, meter)
-        if number % 64 == 0:
+    channel.send(MessageType.READY)
+
+    # Only tracebacks make reference cycles here. They are collected between batches.
+    gc.disable()
+    for number, (packed_files, second_thread_allowed) in enumerate(incoming, 1):
+        meter.second_thread_allowed = second_thread_allowed
+        _hash_batch(channel, setup.engine, root, packed_files, meter)
+        if number % _BATCHES_PER_COLLECTION == 0:
             gc.collect()
 
 
-def _batch(channel: _Channel, engine: Engine, root: Root, packed: List[Tuple[Any, ...]], meter: _WorkerMeter) -> None:
-    answers: List[frames.Packed] = []
-    for index, answer in engine.hash(root, frames.unpack_files(packed), meter):
-        answers.append(frames.pack(index, answer))
-        if time.monotonic() - channel.told >= TELL_SECONDS:
-            meter.check()
-            channel.send(frames.RESULTS, answers)
+def _hash_batch(
+    channel: _Channel, engine: Engine, root: Root, packed_files: List[PackedFile], meter: _WorkerMeter
+) -> None:
+    answers: List[PackedAnswer] = []
+    for index, answer in engine.hash_files(root, unpack_files(packed_files), meter):
+        answers.append(pack_answer(index, answer))
+        if channel.is_report_due():
+            meter.check_parent()
+            channel.send(MessageType.RESULTS, answers)
             answers = []
     if answers:
-        channel.send(frames.RESULTS, answers)
+        channel.send(MessageType.RESULTS, answers)

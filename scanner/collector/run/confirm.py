@@ -12,10 +12,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from scanner.collector.engines.base import Root
 from scanner.collector.engines.choice import EngineChoice
-from scanner.collector.engines.reading import Unsteady, open_file, open_flags
+from scanner.collector.engines.reading import UnstableFileError, open_file, open_flags
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
 from scanner.collector.run.hash_pass import HashPass
-from scanner.collector.system.cached_pages import cached_pages
+from scanner.collector.system.cached_pages import count_cached_pages
 from scanner.collector.system.directories import open_directory, open_root
 
 UNSTABLE = "EUNSTABLE"
@@ -162,7 +162,7 @@ def _drop_file_from_cache(root: Root, entry: WalkedEntry) -> bool:
             return _drop_pages(descriptor)
         finally:
             os.close(descriptor)
-    except (OSError, Unsteady):
+    except (OSError, UnstableFileError):
         return False  # the read that follows meets the same error and reports it
 
 
@@ -174,7 +174,7 @@ def _drop_pages(descriptor: int) -> bool:
 
     size = os.fstat(descriptor).st_size
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    return size == 0 or cached_pages(descriptor, 0, size) == 0
+    return size == 0 or count_cached_pages(descriptor, 0, size) == 0
 
 
 def judge(suspect: Suspect, rereads: Rereads) -> Confirmation:

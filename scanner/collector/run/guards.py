@@ -11,7 +11,8 @@ from scanner.collector.run import state
 from scanner.collector.run.state import LastRun
 from scanner.collector.run.statement import Job
 from scanner.collector.system import filesystem
-from scanner.collector.system.filesystem import FileSystem, RootError
+from scanner.collector.system.directories import RootError
+from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
 from scanner.format.statement import read_statement
 
@@ -83,7 +84,7 @@ def identify(root: bytes) -> Optional[FileSystem]:
     Raises RunFailed when the root cannot be opened.
     """
     try:
-        file_system = filesystem.identify(root)
+        file_system = filesystem.identify_filesystem(root)
     except RootError as error:
         raise RunFailed(error.reason) from error
 

@@ -15,10 +15,10 @@ from typing import Deque, Iterable, Iterator, List, Optional, Type
 from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine
 from scanner.collector.engines.choice import EngineChoice
-from scanner.collector.engines.worker import Setup
+from scanner.collector.engines.worker import WorkerSetup
 from scanner.collector.engines.worker_process import Batch, WorkerProcess
 from scanner.collector.entries import FailedFile, FileResult, WalkedEntry
-from scanner.collector.system.page_cache import RateLimit
+from scanner.collector.system.rate_limit import RateLimit
 
 NO_PROGRESS = 600.0
 """Seconds without progress after which a file is given up."""
@@ -68,7 +68,7 @@ class HashPass:
             except OSError as error:
                 raise HashPassError(f"no limit on the rate: {error.strerror or error}; set TMPDIR") from error
             descriptor = self._limit.fileno()
-        self._setup = Setup(root, self._engine, max_rate, descriptor, no_progress)
+        self._setup = WorkerSetup(root, self._engine, max_rate, descriptor, no_progress)
         self._workers: List[WorkerProcess] = []
         self._requeued: Deque[Batch] = deque()
         """Batches of dead workers. They go out before new ones."""
@@ -114,7 +114,9 @@ class HashPass:
                 for worker in self._poll():
                     yield from self._read_results(worker)
 
-                hanging_workers = [worker for worker in self._workers if worker.quiet > self._setup.no_progress]
+                hanging_workers = [
+                    worker for worker in self._workers if worker.silent_seconds > self._setup.no_progress
+                ]
                 for worker in hanging_workers:
                     yield from self._on_worker_hang(worker)
         finally:
@@ -129,9 +131,9 @@ class HashPass:
             if bytes_left is not None:
                 bytes_left -= file.size
 
-            if file.size >= self._engine.lone:
+            if file.size >= self._engine.large_file_bytes:
                 is_larger_than_rest = bytes_left is not None and file.size > bytes_left
-                yield Batch([file], large=True, wide=is_larger_than_rest)
+                yield Batch([file], is_large=True, second_thread=is_larger_than_rest)
                 continue
 
             batch_files.append(file)
@@ -156,7 +158,7 @@ class HashPass:
             worker = self._pick_worker(self._next_batch)
             if worker is None:
                 return True
-            worker.give(self._next_batch)
+            worker.queue_batch(self._next_batch)
             self._next_batch = None
 
     def _take_batch(self, batches: Iterator[Batch]) -> Optional[Batch]:
@@ -181,7 +183,7 @@ class HashPass:
 
         for worker in self._workers:
             has_room = len(worker.batches) < _BATCHES_PER_WORKER
-            if has_room and not batch.large and not worker.batches[0].large:
+            if has_room and not batch.is_large and not worker.batches[0].is_large:
                 return worker
         return None
 
@@ -191,22 +193,24 @@ class HashPass:
         Called when no batch is left.
         """
         busy_workers = [worker for worker in self._workers if worker.batches]
-        widened_workers = sum(worker.widened for worker in busy_workers)
-        idle_cores = max(0, self._most_workers - len(busy_workers) - widened_workers)
+        workers_with_second_thread = sum(worker.has_second_thread for worker in busy_workers)
+        idle_cores = max(0, self._most_workers - len(busy_workers) - workers_with_second_thread)
 
         candidates = [
-            worker for worker in busy_workers if worker.ready and worker.batches[0].large and not worker.widened
+            worker
+            for worker in busy_workers
+            if worker.ready and worker.batches[0].is_large and not worker.has_second_thread
         ]
         candidates.sort(key=lambda worker: worker.batches[0].files[0].size, reverse=True)
         for worker in candidates[:idle_cores]:
-            worker.widen()
+            worker.allow_second_thread()
 
     def _poll(self) -> List[WorkerProcess]:
         """Write to the pipes what they take, or wait a moment. Return the workers that have sent something."""
         with selectors.DefaultSelector() as selector:
             for worker in self._workers:
                 selector.register(worker.source, selectors.EVENT_READ, worker)
-                if worker.sending:
+                if worker.has_output:
                     selector.register(worker.sink, selectors.EVENT_WRITE, worker)
             wait_start = time.monotonic()
             ready_pipes = selector.select(_POLL_SECONDS)
@@ -215,7 +219,7 @@ class HashPass:
         speaking_workers = []
         for key, events in ready_pipes:
             if events & selectors.EVENT_WRITE:
-                key.data.write()
+                key.data.write_output()
             else:
                 speaking_workers.append(key.data)
 
@@ -223,24 +227,24 @@ class HashPass:
         # and a machine that was suspended meanwhile counts as one poll.
         for worker in self._workers:
             if worker in speaking_workers or not worker.batches:
-                worker.quiet = 0.0
+                worker.silent_seconds = 0.0
             else:
-                worker.quiet += min(seconds_waited, 2 * _POLL_SECONDS)
+                worker.silent_seconds += min(seconds_waited, 2 * _POLL_SECONDS)
         return speaking_workers
 
     def _read_results(self, worker: WorkerProcess) -> Iterator[FileResult]:
         """Read what a worker has sent and yield the results in it."""
-        messages = worker.read()
+        messages = worker.read_messages()
         if messages is None:  # the end of its output: the worker is dead
             yield from self._on_worker_death(worker)
             return
 
         for kind, *content in messages:
-            if kind == frames.RESULTS:
+            if kind == frames.MessageType.RESULTS:
                 yield from self._unpack_results(worker, content[0])
-            elif kind == frames.PROGRESS:
-                worker.partial = content[0]
-            elif kind == frames.HELLO:
+            elif kind == frames.MessageType.PROGRESS:
+                worker.bytes_of_file = content[0]
+            elif kind == frames.MessageType.READY:
                 # A worker that started proves that workers can start: earlier failures no longer count.
                 worker.ready = True
                 self._failed_starts = 0
@@ -248,18 +252,18 @@ class HashPass:
                 raise HashPassError(content[0])
         self._count_bytes()
 
-    def _unpack_results(self, worker: WorkerProcess, packed_answers: List[frames.Packed]) -> Iterator[FileResult]:
+    def _unpack_results(self, worker: WorkerProcess, packed_answers: List[frames.PackedAnswer]) -> Iterator[FileResult]:
         """Yield the results of files of the worker's present batch."""
-        worker.partial = 0
-        waiting_files = worker.batches[0].waiting
+        worker.bytes_of_file = 0
+        unanswered = worker.batches[0].unanswered
         for packed in packed_answers:
-            file = waiting_files.pop(packed[0])
+            file = unanswered.pop(packed[0])
             self._bytes_finished += file.size
-            yield frames.unpack(file, packed)
+            yield frames.unpack_answer(file, packed)
 
-        if not waiting_files:
+        if not unanswered:
             worker.batches.popleft()
-            worker.widened = False
+            worker.has_second_thread = False
 
     def _on_worker_death(self, worker: WorkerProcess) -> Iterator[FileResult]:
         """Requeue the work of a dead worker, and yield a failure for a file over which three have died."""
@@ -298,17 +302,17 @@ class HashPass:
             self._requeued.appendleft(present_batch)
             return
 
-        deaths = present_batch.attempts
+        deaths = present_batch.deaths
         if error == DIED:
             deaths += 1
         is_alone = len(present_batch.files) == 1
         if deaths == _DEATHS_PER_FILE or (error == _HUNG and is_alone):
-            for file in present_batch.waiting.values():
+            for file in present_batch.unanswered.values():
                 self._bytes_finished += file.size
                 yield FailedFile(file.path, error, "read")
         else:
-            self._requeued.extendleft(present_batch.alone(deaths))
+            self._requeued.extendleft(present_batch.split(deaths))
         self._count_bytes()
 
     def _count_bytes(self) -> None:
-        self.bytes_done = self._bytes_finished + sum(worker.partial for worker in self._workers)
+        self.bytes_done = self._bytes_finished + sum(worker.bytes_of_file for worker in self._workers)

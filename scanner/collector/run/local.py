@@ -152,7 +152,7 @@ def _find_or_add_replica(state: Path, server: str, root: str, group_name: str) -
         "group": str(uuid.uuid4()),
     }
     content = json.dumps([*replicas, new_replica], indent=1).encode() + b"\n"
-    durable.write(state / FILE_NAME, content)
+    durable.write_file(state / FILE_NAME, content)
     return new_replica
 
 
@@ -194,7 +194,7 @@ def _copy_report(report: SpooledReport, output: Path, group_name: str) -> None:
         target = output / f"{stem}{suffix}{REPORT_SUFFIX}"
         with durable.storage_errors(target):
             if not target.exists():
-                with durable.create(target) as copy, report.path.open("rb") as source:
+                with durable.create_file(target) as copy, report.path.open("rb") as source:
                     shutil.copyfileobj(source, copy)
                 return
             if filecmp.cmp(target, report.path, shallow=False):

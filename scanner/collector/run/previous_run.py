@@ -16,7 +16,7 @@ from scanner.collector.entries import FailedFile, FileResult, HashedFile, Walked
 from scanner.collector.run import ctime_trust, queries, state
 from scanner.collector.run.confirm import Confirmation, Suspect
 from scanner.collector.run.storage import fit_status, storage_error, storage_errors
-from scanner.collector.system.fail_points import reach
+from scanner.collector.system.fail_points import fail_point
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType
@@ -137,7 +137,7 @@ class PreviousRun:
             if not rows:
                 return
 
-            reach("confirm:chunk")
+            fail_point("confirm:chunk")
             # The time is taken before the reads: what is written later than that is not in their digests.
             chunk = _take_chunk([SuspectRow(*row) for row in rows])
             last_rowid += sum(len(suspects) for suspects in chunk)

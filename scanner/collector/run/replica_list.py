@@ -106,7 +106,7 @@ def fetch_replicas(client: Client, identity: Identity, state: Path) -> ReplicaLi
         # Parsed before it is kept: an answer that makes no sense must not replace the last good one.
         reply = _fetch(client, identity)
         replicas = parse_replicas(reply)
-        durable.write(state / FILE_NAME, reply.line)
+        durable.write_file(state / FILE_NAME, reply.line)
         return ReplicaList(replicas, fresh=True)
     except CollectorError as error:
         cached_replicas = read_cached_replicas(identity, state)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, NamedTuple, Optional
 from scanner.collector.delivery import chain
 from scanner.collector.delivery.chain import CentralChainEnd
 from scanner.collector.delivery.spool import Spool, SpooledReport
-from scanner.collector.engines.choice import EngineChoice, choose
+from scanner.collector.engines.choice import EngineChoice, choose_engine
 from scanner.collector.entries import WalkedEntry
 from scanner.collector.errors import IdentityError, StorageError
 from scanner.collector.exit_codes import ExitCode
@@ -27,8 +27,8 @@ from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_st
 from scanner.collector.run.walk import walk
 from scanner.collector.run.workspace import PlannedTotals, Workspace
 from scanner.collector.system import durable
-from scanner.collector.system.fail_points import reach
-from scanner.collector.system.filesystem import RootError
+from scanner.collector.system.directories import RootError
+from scanner.collector.system.fail_points import fail_point
 from scanner.format import excludes, paths
 from scanner.format.digests import RecordTotals
 from scanner.format.errors import ExcludeError, SigningError
@@ -149,13 +149,13 @@ class ReplicaRunner:
         # Marked before the report exists: a mark without a report only asks the central server once more, a report
         # without a mark could let a number be given twice.
         self._mark_queued(job.replica)
-        reach("run:read")
+        fail_point("run:read")
         body.seek(0)
         try:
             report = spool.add_report(statement, body, self._key)
         except SigningError as error:
             raise IdentityError(str(error)) from error
-        reach("run:queued")
+        fail_point("run:queued")
         return report
 
     def _read_root(
@@ -195,7 +195,7 @@ class ReplicaRunner:
 
         progress.enter("write")
         totals = report_body.write_body(workspace.records(), sum(workspace.count_records()), body, job.folder)
-        return ReadOutcome(file_system, choice.statement(), totals, mounts=mounts.remembered)
+        return ReadOutcome(file_system, choice.describe(), totals, mounts=mounts.remembered)
 
     def _hash_files(
         self, root: bytes, choice: EngineChoice, workspace: Workspace, planned: PlannedTotals, progress: Progress
@@ -261,7 +261,7 @@ class ReplicaRunner:
         # The choice tests and measures tools, which takes a second. It holds for all replicas of the run.
         if engine not in self._choices:
             try:
-                self._choices[engine] = choose(engine)
+                self._choices[engine] = choose_engine(engine)
             except (ValueError, OSError) as error:
                 raise RunFailed(f"no engine: {error}") from error
         return self._choices[engine]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Iterable, List
 
 from scanner.collector.system import durable
-from scanner.collector.system.fail_points import reach
+from scanner.collector.system.fail_points import fail_point
 from scanner.format.digests import RecordTotals
 from scanner.format.records import Record, encode_record
 
@@ -35,5 +35,5 @@ def write_body(records: Iterable[Record], count: int, file: BinaryIO, path: Path
 
 def _write_lines(lines: List[bytes], file: BinaryIO, path: Path) -> None:
     with durable.storage_errors(path):
-        reach("body:batch", disk=True)
+        fail_point("body:batch", disk=True)
         file.write(b"".join(lines))

@@ -54,7 +54,7 @@ class RunAttempt(NamedTuple):
 
 def resource_limits(config: Config, options: RunOptions) -> ResourceLimits:
     """Return what a run may use. The command line overrides the configuration; without both, all usable cores."""
-    workers = options.workers or config.workers or cores.workers()
+    workers = options.workers or config.workers or cores.count_workers()
     return ResourceLimits(workers, options.max_rate or config.max_rate)
 
 
@@ -136,7 +136,7 @@ class RunSession:
 
     def _open_queues(self, replica_list: ReplicaList) -> None:
         """Prepare the queue of each replica, also of those that left the list and still have reports here."""
-        folder = durable.folder(self._config.state / "replicas")
+        folder = durable.make_directory(self._config.state / "replicas")
         central_ends = {replica.replica: replica.central_end for replica in replica_list.replicas}
         spooled_replicas = {path.name for path in folder.iterdir() if path.is_dir()}
         for replica in sorted({*central_ends, *spooled_replicas}):

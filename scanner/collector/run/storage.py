@@ -28,7 +28,7 @@ def storage_error(folder: Path, error: Exception) -> StorageError:
     """Return the StorageError for an error, or raise Interrupted when a signal caused it."""
     if isinstance(error, sqlite3.Error):
         # A signal ends a long statement by its progress handler, which SQLite reports as an error.
-        interrupt.check()
+        interrupt.raise_if_interrupted()
     reason = getattr(error, "strerror", None) or error
     return StorageError(f"cannot keep the state of a run in {folder}: {reason}")
 

@@ -14,7 +14,7 @@ import stat
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional
 
 from scanner.collector.entries import WalkedEntry, error_name
-from scanner.collector.system.directories import DIRECTORY, RootError, open_directory, open_root
+from scanner.collector.system.directories import OPEN_DIRECTORY, RootError, open_directory, open_root
 from scanner.collector.system.filesystem import mount_points_below
 from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes
@@ -213,7 +213,7 @@ def _open_listed(root_descriptor: int, directory: _Directory) -> int:
     """Return a descriptor of a directory that was seen, or of the directory that has its name now. Raises OSError."""
     if len(directory.path) < _LONG_PATH:
         # One call suffices as long as it leads to the same inode: then no link was followed on the way.
-        descriptor = os.open(directory.path or b".", DIRECTORY | os.O_NOFOLLOW, dir_fd=root_descriptor)
+        descriptor = os.open(directory.path or b".", OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=root_descriptor)
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) == (directory.dev, directory.ino):
             return descriptor

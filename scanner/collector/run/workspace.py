@@ -23,7 +23,7 @@ from scanner.collector.run.confirm import UNSTABLE
 from scanner.collector.run.previous_run import PreviousRun
 from scanner.collector.run.storage import fit_status, storage_errors
 from scanner.collector.system import durable, interrupt
-from scanner.collector.system.fail_points import reach
+from scanner.collector.system.fail_points import fail_point
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType
@@ -100,7 +100,7 @@ class Workspace:
         with storage_errors(folder):
             # Autocommit: transactions begin and end explicitly.
             self._database = sqlite3.connect(str(self._state_file), isolation_level=None, check_same_thread=False)
-            self._database.set_progress_handler(interrupt.pending, _INSTRUCTIONS)
+            self._database.set_progress_handler(interrupt.is_interrupted, _INSTRUCTIONS)
             self._prepare()
 
     def _prepare(self) -> None:
@@ -136,7 +136,7 @@ class Workspace:
 
     def _flush_entries(self) -> None:
         with storage_errors(self._folder):
-            reach("walk:batch", disk=True)
+            fail_point("walk:batch", disk=True)
             self._database.executemany(queries.INSERT_WALKED, self._new_entries)
         self._new_entries.clear()
 
@@ -208,7 +208,7 @@ class Workspace:
 
     def _flush_digests(self) -> None:
         with storage_errors(self._folder):
-            reach("hash:batch", disk=True)
+            fail_point("hash:batch", disk=True)
             self._database.executemany(queries.INSERT_DIGEST, self._new_digests)
         self._new_digests.clear()
 
@@ -274,7 +274,7 @@ class Workspace:
 
         # Flushed before it is renamed, as in `durable`: SQLite itself did not flush it (synchronous=OFF).
         with durable.storage_errors(self._state_file):
-            reach("state:written", disk=True)
+            fail_point("state:written", disk=True)
             with self._state_file.open("rb") as file:
                 os.fsync(file.fileno())
         durable.rename(self._state_file, self._folder / state.FILE_NAME)
@@ -295,8 +295,8 @@ class Workspace:
 def discard(folder: Path) -> None:
     """Remove the tables that an unfinished run left in the folder of its replica."""
     for name in (_STATE_NAME, _SCRATCH_NAME):
-        durable.remove(folder / name)
-        durable.remove(folder / f"{name}-journal")
+        durable.remove_file(folder / name)
+        durable.remove_file(folder / f"{name}-journal")
 
 
 def _fits_in_line(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which pages of a file are in the page cache, by the system's own account."""
+"""Ask the system which pages of a file are in the page cache."""
 
 from __future__ import annotations
 
@@ -11,69 +11,85 @@ from functools import lru_cache
 from typing import Callable, Optional
 
 _LINUX_CACHESTAT = 451
-_FAILED = ctypes.c_void_p(-1).value
+"""The number of the system call: the same on all machines but Alpha."""
+_MAP_FAILED = ctypes.c_void_p(-1).value
 
 
-def cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
-    """How many pages of a range that begins at a page are cached; None where the system does not tell.
+def count_cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
+    """Return how many pages of a range are cached, or None where the system does not tell. The range begins at a page.
 
-    Asks cachestat(2), Linux 6.5 and later, else mincore(2), which tells the truth of one's own files alone and calls
-    every page of others' files cached.
+    Asks cachestat(2) of Linux 6.5 and later, else mincore(2), which tells the truth only of files that the caller may
+    write and calls every page of others cached.
     """
     pages = _cachestat(descriptor, start, length)
-    return _mincore(descriptor, start, length) if pages is None else pages
+    if pages is not None:
+        return pages
+    return _mincore(descriptor, start, length)
 
 
 def _cachestat(descriptor: int, start: int, length: int) -> Optional[int]:
     syscall = _cachestat_call()
     if syscall is None:
         return None
+
     extent = (ctypes.c_uint64 * 2)(start, length)
-    answer = (ctypes.c_uint64 * 5)()  # cached, dirty, writeback, evicted, recently evicted
-    if syscall(_LINUX_CACHESTAT, descriptor, extent, answer, 0) != 0:
+    counts = (ctypes.c_uint64 * 5)()  # cached, dirty, writeback, evicted, recently evicted
+    if syscall(_LINUX_CACHESTAT, descriptor, extent, counts, 0) != 0:
         return None
-    return int(answer[0])
+    return int(counts[0])
 
 
 def _mincore(descriptor: int, start: int, length: int) -> Optional[int]:
-    """Maps the range without touching it: a page that is not there is not read, and a cut file does no harm."""
-    library = _library()
+    """Map the range without touching it: no page is read, and a file that is truncated meanwhile does no harm."""
+    library = _c_library()
     if library is None:
         return None
     address = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, start)
-    if address in (None, _FAILED):
+    if address in (None, _MAP_FAILED):
         return None
+
     try:
-        pages = ctypes.create_string_buffer(-(-length // mmap.PAGESIZE))
-        if library.mincore(address, length, pages) != 0:
+        page_flags = ctypes.create_string_buffer(-(-length // mmap.PAGESIZE))
+        if library.mincore(address, length, page_flags) != 0:
             return None
-        return len(pages) - pages.raw.count(b"\0")
+        return len(page_flags) - page_flags.raw.count(b"\0")
     finally:
         library.munmap(address, length)
 
 
 @lru_cache(maxsize=1)
 def _cachestat_call() -> Optional[Callable[..., int]]:
-    """The syscall function of the C library where cachestat(2) works; its number is one on all machines but Alpha."""
+    """Return syscall(2) of the C library where cachestat(2) works."""
     if sys.platform != "linux" or os.uname().machine == "alpha":
         return None
     try:
-        function = ctypes.CDLL(None, use_errno=True).syscall
+        syscall = ctypes.CDLL(None, use_errno=True).syscall
     except (OSError, AttributeError):
         return None
-    function(_LINUX_CACHESTAT, -1, None, None, 0)
-    return function if ctypes.get_errno() == errno.EBADF else None
+
+    # A kernel that knows the call answers EBADF to a wrong descriptor, an older one ENOSYS.
+    syscall(_LINUX_CACHESTAT, -1, None, None, 0)
+    if ctypes.get_errno() != errno.EBADF:
+        return None
+    return syscall
 
 
 @lru_cache(maxsize=1)
-def _library() -> Optional[ctypes.CDLL]:
-    """The C library with mmap(2) and mincore(2), where offsets have 64 bits."""
+def _c_library() -> Optional[ctypes.CDLL]:
+    """Return the C library with mmap(2) and mincore(2) declared, where offsets have 64 bits."""
     if sys.maxsize <= 1 << 32:
         return None
     try:
         library = ctypes.CDLL(None)
         library.mmap.restype = ctypes.c_void_p
-        library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64]
+        library.mmap.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_int,
+            ctypes.c_int,
+            ctypes.c_int,
+            ctypes.c_int64,
+        ]
         library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
         library.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
     except (OSError, AttributeError):

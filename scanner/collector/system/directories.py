@@ -1,26 +1,30 @@
-"""Directories, opened with care: the root, and what lies below it without a symbolic link on the way."""
+"""Open directories with care: the root, and what is below it without a symbolic link on the way."""
 
 from __future__ import annotations
 
 import os
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+"""The flags of open(2) for a directory."""
 
 
 class RootError(Exception):
     """The root cannot be read."""
 
     def __init__(self, root: bytes, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {os.fsdecode(root)}" + (f" ({detail})" if detail else ""))
+        message = f"{reason}: {os.fsdecode(root)}"
+        if detail:
+            message += f" ({detail})"
+        super().__init__(message)
         self.root = root
         self.reason = reason
         """A short stable text: `root missing`, `root is not a directory` or `root unreadable`."""
 
 
 def open_root(root: bytes) -> int:
-    """A descriptor of the directory `root`, which may itself be a symbolic link. Raises RootError."""
+    """Return a descriptor of the directory `root`, which may itself be a symbolic link. Raise RootError."""
     try:
-        return os.open(root, DIRECTORY)
+        return os.open(root, OPEN_DIRECTORY)
     except FileNotFoundError as error:
         raise RootError(root, "root missing") from error
     except NotADirectoryError as error:
@@ -30,15 +34,15 @@ def open_root(root: bytes) -> int:
 
 
 def open_directory(root: int, path: bytes) -> int:
-    """A descriptor of the directory at `path` below the descriptor `root`; no part of it may be a symbolic link.
+    """Return a descriptor of the directory at `path` below the descriptor `root`. Raise OSError.
 
-    Goes part by part, so the path may be longer than PATH_MAX. Raises OSError.
+    No part of the path may be a symbolic link. The path is opened part by part, so it may be longer than PATH_MAX.
     """
     descriptor = os.dup(root)
     for part in path.split(b"/") if path else []:
-        above = descriptor
+        parent = descriptor
         try:
-            descriptor = os.open(part, DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+            descriptor = os.open(part, OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         finally:
-            os.close(above)
+            os.close(parent)
     return descriptor

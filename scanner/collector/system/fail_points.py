@@ -1,7 +1,7 @@
-"""Named points at which a test can make the collector die, fail or wait: `BACKUP_SYNCER_FAIL=POINT:N:ACTION`.
+"""Let a test make the collector die, fail or wait at a named point: `BACKUP_SYNCER_FAIL=POINT:N:ACTION`.
 
-POINT is a name given to `reach`, or `*` for any; N counts from 1; ACTION is `kill`, `raise` (ENOSPC) or `sleep`.
-Without the variable a point costs one comparison.
+POINT is a name that is passed to `fail_point`, or `*` for any. N counts the visits from 1. ACTION is `kill`, `raise`
+(ENOSPC) or `sleep`. Without the variable a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -10,33 +10,48 @@ import errno
 import os
 import signal
 import time
+from typing import Optional
+
+_SLEEP_SECONDS = 3600
 
 
 class _Plan:
+    """What is to happen, from the environment variable."""
+
     def __init__(self, text: str) -> None:
-        self.point, number, self.action = text.rsplit(":", 2)
-        self.left = int(number)
+        self._point, visits, self._action = text.rsplit(":", 2)
+        self._visits_left = int(visits)
 
-    def reach(self, point: str, disk: bool) -> None:
-        if self.point not in ("*", point) or (self.action == "raise" and not disk):
+    def visit(self, point: str, disk: bool) -> None:
+        if self._point not in ("*", point):
             return
-        self.left -= 1
-        if self.left == 0:
-            self.act(point)
+        if self._action == "raise" and not disk:
+            return
+        self._visits_left -= 1
+        if self._visits_left == 0:
+            self._act(point)
 
-    def act(self, point: str) -> None:
-        if self.action == "kill":
+    def _act(self, point: str) -> None:
+        if self._action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif self.action == "raise":
+        elif self._action == "raise":
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} (fail point {point})")
-        elif self.action == "sleep":
-            time.sleep(3600)
+        elif self._action == "sleep":
+            time.sleep(_SLEEP_SECONDS)
 
 
-_PLAN = _Plan(os.environ["BACKUP_SYNCER_FAIL"]) if os.environ.get("BACKUP_SYNCER_FAIL") else None
+def _read_plan() -> Optional[_Plan]:
+    text = os.environ.get("BACKUP_SYNCER_FAIL")
+    return _Plan(text) if text else None
 
 
-def reach(point: str, disk: bool = False) -> None:
-    """Pass the point `point`, unless the plan says otherwise. `disk`: writing may fail here, so `raise` acts here."""
+_PLAN = _read_plan()
+
+
+def fail_point(name: str, disk: bool = False) -> None:
+    """Pass the point `name`, unless the plan has it fail.
+
+    `disk` marks a point at which writing may fail: `raise` acts only there.
+    """
     if _PLAN is not None:
-        _PLAN.reach(point, disk)
+        _PLAN.visit(name, disk)

@@ -1,6 +1,6 @@
-"""The file system that holds a root: what it is, in words that survive a reboot, and where it and others are mounted.
+"""Identify the file system that holds a root, by values that survive a reboot, and list what is mounted below a root.
 
-A device number is never part of it: the kernel deals those out anew at each boot.
+A device number is never part of an identity: the kernel assigns them anew at each boot.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional
 
 from scanner.collector.system.directories import RootError, open_root
 
-__all__ = ["FileSystem", "Mount", "RootError", "identify", "mount_points_below", "mounts", "mounts_below"]
-
 _TOOL_SECONDS = 20
-_OCTAL = re.compile(rb"\\([0-7]{3})")
-_BSD_LINE = re.compile(rb"(.+?) on (.+) \(([^,()]+)((?:, ?[^()]*)?)\)")
-_OPENBSD_LINE = re.compile(rb"(.+?)(?: \(([0-9a-f]+\.[a-z])\))? on (.+) type (\S+)(?: \((.*)\))?")
+
+_OCTAL_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_BSD_MOUNT = re.compile(rb"(?P<source>.+?) on (?P<point>.+) \((?P<type>[^,()]+)(?P<options>(?:, ?[^()]*)?)\)")
+_OPENBSD_MOUNT = re.compile(
+    rb"(?P<source>.+?)(?: \((?P<duid>[0-9a-f]+\.[a-z])\))? on (?P<point>.+) type (?P<type>\S+)(?: \(.*\))?"
+)
+_FSID_OPTION = re.compile(rb"fsid ([0-9a-f]+)")
+_MOUNT_ID = re.compile(rb"^mnt_id:\s*(\d+)", re.MULTILINE)
 
 
 class FileSystem(NamedTuple):
@@ -38,16 +41,16 @@ class Mount(NamedTuple):
     type: str
     source: bytes
     id: str = ""
+    """As in FileSystem, where the table itself tells it."""
     number: int = -1
-    """Linux: the mount's id, which tells apart mounts that are stacked on one point."""
+    """Linux: the mount's id, which tells mounts on the same point apart. -1: unknown."""
 
 
-def identify(root: bytes) -> FileSystem:
-    """The file system that holds `root`. Raises RootError."""
+def identify_filesystem(root: bytes) -> FileSystem:
+    """Return the file system that holds `root`. Raise RootError."""
     descriptor = open_root(root)
     try:
-        real = os.path.realpath(root)
-        mount = _holding(real, mounts(), _mount_number(descriptor))
+        mount = _find_mount(os.path.realpath(root), read_mounts(), _mount_number(descriptor))
         if mount is None:
             return FileSystem("", _fsid(descriptor), b"")
         return FileSystem(mount.type, _identity(descriptor, mount), mount.point)
@@ -57,41 +60,56 @@ def identify(root: bytes) -> FileSystem:
         os.close(descriptor)
 
 
-def mounts() -> List[Mount]:
-    """The mount table in mounting order; empty where the system keeps it from this process."""
+def read_mounts() -> List[Mount]:
+    """Return the mount table in the order of mounting; empty where the system hides it from this process."""
     system: str = sys.platform
     if system == "linux":
-        return list(parse_mountinfo(_content("/proc/self/mountinfo")))
+        return list(parse_mountinfo(_read_file("/proc/self/mountinfo")))
     if system.startswith("sunos"):
-        return list(parse_mnttab(_content("/etc/mnttab")))
-    output = _output("/sbin/mount", *(["-v"] if system.startswith(("freebsd", "openbsd")) else []))
-    return list(parse_mount(output))
+        return list(parse_mnttab(_read_file("/etc/mnttab")))
+    if system.startswith(("freebsd", "openbsd")):
+        return list(parse_mount(_run_tool("/sbin/mount", "-v")))
+    return list(parse_mount(_run_tool("/sbin/mount")))
 
 
 def mount_points_below(root: bytes) -> List[bytes]:
-    """Where something is mounted below `root`, as paths relative to it: bind mounts as well, where the system tells."""
+    """Return where something is mounted below `root`, as sorted paths relative to it.
+
+    Includes bind mounts where the system lists them.
+    """
     return sorted({mount.point for mount in mounts_below(root)})
 
 
 def mounts_below(root: bytes) -> List[Mount]:
-    """What is mounted below `root`, the points relative to it."""
-    real = os.path.realpath(root)
-    prefix = real if real.endswith(b"/") else real + b"/"
-    below = (mount for mount in mounts() if mount.point.startswith(prefix) and mount.point != prefix)
-    return [mount._replace(point=mount.point[len(prefix) :]) for mount in below]
+    """Return what is mounted below `root`, with mount points relative to it."""
+    real_root = os.path.realpath(root)
+    prefix = real_root if real_root.endswith(b"/") else real_root + b"/"
+    return [
+        mount._replace(point=mount.point[len(prefix) :])
+        for mount in read_mounts()
+        if mount.point.startswith(prefix) and mount.point != prefix
+    ]
 
 
 def parse_mountinfo(table: bytes) -> Iterator[Mount]:
-    """The lines of Linux' /proc/PID/mountinfo (proc_pid_mountinfo(5)); white space in names is octal there."""
+    """Yield the lines of Linux' /proc/PID/mountinfo (proc_pid_mountinfo(5)), where white space in names is octal."""
     for line in table.splitlines():
         before, separator, after = line.partition(b" - ")
-        fields, tail = before.split(b" "), after.split(b" ")
-        if separator and len(fields) >= 6 and len(tail) >= 2:
-            yield Mount(_unescape(fields[4]), tail[0].decode(), _unescape(tail[1]), number=int(fields[0]))
+        fields = before.split(b" ")
+        source_fields = after.split(b" ")
+        if not separator or len(fields) < 6 or len(source_fields) < 2:
+            continue
+
+        yield Mount(
+            point=_unescape_octal(fields[4]),
+            type=source_fields[0].decode(),
+            source=_unescape_octal(source_fields[1]),
+            number=int(fields[0]),
+        )
 
 
 def parse_mnttab(table: bytes) -> Iterator[Mount]:
-    """The lines of SunOS' /etc/mnttab (mnttab(5)): special, mount point, type, options, time, parted by tabs."""
+    """Yield the lines of SunOS' /etc/mnttab (mnttab(5)): special, mount point, type, options, time, between tabs."""
     for line in table.splitlines():
         fields = line.split(b"\t")
         if len(fields) >= 3:
@@ -99,33 +117,39 @@ def parse_mnttab(table: bytes) -> Iterator[Mount]:
 
 
 def parse_mount(output: bytes) -> Iterator[Mount]:
-    """What mount(8) prints: FreeBSD and macOS `DEV on DIR (TYPE, …)`, OpenBSD `DEV (DUID) on DIR type TYPE (…)`."""
+    """Yield what mount(8) prints.
+
+    FreeBSD and macOS print `DEVICE on DIRECTORY (TYPE, …)`, OpenBSD `DEVICE (DUID) on DIRECTORY type TYPE (…)`.
+    """
     for line in output.splitlines():
-        openbsd = _OPENBSD_LINE.fullmatch(line)
+        openbsd = _OPENBSD_MOUNT.fullmatch(line)
         if openbsd:
-            source, duid, point, kind, _ = openbsd.groups()
-            yield Mount(point, kind.decode(), source, f"uuid:{duid.decode()}" if duid else "")
+            duid = openbsd["duid"]
+            identity = f"uuid:{duid.decode()}" if duid else ""
+            yield Mount(openbsd["point"], openbsd["type"].decode(), openbsd["source"], identity)
             continue
-        bsd = _BSD_LINE.fullmatch(line)
+
+        bsd = _BSD_MOUNT.fullmatch(line)
         if bsd:
-            source, point, kind, options = bsd.groups()
-            fsid = re.search(rb"fsid ([0-9a-f]+)", options)
-            yield Mount(point, kind.decode(), source, f"fsid:{fsid[1].decode()}" if fsid else "")
+            fsid = _FSID_OPTION.search(bsd["options"])
+            identity = f"fsid:{fsid[1].decode()}" if fsid else ""
+            yield Mount(bsd["point"], bsd["type"].decode(), bsd["source"], identity)
 
 
-def _holding(path: bytes, table: Iterable[Mount], number: int) -> Optional[Mount]:
-    """The mount that holds `path`: the one with this number, else the last one on the longest point above it."""
+def _find_mount(path: bytes, table: Iterable[Mount], number: int) -> Optional[Mount]:
+    """Return the mount that holds `path`: the one with this number, else the last one on the longest point above it."""
     best = None
     for mount in table:
         if number >= 0 and mount.number == number:
             return mount
-        inside = path == mount.point or path.startswith(mount.point.rstrip(b"/") + b"/")
-        if inside and (best is None or len(mount.point) >= len(best.point)):
+        is_inside = path == mount.point or path.startswith(mount.point.rstrip(b"/") + b"/")
+        if is_inside and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best
 
 
 def _identity(descriptor: int, mount: Mount) -> str:
+    """Return the most stable identity that this system tells."""
     source = f"source:{mount.source.decode('utf-8', 'backslashreplace')}" if mount.source else ""
     system: str = sys.platform
     if system == "linux":
@@ -138,28 +162,30 @@ def _identity(descriptor: int, mount: Mount) -> str:
 
 
 def _linux_uuid(descriptor: int, mount: Mount) -> str:
-    """The UUID by which udev knows the block device; empty where there is no such device or no udev."""
-    wanted = {os.fstat(descriptor).st_dev}
+    """Return the UUID by which udev knows the block device; empty where there is no such device or no udev."""
+    devices = {os.fstat(descriptor).st_dev}
     try:
-        wanted.add(os.stat(mount.source).st_rdev)  # btrfs gives files a device number that no block device has
+        # btrfs gives its files a device number that no block device has, so the source counts as well.
+        devices.add(os.stat(mount.source).st_rdev)
     except (OSError, ValueError):
         pass
-    wanted.discard(0)
+    devices.discard(0)
+
     try:
         links = sorted(os.scandir("/dev/disk/by-uuid"), key=lambda link: link.name)
     except OSError:
         return ""
     for link in links:
         try:
-            if link.stat().st_rdev in wanted:
+            if link.stat().st_rdev in devices:
                 return f"uuid:{link.name}"
         except OSError:
             continue
     return ""
 
 
-def _macos_uuid(point: bytes) -> str:
-    output = _output("/usr/sbin/diskutil", "info", "-plist", os.fsdecode(point))
+def _macos_uuid(mount_point: bytes) -> str:
+    output = _run_tool("/usr/sbin/diskutil", "info", "-plist", os.fsdecode(mount_point))
     try:
         uuid = plistlib.loads(output).get("VolumeUUID", "")
     except (plistlib.InvalidFileException, ValueError, AttributeError):
@@ -168,28 +194,36 @@ def _macos_uuid(point: bytes) -> str:
 
 
 def _fsid(descriptor: int) -> str:
-    """The id that statvfs(3) tells; empty when it is none or but the device number in disguise (XFS, FAT, SunOS)."""
+    """Return the id that statvfs(3) tells.
+
+    Return an empty text where it is only the device number in another form: XFS, FAT, SunOS.
+    """
     fsid = os.fstatvfs(descriptor).f_fsid & 0xFFFFFFFFFFFFFFFF
     device = os.fstat(descriptor).st_dev
-    return "" if fsid in (0, device, _new_encoding(device)) else f"fsid:{fsid:016x}"
+    if fsid in (0, device, _pack_linux_device(device)):
+        return ""
+    return f"fsid:{fsid:016x}"
 
 
-def _new_encoding(device: int) -> int:
-    """A device number as the Linux kernel packs it (include/linux/kdev_t.h, new_encode_dev)."""
-    major, minor = os.major(device), os.minor(device)
+def _pack_linux_device(device: int) -> int:
+    """Return a device number as the Linux kernel packs it (include/linux/kdev_t.h, new_encode_dev)."""
+    major = os.major(device)
+    minor = os.minor(device)
     return (minor & 0xFF) | (major << 8) | ((minor & ~0xFF) << 12)
 
 
 def _mount_number(descriptor: int) -> int:
-    found = re.search(rb"^mnt_id:\s*(\d+)", _content(f"/proc/self/fdinfo/{descriptor}"), re.MULTILINE)
-    return int(found[1]) if found else -1
+    """Return the id of the mount through which Linux opened a descriptor (proc_pid_fdinfo(5)), or -1."""
+    mount_id = _MOUNT_ID.search(_read_file(f"/proc/self/fdinfo/{descriptor}"))
+    return int(mount_id[1]) if mount_id else -1
 
 
-def _unescape(name: bytes) -> bytes:
-    return _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), name)
+def _unescape_octal(name: bytes) -> bytes:
+    return _OCTAL_ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), name)
 
 
-def _content(path: str) -> bytes:
+def _read_file(path: str) -> bytes:
+    """Return the content of a file, or nothing when it cannot be read: each caller has a fallback."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -197,10 +231,10 @@ def _content(path: str) -> bytes:
         return b""
 
 
-def _output(*command: str) -> bytes:
-    """What a system tool prints; empty when there is no such tool or it fails: the caller has a next best answer."""
+def _run_tool(*command: str) -> bytes:
+    """Return what a system tool prints, or nothing when it is absent or fails: each caller has a fallback."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -210,4 +244,6 @@ def _output(*command: str) -> bytes:
         )
     except (OSError, subprocess.SubprocessError):
         return b""
-    return done.stdout if done.returncode == 0 else b""
+    if process.returncode != 0:
+        return b""
+    return process.stdout

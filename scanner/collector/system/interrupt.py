@@ -1,5 +1,8 @@
-"""What a signal does: an exception in the main thread, so that everything is put away; and an end by force when that
-hangs."""
+"""Turn a signal into an exception in the main thread, so that everything is cleaned up, and end by force if that hangs.
+
+An exception that a signal's handler raises may be swallowed, when it happens to run inside a callback of SQLite, say.
+Long loops therefore call `raise_if_interrupted`.
+"""
 
 from __future__ import annotations
 
@@ -14,43 +17,45 @@ from scanner.collector.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 4.0
-"""Seconds to put things away. Nothing durable depends on it: a kill at any instant leaves all consistent."""
-EXIT = 2
+"""Seconds for the clean-up. Nothing durable depends on it: a kill at any moment leaves everything consistent."""
+EXIT_CODE = 2
 
 received: Optional[int] = None
-"""The signal that asked for the end, if any."""
+"""Number of the first signal that came, if any."""
 
 
-def install() -> None:
+def install_handlers() -> None:
     """Let each of SIGNALS end the collector."""
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
-            signal.signal(number, _on_signal)
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # nohup(1) ignores SIGHUP on purpose
+        signal.signal(number, _on_signal)
 
 
 def _on_signal(number: int, _frame: Optional[FrameType]) -> None:
     global received
     if received is not None:
         return
+
     received = number
-    timer = threading.Timer(GRACE, _force)
+    timer = threading.Timer(GRACE, _exit_by_force)
     timer.daemon = True
     timer.start()
-    check()
+    raise_if_interrupted()
 
 
-def pending() -> bool:
-    """Whether a signal came. Being Python code, the call also lets the signal's handler run."""
+def is_interrupted() -> bool:
+    """Return whether a signal came. Being Python code, the call also lets the signal's handler run."""
     return received is not None
 
 
-def check() -> None:
-    """Raise Interrupted if a signal came whose exception was lost in somebody's callback."""
+def raise_if_interrupted() -> None:
+    """Raise Interrupted if a signal came."""
     if received is not None:
         raise Interrupted(f"ended by {signal.Signals(received).name}")
 
 
-def _force() -> None:
+def _exit_by_force() -> None:
     sys.stderr.write("\nsomething hangs: ended by force\n")
     sys.stderr.flush()
-    os._exit(EXIT)
+    os._exit(EXIT_CODE)

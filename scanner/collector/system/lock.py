@@ -1,4 +1,4 @@
-"""One collector at a time in a state folder: a lock that the kernel drops with the process that holds it."""
+"""Allow one collector at a time in a state folder, by a lock that the kernel drops with the process that holds it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from scanner.collector.system import durable
 
 
 @contextmanager
-def held(state: Path) -> Iterator[None]:
-    """Hold the lock of the state folder for a block; Locked when another process has it."""
-    path = durable.folder(state) / "lock"
+def hold_lock(state: Path) -> Iterator[None]:
+    """Hold the lock of the state folder for a block. Raise LockedError when another process holds it."""
+    path = durable.make_directory(state) / "lock"
     with durable.storage_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
     try:
-        _take(descriptor, state)
+        _acquire(descriptor, state)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         yield
@@ -27,7 +28,7 @@ def held(state: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, state: Path) -> None:
+def _acquire(descriptor: int, state: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

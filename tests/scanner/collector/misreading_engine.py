@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scanner.collector.engines.base import Answer, Digests, Meter, Root, Tool
+from scanner.collector.engines.base import Answer, Digests, Meter, Root, ToolDescription
 from scanner.collector.engines.hashlib_engine import HashlibEngine
 from scanner.collector.entries import HashedFile, WalkedEntry
 
@@ -21,8 +21,8 @@ class MisreadingEngine(HashlibEngine):
         self._marks = marks
         self.name = name
 
-    def hash(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[tuple[int, Answer]]:
-        for index, answer in super().hash(root, files, meter):
+    def hash_files(self, root: Root, files: Sequence[WalkedEntry], meter: Meter) -> Iterator[tuple[int, Answer]]:
+        for index, answer in super().hash_files(root, files, meter):
             mark = self._marks / files[index].path.decode()
             if not mark.exists() or not isinstance(answer, (Digests, HashedFile)):
                 yield index, answer
@@ -36,5 +36,5 @@ class MisreadingEngine(HashlibEngine):
             wrong_digest = bytes([answer.sha256[0] ^ times_left, *answer.sha256[1:]])
             yield index, answer._replace(sha256=wrong_digest)
 
-    def tools(self) -> list[Tool]:
+    def describe_tools(self) -> list[ToolDescription]:
         return []

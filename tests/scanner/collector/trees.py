@@ -112,29 +112,29 @@ class FreeMeter(Meter):
 
     no_progress = 60.0
 
-    def __init__(self, *, wide: bool = False, paced: bool = False) -> None:
+    def __init__(self, *, second_thread: bool = False, rate_limited: bool = False) -> None:
         self.count = 0
         self.reserved = 0
-        self._wide = wide
-        self._paced = paced
+        self._second_thread = second_thread
+        self._rate_limited = rate_limited
 
-    def begin(self) -> None:
+    def start_file(self) -> None:
         self.count = 0
 
-    def reserve(self, count: int) -> None:
-        self.reserved += count
+    def reserve(self, byte_count: int) -> None:
+        self.reserved += byte_count
 
-    def advance(self, count: int) -> None:
-        self.count += count
+    def advance(self, byte_count: int) -> None:
+        self.count += byte_count
 
-    def check(self) -> None:
+    def check_parent(self) -> None:
         return
 
-    def alive(self) -> None:
+    def keep_alive(self) -> None:
         return
 
-    def paced(self) -> bool:
-        return self._paced
+    def is_rate_limited(self) -> bool:
+        return self._rate_limited
 
-    def wide(self) -> bool:
-        return self._wide
+    def may_use_second_thread(self) -> bool:
+        return self._second_thread

@@ -154,7 +154,7 @@ def test_flushes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
-    durable.write(tmp_path / "file", b"content")
+    durable.write_file(tmp_path / "file", b"content")
 
     assert steps == ["file", "rename", "folder"]
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
@@ -172,6 +172,6 @@ def test_folder_that_cannot_be_flushed(
     monkeypatch.setattr(os, "fsync", fail)
     if is_error:
         with pytest.raises(OSError):
-            durable.sync_folder(tmp_path)
+            durable.sync_directory(tmp_path)
     else:
-        durable.sync_folder(tmp_path)
+        durable.sync_directory(tmp_path)

@@ -19,8 +19,8 @@ import pytest
 
 from scanner.collector.delivery import identity
 from scanner.collector.delivery.spool import Spool
-from scanner.collector.engines.choice import EngineChoice, choose
-from scanner.collector.engines.profiles import Catalogue
+from scanner.collector.engines.choice import EngineChoice, choose_engine
+from scanner.collector.engines.profiles import ToolCatalogue
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.confirm import Rereads, Suspect, judge
 from scanner.collector.run.ctime_trust import SETTLED_NS
@@ -350,7 +350,7 @@ def test_chunks(series: RunSeries, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_native_tools(series: RunSeries) -> None:
     """Without a native tool both reads are done in process, and the note says so."""
-    series.runner._choices["native"] = choose("native", Catalogue([], []))
+    series.runner._choices["native"] = choose_engine("native", ToolCatalogue([], []))
     series.run()
     series.write("a", SECOND_CONTENT)
     assert series.run()["confirmed:a"]["engines"] == ["hashlib", "hashlib"]

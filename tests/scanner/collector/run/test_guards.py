@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.engines.choice import EngineChoice, choose
+from scanner.collector.engines.choice import EngineChoice, choose_engine
 from scanner.collector.run import guards, replica_run
 from scanner.collector.run.guards import RunFailed
 from scanner.collector.run.state import LastRun
@@ -61,9 +61,9 @@ def test_file_system_changes_during_the_run(
     def swap_root_and_choose(engine: str) -> EngineChoice:
         link.unlink()
         link.symlink_to("/proc")
-        return choose(engine)
+        return choose_engine(engine)
 
-    monkeypatch.setattr(replica_run, "choose", swap_root_and_choose)
+    monkeypatch.setattr(replica_run, "choose_engine", swap_root_and_choose)
     assert installation.run().exit_code == 2
     assert replica.chain[0].statement.reason == "root on another file system than when the run began"
 

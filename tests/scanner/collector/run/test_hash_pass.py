@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.engines.choice import EngineChoice, choose
+from scanner.collector.engines.choice import EngineChoice, choose_engine
 from scanner.collector.engines.worker_process import WorkerProcess
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.hash_pass import DIED, HashPass, HashPassError
@@ -31,9 +31,9 @@ SECONDS_TO_WAIT = 30
 @pytest.fixture(scope="module", params=["hashlib", "native"])
 def choice(request: pytest.FixtureRequest) -> EngineChoice:
     """Choose each engine that this system has."""
-    engine_choice = choose(request.param)
+    engine_choice = choose_engine(request.param)
     if engine_choice.engine.name != request.param:
-        pytest.skip(f"no native tools here: {engine_choice.why}")
+        pytest.skip(f"no native tools here: {engine_choice.reason}")
     return engine_choice
 
 
@@ -108,7 +108,7 @@ def test_files_are_taken_as_needed(tmp_path: Path) -> None:
             taken_files += 1
             yield file
 
-    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
+    with HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 2) as hash_pass:
         results = hash_pass.run(count_files())
         for _ in range(1000):
             next(results)
@@ -121,7 +121,7 @@ def test_a_large_file_gets_idle_cores(tmp_path: Path, total_bytes: int | None) -
     (tmp_path / "large").write_bytes(os.urandom(100 * MIB))
     (tmp_path / "small").write_bytes(os.urandom(MIB))
     files = trees.list_files(tmp_path)
-    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
+    with HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 2) as hash_pass:
         results = {result.path: result for result in hash_pass.run(iter(files), total_bytes)}
     assert results == expected_results(tmp_path, files)
 
@@ -130,7 +130,7 @@ def test_large_files_do_not_queue(tmp_path: Path) -> None:
     """A large file waits for an idle worker, and not behind another large one."""
     for name, size in {"a": TIB, "b": 9 * MIB, "c": 9 * MIB, "d": 1}.items():
         make_sparse_file(tmp_path / name, size)
-    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass:
+    with HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 2) as hash_pass:
         results = hash_pass.run(iter(trees.list_files(tmp_path)))
         assert [next(results).path for _ in range(3)] == [b"b", b"c", b"d"]
 
@@ -149,7 +149,7 @@ def strike(hash_pass: HashPass, number: int) -> None:
     reading_pids: list[int] = []
     while not reading_pids and time.monotonic() < deadline:
         time.sleep(0.02)
-        reading_pids = [worker.pid for worker in list(hash_pass._workers) if worker.partial]
+        reading_pids = [worker.pid for worker in list(hash_pass._workers) if worker.bytes_of_file]
 
     os.kill(reading_pids[0], number)
     while time.monotonic() < deadline and reading_pids[0] in hash_pass.worker_pids:
@@ -210,7 +210,7 @@ def test_a_hanging_worker_is_given_up(tmp_path: Path) -> None:
 
     # Long enough for a worker on a busy machine, which would otherwise be given up before it is struck.
     results: list[FileResult] = []
-    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 1, no_progress=6.0) as hash_pass:
+    with HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 1, no_progress=6.0) as hash_pass:
         thread = start_pass(hash_pass, tmp_path, results)
         for _ in range(2):
             strike(hash_pass, signal.SIGSTOP)
@@ -227,7 +227,7 @@ def test_a_slow_consumer_is_no_hang(tmp_path: Path) -> None:
         (tmp_path / f"{number:04}").write_text("x")
 
     results: list[FileResult] = []
-    with HashPass(os.fsencode(tmp_path), choose("hashlib"), 2, no_progress=1.5) as hash_pass:
+    with HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 2, no_progress=1.5) as hash_pass:
         for result in hash_pass.run(iter(trees.list_files(tmp_path))):
             if len(results) in (0, 700):
                 time.sleep(2.5)
@@ -256,7 +256,7 @@ def test_root_that_is_gone(tmp_path: Path) -> None:
     shutil.rmtree(root)
     with (
         pytest.raises(HashPassError, match="root missing"),
-        HashPass(os.fsencode(root), choose("hashlib"), 1) as hash_pass,
+        HashPass(os.fsencode(root), choose_engine("hashlib"), 1) as hash_pass,
     ):
         list(hash_pass.run(iter(files)))
 
@@ -267,20 +267,20 @@ def test_workers_that_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with (
         pytest.raises(HashPassError, match="do not start"),
-        HashPass(os.fsencode(tmp_path), choose("hashlib"), 2) as hash_pass,
+        HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 2) as hash_pass,
     ):
         list(hash_pass.run(iter(trees.list_files(tmp_path))))
 
 
 SCRIPT = """
 import os, sys
-from scanner.collector.engines.choice import choose
+from scanner.collector.engines.choice import choose_engine
 from scanner.collector.run.hash_pass import HashPass
 from scanner.collector.run.walk import walk
 from scanner.format.excludes import Excludes
 root = os.fsencode(sys.argv[1])
 files = sorted(walk(root, Excludes([])), key=lambda file: -file.size)
-with HashPass(root, choose(sys.argv[2]), 2) as hash_pass:
+with HashPass(root, choose_engine(sys.argv[2]), 2) as hash_pass:
     for result in hash_pass.run(iter(files)):
         print(result.path.decode(), result.sha256.hex(), flush=True)
 """
@@ -370,15 +370,15 @@ def test_from_an_archive(tmp_path: Path, version: str) -> None:
 def test_a_fault_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that meets a fault of the program, not of a file, ends the pass with its traceback."""
     (tmp_path / "file").write_text("x")
-    real_give: Callable[..., None] = WorkerProcess.give
+    queue_batch: Callable[..., None] = WorkerProcess.queue_batch
 
-    def give_garbage(worker: WorkerProcess, batch: object) -> None:
+    def queue_garbage(worker: WorkerProcess, batch: object) -> None:
         monkeypatch.setattr("scanner.collector.engines.frames.pack_files", lambda _: [("not", "a", "file")])
-        real_give(worker, batch)
+        queue_batch(worker, batch)
 
-    monkeypatch.setattr(WorkerProcess, "give", give_garbage)
+    monkeypatch.setattr(WorkerProcess, "queue_batch", queue_garbage)
     with (
         pytest.raises(HashPassError, match="Traceback"),
-        HashPass(os.fsencode(tmp_path), choose("hashlib"), 1) as hash_pass,
+        HashPass(os.fsencode(tmp_path), choose_engine("hashlib"), 1) as hash_pass,
     ):
         list(hash_pass.run(iter(trees.list_files(tmp_path))))

@@ -92,7 +92,7 @@ def test_planted_link_is_not_written_through(installation: Installation) -> None
     victim.write_bytes(b"precious")
     target.with_name(target.name + durable.TEMPORARY_SUFFIX).symlink_to(victim)
 
-    durable.write(target, b"new")
+    durable.write_file(target, b"new")
 
     assert victim.read_bytes() == b"precious"
     assert target.read_bytes() == b"new"

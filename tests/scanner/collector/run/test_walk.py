@@ -16,7 +16,7 @@ import pytest
 
 from scanner.collector.entries import WalkedEntry
 from scanner.collector.run.walk import walk
-from scanner.collector.system.filesystem import RootError
+from scanner.collector.system.directories import RootError
 from scanner.format.entry_type import EntryType
 from scanner.format.excludes import Excludes, parse_excludes
 from tests.scanner.collector import trees

@@ -11,7 +11,15 @@ import pytest
 
 from scanner.collector.system import cores
 
+CHECKOUT = Path(__file__).parents[4]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
+ONE_PROCESSOR = """
+import os
+from scanner.collector.system import cores
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(cores.count_workers(), cores.count_logical(), cores.count_physical())
+"""
 
 KSTAT = """cpu_info:0:cpu_info0:chip_id\t0
 cpu_info:0:cpu_info0:core_id\t0
@@ -25,7 +33,8 @@ cpu_info:3:cpu_info3:brand\tSPARC-T5
 """
 
 
-def tree(root: Path, files: dict[str, str]) -> str:
+def write_tree(root: Path, files: dict[str, str]) -> str:
+    """Write files of one line each below a directory. Return its path."""
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content + "\n")
@@ -34,18 +43,16 @@ def tree(root: Path, files: dict[str, str]) -> str:
 
 def test_workers_on_this_machine() -> None:
     """There is at least one worker, and no more than processors."""
-    assert 1 <= cores.workers() <= (os.cpu_count() or 1)
+    assert 1 <= cores.count_workers() <= (os.cpu_count() or 1)
 
 
 @linux
 def test_affinity_counts() -> None:
     """A process that is held to one processor has one worker."""
-    script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-    script += "from scanner.collector.system import cores; print(cores.workers(), cores.logical(), cores.physical())"
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[4]
+    process = subprocess.run(
+        [sys.executable, "-c", ONE_PROCESSOR], check=True, capture_output=True, text=True, cwd=CHECKOUT
     )
-    assert done.stdout.split() == ["1", "1", "1"]
+    assert process.stdout.split() == ["1", "1", "1"]
 
 
 @linux
@@ -54,7 +61,7 @@ def test_threads_of_a_core_count_once(tmp_path: Path) -> None:
     allowed = sorted(os.sched_getaffinity(0))
     files = {f"devices/system/cpu/cpu{number}/topology/core_cpus_list": "0-99" for number in allowed}
     files["devices/system/cpu/cpu4095/topology/core_cpus_list"] = "4095"
-    assert cores.linux_cores(tree(tmp_path, files)) == 1
+    assert cores.linux_cores(write_tree(tmp_path, files)) == 1
 
 
 @linux
@@ -62,7 +69,7 @@ def test_older_kernels_call_it_siblings(tmp_path: Path) -> None:
     """Where core_cpus_list is missing, thread_siblings_list says the same; with neither nothing is known."""
     number = min(os.sched_getaffinity(0))
     files = {f"devices/system/cpu/cpu{number}/topology/thread_siblings_list": "0-1"}
-    assert cores.linux_cores(tree(tmp_path / "a", files)) == 1
+    assert cores.linux_cores(write_tree(tmp_path / "a", files)) == 1
     assert cores.linux_cores(str(tmp_path / "empty")) is None
 
 
@@ -92,8 +99,8 @@ def test_sunos_cores() -> None:
 )
 def test_quota(tmp_path: Path, group: str, files: dict[str, str], quota: float | None) -> None:
     """The tightest quota of the control groups above this process counts, of either version."""
-    proc = tree(tmp_path / "proc", {"self/cgroup": group})
-    assert cores.cgroup_quota(proc, tree(tmp_path / "sys", files) if files else str(tmp_path / "sys")) == quota
+    proc = write_tree(tmp_path / "proc", {"self/cgroup": group})
+    assert cores.cgroup_quota(proc, write_tree(tmp_path / "sys", files) if files else str(tmp_path / "sys")) == quota
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,7 @@ def test_workers_are_the_least(
     monkeypatch: pytest.MonkeyPatch, logical: int, physical: int | None, quota: float | None, workers: int
 ) -> None:
     """The least of processors, cores and quota counts, and never less than one."""
-    monkeypatch.setattr(cores, "logical", lambda: logical)
-    monkeypatch.setattr(cores, "physical", lambda: physical)
+    monkeypatch.setattr(cores, "count_logical", lambda: logical)
+    monkeypatch.setattr(cores, "count_physical", lambda: physical)
     monkeypatch.setattr(cores, "cgroup_quota", lambda: quota)
-    assert cores.workers() == workers
+    assert cores.count_workers() == workers

@@ -1,4 +1,4 @@
-"""What holds a root is told in words that survive a reboot."""
+"""A file system is identified by values that survive a reboot, and mounts below a root are found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scanner.collector.system import filesystem
-from scanner.collector.system.directories import open_directory
-from scanner.collector.system.filesystem import FileSystem, Mount, RootError, identify
+from scanner.collector.system.directories import RootError
+from scanner.collector.system.filesystem import FileSystem, Mount, identify_filesystem
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
@@ -87,44 +87,50 @@ def test_openbsd_mount() -> None:
 
 
 @linux
-def test_identity_of_a_real_folder(tmp_path: Path) -> None:
-    """A real folder has a type and a mount point above it, the same each time, and no device number in its id."""
-    found = identify(os.fsencode(tmp_path))
-    assert found == identify(os.fsencode(tmp_path))
-    assert found.type
-    assert os.fsencode(tmp_path.resolve()).startswith(found.mount_point)
-    assert os.path.ismount(found.mount_point)
+def test_identity_of_a_real_directory(tmp_path: Path) -> None:
+    """A real directory has a type and a mount point above it, the same each time, and no device number in its id."""
+    identity = identify_filesystem(os.fsencode(tmp_path))
+    assert identity == identify_filesystem(os.fsencode(tmp_path))
+    assert identity.type
+    assert os.fsencode(tmp_path.resolve()).startswith(identity.mount_point)
+    assert os.path.ismount(identity.mount_point)
+
     device = os.stat(tmp_path).st_dev
-    assert found.id not in (f"fsid:{device:016x}", "fsid:0000000000000000")
+    assert identity.id not in (f"fsid:{device:016x}", "fsid:0000000000000000")
 
 
 @linux
 def test_other_file_systems_differ(tmp_path: Path) -> None:
     """Another file system has another identity."""
-    assert identify(b"/proc") == FileSystem("proc", "source:proc", b"/proc")
-    assert identify(os.fsencode(tmp_path)) != identify(b"/proc")
+    assert identify_filesystem(b"/proc") == FileSystem("proc", "source:proc", b"/proc")
+    assert identify_filesystem(os.fsencode(tmp_path)) != identify_filesystem(b"/proc")
 
 
 @linux
-def test_link_to_a_root_is_where_it_leads(tmp_path: Path) -> None:
+def test_root_that_is_a_link(tmp_path: Path) -> None:
     """A root that is a symbolic link is identified by what it leads to."""
     (tmp_path / "root").symlink_to("/proc")
-    assert identify(os.fsencode(tmp_path / "root")).type == "proc"
+    assert identify_filesystem(os.fsencode(tmp_path / "root")).type == "proc"
 
 
-def test_identify_refuses_what_is_no_root(tmp_path: Path) -> None:
+def test_missing_root(tmp_path: Path) -> None:
     """A missing root has no identity."""
     with pytest.raises(RootError) as caught:
-        identify(os.fsencode(tmp_path / "missing"))
+        identify_filesystem(os.fsencode(tmp_path / "missing"))
     assert caught.value.reason == "root missing"
 
 
 def test_mount_points_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is mounted below a root is told relative to it; what merely begins like it is not below it."""
+    """Mount points below a root are relative to it; a path that merely begins like the root is not below it."""
     root = os.fsencode(tmp_path.resolve())
-    table = [Mount(root, "a", b"a"), Mount(root + b"/x", "a", b"a"), Mount(root + b"/x/y", "a", b"a")]
-    table += [Mount(root + b"more", "a", b"a"), Mount(b"/", "a", b"a")]
-    monkeypatch.setattr(filesystem, "mounts", lambda: table)
+    table = [
+        Mount(root, "a", b"a"),
+        Mount(root + b"/x", "a", b"a"),
+        Mount(root + b"/x/y", "a", b"a"),
+        Mount(root + b"more", "a", b"a"),
+        Mount(b"/", "a", b"a"),
+    ]
+    monkeypatch.setattr(filesystem, "read_mounts", lambda: table)
     assert filesystem.mount_points_below(root) == [b"x", b"x/y"]
     assert filesystem.mount_points_below(root + b"/") == [b"x", b"x/y"]
 
@@ -132,20 +138,11 @@ def test_mount_points_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_stacked_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of mounts on one point the last one counts; the longest point above a path holds it."""
     root = os.fsencode(tmp_path.resolve())
-    table = [Mount(root, "first", b"1"), Mount(root, "second", b"2"), Mount(b"/", "top", b"3")]
-    monkeypatch.setattr(filesystem, "mounts", lambda: table)
-    assert identify(root).type == "second"
-    assert identify(os.path.dirname(root)).type == "top"
-
-
-def test_open_directory_follows_nothing(tmp_path: Path) -> None:
-    """No part of a path below a root may be a symbolic link."""
-    (tmp_path / "a/b").mkdir(parents=True)
-    (tmp_path / "l").symlink_to("a")
-    root = os.open(tmp_path, os.O_RDONLY)
-    try:
-        os.close(open_directory(root, b"a/b"))
-        with pytest.raises(OSError):
-            open_directory(root, b"l/b")
-    finally:
-        os.close(root)
+    table = [
+        Mount(root, "first", b"1"),
+        Mount(root, "second", b"2"),
+        Mount(b"/", "top", b"3"),
+    ]
+    monkeypatch.setattr(filesystem, "read_mounts", lambda: table)
+    assert identify_filesystem(root).type == "second"
+    assert identify_filesystem(os.path.dirname(root)).type == "top"

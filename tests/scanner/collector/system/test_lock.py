@@ -11,47 +11,49 @@ from pathlib import Path
 import pytest
 
 from scanner.collector.errors import LockedError
-from scanner.collector.system import lock
+from scanner.collector.system.lock import hold_lock
 from tests.scanner.collector.fake_central import FakeCentral
 from tests.scanner.collector.installation import Installation, clean_environment
 
+HOLDER = """
+import pathlib, sys, time
+from scanner.collector.system.lock import hold_lock
+with hold_lock(pathlib.Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
 
 def test_second_is_refused(tmp_path: Path) -> None:
-    """While one holds the lock another one is refused and told who; afterwards it is free."""
-    with lock.held(tmp_path):
-        with pytest.raises(LockedError, match=f"process {os.getpid()}"), lock.held(tmp_path):
+    """While the lock is held another one is refused with the holder's number; afterwards it is free."""
+    with hold_lock(tmp_path):
+        with pytest.raises(LockedError, match=f"process {os.getpid()}"), hold_lock(tmp_path):
             pass
-    with lock.held(tmp_path):
+    with hold_lock(tmp_path):
         pass
 
 
 def test_killed_holder_frees_it(tmp_path: Path) -> None:
     """The kernel drops the lock of a process that was killed."""
-    lines = [
-        "import pathlib, sys, time",
-        "from scanner.collector.system import lock",
-        "with lock.held(pathlib.Path(sys.argv[1])):",
-        "    print('held', flush=True)",
-        "    time.sleep(60)",
-    ]
-    command = [sys.executable, "-c", "\n".join(lines), str(tmp_path)]
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
-    assert process.stdout is not None and process.stdout.readline() == b"held\n"
-    with pytest.raises(LockedError), lock.held(tmp_path):
+    assert process.stdout is not None and process.stdout.readline() == b"locked\n"
+    with pytest.raises(LockedError), hold_lock(tmp_path):
         pass
+
     process.kill()
     process.wait()
     process.stdout.close()
-    with lock.held(tmp_path):
+    with hold_lock(tmp_path):
         pass
 
 
-def test_many_at_once(installation: Installation, central: FakeCentral) -> None:
-    """Of several runs that start together one does the work; the others end with 2 and one line. No number is used
-    twice."""
+def test_several_runs_at_once(installation: Installation, central: FakeCentral) -> None:
+    """Of runs that start together one does the work, the others end with 2 and one line. No number is used twice."""
     replica = installation.enrol(central)
     with (installation.tree / "big").open("wb") as file:
         file.truncate(1 << 30)
+
     command = [
         sys.executable,
         "-m",
@@ -62,11 +64,13 @@ def test_many_at_once(installation: Installation, central: FakeCentral) -> None:
         "--engine",
         "hashlib",
     ]
-    started = [subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    processes = [
+        subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) for _ in range(6)
+    ]
     time.sleep(0.1)
-    results = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
-    done = [words for words, code in results if code == 0]
-    refused = [words for words, code in results if code == 2]
-    assert done and len(done) + len(refused) == 6
-    assert all("another collector" in words and words.count("\n") == 1 for words in refused)
-    assert [taken.statement.sequence for taken in replica.chain] == list(range(1, len(done) + 1))
+    results = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    successful = [message for message, code in results if code == 0]
+    refused = [message for message, code in results if code == 2]
+    assert successful and len(successful) + len(refused) == 6
+    assert all("another collector" in message and message.count("\n") == 1 for message in refused)
+    assert [report.statement.sequence for report in replica.chain] == list(range(1, len(successful) + 1))
