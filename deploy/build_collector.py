@@ -1,4 +1,7 @@
-"""Packs the collector into one executable file. The same source gives the same bytes. Standard library only."""
+"""Pack the collector into one executable file (a zipapp). The same source gives the same bytes.
+
+Standard library only. See build_collector.sh.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ sys.path.insert(0, str(SCANNER.parent))
 from scanner.format.atomic_file import open_atomic  # noqa: E402  # the checkout is on the path only now
 
 FOLDERS = ("format", "collector")
-"""The parts of `scanner` that the collector consists of."""
+"""The folders of `scanner` that the collector consists of."""
 
+# Parsed by whatever `python3` is: the check must run before anything that an old Python cannot parse is imported.
 MAIN = """\
 import sys
 
@@ -26,11 +30,12 @@ sys.exit(main())
 """
 SHEBANG = b"#!/usr/bin/env python3\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of each file in the archive: the earliest that the format knows."""
 
 
-def build(out: Path) -> None:
-    """Write the executable file `out`."""
-    with open_atomic(out) as file:
+def build(target: Path) -> None:
+    """Write the executable file. It replaces an older one only when it is complete."""
+    with open_atomic(target) as file:
         os.fchmod(file.fileno(), 0o755)
         file.write(SHEBANG)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -40,18 +45,19 @@ def build(out: Path) -> None:
 
 
 def sources() -> list[Path]:
-    """The modules that go into the file."""
+    """Return the modules that go into the file."""
     modules = [SCANNER / "__init__.py"]
     for folder in FOLDERS:
         modules.extend(sorted((SCANNER / folder).rglob("*.py")))
     return modules
 
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # Time and mode are set, because those of the checkout would change the bytes.
     entry = zipfile.ZipInfo(name, EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
-    archive.writestr(entry, data)
+    archive.writestr(entry, content)
 
 
 if __name__ == "__main__":

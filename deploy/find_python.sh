@@ -1,14 +1,14 @@
-# find_python: prints the path of a Python that the project can use, or one line on stderr that says why there is none.
+# find_python: print the path of a Python that the project can use, or one line on stderr that says why there is none.
 #
-# It must be 3.11 or newer and able to make virtual environments. Started by root, it must also lie where an ordinary
-# user can read it, since the services do not run as root; FOR_OWN_USE=1 lifts that.
+# It must be 3.11 or newer and able to make virtual environments. For root, an ordinary user must also be able to read
+# it, because the services do not run as root; FOR_OWN_USE=1 lifts that.
 
 python_will_do() {
     "$1" -I -B - 2>/dev/null <<'END'
 import os, sys, sysconfig
 if sys.version_info < (3, 11):
     sys.exit(3)
-import ensurepip, ssl, venv  # what the set-up needs
+import ensurepip, ssl, venv  # modules that the set-up needs
 if os.geteuid() == 0 and not os.environ.get("FOR_OWN_USE"):
     for path in (sys.executable, sysconfig.get_path("stdlib")):
         path = os.path.realpath(path)

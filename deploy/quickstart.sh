@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole system on this machine, from nothing to a proven run in the browser:
+# Set up the whole system on this machine, from nothing to a proven run in the browser:
 #     sh deploy/quickstart.sh [DIR] [--once] [--port N] [--state DIR]
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)

@@ -1,4 +1,4 @@
-"""Make the test environment and run lint, format, types and tests; any of them can fail. See test.sh."""
+"""Make the test environment and run lint, format, types and tests. See test.sh."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import virtual_environment
+from virtual_environment import CHECKOUT, InstallationError
 
 REQUIREMENTS = ("requirements-dev.txt", "requirements-build.txt")
 DEBIAN_PACKAGES = (
@@ -32,66 +34,83 @@ DEBIAN_PACKAGES = (
     "rsync",
     "rust-coreutils",
 )
-"""What tests use beyond Python: real tools to hold the engines against, and a real browser."""
+"""What tests use beyond Python: real tools to compare the engines with, and a real browser."""
+
+PASSED = 0
+FAILED = 1
+NOT_RUN = 2
+
+
+class Step(NamedTuple):
+    """One command, which passes when its exit code is 0."""
+
+    name: str
+    command: list[str]
 
 
 def main() -> int:
-    """Run what the command line asks for. Return 0 when everything passed."""
-    options, pytest_arguments = _options().parse_known_args()
+    """Run what the command line asks for. Return PASSED, FAILED or NOT_RUN."""
+    options, pytest_arguments = _parser().parse_known_args()
     try:
         if options.all:
             _install_debian_packages()
-        python = virtual_environment.make(virtual_environment.CHECKOUT / ".venv", REQUIREMENTS, project=False)
-    except virtual_environment.NotInstalled as error:
+        python = virtual_environment.make_environment(CHECKOUT / ".venv", REQUIREMENTS, project=False)
+    except InstallationError as error:
         sys.stderr.write(f"test: {error}\n")
-        return 2
+        return NOT_RUN
 
-    steps = [("tests", _pytest(python, options, pytest_arguments))]
-    if _with_lint(options, pytest_arguments):
-        steps = [*_lint(python), *steps]
+    steps = []
+    if _wants_lint(options, pytest_arguments):
+        steps = _lint_steps(python)
     elif pytest_arguments and not options.no_lint:
         sys.stderr.write("test: only these tests, in one process; --lint adds lint and types, -n N more processes\n")
+    steps.append(Step("tests", _pytest_command(python, options, pytest_arguments)))
 
-    failed = [name for name, command in steps if not _passes(name, command)]
-    sys.stderr.write(f"\ntest: FAILED: {', '.join(failed)}\n" if failed else "\ntest: everything passed\n")
-    return 1 if failed else 0
+    failed = [step.name for step in steps if not _passes(step)]
+    if failed:
+        sys.stderr.write(f"\ntest: FAILED: {', '.join(failed)}\n")
+        return FAILED
+    sys.stderr.write("\ntest: everything passed\n")
+    return PASSED
 
 
-def _with_lint(options: argparse.Namespace, pytest_arguments: list[str]) -> bool:
+def _wants_lint(options: argparse.Namespace, pytest_arguments: list[str]) -> bool:
     """Return whether to lint: always before the whole suite, and before chosen tests when --lint asks for it."""
     if options.no_lint:
         return False
     return options.lint or not pytest_arguments
 
 
-def _options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
         prog="test.sh",
         description="Set-up and the whole test suite, against the embedded PostgreSQL or the server of DATABASE_URL.",
         epilog="Everything else is passed on to pytest, e.g. -k NAME or a path: then these tests alone, at once.",
     )
-    options.add_argument("--all", action="store_true", help="as root on Debian: install what tests use, allow no skip")
-    options.add_argument("--long", action="store_true", help="the tests that take minutes, too")
-    options.add_argument("--seeds", metavar="N", help="plant damage from so many seeds instead of 5, or 2")
-    options.add_argument("--lint", action="store_true", help="ruff and mypy even when pytest's arguments choose tests")
-    options.add_argument("--no-lint", action="store_true", help="the tests alone, without ruff and mypy")
-    return options
+    parser.add_argument(
+        "--all", action="store_true", help="as root on Debian: install what tests use, and allow no skip"
+    )
+    parser.add_argument("--long", action="store_true", help="also run the tests that take minutes")
+    parser.add_argument("--seeds", metavar="N", help="plant damage from N seeds (default: 5; groups: 2)")
+    parser.add_argument("--lint", action="store_true", help="ruff and mypy even when pytest's arguments choose tests")
+    parser.add_argument("--no-lint", action="store_true", help="run only the tests, without ruff and mypy")
+    return parser
 
 
-def _lint(python: Path) -> list[tuple[str, list[str]]]:
-    here = python.parent
+def _lint_steps(python: Path) -> list[Step]:
+    programs = python.parent
     return [
-        ("lint", [str(here / "ruff"), "check", "."]),
-        ("format", [str(here / "ruff"), "format", "--check", "."]),
-        ("types", [str(here / "mypy")]),
+        Step("lint", [str(programs / "ruff"), "check", "."]),
+        Step("format", [str(programs / "ruff"), "format", "--check", "."]),
+        Step("types", [str(programs / "mypy")]),
     ]
 
 
-def _pytest(python: Path, options: argparse.Namespace, pytest_arguments: list[str]) -> list[str]:
+def _pytest_command(python: Path, options: argparse.Namespace, pytest_arguments: list[str]) -> list[str]:
     command = [str(python), "-X", "dev", "-m", "pytest", "--skips", "none" if options.all else "listed"]
     if not pytest_arguments:
         # Chosen tests start sooner without workers.
-        command += ["-n", str(min(8, max(2, len(_cores())))), "--dist", "loadgroup"]
+        command += ["-n", str(min(8, max(2, _count_cores()))), "--dist", "loadgroup"]
     if options.long:
         command.append("--long")
     if options.seeds:
@@ -99,38 +118,49 @@ def _pytest(python: Path, options: argparse.Namespace, pytest_arguments: list[st
     return [*command, *pytest_arguments]
 
 
-def _cores() -> set[int]:
+def _count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _passes(name: str, command: list[str]) -> bool:
-    sys.stderr.write(f"\n== {name}\n")
+def _passes(step: Step) -> bool:
+    """Run a step, with its output on the terminal. Return whether it passed."""
+    sys.stderr.write(f"\n== {step.name}\n")
     sys.stderr.flush()
-    began = time.monotonic()
-    code = subprocess.run(command, cwd=virtual_environment.CHECKOUT, env=_environment(), check=False).returncode
-    sys.stderr.write(
-        f"== {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - began:.0f} s\n"
-    )
+    started = time.monotonic()
+    code = subprocess.run(step.command, cwd=CHECKOUT, env=_environment(), check=False).returncode
+    outcome = "passed" if code == 0 else f"FAILED ({code})"
+    sys.stderr.write(f"== {step.name}: {outcome} in {time.monotonic() - started:.0f} s\n")
     return code == 0
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of this machine's own settings reaches the tests; a database that was named does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_SYNCER_", "DJANGO_"))}
-    development = {"PYTHONDEVMODE": "1", "PYTHONMALLOC": "pymalloc"}  # without debug hooks, which cost a twelfth
-    return kept | development | {"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"}
+    """Return the environment of a step: none of this machine's own settings, but DATABASE_URL if it is set."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_SYNCER_", "DJANGO_"))
+    }
+    environment["PYTHONDEVMODE"] = "1"
+    environment["PYTHONMALLOC"] = "pymalloc"  # development mode's debug hooks cost a twelfth of the time
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    environment["LC_ALL"] = "C.UTF-8"
+    return environment
 
 
 def _install_debian_packages() -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise virtual_environment.NotInstalled("--all installs Debian packages: run it as root on Debian")
+        raise InstallationError("--all installs Debian packages: run it as root on Debian")
+    _run_apt("update", "-qq")
+    _run_apt("install", "-y", "-qq", "--no-install-recommends", *DEBIAN_PACKAGES)
+
+
+def _run_apt(command: str, *arguments: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *DEBIAN_PACKAGES]):
-        done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise virtual_environment.NotInstalled(f"apt-get {command[0]}: {done.stderr.strip().splitlines()[-1:]}")
+    process = subprocess.run(
+        ["apt-get", command, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if process.returncode:
+        raise InstallationError(f"apt-get {command}: {process.stderr.strip().splitlines()[-1:]}")
 
 
 if __name__ == "__main__":

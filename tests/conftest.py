@@ -1,4 +1,4 @@
-"""Give every test a real PostgreSQL, embedded unless DATABASE_URL names another."""
+"""Give every test a real PostgreSQL: the embedded one unless DATABASE_URL names another."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from django.test import TransactionTestCase
 from django.utils import translation
 
 from backup_syncer.launcher.postgres import Embedded
-from tests import skips
-from tests.emptying import Emptying
+from tests.database_reset import DatabaseReset
+from tests.skips import ALLOWED_SKIPS, parse_allowed_skips, refused_skips, skip_of_report
 
-QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "logging_collector": "off"}
+FAST_POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "logging_collector": "off"}
 """The session's cluster does not outlive it, so it need not survive a power cut."""
 
-UNPRIVILEGED = ("backup_syncer", "postgres", "daemon", "nobody")
+UNPRIVILEGED_USERS = ("backup_syncer", "postgres", "daemon", "nobody")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Our own options."""
-    parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+    """Add the project's own options."""
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
     parser.addoption(
-        "--seeds", type=int, default=0, metavar="N", help="plant damage from so many seeds (default: 5; groups: 2)"
+        "--seeds", type=int, default=0, metavar="N", help="plant damage from N seeds (default: 5; groups: 2)"
     )
     parser.addoption(
         "--skips",
@@ -39,47 +39,50 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Processes inherit which signals are ignored: a suite that was started in the background must not hand that on."""
+    """Restore the handling of signals: a suite that runs in the background ignores some, which children inherit."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --long the long tests are not part of the run."""
+    """Deselect the long tests unless --long is set."""
     if config.getoption("--long"):
         return
-    long = [item for item in items if item.get_closest_marker("long")]
-    if long:
-        config.hook.pytest_deselected(items=long)
+    long_tests = [item for item in items if item.get_closest_marker("long")]
+    if long_tests:
+        config.hook.pytest_deselected(items=long_tests)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A skip that is not allowed turns a passed run into a failed one."""
+    """Fail a run that passed but skipped a test that must not be skipped here."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    allowed_skips = session.config.getoption("--skips")
-    if reporter is None or allowed_skips == "any" or hasattr(session.config, "workerinput"):
+    choice = session.config.getoption("--skips")
+    is_xdist_worker = hasattr(session.config, "workerinput")
+    if reporter is None or choice == "any" or is_xdist_worker:
         return
-    allowed = skips.read(skips.LIST.read_text(encoding="utf-8")) if allowed_skips == "listed" else []
-    refused = skips.refused([skips.of(report) for report in reporter.stats.get("skipped", [])], allowed)
-    for refused_skip in refused:
-        reporter.write_line(f"SKIP NOT ALLOWED {refused_skip.test}: {refused_skip.reason}", red=True)
+
+    allowed = parse_allowed_skips(ALLOWED_SKIPS.read_text(encoding="utf-8")) if choice == "listed" else []
+    skips = [skip_of_report(report) for report in reporter.stats.get("skipped", [])]
+    refused = refused_skips(skips, allowed)
+    for skip in refused:
+        reporter.write_line(f"SKIP NOT ALLOWED {skip.test}: {skip.reason}", red=True)
     if refused and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def unprivileged() -> pwd.struct_passwd:
-    """Who runs PostgreSQL in tests: oneself, or, for root, an unprivileged user that the system has anyway."""
+    """Return the user who runs PostgreSQL: this one, or, for root, an unprivileged user that every system has."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
-    known = {user.pw_name: user for user in pwd.getpwall()}
-    return next(known[name] for name in UNPRIVILEGED if name in known)
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    return next(users[name] for name in UNPRIVILEGED_USERS if name in users)
 
 
 @pytest.fixture(autouse=True)
 def language() -> None:
-    """Each test begins in the default language: a request in another one leaves it set for its thread."""
+    """Start in the default language: a request in another one leaves it set for its thread."""
     translation.deactivate()
 
 
@@ -96,7 +99,7 @@ def postgres(owner: pwd.struct_passwd) -> Iterator[Embedded | None]:
         yield None
         return
     state = Path(os.environ["BACKUP_SYNCER_STATE"])
-    server = Embedded(state, owner, options=QUICK, may_create=True)
+    server = Embedded(state, owner, options=FAST_POSTGRES, may_create=True)
     server.start()
     yield server
     server.stop()
@@ -104,16 +107,16 @@ def postgres(owner: pwd.struct_passwd) -> Iterator[Embedded | None]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, postgres: Embedded | None) -> None:
-    """pytest-django asks for this before it makes the test database: the server must be up by then."""
+    """Start the server before pytest-django makes the test database: it asks for this fixture first."""
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
-    """The tests' own database may be emptied between tests: the trigger that keeps the audit trail is off there."""
+    """Reset the database between tests. The trigger that protects the audit log is off, since it forbids that."""
     with django_db_blocker.unblock():
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE checker_act DISABLE TRIGGER acts_stay")
-        emptying = Emptying()
+        reset = DatabaseReset()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda test: emptying(test))  # noqa: PLW0108  # it binds the test
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda test: reset(test))  # noqa: PLW0108  # it binds the test
         yield

@@ -1,4 +1,4 @@
-"""Root may read and write everything: tests of what others may not do go on without those rights."""
+"""Give up the rights of root for a while: root may read and write what others may not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ NOBODY = 65534
 
 
 @contextlib.contextmanager
-def lowered() -> Iterator[None]:
-    """Within it, a test that runs as root has the rights of nobody in particular."""
-    before = os.geteuid()
-    if before == 0:
+def without_root() -> Iterator[None]:
+    """Give a test that runs as root the rights of an ordinary user for a block."""
+    user = os.geteuid()
+    if user == 0:
         os.seteuid(NOBODY)
     try:
         yield
     finally:
-        os.seteuid(before)
+        os.seteuid(user)

@@ -1,4 +1,4 @@
-"""Other Pythons of this machine, for tests that run the collector on the oldest one it supports."""
+"""Find other Pythons on this machine, to run the collector on the oldest version that it supports."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from pathlib import Path
 
 
 @cache
-def find(version: str, check: str = "") -> str | None:
-    """A Python of this version on which `check` ends well: from the path, or from where pyenv keeps its versions."""
+def find_python(version: str, check: str = "") -> str | None:
+    """Return a Python of this version that runs the code `check` without an error.
+
+    Looks on the PATH and where pyenv keeps its versions.
+    """
     name = f"python{version}"
-    shim = shutil.which(name)
-    roots = [Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()]
-    if shim:
-        roots.append(Path(shim).parent.parent)
-    kept = [str(path) for root in roots for path in sorted(root.glob(f"versions/{version}.*/bin/{name}"))]
-    for place in [shim, *kept]:
-        if place and subprocess.run([place, "-c", check], capture_output=True, check=False).returncode == 0:
-            return place
+    on_path = shutil.which(name)
+    pyenv_roots = [Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()]
+    candidates = []
+    if on_path:
+        candidates.append(on_path)
+        pyenv_roots.append(Path(on_path).parent.parent)  # it may be one of pyenv's shims
+    for root in pyenv_roots:
+        candidates += [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/{name}"))]
+
+    for python in candidates:
+        if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0:
+            return python
     return None

@@ -1,4 +1,4 @@
-"""No test is skipped in silence: a skip that is not allowed on this kind of machine fails the run."""
+"""Decide which tests may be skipped: a skip that is not allowed on this kind of machine fails the run."""
 
 from __future__ import annotations
 
@@ -11,55 +11,57 @@ from typing import NamedTuple
 
 import pytest
 
-LIST = Path(__file__).with_name("allowed_skips.txt")
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
 
-class Allowed(NamedTuple):
-    """One line of the list."""
+class AllowedSkip(NamedTuple):
+    """One line of the list. `*` stands for anything in test and reason."""
 
-    kind: str
+    machine: str
     test: str
     reason: str
 
 
-class Skipped(NamedTuple):
+class Skip(NamedTuple):
     """A test that was not run, and why."""
 
     test: str
     reason: str
 
 
-def read(text: str) -> list[Allowed]:
-    """The lines of the list: kind of machine, test and reason, separated by `|`; `*` stands for anything."""
+def parse_allowed_skips(text: str) -> list[AllowedSkip]:
+    """Return the lines of the list: kind of machine, test and reason, separated by `|`."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [Allowed(*(part.strip() for part in line.split("|"))) for line in lines]
+    return [AllowedSkip(*(part.strip() for part in line.split("|"))) for line in lines]
 
 
-def is_kind(kind: str) -> bool:
-    """Return whether this machine is of that kind: `any`, `root`, `not-root`, `not-linux`, `without:PROGRAM`."""
-    if kind.startswith("without:"):
-        return shutil.which(kind.removeprefix("without:")) is None
-    known = {
+def is_this_machine(machine: str) -> bool:
+    """Return whether this machine is of a kind: `any`, `root`, `not-root`, `not-linux`, `without:PROGRAM`."""
+    if machine.startswith("without:"):
+        return shutil.which(machine.removeprefix("without:")) is None
+    kinds = {
         "any": True,
         "root": os.geteuid() == 0,
         "not-root": os.geteuid() != 0,
         "not-linux": sys.platform != "linux",
     }
-    return known[kind]
+    return kinds[machine]
 
 
-def refused(skipped: list[Skipped], allowed: list[Allowed]) -> list[Skipped]:
-    """The skips that nothing allows here."""
-    here = [line for line in allowed if is_kind(line.kind)]
+def refused_skips(skips: list[Skip], allowed_skips: list[AllowedSkip]) -> list[Skip]:
+    """Return the skips that nothing allows on this machine."""
+    allowed_here = [allowed for allowed in allowed_skips if is_this_machine(allowed.machine)]
     return [
-        one
-        for one in skipped
-        if not any(fnmatch(one.test, line.test) and fnmatch(one.reason, line.reason) for line in here)
+        skip
+        for skip in skips
+        if not any(
+            fnmatch(skip.test, allowed.test) and fnmatch(skip.reason, allowed.reason) for allowed in allowed_here
+        )
     ]
 
 
-def of(report: pytest.TestReport | pytest.CollectReport) -> Skipped:
-    """Return the skip of a report; its reason is the third part of its location."""
-    where = report.longrepr
-    reason = str(where[2]) if isinstance(where, tuple) else str(where)
-    return Skipped(report.nodeid, reason.removeprefix("Skipped: "))
+def skip_of_report(report: pytest.TestReport | pytest.CollectReport) -> Skip:
+    """Return the skip that a report is about. pytest's tuple for it is file, line and reason."""
+    details = report.longrepr
+    reason = str(details[2]) if isinstance(details, tuple) else str(details)
+    return Skip(report.nodeid, reason.removeprefix("Skipped: "))

@@ -13,7 +13,7 @@ import pytest
 import tomllib
 
 import backup_syncer
-from tests import pythons
+from tests.pythons import find_python
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = "3.9"
@@ -112,7 +112,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def oldest_python() -> str:
     """A Python 3.9, wherever it is."""
-    place = pythons.find(OLDEST)
+    place = find_python(OLDEST)
     if place is not None:
         return place
     pytest.skip(f"no Python {OLDEST} found")
@@ -159,7 +159,7 @@ def test_collector_file_runs_on_the_oldest_python(collector: Path, tmp_path: Pat
 
 def test_collector_file_refuses_an_older_python(collector: Path) -> None:
     """One clear line instead of a syntax error."""
-    older = pythons.find("3.8") or pythons.find("3.7") or pythons.find("3.6")
+    older = find_python("3.8") or find_python("3.7") or find_python("3.6")
     if older is None:
         pytest.skip("no Python older than 3.9 found")
     done = subprocess.run([older, str(collector)], capture_output=True, text=True, check=False)

@@ -61,7 +61,7 @@ def installed(where: Path) -> Path:
         pytest.skip("no Python that other users than root can run")
     code = (
         "import sys, pathlib, virtual_environment as v\n"
-        "v.make(pathlib.Path(sys.argv[1]), ('requirements.txt', 'requirements-build.txt'), project=True)"
+        "v.make_environment(pathlib.Path(sys.argv[1]), ('requirements.txt', 'requirements-build.txt'), project=True)"
     )
     completed = subprocess.run(
         [interpreter, "-B", "-c", code, str(where)], cwd=ROOT / "deploy", capture_output=True, check=False

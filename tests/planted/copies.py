@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.images import BLOCK, Image
+from tests.disk_image import BLOCK, DiskImage
 from tests.planted.plant import DAY, Gardener
 
 Roles = list[int]
@@ -32,8 +32,8 @@ class Expected(NamedTuple):
 class Copies:
     """Three trees that begin alike, each on a file system of its own."""
 
-    def __init__(self, images: list[Image], seed: int) -> None:
-        self.images, self.roots = images, [image.point / "data" for image in images]
+    def __init__(self, images: list[DiskImage], seed: int) -> None:
+        self.images, self.roots = images, [image.mount_point / "data" for image in images]
         self.garden = Gardener(images[0], self.roots[0], seed)
         self.dice = self.garden.dice
         self.expected: dict[str, Expected] = {}
@@ -69,11 +69,11 @@ class Copies:
         size = path.stat().st_size
         damage = self.dice.choice(["flip", "zero", "cut"])
         if damage == "flip":
-            self.images[position].flip(path, self.dice.randrange(size), self.dice.randrange(8))
+            self.images[position].flip_bit(path, self.dice.randrange(size), self.dice.randrange(8))
         elif damage == "zero":
-            self.images[position].zero(path, BLOCK)
+            self.images[position].zero_block(path, BLOCK)
         else:
-            self.images[position].cut(path, self.dice.randrange(BLOCK, size - 1))
+            self.images[position].shorten(path, self.dice.randrange(BLOCK, size - 1))
         self.broken.add((name, position))
 
     def rewrite(self, position: int, name: str, content: bytes) -> None:

@@ -13,7 +13,7 @@ from checker.jobs import group_comparisons, run_comparisons
 from checker.models import Divergence, GroupComparison
 from checker.proofs.verifier import verify_run
 from scanner.models import Run
-from tests.images import Image
+from tests.disk_image import DiskImage
 from tests.planted.copies import Expected
 from tests.planted.scatter import Scatter
 from tests.planted.suite import Matrix, Road
@@ -107,7 +107,7 @@ def _cell(cells: str, position: int) -> str:
 
 
 @contextlib.contextmanager
-def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[Image]]:
+def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[DiskImage]]:
     """Return `number` file systems that begin as copies of one."""
     with contextlib.ExitStack() as stack:
         images = []
@@ -115,7 +115,7 @@ def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[Image]]:
             place = folder / f"disk{position}"
             place.mkdir(parents=True)
             subprocess.run(["cp", "--sparse=always", str(base), str(place / "image")], check=True)
-            images.append(stack.enter_context(Image(place)))
+            images.append(stack.enter_context(DiskImage(place)))
         yield images
 
 

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from tests.images import BLOCK, Image
+from tests.disk_image import BLOCK, DiskImage
 
 DAY = 86_400 * 10**9
 
@@ -19,7 +19,7 @@ DAY = 86_400 * 10**9
 class Gardener:
     """A tree with its expectations; `expected` is path → kind, a path that left by a move with `-`."""
 
-    def __init__(self, image: Image, root: Path, seed: int) -> None:
+    def __init__(self, image: DiskImage, root: Path, seed: int) -> None:
         self.image, self.root, self.dice = image, root, random.Random(seed)
         self.expected: dict[str, str] = {}
         self.wrecked: dict[str, int] = {}
@@ -191,15 +191,15 @@ class Gardener:
             self.damaged[self.name(path)] = (path.read_bytes(), path.stat().st_mtime_ns)
             size = path.stat().st_size
             if damage == "flip":
-                self.image.flip(path, self.dice.randrange(size), self.dice.randrange(8))
+                self.image.flip_bit(path, self.dice.randrange(size), self.dice.randrange(8))
             elif damage == "zero":
-                self.image.zero(path, BLOCK)
+                self.image.zero_block(path, BLOCK)
             else:
-                self.image.cut(path, self.dice.randrange(BLOCK, size - 1))
+                self.image.shorten(path, self.dice.randrange(BLOCK, size - 1))
             self.expect(path, "corrupted")
         for path in (self.take(), self.reserved[1]):
             below = [entry for entry in path.rglob("*") if entry.is_symlink() or not entry.is_dir()]
-            self.wrecked[self.name(path)] = self.image.wreck(path)
+            self.wrecked[self.name(path)] = self.image.toggle_readable(path)
             self.expect(path, "unreadable")
             for entry in below:
                 self.expect(entry, "unknown")
@@ -210,7 +210,7 @@ class Gardener:
         """Make readable again what was not, restore what was damaged; and leave a folder out of the scope."""
         self.expected = {}
         for name, inode in self.wrecked.items():
-            self.image.wreck_inode(inode)
+            self.image.toggle_inode_readable(inode)
             self.expect(self.root / name, "readable")
         for name, (content, mtime_ns) in self.damaged.items():
             path = self.root / name

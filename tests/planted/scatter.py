@@ -8,14 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.images import BLOCK, Image
+from tests.disk_image import BLOCK, DiskImage
 from tests.planted.copies import Copies, Roles
 
 
 class Scatter(Copies):
     """Three trees with all that happens to them in four nights; `night` does what happens before the runs of one."""
 
-    def __init__(self, images: list[Image], seed: int) -> None:
+    def __init__(self, images: list[DiskImage], seed: int) -> None:
         super().__init__(images, seed)
         self.garden.reserve(3)
         self.later: list[Callable[[], None]] = []
@@ -156,7 +156,7 @@ class Scatter(Copies):
         name, roles = self.take()
         for position in roles[:2]:
             self.path(position, name)
-            self.images[position].flip(self.path(position, name), self.dice.randrange(BLOCK), position)
+            self.images[position].flip_bit(self.path(position, name), self.dice.randrange(BLOCK), position)
             self.broken.add((name, position))
         self.expect(name, roles, "mismatch", "+++", "ddg")
         self.doing = "damaged beneath on one, edited on another"
@@ -338,12 +338,12 @@ class Scatter(Copies):
         self.expect(name, roles, "unknown", "!..")
 
     def _wreck(self, position: int, name: str) -> None:
-        self.wrecked.append((position, self.images[position].wreck(self.path(position, name))))
+        self.wrecked.append((position, self.images[position].toggle_readable(self.path(position, name))))
 
     def unwreck(self) -> None:
         """Make readable again what could not be read."""
         for position, inode in self.wrecked:
-            self.images[position].wreck_inode(inode)
+            self.images[position].toggle_inode_readable(inode)
 
     def _alike(self) -> None:
         """Make changes that are no divergence: times, rights, owners, and a write of all with the time kept."""

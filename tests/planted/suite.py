@@ -21,7 +21,7 @@ from scanner.collector.run.replica_run import ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
 from scanner.ingest import worker
 from scanner.models import Replica, Run, ServerKey
-from tests.images import Image
+from tests.disk_image import DiskImage
 from tests.planted.plant import Gardener
 from tests.scanner import factories
 
@@ -73,8 +73,8 @@ class Road:
 
 def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> Path:
     """An image with so many real files of this machine."""
-    with Image(folder, megabytes) as image:
-        root = image.point / "data"
+    with DiskImage(folder, megabytes) as image:
+        root = image.mount_point / "data"
         copied = 0
         library = Path(sysconfig.get_path("stdlib"))
         for path in sorted(library.rglob("*")):
@@ -89,7 +89,7 @@ def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> 
                 break
         (root / "empty-file").touch()
         (root / "a-link").symlink_to("os.py")
-        image.age()  # younger stamps would prove nothing
+        image.age_files()  # younger stamps would prove nothing
     return image.file
 
 
@@ -97,8 +97,8 @@ def grow(folder: Path, base: Path, seed: int) -> Matrix:
     """One seed, from the base image to the verdicts of four runs."""
     folder.mkdir(parents=True)
     subprocess.run(["cp", "--sparse=always", str(base), str(folder / "image")], check=True)
-    with Image(folder) as image:
-        root = image.point / "data"
+    with DiskImage(folder) as image:
+        root = image.mount_point / "data"
         road, matrix = Road(folder, root), Matrix()
         road.run()
         gardener = Gardener(image, root, seed)

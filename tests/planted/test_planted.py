@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checker.models import Finding
-from tests import images
+from tests.disk_image import why_no_image
 from tests.planted.suite import Matrix, base_image, grow, table
 
 SEEDS = 5
@@ -16,8 +16,8 @@ SEEDS = 5
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree before anything is done to it."""
-    if images.missing():
-        pytest.skip(images.missing())
+    if why_no_image():
+        pytest.skip(why_no_image())
     return base_image(tmp_path_factory.mktemp("base"))
 
 

@@ -15,7 +15,7 @@ from scanner.format.envelope import RUN_TYPE, seal_envelope
 from scanner.format.records import Note, Record, encode_record
 from scanner.format.statement import STATEMENT_KEYS
 from scanner.models import Replica
-from tests import pythons
+from tests.pythons import find_python
 from tests.scanner import factories as make
 from tests.scanner.api.test_bombs_json import BAD_LINES, BAD_PATHS, BAD_PAYLOADS
 from tests.scanner.factories import Report, Signer
@@ -285,7 +285,7 @@ def test_what_cannot_be_looked_at(tmp_path: Path, replica: Replica, signer: Sign
 
 def test_on_the_oldest_python(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """Python 3.9 runs it; without the package cryptography it says that no signature can be checked."""
-    old = pythons.find("3.9")
+    old = find_python("3.9")
     if old is None:
         pytest.skip("Python 3.9 is not installed")
     path = tmp_path / "r.jsonl"

@@ -103,9 +103,9 @@ def read_whole_file(file: OpenFile, meter: Meter) -> Reading:
         if size - done > _MIN_BYTES_FOR_THREAD and meter.may_use_second_thread():
             return _read_with_thread(_Rest(descriptor, size, done), sha256, md5, meter, cache)
 
-        wanted = min(len(buffer), size + 1 - done)
-        meter.reserve(wanted)
-        count = os.readv(descriptor, [view[:wanted]])
+        request = min(len(buffer), size + 1 - done)
+        meter.reserve(request)
+        count = os.readv(descriptor, [view[:request]])
         if count == 0:
             break
         data = view[:count]
@@ -166,10 +166,10 @@ def _read_with_thread(rest: _Rest, sha256: _Hash, md5: _Hash, meter: Meter, cach
     thread = _Md5Thread(md5)
     try:
         while done <= rest.size:
-            wanted = min(_THREAD_BUFFER, rest.size + 1 - done)
-            meter.reserve(wanted)
+            request = min(_THREAD_BUFFER, rest.size + 1 - done)
+            meter.reserve(request)
             buffer = thread.take_buffer()
-            count = os.readv(rest.descriptor, [memoryview(buffer)[:wanted]])
+            count = os.readv(rest.descriptor, [memoryview(buffer)[:request]])
             if count == 0:
                 break
             thread.digest(buffer, count)

@@ -39,7 +39,7 @@ class Role(Enum):
 
 
 class Location(NamedTuple):
-    """Where a tool may be."""
+    """A place where a tool may be."""
 
     path: str
     """Absolute. `{algorithm}` stands for the algorithm's name."""

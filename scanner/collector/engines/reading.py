@@ -28,7 +28,7 @@ _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
 
 
 class Reading(NamedTuple):
-    """What reading one descriptor to its end gave."""
+    """Result of reading one descriptor to its end."""
 
     sha256: bytes
     md5: bytes

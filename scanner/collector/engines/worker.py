@@ -34,7 +34,7 @@ _BATCHES_PER_COLLECTION = 64
 
 
 class WorkerSetup(NamedTuple):
-    """What a worker must know before its first batch."""
+    """Everything that a worker must know before its first batch."""
 
     root: bytes
     engine: Engine

@@ -16,7 +16,7 @@ _SLEEP_SECONDS = 3600
 
 
 class _Plan:
-    """What is to happen, from the environment variable."""
+    """The action that the environment variable asks for."""
 
     def __init__(self, text: str) -> None:
         self._point, visits, self._action = text.rsplit(":", 2)

@@ -26,7 +26,7 @@ _MOUNT_ID = re.compile(rb"^mnt_id:\s*(\d+)", re.MULTILINE)
 
 
 class FileSystem(NamedTuple):
-    """What holds a root. Equal values before and after a reboot mean the same file system at the same place."""
+    """The file system of a root. Equal values before and after a reboot mean the same one at the same place."""
 
     type: str
     id: str

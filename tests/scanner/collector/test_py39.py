@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import pythons
+from tests.pythons import find_python
 from tests.scanner.collector.fake_central import FakeCentral
 from tests.scanner.collector.installation import Installation, clean_environment
 
@@ -18,7 +18,7 @@ _CHECK = (
     "sys.exit(sys.version_info[:2] != (3, 9) or any(map(u.find_spec, ('cryptography', 'psutil'))))"
 )
 
-PYTHON = pythons.find("3.9", _CHECK)
+PYTHON = find_python("3.9", _CHECK)
 pytestmark = [
     pytest.mark.skipif(PYTHON is None, reason="no python3.9 without cryptography and psutil"),
     pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl program"),

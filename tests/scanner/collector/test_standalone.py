@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scanner.collector.commands import verify
-from tests.privileges import lowered
+from tests.privileges import without_root
 from tests.scanner.collector.installation import Installation
 from tests.scanner.collector.run.test_local import run
 from tests.scanner.standalone import call, verify_report
@@ -108,7 +108,7 @@ def test_unreadable_is_not_wrong(
     (tree / "sub/02.dat").chmod(0)
     (tree / "sub/deep").chmod(0)
     monkeypatch.chdir(tree)
-    with lowered():
+    with without_root():
         verify_report.check_directory(report, Path(), output)
     (tree / "sub/deep").chmod(0o755)
 

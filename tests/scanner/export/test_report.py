@@ -12,7 +12,7 @@ from scanner.errors import ExportError
 from scanner.export import report as export
 from scanner.ingest import worker
 from scanner.models import Run, Version
-from tests.privileges import lowered
+from tests.privileges import without_root
 from tests.scanner.factories import Report, make_key, make_replica, make_report, receive
 from tests.scanner.ingest.test_worker import FIRST
 
@@ -73,5 +73,5 @@ def test_a_forbidden_folder_says_what_to_do(report: Report, tmp_path: Path) -> N
     """Who may not write a file there hears how the shell can."""
     tmp_path.chmod(0o500)
     run = str(Run.objects.get().uuid)
-    with lowered(), pytest.raises(CommandError, match="export_report RUN > FILE"):
+    with without_root(), pytest.raises(CommandError, match="export_report RUN > FILE"):
         call_command("export_report", run, "--output", str(tmp_path / "out"))

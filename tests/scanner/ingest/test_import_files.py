@@ -14,7 +14,7 @@ from django.db import connection
 
 from scanner.ingest import worker
 from scanner.models import Group, Replica, Run, Server, ServerKey
-from tests.privileges import lowered
+from tests.privileges import without_root
 from tests.scanner.factories import (
     Report,
     Signer,
@@ -197,6 +197,6 @@ def test_a_forbidden_file_says_what_to_do(tmp_path: Path) -> None:
     """Who may not read a file hears how the shell can."""
     path = tmp_path / "report"
     path.touch(mode=0o000)
-    with lowered():
+    with without_root():
         said = run_import(str(path))[1]
     assert "import_report - < FILE" in said

@@ -1,4 +1,4 @@
-"""Which engine is chosen, and what the statement says of the choice."""
+"""The choice of an engine, and what the statement says of it."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def test_short_read_is_noticed(tmp_path: Path) -> None:
     tools = verify_fakes("faulty_sum", "good-{algorithm}sum", profiles.GNU_Z, tmp_path)
     for algorithm in ALGORITHMS:
         program = tmp_path / f"good-{algorithm}sum"
-        program.write_text(program.read_text().replace('fault == "partial"', "True"))
+        program.write_text(program.read_text().replace('FAULT == "partial"', "True"))
 
     root = tmp_path / "root"
     root.mkdir()

@@ -29,7 +29,7 @@ from scanner.collector.run.replica_run import ReplicaRunner, ResourceLimits
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary
 from scanner.format.entry_type import EntryType
-from tests import images
+from tests.disk_image import DiskImage, why_no_image
 from tests.scanner.collector.misreading_engine import MisreadingEngine
 
 UUID = "00000000-0000-4000-8000-000000000000"
@@ -129,11 +129,11 @@ def series(tmp_path: Path) -> RunSeries:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Iterator[images.Image]:
+def image(tmp_path: Path) -> Iterator[DiskImage]:
     """Mount a file system that can be damaged."""
-    if images.missing():
-        pytest.skip(images.missing())
-    with images.Image(tmp_path, 16) as mounted_image:
+    if why_no_image():
+        pytest.skip(why_no_image())
+    with DiskImage(tmp_path, 16) as mounted_image:
         yield mounted_image
 
 
@@ -170,22 +170,22 @@ def test_an_honest_edit_is_not_read_again(series: RunSeries) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flip", "zero", "cut"])
-def test_damage_below_the_file_system(tmp_path: Path, image: images.Image, damage: str) -> None:
+def test_damage_below_the_file_system(tmp_path: Path, image: DiskImage, damage: str) -> None:
     """Damage on the disk changes no time: the ctime is the same, and the reads bypassed the cache."""
-    root = image.point / "data"
+    root = image.mount_point / "data"
     root.mkdir()
     series = RunSeries(tmp_path, root)
     path = series.write("a", os.urandom(20_000))
     series.write("b", b"whole")
-    image.age()  # younger stamps prove nothing
+    image.age_files()  # younger stamps prove nothing
     series.run()
 
     if damage == "flip":
-        image.flip(path)
+        image.flip_bit(path)
     elif damage == "zero":
-        image.zero(path)
+        image.zero_block(path)
     else:
-        image.cut(path, 9000)
+        image.shorten(path, 9000)
     records = series.run()
 
     note = records["confirmed:a"]
@@ -196,29 +196,29 @@ def test_damage_below_the_file_system(tmp_path: Path, image: images.Image, damag
 
 
 @pytest.mark.parametrize(("age_ns", "settled"), [(0, False), (SETTLED_NS, False), (SETTLED_NS + 1, True)])
-def test_a_young_stamp_proves_nothing(tmp_path: Path, image: images.Image, age_ns: int, settled: bool) -> None:
+def test_a_young_stamp_proves_nothing(tmp_path: Path, image: DiskImage, age_ns: int, settled: bool) -> None:
     """A file that was read soon after its last stamp may have been written again without one.
 
     How old the stamp is now does not matter.
     """
-    root = image.point / "data"
+    root = image.mount_point / "data"
     root.mkdir()
     series = RunSeries(tmp_path, root)
     path = series.write("a", os.urandom(20_000))
-    image.age()
+    image.age_files()
     series.run()
     with contextlib.closing(sqlite3.connect(series.job.folder / "state.db")) as state, state:
         state.execute("UPDATE seen SET read_ns = max(mtime_ns, ctime_ns) + ?", (age_ns,))
 
-    image.flip(path)
+    image.flip_bit(path)
     assert series.run()["confirmed:a"]["ctime_same"] is settled
 
 
 @pytest.mark.parametrize("place", ["root", "below the root"])
 def test_a_map_where_no_write_is_stamped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """On tmpfs a write through a memory map changes no time, however old the stamps are, so they prove nothing."""
-    if images.missing():
-        pytest.skip(images.missing())
+    if why_no_image():
+        pytest.skip(why_no_image())
     monkeypatch.setattr("scanner.collector.run.ctime_trust.SETTLED_NS", 0)
     mount_point = tmp_path / "root"
     if place == "below the root":
@@ -457,8 +457,8 @@ def test_damaged_state(series: RunSeries) -> None:
 
 def test_missing_mount_below_the_root(tmp_path: Path) -> None:
     """A mount that was entered and is gone is an error in every run, until it is back or released."""
-    if images.missing():
-        pytest.skip(images.missing())
+    if why_no_image():
+        pytest.skip(why_no_image())
     series = RunSeries(tmp_path, cross_mounts=True)
     mount_point = series.root / "inner"
     mount_point.mkdir()

@@ -19,7 +19,7 @@ from scanner.collector.engines.choice import EngineChoice, choose_engine
 from scanner.collector.engines.worker_process import WorkerProcess
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.hash_pass import DIED, HashPass, HashPassError
-from tests import pythons
+from tests.pythons import find_python
 from tests.scanner.collector import trees
 from tests.scanner.collector.installation import ROOT
 
@@ -334,7 +334,7 @@ def test_no_process_is_left(choice: EngineChoice, huge_root: Path, number: int) 
                     os.kill(pid, signal.SIGKILL)
 
 
-PYTHONS = {"this": sys.executable, "3.9": pythons.find("3.9")}
+PYTHONS = {"this": sys.executable, "3.9": find_python("3.9")}
 
 
 @pytest.mark.parametrize("version", list(PYTHONS))

@@ -66,7 +66,7 @@ def test_threads_of_a_core_count_once(tmp_path: Path) -> None:
 
 @linux
 def test_older_kernels_call_it_siblings(tmp_path: Path) -> None:
-    """Where core_cpus_list is missing, thread_siblings_list says the same; with neither nothing is known."""
+    """Older kernels have thread_siblings_list, which says the same; with neither nothing is known."""
     number = min(os.sched_getaffinity(0))
     files = {f"devices/system/cpu/cpu{number}/topology/thread_siblings_list": "0-1"}
     assert cores.linux_cores(write_tree(tmp_path / "a", files)) == 1

@@ -60,7 +60,7 @@ def test_mnttab() -> None:
 
 
 def test_macos_mount() -> None:
-    """What mount(8) prints on macOS is read, also where a volume's name holds brackets."""
+    """The output of mount(8) on macOS is read, also where a volume's name holds brackets."""
     assert list(filesystem.parse_mount(MACOS)) == [
         Mount(b"/", "apfs", b"/dev/disk3s1s1"),
         Mount(b"/System/Volumes/Data", "apfs", b"/dev/disk3s5"),
@@ -136,7 +136,7 @@ def test_mount_points_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_stacked_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of mounts on one point the last one counts; the longest point above a path holds it."""
+    """The last one of several mounts on one point counts; the longest point above a path holds it."""
     root = os.fsencode(tmp_path.resolve())
     table = [
         Mount(root, "first", b"1"),

@@ -49,21 +49,13 @@ def test_killed_holder_frees_it(tmp_path: Path) -> None:
 
 
 def test_several_runs_at_once(installation: Installation, central: FakeCentral) -> None:
-    """Of runs that start together one does the work, the others end with 2 and one line. No number is used twice."""
+    """One of several runs does the work, the others end with 2 and one line. No number is used twice."""
     replica = installation.enrol(central)
     with (installation.tree / "big").open("wb") as file:
         file.truncate(1 << 30)
 
-    command = [
-        sys.executable,
-        "-m",
-        "scanner.collector",
-        "--config",
-        str(installation.conf),
-        "run",
-        "--engine",
-        "hashlib",
-    ]
+    program = [sys.executable, "-m", "scanner.collector", "--config", str(installation.conf)]
+    command = [*program, "run", "--engine", "hashlib"]
     processes = [
         subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) for _ in range(6)
     ]

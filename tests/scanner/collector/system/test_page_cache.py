@@ -88,7 +88,7 @@ def test_small_file(tmp_path: Path) -> None:
 
 
 def test_unknown_cache(cold_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system does not tell what was cached, nothing is dropped."""
+    """Nothing is dropped where the system does not tell what was cached."""
     monkeypatch.setattr(cached_pages, "count_cached_pages", lambda *_: None)
     with cold_file.open("rb", buffering=0) as file:
         cache = PageCache(file.fileno(), FILE_SIZE)
