@@ -1,0 +1,1 @@
+"""Filters of templates: the functions of `scanner.formatting`, registered by name."""

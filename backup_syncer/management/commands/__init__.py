@@ -1,0 +1,1 @@
+"""Commands that the launcher, the quick start and developers use, one module each."""

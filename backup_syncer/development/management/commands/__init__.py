@@ -1,0 +1,1 @@
+"""Commands of `manage.py` and `backup-syncer` that exist in a checkout alone, one module each."""
