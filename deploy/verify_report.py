@@ -263,7 +263,7 @@ MOST_BLOCKS = 256
 
 @dataclass(frozen=True)
 class RecordSums:
-    """What a statement says of all lines below line 1 together."""
+    """Summary of all lines below line 1, as the statement has it."""
 
     count: int
     bytes: int
@@ -424,7 +424,7 @@ SHA256_OF_NOTHING = hashlib.sha256().hexdigest()
 
 @dataclass(frozen=True)
 class Entry:
-    """What a report says of one path. Members that an entry of its type does not have are None."""
+    """Entry of one path. Members that an entry of its type does not have are None."""
 
     path: str
     size: int | None = None
@@ -443,7 +443,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Note:
-    """What happened to one path in this run; its further members are not looked at."""
+    """Note of an event at one path in this run; its further members are not looked at."""
 
     path: str
     kind: str

@@ -1,4 +1,4 @@
-"""What servers report, and the history made of it: collector, format, API, ingest, exports.
+"""Receive the reports of servers and keep their history: collector, format, API, ingest, exports.
 
 This file holds no code, so that importing `scanner.collector` on a server pulls in nothing else.
 """

@@ -1,4 +1,4 @@
-"""What the admin lets an operator write: excludes in their grammar, roots in their coded form."""
+"""Validate what an operator writes in the admin: excludes in their grammar, roots in their coded form."""
 
 from __future__ import annotations
 

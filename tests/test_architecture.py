@@ -32,8 +32,8 @@ SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE
 
 def files(*packages: str) -> list[Path]:
     """Python files of these packages, without migrations, which Django writes, and fakes, which stand for others."""
-    found = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
-    return [path for path in found if "migrations" not in path.parts and "fakes" not in path.parts]
+    paths = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path for path in paths if "migrations" not in path.parts and "fakes" not in path.parts]
 
 
 def name(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What docs/en/architecture.md and CONTRIBUTING.md say of the tree is so."""
+"""Check what docs/en/architecture.md and CONTRIBUTING.md say of the tree."""
 
 from __future__ import annotations
 

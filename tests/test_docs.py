@@ -300,21 +300,21 @@ def test_both_have_the_same_code(name: str) -> None:
     """Commands, configuration and examples do not depend on the language; only comments and drawings do."""
     ru, en = blocks_of(read(page("ru", name))), blocks_of(read(page("en", name)))
     assert [block.kind for block in ru] == [block.kind for block in en]
-    for here, there in zip(ru, en, strict=True):
+    for here, present in zip(ru, en, strict=True):
         if "───" not in here.code:
-            assert strip_comments(here.code) == strip_comments(there.code)
+            assert strip_comments(here.code) == strip_comments(present.code)
 
 
 @each_page
 def test_both_have_the_same_tables(name: str) -> None:
     """Tables have the same rows in both languages, told by the code in their first and second cells."""
     ru, en = tables_of(read(page("ru", name))), tables_of(read(page("en", name)))
-    for here, there in zip(ru, en, strict=True):
+    for here, present in zip(ru, en, strict=True):
         if name == "glossary":  # its second column in Russian is the first one in English
-            assert [row[1] for row in here.rows] == [row[0].replace("*", "") for row in there.rows], here.under
+            assert [row[1] for row in here.rows] == [row[0].replace("*", "") for row in present.rows], here.under
             continue
         assert [[spans(cell) for cell in row[:2]] for row in here.rows] == [
-            [spans(cell) for cell in row[:2]] for row in there.rows
+            [spans(cell) for cell in row[:2]] for row in present.rows
         ], here.under
 
 

@@ -38,9 +38,9 @@ def blocks(language: str, anchor: str) -> list[str]:
     """Return the fenced blocks of the section with this anchor."""
     _before, _anchor, after = page(language).partition(f'<a id="{anchor}"></a>\n')
     section = after.partition("\n<a id=")[0]
-    found = re.findall(r"(?ms)^```\w*\n(.*?)^```$", section)
-    assert found, anchor
-    return found
+    matches = re.findall(r"(?ms)^```\w*\n(.*?)^```$", section)
+    assert matches, anchor
+    return matches
 
 
 def values(block: str) -> dict[str, str]:
@@ -79,20 +79,20 @@ def second_report(language: str) -> bytes:
 def test_example_holds_for_every_reader(language: str, tmp_path: Path) -> None:
     """The two reports of the page hold for the standalone verifier and for the project's own reader."""
     key = values(blocks(language, "example-key")[0])["public"]
-    one = tmp_path / "report-1.jsonl"
+    block = tmp_path / "report-1.jsonl"
     two = tmp_path / "report-2.jsonl"
-    one.write_bytes(first_report(language))
+    block.write_bytes(first_report(language))
     two.write_bytes(second_report(language))
 
     public = bytes.fromhex(key)
-    for path in (one, two):
+    for path in (block, two):
         assert look(path, public) == (0, "")
         keys = {hashlib.sha256(public).hexdigest(): verify.KnownKey(public, "the key")}
         assert verify.verify_report(path, keys).exit_code == 0
 
-    code, said = call("--key", key, one, two)
+    code, output = call("--key", key, block, two)
     assert code == 0
-    assert said.replace(f"{tmp_path}/", "") == blocks(language, "signer")[1]
+    assert output.replace(f"{tmp_path}/", "") == blocks(language, "signer")[1]
 
 
 @both

@@ -1,4 +1,4 @@
-"""What people do about findings: accept, undo, release. Each action needs a reason, which stays in the audit log."""
+"""Act on findings for people: accept, undo, release. Each action needs a reason, which stays in the audit log."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from checker.models import Finding
 
 
 class Description(NamedTuple):
-    """All that is said of a finding, in the language of the reader, as plain text."""
+    """Description of a finding in the language of the reader, as plain text."""
 
     title: str
     reasons: list[str]

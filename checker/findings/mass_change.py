@@ -46,7 +46,7 @@ COUNTED_KINDS = (
 
 
 class Limits(NamedTuple):
-    """What a run may change or remove before it holds its replica. It must exceed both."""
+    """Limits of what a run may change or remove before it holds its replica. It must exceed both."""
 
     files: int
     permille: int

@@ -1,4 +1,4 @@
-"""What is expected of rotating data: that files stay until their age, and that new ones come in each interval."""
+"""Check what is expected of rotating data: that files stay until their age, and that new ones come in each interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What checker knows: proofs, comparisons, findings. Which module writes a table stands in its docstring."""
+"""Store what checker knows: proofs, comparisons, findings. Which module writes a table stands in its docstring."""
 
 from checker.models.comparisons import Branch, Change, Comparison
 from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, Participant

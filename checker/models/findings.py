@@ -1,4 +1,4 @@
-"""What a person should look at, and what was done about it."""
+"""Store what a person should look at, and what was done about it."""
 
 from __future__ import annotations
 

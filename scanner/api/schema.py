@@ -22,7 +22,7 @@ _MAX_BIGINT = 2**63 - 1
 
 
 class Message(BaseModel):
-    """What a collector says of its run."""
+    """Progress of a run, as its collector reports it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

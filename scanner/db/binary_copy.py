@@ -26,7 +26,7 @@ _INT2, _INT4, _INT8 = struct.Struct("!ih"), struct.Struct("!ii"), struct.Struct(
 
 
 def version_packer(replica_id: int, sequence: int) -> Callable[[Entry], bytes]:
-    """What makes a row of `scanner_version`, VERSION_COLUMNS in their order, of an entry that begins at this run."""
+    """Return a function that packs a row of `scanner_version` (VERSION_COLUMNS) of an entry that begins at this run."""
     file, length = _FILE_ROW.pack, _LENGTH.pack
     odd = _ODD.pack(13, 4, replica_id, 4, sequence)
 
@@ -48,7 +48,7 @@ def version_packer(replica_id: int, sequence: int) -> Callable[[Entry], bytes]:
 
 
 def note_packer(run_id: int) -> Callable[[Note], bytes]:
-    """What makes a row of `scanner_note`, NOTE_COLUMNS in their order, of a note of this run."""
+    """Return a function that packs a row of `scanner_note`, NOTE_COLUMNS in their order, of a note of this run."""
     start = struct.pack("!hiq", 4, 8, run_id)
 
     def pack(note: Note) -> bytes:

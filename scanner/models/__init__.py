@@ -1,4 +1,4 @@
-"""What the central server knows. Which module writes a table stands in its docstring."""
+"""Store what the central server knows. Which module writes a table stands in its docstring."""
 
 from scanner.models.groups import Group, Replica, Scope
 from scanner.models.history import Note, Version

@@ -1,4 +1,4 @@
-"""What is to be proven: groups of data, and their copies."""
+"""Store what is to be proven: groups of data, and their replicas."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Replica(models.Model):
 
 
 class Scope(models.Model):
-    """What a digest of a run's configuration stands for: excludes and options that a group had. Written by `scopes`."""
+    """Excludes and options of a group, under the digest that a run's statement has of them. Written by `scopes`."""
 
     digest = models.BinaryField(max_length=64, primary_key=True)
     """SHA3-512: the statement's `config`."""

@@ -51,7 +51,7 @@ class Version(models.Model):
 
 
 class Note(models.Model):
-    """What happened to a path in one run; never part of history. Written by `store` alone."""
+    """Event at a path in one run; never part of history. Written by `store` alone."""
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="notes", db_index=False, verbose_name=_("run"))
     note = models.TextField(db_collation="C")

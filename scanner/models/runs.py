@@ -99,7 +99,7 @@ class Run(models.Model):
 
     @property
     def clock_skew(self) -> timedelta | None:
-        """How far the server's clock must have been off, when that is more than CLOCK_TOLERANCE; None when it is sound.
+        """Return how far the server's clock must have been off; None when it is within CLOCK_TOLERANCE.
 
         Positive: ahead, the run ended after it had arrived. Negative: the clock went back while the run went on. A run
         that arrives long after it ended says nothing about a clock.
@@ -132,7 +132,7 @@ class Equivocation(models.Model):
 
 
 class Progress(models.Model):
-    """How far a run is that goes on now. Written by `progress`, deleted by `chain` when the run arrives."""
+    """Progress of a run that is not finished. Written by `progress`, deleted by `chain` when the run arrives."""
 
     uuid = models.UUIDField(primary_key=True)
     """Of the run."""

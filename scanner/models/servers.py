@@ -91,7 +91,7 @@ class ServerKey(models.Model):
 
 
 class Usage(models.Model):
-    """What a server, or an address, has used up of a quota in one slot of time. Written by `quotas`."""
+    """Use of a quota by a server, or an address, in one slot of time. Written by `quotas`."""
 
     subject = models.CharField(max_length=100)
     """`uploads:` or `bytes:` and a server, `enrolment:` and an address."""

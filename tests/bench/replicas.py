@@ -144,8 +144,8 @@ class Bench:
         peaks += f"   peak {memory['worker']:.0f} MiB here, {memory['server']:.0f} MiB PostgreSQL"
         print(f"{name:<26}{seconds:7.2f} s {limit}   {peaks}   {made.counts} {findings} findings", flush=True)
         if self.told:
-            for statement, some in spent.most_common(8):
-                print(f"        {some:6.2f} s  {' '.join(statement.split())[:110]}", flush=True)
+            for statement, seconds in spent.most_common(8):
+                print(f"        {seconds:6.2f} s  {' '.join(statement.split())[:110]}", flush=True)
         return seconds
 
     def _read(self) -> None:

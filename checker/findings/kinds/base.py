@@ -1,4 +1,4 @@
-"""What each kind of finding has to say for itself."""
+"""Define what every kind of finding has to provide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from checker.models import Comparison, Divergence, Finding
 
 
 class Resolution(Enum):
-    """What proves that a finding is over, without a person."""
+    """Proof that a finding is over, without a person."""
 
     SAME_CONTENT = "each path has the content that it had before"
     SAME_ENTRY = "each path is in all what it was before: content, times, mode and owner"
@@ -48,7 +48,7 @@ class FindingKind(ABC):
 
     @property
     def anchor(self) -> str:
-        """Where docs/*/everyday.md explains the kind."""
+        """Return the anchor at which docs/*/everyday.md explains the kind."""
         return f"finding-{self.value.value}"
 
     @abstractmethod

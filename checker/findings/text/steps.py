@@ -1,4 +1,4 @@
-"""What to do next, as far as several kinds of findings advise the same."""
+"""Word the next steps that several kinds of findings advise."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 
 class RenderedHtml(HTMLParser):
-    """What a rendered page holds: ids, link targets, headings as (level, id, text), names of elements."""
+    """Contents of a rendered page: ids, link targets, headings as (level, id, text), names of elements."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def test_main_navigation_links_to_the_documentation(viewer: Client) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "..", "%2e%2e%2fen%2findex", "index.md", "en%00", "index/../index", "%F0"])
 def test_unknown_page_is_not_found(viewer: Client, name: str) -> None:
-    """What is not the name of a page gives 404."""
+    """An unknown page name gives 404."""
     assert viewer.get(f"/docs/{name}/").status_code == 404
 
 
