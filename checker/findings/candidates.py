@@ -15,7 +15,6 @@ from django.db import connection
 
 from checker.changes.rules import CHANGED_WHILE_READ
 from checker.models import Change, Comparison, Finding
-from scanner.db import keyset
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 
@@ -157,8 +156,9 @@ def describe(comparison: Comparison, usual_change: Change.Kind, paths: Sequence[
         cursor.execute(DESCRIBE, parameters)
 
 
-def read_facts(paths: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return path → the evidence that `describe` gathered."""
+def read_facts(comparison: Comparison, usual_change: Kind, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Describe the candidates of a few paths. Return path → evidence."""
+    describe(comparison, usual_change, paths)
     return dict(fetch_all(READ_FACTS, {"paths": list(paths)}))
 
 
@@ -175,6 +175,5 @@ def take(findings: Mapping[Branch, Finding]) -> None:
 
 def count_hidden_paths(comparison: Comparison, directory: str) -> int:
     """Return how many paths below a directory became unknown. It ends with a slash; empty: the root."""
-    bounds: dict[str, str | None] = {"lower": None, "upper": None}
-    bounds.update(keyset.prefix_bounds(directory))
-    return int(fetch_all(COUNT_HIDDEN_PATHS, {"comparison": comparison.pk, **bounds})[0][0])
+    parameters = {"comparison": comparison.pk, "directory": directory}
+    return int(fetch_all(COUNT_HIDDEN_PATHS, parameters)[0][0])

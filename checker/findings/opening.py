@@ -52,8 +52,7 @@ def open_folded(
     """Open, or renew, a finding for each branch of the candidates, and log it."""
     branches = candidates.fold(BRANCHES)
     paths = [branch.path for branch in branches if not branch.folded]
-    candidates.describe(comparison, usual_change, paths)
-    facts_by_path = candidates.read_facts(paths)
+    facts_by_path = candidates.read_facts(comparison, usual_change, paths) if paths else {}
 
     known: set[Branch] = set()
     findings: dict[Branch, Finding] = {}

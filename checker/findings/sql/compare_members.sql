@@ -7,12 +7,8 @@ CREATE TEMPORARY TABLE finding_member ON COMMIT DROP AS
 WITH unlistable AS MATERIALIZED (
     -- Directories that cannot be listed at the run: of what lies below them nothing is known.
     SELECT path || '/' AS directory
-    FROM scanner_version
-    WHERE replica_id = %(replica)s
-        AND type = %(error)s
-        AND stage IN ('list', 'stat')
-        AND from_seq <= %(sequence)s
-        AND (until_seq IS NULL OR until_seq > %(sequence)s)
+    FROM state_at(%(replica)s, %(sequence)s)
+    WHERE type = %(error)s AND stage IN ('list', 'stat')
 )
 SELECT
     finding.id AS finding_id,
@@ -35,14 +31,8 @@ SELECT
             now.type <> %(error)s
             -- A directory that can be listed has no version of its own, but something below it.
             OR now.id IS NULL AND began.stage IN ('list', 'stat') AND EXISTS (
-                SELECT FROM scanner_version AS below
-                WHERE below.replica_id = %(replica)s
-                    AND left(below.path, 512) >= left(member.path || '/', 512)
-                    AND below.path >= member.path || '/'
-                    AND left(below.path, 512) <= left(member.path || '0', 512)
-                    AND below.path < member.path || '0'
-                    AND below.from_seq <= %(sequence)s
-                    AND (below.until_seq IS NULL OR below.until_seq > %(sequence)s)
+                SELECT FROM state_at(%(replica)s, %(sequence)s) AS below
+                WHERE is_below(below.path, member.path || '/')
             )
     END IS TRUE AS is_as_before
 FROM concerned_finding AS finding
@@ -50,12 +40,9 @@ JOIN checker_change AS member ON member.finding_id = finding.id
 CROSS JOIN LATERAL (SELECT CASE WHEN finding.kind = 'moved' THEN member.other ELSE member.path END AS path) AS place
 LEFT JOIN scanner_version AS old ON old.id = member.old_id
 LEFT JOIN scanner_version AS began ON began.id = member.new_id
-LEFT JOIN scanner_version AS now
-    ON now.replica_id = %(replica)s
-    AND left(now.path, 512) = left(place.path, 512)
+LEFT JOIN state_at(%(replica)s, %(sequence)s) AS now
+    ON left(now.path, 512) = left(place.path, 512)
     AND now.path = place.path
-    AND now.from_seq <= %(sequence)s
-    AND (now.until_seq IS NULL OR now.until_seq > %(sequence)s)
 WHERE NOT EXISTS (
     SELECT FROM checker_change AS earlier
     WHERE earlier.finding_id = member.finding_id

@@ -2,11 +2,8 @@
 SELECT count(*)
 FROM (
     SELECT
-    FROM scanner_version AS version
-    WHERE version.replica_id = %(replica)s
-        AND version.type = %(file)s
-        AND version.from_seq <= %(sequence)s
-        AND (version.until_seq IS NULL OR version.until_seq > %(sequence)s)
+    FROM state_at(%(replica)s, %(sequence)s) AS version
+    WHERE version.type = %(file)s
         AND right(version.path, length(%(ending)s::text) + 1) = '.' || %(ending)s::text
     LIMIT %(most)s
 ) AS file

@@ -11,10 +11,7 @@ SET facts = jsonb_strip_nulls(jsonb_build_object(
             FROM checker_change AS hidden
             WHERE hidden.comparison_id = %(comparison)s
                 AND hidden.kind = 'unknown'
-                AND left(hidden.path, 512) >= left(change.path || '/', 512)
-                AND hidden.path >= change.path || '/'
-                AND left(hidden.path, 512) <= left(change.path || '0', 512)
-                AND hidden.path < change.path || '0'
+                AND is_below(hidden.path, change.path || '/')
         ) END
     )) || jsonb_build_object(
         'old', CASE WHEN old.id IS NULL THEN '{}' ELSE jsonb_build_object(

@@ -110,7 +110,7 @@ def test_what_was_compared_with_another_run_claims_no_more() -> None:
     run = world.run([file("x", b"B"), confirmed_note("x", other)])
     assert told(world) == [("rewritten", "x", 1)]
     why = " ".join(description.describe(Finding.objects.get()).reasons)
-    assert "another run than the one before" in why and "no program wrote" not in why
+    assert "some other run, not the previous one" in why and "no program wrote" not in why
     client = Client()
     client.force_login(stage.make_user("viewer"))
     assert other in client.get(reverse("changes", args=[run.uuid])).content.decode()

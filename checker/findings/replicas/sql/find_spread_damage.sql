@@ -14,12 +14,9 @@ WHERE finding.group_id = %(group)s
         JOIN scanner_run AS run
             ON run.id = ANY(%(runs)s::bigint[])
             AND run.replica_id = (copy ->> 'replica')::integer
-        JOIN scanner_version AS version
-            ON version.replica_id = run.replica_id
-            AND left(version.path, 512) = left(finding.path, 512)
+        JOIN state_at(run.replica_id, run.sequence) AS version
+            ON left(version.path, 512) = left(finding.path, 512)
             AND version.path = finding.path
-            AND version.from_seq <= run.sequence
-            AND (version.until_seq IS NULL OR version.until_seq > run.sequence)
         WHERE copy ->> 'copy' = %(damaged_copy)s
             AND version.type = (copy ->> 'type')::integer
             AND encode(version.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
