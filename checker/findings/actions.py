@@ -1,4 +1,4 @@
-"""Act on findings for people: accept, undo, release. Each action needs a reason, which stays in the audit log."""
+"""Accept findings, undo that, release replicas. Each action needs a reason, which stays in the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: each thing that happens to a finding is a row that nobody changes."""
+"""Log what happens to findings. Rows of the audit log are never changed or deleted."""
 
 from __future__ import annotations
 

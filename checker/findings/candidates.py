@@ -123,8 +123,10 @@ def fold(limit: int) -> list[Branch]:
     if not total:
         return []
 
+    # In the order of bytes, all candidates lie between these two, so that they share what these share.
     common = commonprefix([first_path, last_path])  # noqa: RUF071  # of text: cut at its last slash
     common = common[: common.rfind("/") + 1]
+    # One branch more than the limit tells that there are too many.
     rows = fetch_all(FOLD, {"skip": len(common) + 1, "limit": limit + 1})
 
     # A candidate may be the common directory itself: it stands for all that lies below.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.utils.translation import ngettext
+
 from checker.findings.kinds.registry import kind_of
 from checker.models import Finding
+from scanner.formatting.numbers import number
 
 
 class Description(NamedTuple):
-    """Description of a finding in the language of the reader, as plain text."""
+    """A finding in words, in the language of the reader, as plain text."""
 
     title: str
     reasons: list[str]
@@ -32,3 +35,8 @@ def describe(finding: Finding) -> Description:
         meaning=kind.meaning(finding),
         next_steps=kind.next_steps(finding),
     )
+
+
+def path_count(finding: Finding) -> str:
+    """Return how many paths a finding stands for."""
+    return ngettext("%(n)s path", "%(n)s paths", finding.number) % {"n": number(finding.number)}

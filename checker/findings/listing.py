@@ -15,7 +15,7 @@ PAGE = 50
 
 
 class FindingFilter(NamedTuple):
-    """Filter of findings, as an address names it. An empty value stands for all."""
+    """Conditions on findings, as an address names them. An empty value stands for all."""
 
     state: str = Finding.State.OPEN
     kind: str = ""

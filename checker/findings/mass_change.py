@@ -46,7 +46,7 @@ COUNTED_KINDS = (
 
 
 class Limits(NamedTuple):
-    """Limits of what a run may change or remove before it holds its replica. It must exceed both."""
+    """The most that a run may change or remove. One that exceeds both puts its replica on hold."""
 
     files: int
     permille: int
@@ -170,6 +170,7 @@ def _count_emptied(comparison: Comparison) -> int:
 
 
 def _permille(changed: int, base: Run) -> int:
+    # A run without files has no share.
     return changed * 1000 // max(1, base.files)
 
 
@@ -178,8 +179,7 @@ def _evidence(
 ) -> dict[str, Any]:
     base = comparison.base
     assert base is not None
-    good_run = _find_last_good_run(comparison)
-    return {
+    facts: dict[str, Any] = {
         "changed": changed,
         "files": base.files,
         "permille": _permille(changed, base),
@@ -188,15 +188,23 @@ def _evidence(
         "automatic": limits.automatic,
         "learned": limits.learned,
         "counts": comparison.counts,
-        "ending": ending.name if ending else None,
-        "renamed": ending.number if ending else 0,
-        "had_ending": ending.number_before if ending else 0,
-        "good": good_run.sequence if good_run else None,
-        "good_run": str(good_run.uuid) if good_run else None,
+        "ending": None,
+        "renamed": 0,
+        "had_ending": 0,
+        "good": None,
+        "good_run": None,
         "base": base.sequence,
         "comparison": comparison.pk,
         "emptied": emptied,
     }
+
+    if ending is not None:
+        facts |= {"ending": ending.name, "renamed": ending.number, "had_ending": ending.number_before}
+
+    good_run = _find_last_good_run(comparison)
+    if good_run is not None:
+        facts |= {"good": good_run.sequence, "good_run": str(good_run.uuid)}
+    return facts
 
 
 def _find_last_good_run(comparison: Comparison) -> Run | None:

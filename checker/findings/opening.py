@@ -58,7 +58,8 @@ def open_folded(
     findings: dict[Branch, Finding] = {}
     facts_of: dict[Branch, Facts] = {}
     for branch in branches:
-        facts = facts_by_path[branch.path] if not branch.folded else _shared_facts(comparison)
+        # A branch of many paths has no versions that its finding could show.
+        facts = facts_by_path.get(branch.path, _shared_facts(comparison))
         facts_of[branch] = complete_facts(comparison, branch, facts)
 
         finding = _find_open(comparison, kind, branch)
@@ -68,6 +69,7 @@ def open_folded(
             known.add(branch)
         findings[branch] = finding
 
+    # Taken all at once: the candidates are read only one more time, however many findings there are.
     candidates.take(findings)
 
     for branch, finding in findings.items():
@@ -115,6 +117,7 @@ def _create(
 def _renew(comparison: Comparison, finding: Finding, severity: Finding.Severity, facts: Facts) -> None:
     finding.last_run = comparison.run
     finding.severity = max(finding.severity, severity)
+    # A path that changed again is counted once.
     finding.number = int(fetch_all(COUNT_PATHS, {"finding": finding.pk})[0][0])
     # The first facts stay: they say what the path was before the finding.
     finding.evidence = {**finding.evidence, "latest": facts}

@@ -40,6 +40,7 @@ def find_new_ending(comparison: Comparison, least: int) -> Ending | None:
             "replica": comparison.replica_id,
             "sequence": comparison.base.sequence,
             "ending": last_part,
+            # Counting stops where the ending is not new any more.
             "most": number,
             "file": EntryType.FILE.value,
         }

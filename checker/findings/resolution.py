@@ -31,6 +31,7 @@ def resolve_findings(comparison: Comparison) -> None:
     with connection.cursor() as cursor:
         cursor.execute(CONCERN_TOUCHED_FINDINGS, parameters)
         cursor.execute(ANY_CONCERNED)
+        # Most comparisons touch no open finding.
         if not cursor.fetchone()[0]:
             return
 

@@ -1,4 +1,4 @@
-"""Check what is expected of rotating data: that files stay until their age, and that new ones come in each interval."""
+"""Say what is expected of rotating data: files stay until their age, and new ones come in each interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store what a person should look at, and what was done about it."""
+"""Findings and their audit log: what a person should look at, and what was done about it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from scanner.models import Group, Replica, Run
 
 
 class Finding(models.Model):
-    """Something a person should look at; stays open until a person or a proof closes it. Written by `findings`.
+    """Something that a person should look at. It stays open until a person or a proof closes it.
 
-    Of one replica, or, without one, between the replicas of its group. `path` is a coded path; where `folded`, a
-    directory that ends with a slash (empty: the root), below which `number` paths are meant. `evidence` holds what
-    the words are made of: numbers and texts, never a sentence; its member `latest` that of the run that saw it again.
+    It concerns one replica, or, where that is null, the replicas of its group. Written by `checker.findings`.
     """
 
     class Kind(models.TextChoices):
+        """Stored values and labels, in the order of urgency. All else about a kind stands in `findings.kinds`."""
+
         CORRUPTED = "corrupted", _("corrupted")
         REWRITTEN = "rewritten", _("changed, date unchanged")
         UNREADABLE = "unreadable", _("unreadable")
@@ -37,7 +37,7 @@ class Finding(models.Model):
         TOUCHED = "touched", _("attributes changed")
         MASS_CHANGE = "mass_change", _("mass change")
         NO_NEW_FILE = "no_new_file", _("no new files")
-        LOST = "lost", _("missing")
+        MISSING = "lost", _("missing")
         MISMATCH = "mismatch", _("contents differ")
 
     class Severity(models.IntegerChoices):
@@ -55,13 +55,17 @@ class Finding(models.Model):
     kind = models.CharField(_("kind"), max_length=12, choices=Kind)
     severity = models.SmallIntegerField(_("severity"), choices=Severity)
     path = models.TextField(_("path"), blank=True, db_collation="C")
+    """A coded path. Of a folded finding, a directory with its slash; empty for the root."""
     folded = models.BooleanField(default=False)
+    """Whether the finding stands for `number` paths below a directory."""
     number = models.BigIntegerField(_("paths"), default=1)
     first_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("first run"))
     last_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("last run"))
     concerns = ArrayField(models.IntegerField(), default=list, db_default=[])
-    """Of a finding between replicas: the replicas on which something is lost, damaged or in doubt, by their ids."""
+    """Of a finding between replicas: keys of the replicas on which a path is missing, damaged or in doubt."""
     evidence = models.JSONField(default=dict)
+    """Numbers and texts of which the words are made, never a sentence. Its member `latest` is the evidence of the run
+    that saw the finding again."""
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
     opened_at = models.DateTimeField(_("opened"), db_default=Now())
     closed_at = models.DateTimeField(_("closed"), null=True)
@@ -89,17 +93,17 @@ class Finding(models.Model):
             models.CheckConstraint(condition=Q(expires_at=None) | Q(state="accepted"), name="finding_expiry"),
         ]
         indexes = [
-            # The state of each replica, and the list as it opens.
+            # Serves the status of each replica, and the list of findings as it opens.
             models.Index(fields=["replica", "-severity", "-id"], condition=Q(state="open"), name="finding_open"),
-            # The list.
+            # Serves the list of findings in another state.
             models.Index(fields=["state", "-id"], name="finding_newest"),
-            # Findings between the replicas of each group.
+            # Serves the findings between the replicas of each group.
             models.Index(
                 fields=["group", "-severity", "-id"],
                 condition=Q(state="open", replica__isnull=True),
                 name="finding_between_open",
             ),
-            # What opens again.
+            # Serves the task that opens expired acceptances again.
             models.Index(fields=["expires_at"], condition=Q(expires_at__isnull=False), name="finding_expiring"),
         ]
 
@@ -108,13 +112,16 @@ class Finding(models.Model):
 
     @property
     def latest_evidence(self) -> dict[str, Any]:
-        """The evidence of the run that told it last: what is so now."""
+        """The evidence of the run that saw the finding last: what is true now."""
         latest: dict[str, Any] = self.evidence.get("latest") or self.evidence
         return latest
 
 
 class AuditEntry(models.Model):
-    """Something that happened to a finding; a trigger lets no row be changed or deleted. Written by `findings`."""
+    """Something that happened to a finding. A trigger refuses every change and deletion of a row.
+
+    Written by `checker.findings`. Table and columns keep the names that they had first.
+    """
 
     class Action(models.TextChoices):
         OPENED = "opened", _("opened")
@@ -136,12 +143,12 @@ class AuditEntry(models.Model):
         verbose_name=_("by"),
         db_column="by_id",
     )
-    """Null for what the program did by itself."""
+    """Who acted; null where the program did."""
     username = models.CharField(_("name"), max_length=150, blank=True, db_column="name")
-    """Of the person, as it was then."""
+    """The user's name at that time."""
     reason = models.TextField(_("reason"), blank=True)
     run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
-    """What it rests on, where that is a run."""
+    """The run that the action rests on; null where it rests on none."""
     expires_at = models.DateTimeField(_("accepted until"), null=True)
 
     class Meta:

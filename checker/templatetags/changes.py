@@ -9,7 +9,6 @@ from django import template
 from django.template import Context
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from checker.changes.differences import Difference, differences
 from checker.changes.queries import ChangeRow, DirectorySummary
@@ -59,7 +58,7 @@ def differing(row: ChangeRow) -> list[Difference]:
 
 @register.filter
 def finding_revision(finding: Finding) -> str:
-    """What a form tells that its reader has looked at."""
+    """Return the revision of a finding that a form sends back."""
     return actions.revision(finding)
 
 
@@ -96,21 +95,22 @@ def file_url(replica: Replica, path: str) -> str:
 
 @register.filter
 def finding_title(finding: Finding) -> str:
-    """A finding in one line."""
+    """Return a finding in one line."""
     return description.title(finding)
 
 
 @register.simple_tag(takes_context=True)
 def open_findings(context: Context) -> str:
-    """How many findings are open, for who may see pages; empty when there are none."""
+    """Return how many findings are open; empty when there are none, and for users who may not see pages."""
     user = context.get("user")
     if user is None or not user.has_perm(VIEW_PAGES):
         return ""
-    found = listing.count_open()
-    return number(found) if found else ""
+
+    open_count = listing.count_open()
+    return number(open_count) if open_count else ""
 
 
 @register.filter
 def path_count_text(finding: Finding) -> str:
-    """How many paths a folded finding tells."""
-    return ngettext("%(n)s path", "%(n)s paths", finding.number) % {"n": number(finding.number)}
+    """Return how many paths a finding stands for."""
+    return description.path_count(finding)

@@ -1,4 +1,4 @@
-"""Define what every kind of finding has to provide."""
+"""Define the questions that each kind of finding answers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FindingKind(ABC):
 
     @property
     def anchor(self) -> str:
-        """Return the anchor at which docs/*/everyday.md explains the kind."""
+        """The section of docs/*/everyday.md that explains the kind."""
         return f"finding-{self.value.value}"
 
     @abstractmethod

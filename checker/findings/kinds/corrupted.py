@@ -1,4 +1,4 @@
-"""Damage: the content changed, and no program wrote to the file."""
+"""Open and explain findings of damage: the content changed, and no program wrote to the file."""
 
 from __future__ import annotations
 

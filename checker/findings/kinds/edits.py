@@ -1,4 +1,4 @@
-"""Changes that people and programs make, where the data should not change: edits, other types, new paths, touches."""
+"""Explain findings of ordinary changes where the data should not change: edits, other types, new paths, touches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that changed or removed so much that its replica is on hold until a person releases it."""
+"""Put a replica on hold whose run changed or removed too much, and explain it until a person releases the replica."""
 
 from __future__ import annotations
 

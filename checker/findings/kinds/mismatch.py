@@ -1,4 +1,4 @@
-"""Paths whose contents differ between replicas, damaged copies among them."""
+"""Explain findings of contents that differ between replicas, damaged copies among them."""
 
 from __future__ import annotations
 

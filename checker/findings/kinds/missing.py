@@ -1,4 +1,4 @@
-"""Paths that are absent from replicas which should have them."""
+"""Explain findings of paths that are absent from replicas which should have them."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Missing(ReplicasFindingKind):
             )
             return text % (values | {"names": names})
 
-        each = ", ".join(f"{visible_text(count['name'])} ({number(count['number'])})" for count in counts)
+        counted_names = ", ".join(f"{visible_text(count['name'])} ({number(count['number'])})" for count in counts)
         text = ngettext(
             "%(n)s path below %(path)s is missing on %(each)s",
             "%(n)s paths below %(path)s are missing on %(each)s",
             finding.number,
         )
-        return text % (values | {"each": each})
+        return text % (values | {"each": counted_names})
 
     def reasons(self, finding: Finding) -> list[str]:
         """Return what each replica has."""
@@ -59,7 +59,7 @@ def _lacking_names(facts: dict[str, Any]) -> list[str]:
 
 
 MISSING = Missing(
-    value=Finding.Kind.LOST,
+    value=Finding.Kind.MISSING,
     divergence=Divergence.Kind.LOST,
     resolution=Resolution.NO_DIVERGENCE,
     explanation=divergence_kinds.LOST.explanation,

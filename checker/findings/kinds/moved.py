@@ -1,4 +1,4 @@
-"""Contents that have another path now, in groups where they should have stayed."""
+"""Explain findings of contents that have another path now, in groups where they should have stayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotating data that got no new file in time."""
+"""Open, resolve and explain findings of rotating data that got no new file in time."""
 
 from __future__ import annotations
 

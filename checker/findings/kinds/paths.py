@@ -1,4 +1,4 @@
-"""Share what findings of changed paths have in common: each stands for one path, or for all paths below a directory."""
+"""Open and explain findings of changed paths. Each stands for one path, or for all paths below a directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of all kinds of findings."""
+"""List all kinds of findings, and look one up."""
 
 from __future__ import annotations
 

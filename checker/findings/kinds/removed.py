@@ -1,4 +1,4 @@
-"""Paths that were removed where nothing should go, or not yet."""
+"""Open and explain findings of paths that were removed where nothing should go, or not yet."""
 
 from __future__ import annotations
 

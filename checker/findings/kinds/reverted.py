@@ -1,4 +1,4 @@
-"""Files that hold an earlier content again: restored, rolled back, or damaged as once before."""
+"""Open and explain findings of files that have earlier content again: restored, rolled back, or damaged once more."""
 
 from __future__ import annotations
 

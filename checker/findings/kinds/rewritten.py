@@ -1,4 +1,4 @@
-"""Files whose content changed while their modification time did not: written on purpose, or damaged."""
+"""Explain findings of files that changed while their modification time did not: rewritten on purpose, or damaged."""
 
 from __future__ import annotations
 

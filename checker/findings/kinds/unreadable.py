@@ -1,4 +1,4 @@
-"""Paths that cannot be read: by an error of the medium, which is damage, or by any other one."""
+"""Open and explain findings of unreadable paths: by an error of the medium, which is damage, or by any other one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that change each time while they are read, so that no run can say what they hold."""
+"""Open and explain findings of files that change each time while they are read."""
 
 from __future__ import annotations
 

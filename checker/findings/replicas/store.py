@@ -131,6 +131,7 @@ def recount_and_close(context: ComparisonContext) -> list[Finding]:
     """Count again the paths of open findings, and close those of which nothing is left. Return the closed ones."""
     parameters = _comparison_parameters(context) | {"run": context.newest_run.pk, "now": timezone.now()}
     with connection.cursor() as cursor:
+        # A finding without divergences keeps its last number: recounting finds nothing of it.
         cursor.execute(RECOUNT_PATHS, parameters)
         cursor.execute(CLOSE_FINISHED, parameters)
         closed = [pk for (pk,) in cursor.fetchall()]

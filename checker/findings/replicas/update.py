@@ -61,6 +61,7 @@ def resolve_now(group_id: int) -> None:
 
 
 def _renew_and_close(context: ComparisonContext) -> None:
+    # Renewed before anything is closed: what a finding says decides whether a proof closes it.
     renewal.renew_outdated(context)
     for finding in store.recount_and_close(context):
         audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=context.newest_run)

@@ -1,4 +1,4 @@
-"""Word the next steps that several kinds of findings advise."""
+"""Advise what to do next, as far as several kinds of findings advise the same."""
 
 from __future__ import annotations
 
