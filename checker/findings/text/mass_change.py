@@ -27,7 +27,7 @@ def title(facts: dict[str, Any]) -> str:
         return text % {"n": number(facts["renamed"]), "ending": visible_text(facts["ending"])}
 
     text = ngettext(
-        "%(n)s of %(all)s files were changed or removed",
+        "%(n)s of %(all)s files was changed or removed",
         "%(n)s of %(all)s files were changed or removed",
         facts["changed"],
     )
