@@ -14,12 +14,15 @@ from scanner.format.entry_type import EntryType
 
 statement = load_statements(__file__)
 
+COLLECT_OPEN_FINDINGS = statement("collect_open_findings")
+FIND_TOUCHED_MEMBERS = statement("find_touched_members")
 CONCERN_TOUCHED_FINDINGS = statement("concern_touched_findings")
-CONCERN_FINDING = statement("concern_finding")
-ANY_CONCERNED = "SELECT EXISTS (SELECT FROM concerned_finding)"
+CONCERN_OPEN_FINDINGS = statement("concern_open_findings")
 COMPARE_MEMBERS = statement("compare_members")
 MARK_RESTORED = statement("mark_restored")
 CLOSE_PROVEN = statement("close_proven")
+ANY_OPEN = "SELECT EXISTS (SELECT FROM open_finding)"
+ANY_CONCERNED = "SELECT EXISTS (SELECT FROM concerned_finding)"
 
 
 def resolve_findings(comparison: Comparison) -> None:
@@ -29,9 +32,15 @@ def resolve_findings(comparison: Comparison) -> None:
     """
     parameters = _parameters(comparison)
     with connection.cursor() as cursor:
+        # Most replicas have no open finding, and most comparisons touch none.
+        cursor.execute(COLLECT_OPEN_FINDINGS, parameters)
+        cursor.execute(ANY_OPEN)
+        if not cursor.fetchone()[0]:
+            return
+
+        cursor.execute(FIND_TOUCHED_MEMBERS, parameters)
         cursor.execute(CONCERN_TOUCHED_FINDINGS, parameters)
         cursor.execute(ANY_CONCERNED)
-        # Most comparisons touch no open finding.
         if not cursor.fetchone()[0]:
             return
 
@@ -42,20 +51,22 @@ def resolve_findings(comparison: Comparison) -> None:
 
 def resolve_finding(comparison: Comparison, finding: Finding) -> None:
     """Close an open finding when all its paths are at the comparison's run as they were before."""
-    parameters = _parameters(comparison) | {"finding": finding.pk}
+    parameters = _parameters(comparison, finding)
     with connection.cursor() as cursor:
-        cursor.execute(CONCERN_FINDING, parameters)
+        cursor.execute(COLLECT_OPEN_FINDINGS, parameters)
+        cursor.execute(CONCERN_OPEN_FINDINGS)
         cursor.execute(COMPARE_MEMBERS, parameters)
         cursor.execute(CLOSE_PROVEN, parameters)
 
 
-def _parameters(comparison: Comparison) -> dict[str, Any]:
+def _parameters(comparison: Comparison, finding: Finding | None = None) -> dict[str, Any]:
     return {
         "comparison": comparison.pk,
         "replica": comparison.replica_id,
         "base": comparison.base.sequence if comparison.base else 0,
         "sequence": comparison.run.sequence,
         "run": comparison.run_id,
+        "finding": finding.pk if finding else None,
         "file": EntryType.FILE.value,
         "error": EntryType.ERROR.value,
         "resolved_when_gone": values_resolved_by(Resolution.GONE),

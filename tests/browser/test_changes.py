@@ -52,7 +52,7 @@ def told(transactional_db: None) -> Told:
     last = world.run(changed)
     comparison = world.compare()
     for run in (first, last):
-        stage.prove(run)
+        stage.make_proof(run)
     other = factories.make_replica(group=world.replica.group, root="/srv/second")
     far = StagedReplica(name="elsewhere")
     far.replica, far.signer = other, factories.make_key(other.server)

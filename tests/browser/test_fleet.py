@@ -166,7 +166,7 @@ def test_without_scripts_each_cell_is_a_link(browser: Browser, live_server: Any)
     """The grid reads and leads on without JavaScript; cell, row head and column head are ordinary links."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server, factories.make_group("photos"))
-    stage.history(replica, key, 3)
+    stage.make_history(replica, key, 3)
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
     client = Client()
     client.force_login(stage.make_user("viewer"))

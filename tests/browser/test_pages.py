@@ -46,9 +46,9 @@ class World(NamedTuple):
 @pytest.fixture
 def world(transactional_db: None) -> World:
     """Replicas in every state, a run with odd entries, a run that goes on, an administrator."""
-    replicas = stage.whole_world()
+    replicas = stage.make_overview()
     run = replicas["proven"].runs.latest("sequence")
-    stage.store(run, ROWS)
+    stage.store_entries(run, ROWS)
     Note.objects.create(run=run, note="vanished", path="tmp/gone", detail="")
     return World(stage.make_user("administrator"), replicas, run, stage.make_progress(replicas["empty"]))
 
@@ -197,8 +197,8 @@ def test_progress_moves_and_ends_by_itself(open_page: Open, world: World) -> Non
     expect(page.locator("#course")).to_contain_text("74 %")
     server, key = world.replicas["proven"].server, factories.make_key(world.replicas["proven"].server)
     replica = factories.make_replica(server, root="/srv/new")
-    run = stage.ingest(stage.run(replica, key, run=str(world.progress.uuid)))
-    stage.prove(run)
+    run = stage.mark_ingested(stage.make_run(replica, key, run=str(world.progress.uuid)))
+    stage.make_proof(run)
     page.wait_for_selector(".verdict-proven")
     assert page.locator("[hx-trigger]").count() == 0
 

@@ -40,8 +40,8 @@ ROWS = [
 def run() -> Run:
     """A run with entries of every kind."""
     server, key = stage.make_server("alpha")
-    made = stage.ingest(stage.run(factories.make_replica(server), key, 0, errors=0))
-    stage.store(made, ROWS)
+    made = stage.mark_ingested(stage.make_run(factories.make_replica(server), key, 0, errors=0))
+    stage.store_entries(made, ROWS)
     return made
 
 
@@ -184,7 +184,7 @@ def test_a_state_is_that_of_its_run(viewer: Client, run: Run) -> None:
 
 def test_a_file_of_an_unsigned_import_has_digests_alone(viewer: Client, run: Run) -> None:
     """Sizes and times that nobody knows are shown as unknown."""
-    stage.store(run, [Entry("old", 1, sha256=b"a" * 32, md5=b"b" * 16)])
+    stage.store_entries(run, [Entry("old", 1, sha256=b"a" * 32, md5=b"b" * 16)])
     page = get(viewer, f"/runs/{run.uuid}/entries/?search=old")
     assert "61" * 32 in page and "1970" not in page
 
@@ -195,7 +195,7 @@ def test_the_report_is_downloaded_byte_for_byte(viewer: Client) -> None:
     replica = factories.make_replica(server)
     report = factories.make_report(replica, key, ROWS)
     run = factories.receive(server, report.gzip).run
-    stage.store(stage.ingest(run), ROWS)
+    stage.store_entries(stage.mark_ingested(run), ROWS)
     response: Any = viewer.get(f"/runs/{run.uuid}/report/")
     assert b"".join(response.streaming_content) == report.data
     assert response["Content-Disposition"] == f'attachment; filename="{replica.uuid}-1.jsonl"'
@@ -204,8 +204,8 @@ def test_the_report_is_downloaded_byte_for_byte(viewer: Client) -> None:
 def test_rows_that_were_changed_are_not_passed_off_as_the_report(viewer: Client) -> None:
     """A download of what is not what was signed breaks off with an error instead of ending well."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key)
-    stage.store(stage.ingest(run), ROWS)
+    run = stage.make_run(factories.make_replica(server), key)
+    stage.store_entries(stage.mark_ingested(run), ROWS)
     response: Any = viewer.get(f"/runs/{run.uuid}/report/")
     with pytest.raises(ExportError):
         list(response.streaming_content)
@@ -214,7 +214,7 @@ def test_rows_that_were_changed_are_not_passed_off_as_the_report(viewer: Client)
 def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
     """Of a report that was refused only the statement is kept; there is no file to give."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key)
+    run = stage.make_run(factories.make_replica(server), key)
     Run.objects.filter(pk=run.pk).update(state="refused")
     assert viewer.get(f"/runs/{run.uuid}/report/").status_code == 404
     assert "/report/" not in get(viewer, f"/runs/{run.uuid}/")
@@ -224,8 +224,8 @@ def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
 def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: str) -> None:
     """Who has a role gets what the command writes, under a name made of ids; others do not."""
     server, key = stage.make_server("alpha")
-    run = stage.ingest(stage.run(factories.make_replica(server), key, 0, rows=ROWS))
-    stage.store(run, ROWS)
+    run = stage.mark_ingested(stage.make_run(factories.make_replica(server), key, 0, rows=ROWS))
+    stage.store_entries(run, ROWS)
     address = f"/runs/{run.uuid}/export/{form}/"
     assert client.get(address)["Location"].startswith("/login/")
     client.force_login(User.objects.create_user("nobody"))
@@ -241,17 +241,17 @@ def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: s
 def test_only_a_complete_run_is_exported(viewer: Client) -> None:
     """A run without a state, and a form that there is not, are not found; the page of a failed run offers none."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key)
+    run = stage.make_run(factories.make_replica(server), key)
     assert viewer.get(f"/runs/{run.uuid}/export/csv/").status_code == 404
     assert "/export/" not in get(viewer, f"/runs/{run.uuid}/")
-    assert viewer.get(f"/runs/{stage.ingest(run).uuid}/export/exe/").status_code == 404
+    assert viewer.get(f"/runs/{stage.mark_ingested(run).uuid}/export/exe/").status_code == 404
 
 
 def test_a_changed_export_breaks_off(viewer: Client) -> None:
     """A download of rows that are not what was signed ends with an error instead of ending well."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key)
-    stage.store(stage.ingest(run), ROWS)
+    run = stage.make_run(factories.make_replica(server), key)
+    stage.store_entries(stage.mark_ingested(run), ROWS)
     response: Any = viewer.get(f"/runs/{run.uuid}/export/sha256sum/")
     with pytest.raises(ExportError):
         list(response.streaming_content)

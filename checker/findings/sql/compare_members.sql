@@ -12,9 +12,7 @@ WITH unlistable AS MATERIALIZED (
 )
 SELECT
     finding.id AS finding_id,
-    finding.kind,
-    member.comparison_id,
-    place.path,
+    member.id AS member_id,
     CASE
         WHEN finding.kind = ANY(%(resolved_when_gone)s::text[]) THEN
             now.id IS NULL

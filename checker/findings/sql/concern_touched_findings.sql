@@ -1,5 +1,5 @@
--- The open findings that a comparison may close: those of which a path changed again, and those of unreadable paths
--- that lie below a directory which can be listed again. What was hidden and is seen as it was last read is no change.
+-- The findings that a comparison may close: those of which a path changed again, and those of unreadable paths that lie
+-- below a directory which can be listed again. What was hidden and is seen as it was last read is no change.
 DROP TABLE IF EXISTS concerned_finding;
 
 CREATE TEMPORARY TABLE concerned_finding ON COMMIT DROP AS
@@ -12,31 +12,13 @@ WITH listed_again AS MATERIALIZED (
         AND until_seq > %(base)s
         AND until_seq <= %(sequence)s
 )
-SELECT finding.id, finding.kind
-FROM checker_finding AS finding
-JOIN checker_change AS member ON member.finding_id = finding.id AND member.comparison_id <> %(comparison)s
-JOIN checker_change AS change
-    ON change.comparison_id = %(comparison)s
-    AND left(change.path, 512) = left(member.path, 512)
-    AND change.path = member.path
-WHERE finding.replica_id = %(replica)s AND finding.state = 'open' AND finding.kind <> 'moved'
-UNION
--- A move is undone where the path was before.
-SELECT finding.id, finding.kind
-FROM checker_finding AS finding
-JOIN checker_change AS member ON member.finding_id = finding.id AND member.comparison_id <> %(comparison)s
-JOIN checker_change AS change
-    ON change.comparison_id = %(comparison)s
-    AND left(change.path, 512) = left(member.other, 512)
-    AND change.path = member.other
-WHERE finding.replica_id = %(replica)s AND finding.state = 'open' AND finding.kind = 'moved'
+SELECT finding_id AS id, kind
+FROM touched_member
 UNION
 SELECT finding.id, finding.kind
 FROM listed_again
-JOIN checker_finding AS finding
-    ON finding.replica_id = %(replica)s
-    AND finding.state = 'open'
-    AND finding.kind = ANY(%(resolved_by_reading)s::text[])
-JOIN checker_change AS member ON member.finding_id = finding.id AND starts_with(member.path, listed_again.directory);
+CROSS JOIN open_finding AS finding
+JOIN checker_change AS member ON member.finding_id = finding.id AND starts_with(member.path, listed_again.directory)
+WHERE finding.kind = ANY(%(resolved_by_reading)s::text[]);
 
 ANALYZE concerned_finding

@@ -2,11 +2,9 @@
 -- restores nothing by itself: with another content it is a change like any other.
 UPDATE checker_change AS change
 SET restores = true
-FROM finding_member AS member
-WHERE change.comparison_id = %(comparison)s
-    AND left(change.path, 512) = left(member.path, 512)
-    AND change.path = member.path
-    AND change.kind <> 'unreadable'
-    AND member.comparison_id <> %(comparison)s
+FROM touched_member AS touched
+JOIN finding_member AS member ON member.member_id = touched.member_id
+WHERE change.id = touched.change_id
+    AND touched.change_kind <> 'unreadable'
+    AND touched.kind <> ALL(%(resolved_by_reading)s::text[])
     AND member.is_as_before
-    AND member.kind <> ALL(%(resolved_by_reading)s::text[])

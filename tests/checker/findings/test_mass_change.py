@@ -24,7 +24,7 @@ def prove_all(world: StagedReplica) -> None:
     """Compare and prove each run that the world has."""
     world.compare()
     for run in world.replica.runs.all():
-        stage.prove(run)
+        stage.make_proof(run)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def test_a_long_path_stands_whole_once(client: Client) -> None:
     world.run([file("keep", b"keep"), file(long, b"x")])
     world.run([file("keep", b"keep"), file(long, b"y")])
     world.compare()
-    stage.prove(world.replica.runs.latest("sequence"))
+    stage.make_proof(world.replica.runs.latest("sequence"))
     finding = Finding.objects.get()
     client.force_login(stage.make_user("operator"))
     for address in ("/", "/findings/", f"/replicas/{world.replica.uuid}/", f"/groups/{world.replica.group.uuid}/"):

@@ -343,7 +343,7 @@ def test_states() -> None:
 
     def state(world: StagedReplica) -> tuple[Status, str]:
         world.compare()
-        stage.prove(world.replica.runs.latest("sequence"))
+        stage.make_proof(world.replica.runs.latest("sequence"))
         (line,) = overview.replica_rows(replica_facts.replicas_in_use().filter(pk=world.replica.pk), timezone.now())
         return line.assessment.status, line.assessment.reasons[0].text if line.assessment.reasons else ""
 

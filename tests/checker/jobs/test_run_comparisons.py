@@ -371,7 +371,5 @@ def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> N
         told = [one["sql"] for one in queries]
         analysed.append(store.TELL_PLANNER in told)
         if analysed[-1]:
-            assert told.index(store.TELL_PLANNER) < next(
-                at for at, sql in enumerate(told) if "concerned_finding" in sql
-            )
+            assert told.index(store.TELL_PLANNER) < next(at for at, sql in enumerate(told) if "open_finding" in sql)
     assert analysed == [False, True]

@@ -51,7 +51,7 @@ def labels(page: str) -> list[str]:
 
 def test_the_grid_has_each_group_on_each_server_urgent_first(viewer: Client) -> None:
     """Groups go down and servers across, both in the order of their worst replica, then of their names."""
-    stage.whole_world()
+    stage.make_overview()
     assert grid(get(viewer, "/")) == [
         ["Group", "beta.example.net", "alpha.example.net", "gamma"],
         ["Бухгалтерия 2019–2026", "damaged", "attention", ""],
@@ -62,7 +62,7 @@ def test_the_grid_has_each_group_on_each_server_urgent_first(viewer: Client) -> 
 
 def test_a_cell_says_group_server_state_and_why_and_leads_to_the_replica(viewer: Client) -> None:
     """A cell has its words for who cannot see its colour or shape, in the language of the page, as name and tooltip."""
-    world = stage.whole_world()
+    world = stage.make_overview()
     page = get(viewer, "/")
     said = labels(page)
     assert said[0] == (
@@ -78,9 +78,9 @@ def test_replicas_in_one_cell_are_counted_and_the_worst_decides(viewer: Client) 
     server, key = stage.make_server("alpha")
     group = factories.make_group("photos")
     good, bad = (factories.make_replica(server, group, root) for root in ("/good", "/bad"))
-    stage.history(good, key, 2)
-    stage.history(bad, key, 2)
-    stage.prove(bad.runs.latest("sequence"), ok=False)
+    stage.make_history(good, key, 2)
+    stage.make_history(bad, key, 2)
+    stage.make_proof(bad.runs.latest("sequence"), ok=False)
     page = get(viewer, "/")
     assert grid(page)[1:] == [["photos", "damaged2"]]
     assert labels(page)[0].startswith("photos on alpha, 2 replicas: Damaged. ")
@@ -92,7 +92,7 @@ def test_replicas_in_one_cell_are_counted_and_the_worst_decides(viewer: Client) 
 
 def test_heads_lead_to_groups_and_servers(viewer: Client) -> None:
     """Each head of a row is a link to the group's page, each head of a column to the server's."""
-    world = stage.whole_world()
+    world = stage.make_overview()
     page = get(viewer, "/")
     for address in (f"/groups/{world['proven'].group.uuid}/", f"/servers/{world['proven'].server.uuid}/"):
         assert f'<a href="{address}" title=' in page
@@ -101,7 +101,7 @@ def test_heads_lead_to_groups_and_servers(viewer: Client) -> None:
 
 def test_the_filter_narrows_the_grid_as_well(viewer: Client) -> None:
     """Only what fits is in the grid; a group or server without any of it is not."""
-    stage.whole_world()
+    stage.make_overview()
     assert grid(get(viewer, "/?name=gamma"))[0] == ["Group", "gamma"]
     assert grid(get(viewer, "/?state=proven")) == [["Group", "alpha.example.net"], ["Photos", "proven"]]
     assert "data-grid" not in get(viewer, "/?name=nowhere")
@@ -154,7 +154,7 @@ def test_hostile_names_are_shown_and_not_obeyed(viewer: Client) -> None:
     """Names in heads and labels act on nothing."""
     server, key = stage.make_server(HOSTILE + "s")
     replica = factories.make_replica(server, factories.make_group(HOSTILE + "g"))
-    stage.history(replica, key, 3)
+    stage.make_history(replica, key, 3)
     for address in ("/", f"/servers/{server.uuid}/", f"/groups/{replica.group.uuid}/"):
         page = get(viewer, address)
         assert "<script>alert" not in page and "\u202e" not in page and 'onclick="x' not in page
@@ -163,7 +163,7 @@ def test_hostile_names_are_shown_and_not_obeyed(viewer: Client) -> None:
 
 def test_a_server_shows_what_it_keeps(viewer: Client) -> None:
     """The page of a server has its replicas by group with state and reason, urgent first, and when it was heard of."""
-    world = stage.whole_world()
+    world = stage.make_overview()
     server = world["proven"].server
     Server.objects.filter(pk=server.pk).update(last_seen_at=timezone.now() - timedelta(hours=3))
     page = get(viewer, f"/servers/{server.uuid}/")
@@ -190,7 +190,7 @@ def test_a_server_page_is_for_who_may_see_it(client: Client, viewer: Client) -> 
 def test_a_held_or_archived_server_says_so(viewer: Client) -> None:
     """What concerns the whole server stands above its replicas; archived replicas are not listed."""
     server, key = stage.make_server("alpha")
-    stage.history(factories.make_replica(server), key, 2)
+    stage.make_history(factories.make_replica(server), key, 2)
     factories.make_replica(server, root="/gone", archived_at=timezone.now())
     Server.objects.update(held_at=timezone.now(), held_reason="two statements", archived_at=timezone.now())
     page = get(viewer, f"/servers/{server.uuid}/")

@@ -69,12 +69,12 @@ def test_a_group_has_a_line_for_each_server_and_a_server_for_each_group() -> Non
     other, other_key = stage.make_server("beta")
     photos, mail = factories.make_group("photos"), factories.make_group("mail")
     first = factories.make_replica(server, photos, "/a")
-    stage.history(first, key, 3)
-    stage.history(factories.make_replica(server, photos, "/b"), key, 2)
-    stage.history(factories.make_replica(other, photos), other_key, 2)
-    stage.history(factories.make_replica(server, mail), key, 2)
+    stage.make_history(first, key, 3)
+    stage.make_history(factories.make_replica(server, photos, "/b"), key, 2)
+    stage.make_history(factories.make_replica(other, photos), other_key, 2)
+    stage.make_history(factories.make_replica(server, mail), key, 2)
     factories.make_replica(other, mail)
-    stage.run(first, key, 0, outcome="failed")
+    stage.make_run(first, key, 0, outcome="failed")
     found = work_time.of_group(photos)
     assert [(trace.name, len(trace.turns)) for trace in found.traces] == [("alpha /a", 3), ("alpha /b", 2), ("beta", 2)]
     assert [line.name for line in found.speed.lines] == ["alpha /a", "alpha /b", "beta"]
@@ -87,7 +87,7 @@ def test_what_is_archived_has_no_line() -> None:
     """An archived replica is not drawn, nor what a server keeps of an archived group, or a group on such a server."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
-    stage.history(replica, key, 2)
+    stage.make_history(replica, key, 2)
     assert work_time.of_server(server).drawn and work_time.of_group(replica.group).drawn
     for thing, of_server, of_group in ((replica, 0, 0), (replica.group, 0, 1), (server, 1, 0)):
         thing.archived_at = timezone.now()
@@ -103,7 +103,7 @@ def test_speed_is_bytes_over_work_time() -> None:
     """A run of 121 GB in 1,000 s read 121 MB a second; one that took no time has none and leaves no point."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
-    stage.history(replica, key, 3)
+    stage.make_history(replica, key, 3)
     Run.objects.filter(sequence=1).update(bytes=121 * 10**9, work_time_ns=10**12)
     Run.objects.filter(sequence=2).update(work_time_ns=0)
     Run.objects.filter(sequence=3).update(bytes=60 * 10**9, work_time_ns=2 * 10**12)

@@ -41,7 +41,7 @@ def get(client: Client, path: str, **headers: str) -> str:
 def proven_run() -> Run:
     """A run of a proven history of five."""
     server, key = stage.make_server("alpha")
-    return stage.history(factories.make_replica(server, factories.make_group("photos"), "/srv/photos"), key, 5)
+    return stage.make_history(factories.make_replica(server, factories.make_group("photos"), "/srv/photos"), key, 5)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_empty_overview_says_what_to_do_first(viewer: Client) -> None:
 
 def test_the_overview_puts_what_is_urgent_first(viewer: Client) -> None:
     """Groups stand in the order of their worst replica, replicas in that of their state."""
-    stage.whole_world()
+    stage.make_overview()
     page = get(viewer, "/")
     heads = re.findall(r'<h2 id="group-\d+"><a [^>]*><bdi class="name">([^<]*)', page)
     assert heads == ["Бухгалтерия 2019–2026", "Photos", "mail"]
@@ -94,7 +94,7 @@ def test_the_overview_puts_what_is_urgent_first(viewer: Client) -> None:
 
 def test_the_overview_is_filtered(viewer: Client) -> None:
     """A name finds groups, servers and roots whatever their case; a state shows that state alone."""
-    stage.whole_world()
+    stage.make_overview()
     assert get(viewer, "/?name=БУХГАЛТЕРИЯ").count('class="replica-cell"') == 2
     assert get(viewer, "/?name=GAMMA").count('class="replica-cell"') == 2
     assert get(viewer, "/?state=proven").count('class="replica-cell"') == 1
@@ -106,14 +106,14 @@ def test_the_overview_asks_little_of_the_database(
     viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     """However many replicas there are, the number of queries is the same."""
-    stage.whole_world()
+    stage.make_overview()
     with django_assert_max_num_queries(23):  # one of them counts what was read wrong at first, of all newest runs
         get(viewer, "/")
 
 
 def test_what_is_archived_is_not_shown(viewer: Client) -> None:
     """Archived replicas, groups and servers leave the overview."""
-    world = stage.whole_world()
+    world = stage.make_overview()
     Replica.objects.filter(pk=world["proven"].pk).update(archived_at=timezone.now())
     Group.objects.filter(name="mail").update(archived_at=timezone.now())
     page = get(viewer, "/")
@@ -142,7 +142,7 @@ def test_runs_come_page_by_page(viewer: Client) -> None:
     """Older runs follow by a link that works without JavaScript; with htmx only the rows come."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
-    stage.history(replica, key, 33, files=1)
+    stage.make_history(replica, key, 33, files=1)
     address = f"/replicas/{replica.uuid}/"
     assert f'href="{address}?before=4"' in get(viewer, address)
     rows = get(viewer, f"{address}?before=4", **{"HX-Request": "true"})
@@ -163,7 +163,7 @@ def test_a_run_tells_who_signed_what_and_what_was_proven(viewer: Client) -> None
 def test_a_run_whose_proof_failed_says_so(viewer: Client) -> None:
     """A verification that does not hold is red in words, and says when it last held."""
     run = proven_run()
-    stage.prove(run, ok=False)
+    stage.make_proof(run, ok=False)
     page = get(viewer, f"/runs/{run.uuid}/")
     assert (
         "Verification failed: the stored data is not what this server signed." in page
@@ -175,7 +175,7 @@ def test_a_run_whose_proof_failed_says_so(viewer: Client) -> None:
 def test_a_failed_run_says_why(viewer: Client) -> None:
     """A failed run shows its reason, escaped, and links to no entries."""
     server, key = stage.make_server("alpha")
-    failed = stage.run(factories.make_replica(server), key, 0, outcome="failed", reason="<b>gone</b>\u202e")
+    failed = stage.make_run(factories.make_replica(server), key, 0, outcome="failed", reason="<b>gone</b>\u202e")
     page = get(viewer, f"/runs/{failed.uuid}/")
     assert "&lt;b&gt;gone&lt;/b&gt;" in page and "\\u202e" in page and "/entries/" not in page
     assert viewer.get(f"/runs/{failed.uuid}/entries/").status_code == 404
@@ -199,13 +199,13 @@ def test_a_run_is_watched_before_it_has_arrived(viewer: Client) -> None:
 def test_progress_polls_until_the_run_is_proven(viewer: Client) -> None:
     """The fragment polls while something will happen, and makes the page anew when there is more to show."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key)
+    run = stage.make_run(factories.make_replica(server), key)
     address = f"/runs/{run.uuid}/progress/"
     assert viewer.get(f"{address}?stage=running")["HX-Refresh"] == "true"
     assert "Arrived; being ingested" in get(viewer, f"{address}?stage=received")
-    stage.ingest(run)
+    stage.mark_ingested(run)
     assert "Ingested; being verified" in get(viewer, f"{address}?stage=ingested")
-    stage.prove(run)
+    stage.make_proof(run)
     assert viewer.get(f"{address}?stage=ingested")["HX-Refresh"] == "true"
     assert "hx-trigger" not in get(viewer, f"/runs/{run.uuid}/")
 
@@ -281,5 +281,5 @@ def test_a_failed_run_is_no_proof_of_the_data(viewer: Client) -> None:
     """The proof of a failed run's statement does not count as when the data was last proven."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
-    stage.prove(stage.run(replica, key, 0, outcome="failed"))
+    stage.make_proof(stage.make_run(replica, key, 0, outcome="failed"))
     assert "never" in get(viewer, f"/replicas/{replica.uuid}/").split("Last proven")[1][:120]

@@ -122,7 +122,7 @@ def test_an_enrolment_token_is_shown_once(operator: Client) -> None:
 def test_a_held_server_is_released_with_a_reason(operator: Client) -> None:
     """A release needs a reason, resolves the equivocation, and stands in the log with name and reason."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key)
+    run = stage.make_run(factories.make_replica(server), key)
     second = Equivocation.objects.create(run=run, envelope=b"x", statement=b"y" * 64)
     Server.objects.filter(pk=server.pk).update(held_at=timezone.now(), held_reason="two statements")
     assert act(operator, server, "release").status_code == 200
@@ -159,7 +159,7 @@ def test_a_replaced_disk_is_accepted_once(operator: Client) -> None:
 def test_a_break_is_acknowledged(operator: Client) -> None:
     """A chain that begins anew is acknowledged once; a second time there is nothing to do."""
     server, key = stage.make_server("alpha")
-    run = stage.run(factories.make_replica(server), key, break_="state lost")
+    run = stage.make_run(factories.make_replica(server), key, break_="state lost")
     listed = operator.get(reverse("admin:scanner_run_changelist") + "?breaks=open").content.decode()
     assert f"/run/{run.pk}/change/" in listed
     act(operator, run, "acknowledge", reason="disk was changed")
@@ -174,13 +174,13 @@ def test_a_run_set_aside_is_taken_up_again_while_it_is_the_newest(operator: Clie
     """The newest run waits for ingest again; of an older one the admin says why it cannot."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
-    first = stage.run(replica, key)
+    first = stage.make_run(replica, key)
     Run.objects.filter(pk=first.pk).update(state="set_aside", reason="poison")
     act(operator, first, "take-up", reason="repaired")
     first.refresh_from_db()
     assert first.state == Run.State.RECEIVED
     Run.objects.filter(pk=first.pk).update(state="set_aside")
-    stage.run(replica, key)
+    stage.make_run(replica, key)
     act(operator, first, "take-up", reason="once more")
     first.refresh_from_db()
     assert first.state == Run.State.SET_ASIDE
@@ -190,7 +190,7 @@ def test_evidence_is_archived_and_never_deleted(administrator: Client) -> None:
     """What has runs or keys has no way to be deleted; an act archives it and fetches it back."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
-    stage.run(replica, key)
+    stage.make_run(replica, key)
     for row in (server, replica, replica.group):
         address = reverse(f"admin:scanner_{row._meta.model_name}_delete", args=[row.pk])
         assert administrator.post(address, {"post": "yes"}).status_code == 403
@@ -215,9 +215,9 @@ def test_what_programs_write_is_read_only(administrator: Client, model: str) -> 
 
 def test_every_row_has_its_page(administrator: Client) -> None:
     """The pages of each kind of row can be opened."""
-    world = stage.whole_world()
+    world = stage.make_overview()
     run = world["proven"].runs.latest("sequence")
-    stage.store(run, [factories.file_row("a\u202eb")])
+    stage.store_entries(run, [factories.file_row("a\u202eb")])
     version = Version.objects.get()
     for row in (run, version, world["proven"], run.key, run.replica.server, run.replica.group):
         assert row is not None
@@ -231,8 +231,8 @@ def test_every_row_has_its_page(administrator: Client) -> None:
 def test_history_is_listed_by_replica_and_counted_to_a_bound(administrator: Client) -> None:
     """The list of versions is empty until a replica is chosen, shows names visibly, and counts no million rows."""
     server, key = stage.make_server("alpha")
-    run = stage.ingest(stage.run(factories.make_replica(server), key))
-    stage.store(run, [factories.file_row("a\u202eb")])
+    run = stage.mark_ingested(stage.make_run(factories.make_replica(server), key))
+    stage.store_entries(run, [factories.file_row("a\u202eb")])
     address = reverse("admin:scanner_version_changelist")
     assert "a\\u202eb" not in administrator.get(address).content.decode()
     with CaptureQueriesContext(connection) as queries:
