@@ -158,7 +158,7 @@ def describe(comparison: Comparison, usual_change: Change.Kind, paths: Sequence[
         cursor.execute(DESCRIBE, parameters)
 
 
-def read_facts(comparison: Comparison, usual_change: Kind, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+def read_facts(comparison: Comparison, usual_change: Change.Kind, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Describe the candidates of a few paths. Return path → evidence."""
     describe(comparison, usual_change, paths)
     return dict(fetch_all(READ_FACTS, {"paths": list(paths)}))

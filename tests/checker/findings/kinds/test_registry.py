@@ -20,7 +20,7 @@ from checker.findings.kinds.registry import KINDS, REPLICAS_KINDS, RUN_KINDS
 from checker.models import Finding
 from scanner.format.records import Record
 from scanner.format.timestamps import format_timestamp
-from tests.checker.changes.test_compare import confirmed
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
 from tests.scanner.factories import error_row, link_row
@@ -124,7 +124,7 @@ def add_run(staged: StagedReplica, run: StagedRun) -> None:
     entries = list(run.entries)
     if run.confirmed:
         before = staged.replica.runs.latest("sequence")
-        entries.append(confirmed(run.confirmed, str(before.uuid)))
+        entries.append(confirmed_note(run.confirmed, str(before.uuid)))
 
     end = timezone.now().timestamp() - run.hours_ago * 3600
     staged.run(entries, started_at=format_timestamp(end - 1), finished_at=format_timestamp(end))
