@@ -1,4 +1,4 @@
-"""Validate what an operator writes in the admin: excludes in their grammar, roots in their coded form."""
+"""Validate what an operator enters: excludes in their grammar, roots in their coded form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scanner.format.excludes import parse_excludes
 
 
 def validate_excludes(text: str) -> None:
-    """Raise ValidationError naming the first pattern that the grammar does not know."""
+    """Raise ValidationError that names the first pattern outside the grammar."""
     try:
         parse_excludes(text)
     except ExcludeError as error:

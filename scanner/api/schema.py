@@ -24,7 +24,9 @@ _MAX_BIGINT = 2**63 - 1
 class Message(BaseModel):
     """Progress of a run, as its collector reports it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"description": "What a collector says of its run."}
+    )
 
     run: str = Field(pattern=_UUID)
     replica: str = Field(pattern=_UUID)

@@ -1,4 +1,7 @@
-"""Store what the central server knows. Which module writes a table stands in its docstring."""
+"""Define the tables: groups and replicas, servers and their keys, runs, history.
+
+The docstring of a model names the modules that write its rows. Imported by everything that touches the database.
+"""
 
 from scanner.models.groups import Group, Replica, Scope
 from scanner.models.history import Note, Version

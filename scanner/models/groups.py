@@ -1,4 +1,4 @@
-"""Store what is to be proven: groups of data, and their replicas."""
+"""Define groups of data and their copies, the replicas."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Group(models.Model):
     expected_interval = models.DurationField(_("expected interval"), default=timedelta(days=1))
     policy = models.CharField(_("policy"), max_length=12, choices=Policy, default=Policy.MUTABLE)
     keep_days = models.PositiveIntegerField(_("days to keep a file"), null=True, blank=True)
-    """Of a rotating group: a file removed at this age was expected to go."""
+    """Of a rotating group: removing a file that has reached this age is expected."""
     limit_share = models.PositiveSmallIntegerField(_("and more than this percentage of files"), null=True, blank=True)
     limit_files = models.PositiveIntegerField(_("hold when more files than this change"), null=True, blank=True)
-    """A run that changes or removes more than both of these, percent and files, holds the replica; null: as its own
-    history has it."""
+    """A run that changes or removes more than both of these, percent and files, puts its replica on hold. Null: the
+    limit follows from earlier runs."""
     relation = models.CharField(_("relation"), max_length=10, choices=Relation, default=Relation.MIRROR)
     lag = models.DurationField(_("allowed lag"), default=timedelta(days=1))
-    """Where one replica leads: what it has had for less than this may be missing or older elsewhere."""
+    """With a primary: what it has had for less than this may be missing or older on the others."""
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
@@ -78,10 +78,11 @@ class Group(models.Model):
 
 
 class Replica(models.Model):
-    """One copy of a group: (group, server, root); the root never changes. Written by the admin and `old_form`.
+    """One copy of a group: (group, server, root). Written by the admin and `ingest.import_files`.
 
-    `accept_root` is an operator's release of a guard: the next run may find another file system below the root; the run
-    that used it clears it. Who released it stands in the admin's log, that it was used in the run's statement.
+    The root never changes. `accept_root` is an operator's permission: the next run may find another file system at the
+    root, and the run that uses the permission ends it. The admin's log says who gave it, and the run's statement that
+    it was used.
     """
 
     class Origin(models.TextChoices):
@@ -93,14 +94,14 @@ class Replica(models.Model):
     group = models.ForeignKey(Group, models.PROTECT, related_name="replicas", verbose_name=_("group"))
     server = models.ForeignKey(Server, models.PROTECT, related_name="replicas", verbose_name=_("server"))
     root = models.CharField(_("root"), max_length=600, validators=[validate_root])
-    """An absolute path in its coded form; as long as a B-tree key can be."""
+    """An absolute path in its coded form. No longer than a B-tree key can be."""
     origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.COLLECTOR, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
     accept_root = models.BooleanField(_("accept a changed root once"), default=False)
     leads = models.BooleanField(_("primary"), default=False)
-    """Where one replica of the group leads: that it is this one."""
+    """Whether this is the primary replica of the group."""
     keeps = models.TextField(_("keeps only"), blank=True, validators=[validate_excludes])
-    """Where some keep only a part: what is expected here, in the grammar of excludes; empty: everything."""
+    """In a group of parts: what is expected here, in the grammar of excludes. Empty: everything."""
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
@@ -122,7 +123,7 @@ class Replica(models.Model):
 
 
 class Scope(models.Model):
-    """Excludes and options of a group, under the digest that a run's statement has of them. Written by `scopes`."""
+    """Excludes and options that a group had, under the digest that runs name. Written by `scopes`."""
 
     digest = models.BinaryField(max_length=64, primary_key=True)
     """SHA3-512: the statement's `config`."""

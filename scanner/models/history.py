@@ -1,4 +1,4 @@
-"""History: what each path was, from which run until which."""
+"""Define history: what each path was, from which run until which."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from scanner.format.entry_type import EntryType
 from scanner.models.groups import Replica
 from scanner.models.runs import Run
 
 
 class Version(models.Model):
-    """A row of history: an entry as it stood from run `from_seq` until before run `until_seq` (null: still so).
+    """A row of history: an entry as it was from run `from_seq` until before run `until_seq` (null: still so).
 
-    Written by `store` alone. Wide columns first, so that no padding is stored. Which columns are set depends on `type`
-    (`format.records`): 1 file, 2 error, 3 link, 4 special. Text collates "C": its order is that of bytes. The indexes
-    need expressions on a part of the path: they stand, with whom they serve, in migration 0002.
+    Written by `ingest.store` alone. Wide columns come first, so that no padding is stored. Which columns are set
+    depends on `type` (`format.records`). Text collates "C": its order is that of bytes. The indexes need expressions on
+    a part of the path: migration 0002 creates them and says whom each serves.
     """
 
     size = models.BigIntegerField(_("size"), null=True)
@@ -32,7 +33,7 @@ class Version(models.Model):
     sha256 = models.BinaryField(max_length=32, null=True)
     md5 = models.BinaryField(max_length=16, null=True)
     path = models.TextField(_("path"), db_collation="C")
-    detail = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # null is what `records.Row` holds
+    detail = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # null as in `records.Entry`
     stage = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # likewise
 
     class Meta:
@@ -43,7 +44,9 @@ class Version(models.Model):
                 condition=Q(from_seq__gte=1) & (Q(until_seq__isnull=True) | Q(until_seq__gt=F("from_seq"))),
                 name="version_interval",
             ),
-            models.CheckConstraint(condition=Q(type__in=[1, 2, 3, 4]), name="version_type_known"),
+            models.CheckConstraint(
+                condition=Q(type__in=[entry_type.value for entry_type in EntryType]), name="version_type_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -51,13 +54,13 @@ class Version(models.Model):
 
 
 class Note(models.Model):
-    """Event at a path in one run; never part of history. Written by `store` alone."""
+    """An event at a path in one run; never part of history. Written by `ingest.store` alone."""
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="notes", db_index=False, verbose_name=_("run"))
     note = models.TextField(db_collation="C")
     path = models.TextField(db_collation="C")
     detail = models.TextField(db_collation="C")
-    """Canonical JSON of what else the note says, or empty."""
+    """Canonical JSON of the note's other members, or empty."""
 
     class Meta:
         verbose_name = _("note")

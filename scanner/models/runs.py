@@ -1,4 +1,4 @@
-"""Runs: those that came, those that contradict one another, those that go on now."""
+"""Define runs: received ones, contradicting statements, and the progress of current ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from scanner.models.groups import Replica
 from scanner.models.servers import ServerKey
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""A clock that is off by no more is not worth a word."""
+"""A clock that is off by no more is not reported."""
 
 
 class Run(models.Model):
-    """One hash pass over one replica, its statement as signed. Written by `chain` when it arrives, then by `store`.
+    """One pass over one replica, with its statement as signed.
 
-    The row is the work: RECEIVED waits for ingest. Digests are raw bytes; `statement` is the SHA3-512 of the payload.
+    Written by `ingest.accept` when it arrives, then by `ingest.store` and `db.attempts`; `ingest.inbox` clears
+    `upload`, `ingest.journal` sets `journaled_at`. The row is the work: RECEIVED waits for ingest. Digests are raw
+    bytes; `statement` is the SHA3-512 of the payload.
     """
 
     class State(models.TextChoices):
@@ -35,7 +37,7 @@ class Run(models.Model):
     sequence = models.PositiveIntegerField(_("run"), validators=[MinValueValidator(1)])
     state = models.CharField(_("state"), max_length=10, choices=State)
     reason = models.TextField(_("reason"), blank=True)
-    """Why it failed, was refused or set aside."""
+    """Why the run failed, was refused or set aside."""
     envelope = models.BinaryField(null=True)
     """Line 1 of the report as it came; null only for an unsigned import."""
     statement = models.BinaryField(max_length=64)
@@ -62,7 +64,7 @@ class Run(models.Model):
     upload_size = models.BigIntegerField(default=0)
     """Bytes as uploaded, for the quota; stays when the upload is deleted."""
     attempts = models.PositiveSmallIntegerField(default=0)
-    """How often ingest was begun; counted when it begins."""
+    """How often ingest was started; counted before it starts."""
     opened = models.BigIntegerField(null=True)
     closed = models.BigIntegerField(null=True)
     """Version rows that this run began and ended."""
@@ -84,9 +86,9 @@ class Run(models.Model):
             ),
         ]
         indexes = [
-            # The queue: what ingest looks for each minute.
+            # Serves the queue, which ingest reads each minute.
             models.Index(fields=["replica", "sequence"], condition=Q(state="received"), name="run_waiting"),
-            # The overview: torn chains that nobody has looked at.
+            # Serves the overview: broken chains that nobody has acknowledged.
             models.Index(
                 fields=["replica"],
                 condition=Q(break_acknowledged_at__isnull=True) & ~Q(break_reason=""),
@@ -99,21 +101,23 @@ class Run(models.Model):
 
     @property
     def clock_skew(self) -> timedelta | None:
-        """Return how far the server's clock must have been off; None when it is within CLOCK_TOLERANCE.
+        """Return how far the server's clock was off, at least. None when it was right, or off by CLOCK_TOLERANCE.
 
-        Positive: ahead, the run ended after it had arrived. Negative: the clock went back while the run went on. A run
-        that arrives long after it ended says nothing about a clock.
+        Positive: the clock was ahead, since the run ended after it had arrived. Negative: the clock was set back while
+        the run was going on. A run that arrives long after it ended says nothing about a clock.
         """
-        ahead, back = self.finished_at - self.received_at, self.finished_at - self.started_at
+        ahead = self.finished_at - self.received_at
         if ahead > CLOCK_TOLERANCE:
             return ahead
-        return back if back < timedelta(0) else None
+
+        elapsed = self.finished_at - self.started_at
+        return elapsed if elapsed < timedelta(0) else None
 
 
 class Equivocation(models.Model):
     """A second statement for a sequence that has one: evidence of a clone, a restored machine or a stolen key.
 
-    Written by `chain`; the server is held until an operator resolves it.
+    Written by `ingest.accept`; the server is on hold until an operator resolves it.
     """
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="equivocations", verbose_name=_("run"))
@@ -132,10 +136,10 @@ class Equivocation(models.Model):
 
 
 class Progress(models.Model):
-    """Progress of a run that is not finished. Written by `progress`, deleted by `chain` when the run arrives."""
+    """Progress of a current run. Written by `api.progress`, deleted by `ingest.accept` when the report arrives."""
 
     uuid = models.UUIDField(primary_key=True)
-    """Of the run."""
+    """The run's."""
     replica = models.ForeignKey(Replica, models.CASCADE, related_name="progress", verbose_name=_("replica"))
     started_at = models.DateTimeField(_("started"))
     updated_at = models.DateTimeField(_("updated"))
@@ -146,7 +150,7 @@ class Progress(models.Model):
     bytes_done = models.BigIntegerField(default=0)
     bytes_total = models.BigIntegerField(default=0)
     current = models.TextField(blank=True)
-    """Coded path of the file that is being read."""
+    """Coded path of the file that is read now."""
 
     class Meta:
         verbose_name = _("progress")

@@ -1,4 +1,4 @@
-"""Servers, how they speak for themselves, and what they use up."""
+"""Define servers, their keys and tokens, and the use of their quotas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Server(models.Model):
-    """A machine that runs the collector. Written by the admin; `enrolment` and `chain` hold and release it."""
+    """A machine that runs the collector. Written by the admin; `ingest.accept` puts it on hold and releases it."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=200, unique=True)
@@ -20,11 +20,11 @@ class Server(models.Model):
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
     held_at = models.DateTimeField(_("on hold"), null=True, blank=True, editable=False)
     held_reason = models.TextField(_("reason for the hold"), blank=True, editable=False)
-    """While held, nothing of this server is accepted: two statements for one sequence were seen."""
+    """On hold, nothing of this server is accepted: it sent two statements for one sequence."""
     last_seen_at = models.DateTimeField(_("last contact"), null=True, blank=True, editable=False)
     uploads_per_hour = models.PositiveIntegerField(_("uploads per hour"), null=True, blank=True)
     bytes_per_day = models.PositiveBigIntegerField(_("bytes per day"), null=True, blank=True)
-    """Quotas; null means the setting of the whole installation."""
+    """Quotas. Null: the setting of the whole installation."""
 
     class Meta:
         verbose_name = _("server")
@@ -45,7 +45,7 @@ class EnrolmentToken(models.Model):
     expires_at = models.DateTimeField(_("expires"))
     used_at = models.DateTimeField(_("used"), null=True)
     key = models.ForeignKey("ServerKey", models.PROTECT, null=True, related_name="+", verbose_name=_("server key"))
-    """The key it registered: the same key may ask again while the token lives, since an answer can be lost."""
+    """The key that was registered. The same key may ask again while the token is valid: a response can be lost."""
 
     class Meta:
         verbose_name = _("enrolment token")
@@ -80,7 +80,7 @@ class ServerKey(models.Model):
     public = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
-    """From then on nothing new signed by it is accepted; what was accepted stays."""
+    """From then on nothing that it signs is accepted; what was accepted stays."""
 
     class Meta:
         verbose_name = _("server key")
@@ -91,12 +91,12 @@ class ServerKey(models.Model):
 
 
 class Usage(models.Model):
-    """Use of a quota by a server, or an address, in one slot of time. Written by `quotas`."""
+    """Use of a quota by a server or an address in one slot of time. Written by `api.throttling`."""
 
     subject = models.CharField(max_length=100)
     """`uploads:` or `bytes:` and a server, `enrolment:` and an address."""
     slot = models.DateTimeField()
-    """When the slot began: a minute, an hour or a day."""
+    """When the slot began. It lasts a minute, an hour or a day."""
     used = models.BigIntegerField(default=0)
 
     class Meta:
