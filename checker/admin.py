@@ -1,4 +1,4 @@
-"""Proofs and findings in the admin: to look at. What is done about a finding is done on its page."""
+"""Show proofs and findings in the admin, read-only. Decisions about a finding are made on its page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ProofAdmin(ReadOnlyAdmin):
 
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
-    """What is, or was, to be looked at."""
+    """Findings of every state."""
 
     list_display = ["__str__", "replica", "state", "severity", "first_run", "opened_at"]
     list_filter = ["state", "severity", "kind"]
@@ -36,7 +36,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """The audit trail of findings."""
+    """The audit log of findings."""
 
     list_display = ["logged_at", "action", "username", "reason"]
     list_filter = ["action"]

@@ -1,4 +1,4 @@
-"""What changed between two runs, for programs: a part of the API, `/api/v1/comparisons/`."""
+"""Serve the changes between two runs to programs: the part `/api/v1/comparisons/` of the API."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from scanner.errors import Forbidden, InvalidPageToken, Malformed, NotFound, Una
 from scanner.models import Run, Server
 from scanner.roles import VIEW_PAGES
 
-LIMIT = 1000
+MAX_LIMIT = 1000
 
 
 def person(request: HttpRequest) -> User | None:
-    """Who has logged in and may see the pages."""
+    """Return the user who has logged in and may see the pages."""
     user = request.user
-    return None if isinstance(user, AnonymousUser) or not user.has_perm(VIEW_PAGES) else user
+    if isinstance(user, AnonymousUser) or not user.has_perm(VIEW_PAGES):
+        return None
+    return user
 
 
 router = Router(auth=[Bearer(), person])
 
-DESCRIBED = schema.json_operation(
+OPENAPI_ANSWERS = schema.json_operation(
     {
         "type": "object",
         "required": ["base", "run", "adjacent", "state", "counts", "changes", "after"],
@@ -51,7 +53,7 @@ DESCRIBED = schema.json_operation(
 )
 
 
-@router.get("/{uuid:base}/{uuid:run}", openapi_extra=DESCRIBED)
+@router.get("/{uuid:base}/{uuid:run}", openapi_extra=OPENAPI_ANSWERS)
 def compare(
     request: HttpRequest,
     base: UUID,
@@ -61,22 +63,24 @@ def compare(
     limit: int = 100,
 ) -> JsonResponse:
     """Compare two complete runs of a replica: a page of what changed, in the order of the paths."""
-    if kind not in ("", *Change.Kind.values) or not 1 <= limit <= LIMIT:
-        raise Malformed(f"There is no such kind of change, or the limit is not between 1 and {LIMIT}.")
+    if kind not in ("", *Change.Kind.values) or not 1 <= limit <= MAX_LIMIT:
+        raise Malformed(f"There is no such kind of change, or the limit is not between 1 and {MAX_LIMIT}.")
+    change_filter = ChangeFilter((kind,) if kind else ())
     try:
-        comparison = run_comparisons.get_or_request(_run(request, base), _run(request, run))
-        done = comparison.state == Comparison.State.DONE
-        wish = ChangeFilter((kind,) if kind else ())
-        page = queries.read_page(comparison, wish, after, limit) if done else queries.ChangePage([], "")
+        comparison = run_comparisons.get_or_request(_visible_run(request, base), _visible_run(request, run))
+        page = queries.ChangePage([], "")
+        if comparison.state == Comparison.State.DONE:
+            page = queries.read_page(comparison, change_filter, after, limit)
     except LookupError as error:
         raise NotFound(f"These runs cannot be compared: {error}.") from error
     except InvalidPageToken as error:
         raise Malformed("`after` is not what a page gave.") from error
+
     changes = [export.describe_change(row) for row in page.rows]
-    return JsonResponse(_members(comparison) | {"changes": changes, "after": page.after})
+    return JsonResponse(_comparison_members(comparison) | {"changes": changes, "after": page.after})
 
 
-def _members(comparison: Comparison) -> dict[str, Any]:
+def _comparison_members(comparison: Comparison) -> dict[str, Any]:
     assert comparison.base is not None
     return {
         "base": str(comparison.base.uuid),
@@ -87,8 +91,8 @@ def _members(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _run(request: HttpRequest, uuid: UUID) -> Run:
-    """A run that the caller may see: a server those of its own replicas, a person all."""
+def _visible_run(request: HttpRequest, uuid: UUID) -> Run:
+    """Return a run that the caller may see: a server those of its own replicas, a person all of them."""
     run = Run.objects.select_related("replica").filter(uuid=uuid).first()
     if run is None:
         raise NotFound("There is no such run.")

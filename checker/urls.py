@@ -1,25 +1,25 @@
-"""Addresses of the pages of checker."""
+"""Name the addresses of the pages of `checker`."""
 
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from checker.views import diff, duplicates, files, findings, groups, servers
-from checker.views import replicas as views
+from checker.views import diff, duplicates, files, findings, groups, health, overview, replicas, runs, servers
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", views.overview_page, name="overview"),
-    path("healthz", views.health_check, name="health"),
-    path("running/", views.running_fragment, name="running"),
+    path("", overview.overview_page, name="overview"),
+    path("running/", overview.running_fragment, name="running"),
+    path("healthz", health.health_check, name="health"),
     path("groups/<uuid:uuid>/", groups.group_page, name="group"),
     path("groups/<uuid:uuid>/download/", groups.download, name="group-download"),
+    path("groups/<uuid:uuid>/duplicates/", duplicates.group_page, name="group-duplicates"),
     path("servers/<uuid:uuid>/", servers.server_page, name="server"),
-    path("replicas/<uuid:uuid>/", views.replica_page, name="replica"),
-    path("runs/<uuid:uuid>/", views.run_page, name="run"),
-    path("replicas/<uuid:uuid>/compare/", diff.pick, name="compare"),
+    path("replicas/<uuid:uuid>/", replicas.replica_page, name="replica"),
+    path("replicas/<uuid:uuid>/compare/", diff.compare_runs, name="compare"),
     path("replicas/<uuid:uuid>/file/", files.file_page, name="file"),
     path("replicas/<uuid:uuid>/duplicates/", duplicates.replica_page, name="duplicates"),
-    path("groups/<uuid:uuid>/duplicates/", duplicates.group_page, name="group-duplicates"),
+    path("runs/<uuid:uuid>/", runs.run_page, name="run"),
+    path("runs/<uuid:uuid>/progress/", runs.progress_fragment, name="run-progress"),
     path("runs/<uuid:uuid>/changes/", diff.changes_page, name="changes"),
     path("runs/<uuid:base>/diff/<uuid:uuid>/", diff.diff_page, name="diff"),
     path("runs/<uuid:base>/diff/<uuid:uuid>/download/", diff.download, name="diff-download"),
@@ -27,5 +27,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("findings/accept/", findings.accept_many, name="findings-accept"),
     path("findings/<uuid:uuid>/", findings.finding_page, name="finding"),
     path("findings/<uuid:uuid>/<slug:act>/", findings.act, name="finding-act"),
-    path("runs/<uuid:uuid>/progress/", views.progress_fragment, name="run-progress"),
 ]

@@ -92,8 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--long", action="store_true", help="also run the tests that take minutes")
     parser.add_argument("--seeds", metavar="N", help="plant damage from N seeds (default: 5; groups: 2)")
-    parser.add_argument("--lint", action="store_true", help="ruff and mypy even when pytest's arguments choose tests")
-    parser.add_argument("--no-lint", action="store_true", help="run only the tests, without ruff and mypy")
+    parser.add_argument(
+        "--lint", action="store_true", help="ruff, mypy and djlint even when pytest's arguments choose tests"
+    )
+    parser.add_argument("--no-lint", action="store_true", help="run only the tests, without ruff, mypy and djlint")
     return parser
 
 
@@ -103,6 +105,7 @@ def _lint_steps(python: Path) -> list[Step]:
         Step("lint", [str(programs / "ruff"), "check", "."]),
         Step("format", [str(programs / "ruff"), "format", "--check", "."]),
         Step("types", [str(programs / "mypy")]),
+        Step("templates", [str(programs / "djlint"), "templates", "--lint", "--quiet"]),
     ]
 
 

@@ -1,10 +1,25 @@
-"""Find runs and replicas by the names that people give them on a command line."""
+"""Find groups, runs and replicas by the names that people give them on a command line."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from scanner.models import Replica, Run
+from scanner.models import Group, Replica, Run
+
+
+def find_group(name: str) -> Group:
+    """Return the group of this name or uuid. Raise LookupError, in one sentence, when there is none."""
+    group = Group.objects.filter(name=name).first()
+    if group is not None:
+        return group
+    try:
+        group = Group.objects.filter(uuid=UUID(name)).first()
+    except ValueError:
+        group = None  # neither a name nor a uuid
+
+    if group is None:
+        raise LookupError(f"there is no group {name[:100]!r}")
+    return group
 
 
 def find_run(name: str) -> Run:

@@ -41,7 +41,7 @@ def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
         "types": TYPE_CHOICES,
         "active": "errors" if query.type == "error" else "entries",
     }
-    return render(request, f"scanner/{'_entries' if request.htmx else 'entries'}.html", context)
+    return render(request, "scanner/_entry_rows.html" if request.htmx else "scanner/entries.html", context)
 
 
 @page_view
@@ -63,7 +63,7 @@ def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
         "more": query.address(after=level.after),
         "active": "tree",
     }
-    return render(request, f"scanner/{'_tree' if request.htmx else 'tree'}.html", context)
+    return render(request, "scanner/_tree_rows.html" if request.htmx else "scanner/tree.html", context)
 
 
 @page_view
@@ -83,7 +83,7 @@ def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
         "more": query.address(after=listing.after),
         "active": "notes",
     }
-    return render(request, f"scanner/{'_notes' if request.htmx else 'notes'}.html", context)
+    return render(request, "scanner/_note_rows.html" if request.htmx else "scanner/notes.html", context)
 
 
 @page_view

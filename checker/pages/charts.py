@@ -1,4 +1,4 @@
-"""Where the points of a chart lie. The template draws them; nothing here knows of colours or words."""
+"""Compute where the points of a chart lie. Templates draw them; nothing here knows of colours or words."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 600, 120
-"""Units of the drawing; it scales with the page."""
-TOP, BOTTOM, SIDE = 10, 8, 8
-"""Room around the points, so that a mark at the edge is whole."""
+WIDTH = 600
+HEIGHT = 120
+"""Size of an area or bar chart in units of the drawing, which scales with the page."""
+TOP = 10
+BOTTOM = 8
+SIDE = 8
+"""Room around the points, so that a mark at the edge is drawn whole."""
 
 
 class Point(NamedTuple):
-    """A value at its place; x and y as text that SVG reads in every language."""
+    """A value and its place. x and y are text that SVG reads in every language of the page."""
 
     x: str
     y: str
@@ -21,44 +24,40 @@ class Point(NamedTuple):
     value: int
 
 
-class Series(NamedTuple):
-    """A line over runs."""
+class AreaChart(NamedTuple):
+    """A line over runs with the area below it."""
 
     points: list[Point]
     line: str
-    """For `points` of a polyline."""
+    """The `points` attribute of a polyline."""
     area: str
-    """The same, closed along the foot."""
-    top: int
-    """The largest value: what the upper edge stands for."""
+    """The same, closed along the foot of the chart."""
+    maximum: int
+    """The value at the upper edge."""
 
 
-def series(values: Sequence[tuple[str, int]]) -> Series:
-    """The chart of (label, value) from left to right. Its foot is zero, so that no change looks larger."""
-    top = max((value for _label, value in values), default=0)
+def area_chart(values: Sequence[tuple[str, int]]) -> AreaChart:
+    """Return the chart of (label, value) pairs from left to right. It starts at zero: no change looks larger."""
+    maximum = max((value for _label, value in values), default=0)
     step = (WIDTH - 2 * SIDE) / max(1, len(values) - 1)
-    room = HEIGHT - TOP - BOTTOM
-    points = [
-        Point(
-            _coordinate(SIDE + step * at if len(values) > 1 else WIDTH / 2),
-            _coordinate(HEIGHT - BOTTOM - (room * value / top if top else 0)),
-            label,
-            value,
-        )
-        for at, (label, value) in enumerate(values)
-    ]
-    line = " ".join(f"{point.x},{point.y}" for point in points)
     foot = HEIGHT - BOTTOM
-    area = f"{points[0].x},{foot} {line} {points[-1].x},{foot}" if points else ""
-    return Series(points, line, area, top)
+    points = []
+    for position, (label, value) in enumerate(values):
+        x = SIDE + step * position
+        if len(values) == 1:
+            x = WIDTH / 2
+        y = foot - _scaled(value, maximum, HEIGHT)
+        points.append(Point(_coordinate(x), _coordinate(y), label, value))
+
+    line = " ".join(f"{point.x},{point.y}" for point in points)
+    area = ""
+    if points:
+        area = f"{points[0].x},{foot} {line} {points[-1].x},{foot}"
+    return AreaChart(points, line, area, maximum)
 
 
-def _coordinate(value: float) -> str:
-    return f"{value:.1f}"
-
-
-class Piece(NamedTuple):
-    """A part of a bar: where it stands and how high it is, as text that SVG reads."""
+class Segment(NamedTuple):
+    """A part of a stacked bar. y and height are text that SVG reads."""
 
     name: str
     value: int
@@ -67,128 +66,64 @@ class Piece(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One of the bars beside one another, of pieces upon one another."""
+    """A bar of segments that are stacked from the foot upwards."""
 
     x: str
     width: str
     label: str
     total: int
-    pieces: list[Piece]
+    segments: list[Segment]
 
 
-class Bars(NamedTuple):
-    """Bars over runs; `names` are the pieces that there are, in the order of the given ones."""
+class BarChart(NamedTuple):
+    """Stacked bars over runs. `names` are the segments that occur, in the order of drawing."""
 
     bars: list[Bar]
     names: list[str]
-    top: int
+    maximum: int
 
 
-def bars(values: Sequence[tuple[str, dict[str, int]]], order: Sequence[str]) -> Bars:
-    """Stacked bars of (label, {name: value}) from left to right; a piece that is there is at least seen."""
-    top = max((sum(each.values()) for _label, each in values), default=0)
+MAX_BAR_WIDTH = 24.0
+MIN_BAR_WIDTH = 2.0
+MIN_SEGMENT_HEIGHT = 1.5
+"""A segment with any value at all can be seen."""
+
+
+def bar_chart(values: Sequence[tuple[str, dict[str, int]]], order: Sequence[str]) -> BarChart:
+    """Return stacked bars of (label, {name: value}) pairs from left to right, their segments in the given order."""
+    maximum = max((sum(counts.values()) for _label, counts in values), default=0)
     step = (WIDTH - 2 * SIDE) / max(1, len(values))
-    width = max(2.0, min(24.0, step * 0.8))
-    found = []
-    for at, (label, each) in enumerate(values):
-        foot, pieces = float(HEIGHT - BOTTOM), list[Piece]()
-        for name in order:
-            if each.get(name):
-                height = max(1.5, (HEIGHT - TOP - BOTTOM) * each[name] / top)
-                foot -= height
-                pieces.append(Piece(name, each[name], _coordinate(foot), _coordinate(height)))
-        x = SIDE + step * at + (step - width) / 2
-        found.append(Bar(_coordinate(x), _coordinate(width), label, sum(each.values()), pieces))
-    return Bars(found, [name for name in order if any(each.get(name) for _label, each in values)], top)
+    width = max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, step * 0.8))
+    bars = []
+    for position, (label, counts) in enumerate(values):
+        x = SIDE + step * position + (step - width) / 2
+        segments = _stack(counts, order, maximum)
+        bars.append(Bar(_coordinate(x), _coordinate(width), label, sum(counts.values()), segments))
+
+    names = [name for name in order if any(counts.get(name) for _label, counts in values)]
+    return BarChart(bars, names, maximum)
 
 
-TALL = 300
+def _stack(counts: dict[str, int], order: Sequence[str], maximum: int) -> list[Segment]:
+    segments = []
+    y = float(HEIGHT - BOTTOM)
+    for name in order:
+        value = counts.get(name)
+        if not value:
+            continue
+        height = max(MIN_SEGMENT_HEIGHT, _scaled(value, maximum, HEIGHT))
+        y -= height
+        segments.append(Segment(name, value, _coordinate(y), _coordinate(height)))
+    return segments
+
+
+LINE_CHART_HEIGHT = 300
 """Height of a chart of several lines."""
-COLOURS, DASHES = 7, 4
-"""Kinds of colours and of strokes; with the five `SHAPES` twenty lines differ without their colours."""
-MARKED = 8
-"""Marks of shape on a line that has more points than twice as many."""
-
-
-class Moment(NamedTuple):
-    """A value at its time."""
-
-    at: datetime
-    label: str
-    value: int
-
-
-class Mark(NamedTuple):
-    """A point of a line: a path that draws the line's shape there, or a mere spot."""
-
-    path: str
-    shaped: bool
-    label: str
-    value: int
-
-
-class Line(NamedTuple):
-    """One of several lines; `number` says how it is drawn."""
-
-    name: str
-    number: int
-    line: str
-    """For `points` of a polyline."""
-    marks: list[Mark]
-
-    @property
-    def colour(self) -> int:
-        """The kind of its colour."""
-        return self.number % COLOURS
-
-    @property
-    def dash(self) -> int:
-        """The kind of its stroke."""
-        return self.number % DASHES
-
-    @property
-    def sample(self) -> str:
-        """The path of its shape in a legend of 34 by 12 units."""
-        return _shape(self.number, 17, 6)
-
-
-class Lines(NamedTuple):
-    """Several lines over the same time."""
-
-    lines: list[Line]
-    top: int
-    """The largest value: what the upper edge stands for."""
-    begin: datetime | None
-    end: datetime | None
-
-
-def lines(given: Sequence[tuple[str, Sequence[Moment]]]) -> Lines:
-    """The chart of (name, moments from the oldest on), all over one span of time. Its foot is zero."""
-    moments = [moment for _name, some in given for moment in some]
-    if not moments:
-        return Lines([], 0, None, None)
-    top = max(moment.value for moment in moments)
-    begin, end = min(moment.at for moment in moments), max(moment.at for moment in moments)
-    span, room = (end - begin).total_seconds(), TALL - TOP - BOTTOM
-
-    def place(moment: Moment) -> tuple[float, float]:
-        part = (moment.at - begin).total_seconds() / span if span else 0.5
-        return SIDE + (WIDTH - 2 * SIDE) * part, TALL - BOTTOM - (room * moment.value / top if top else 0)
-
-    drawn = [_line(name, number, [(*place(one), one) for one in some]) for number, (name, some) in enumerate(given)]
-    return Lines(drawn, top, begin, end)
-
-
-def _line(name: str, number: int, places: list[tuple[float, float, Moment]]) -> Line:
-    every = max(1, -(-len(places) // MARKED)) if len(places) > 2 * MARKED else 1
-    marks = []
-    for back, (x, y, moment) in enumerate(reversed(places)):
-        shaped = back % every == 0
-        path = _shape(number, x, y) if shaped else f"M{_coordinate(x)} {_coordinate(y)}h0"
-        marks.append(Mark(path, shaped, moment.label, moment.value))
-    line = " ".join(f"{_coordinate(x)},{_coordinate(y)}" for x, y, _moment in places)
-    return Line(name, number, line, marks[::-1])
-
+COLOURS = 7
+DASHES = 4
+"""Numbers of colours and of strokes. With the five `SHAPES`, twenty lines differ even without their colours."""
+SHAPED_MARKS = 8
+"""How many marks with a shape a line has when it has more than twice as many points."""
 
 SHAPES = (
     "M{0} {1}m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
@@ -197,8 +132,116 @@ SHAPES = (
     "M{0} {1}m0-5l5 5l-5 5l-5-5z",
     "M{0} {1}m-1.4-4.4h2.8v3h3v2.8h-3v3h-2.8v-3h-3v-2.8h3z",
 )
-"""A disk, a square, a triangle, a diamond, a cross, as paths around a place."""
+"""SVG paths of a disk, a square, a triangle, a diamond and a cross around a place."""
+
+
+class TimedValue(NamedTuple):
+    """A value and the moment it belongs to."""
+
+    moment: datetime
+    label: str
+    value: int
+
+
+class Mark(NamedTuple):
+    """A point of a line. `path` draws the line's shape, or nothing but a spot to point at."""
+
+    path: str
+    has_shape: bool
+    label: str
+    value: int
+
+
+class ChartLine(NamedTuple):
+    """One of several lines. Its number decides how it is drawn."""
+
+    name: str
+    number: int
+    points: str
+    """The `points` attribute of a polyline."""
+    marks: list[Mark]
+
+    @property
+    def colour(self) -> int:
+        """Return the number of its colour."""
+        return self.number % COLOURS
+
+    @property
+    def dash(self) -> int:
+        """Return the number of its stroke."""
+        return self.number % DASHES
+
+    @property
+    def sample(self) -> str:
+        """Return the path of its shape in a legend of 34 by 12 units."""
+        return _shape(self.number, 17, 6)
+
+
+class LineChart(NamedTuple):
+    """Several lines over the same span of time."""
+
+    lines: list[ChartLine]
+    maximum: int
+    """The value at the upper edge."""
+    begin: datetime | None
+    end: datetime | None
+
+
+def line_chart(named_series: Sequence[tuple[str, Sequence[TimedValue]]]) -> LineChart:
+    """Return the chart of (name, values from the oldest on) pairs, all over one span of time. It starts at zero."""
+    all_values = [value for _name, values in named_series for value in values]
+    if not all_values:
+        return LineChart([], 0, None, None)
+
+    maximum = max(value.value for value in all_values)
+    begin = min(value.moment for value in all_values)
+    end = max(value.moment for value in all_values)
+    span = (end - begin).total_seconds()
+
+    def place(value: TimedValue) -> tuple[float, float]:
+        # A single moment has no span: its point stands in the middle.
+        share_of_span = 0.5
+        if span:
+            share_of_span = (value.moment - begin).total_seconds() / span
+        x = SIDE + (WIDTH - 2 * SIDE) * share_of_span
+        y = LINE_CHART_HEIGHT - BOTTOM - _scaled(value.value, maximum, LINE_CHART_HEIGHT)
+        return x, y
+
+    lines = []
+    for number, (name, values) in enumerate(named_series):
+        places = [place(value) for value in values]
+        lines.append(_chart_line(name, number, values, places))
+    return LineChart(lines, maximum, begin, end)
+
+
+def _chart_line(
+    name: str, number: int, values: Sequence[TimedValue], places: Sequence[tuple[float, float]]
+) -> ChartLine:
+    """Return a line whose shapes are counted back from its newest point, so that this one always has a shape."""
+    every = 1
+    if len(values) > 2 * SHAPED_MARKS:
+        every = -(-len(values) // SHAPED_MARKS)
+
+    marks = []
+    for index, (value, (x, y)) in enumerate(zip(values, places, strict=True)):
+        has_shape = (len(values) - 1 - index) % every == 0
+        path = _shape(number, x, y) if has_shape else f"M{_coordinate(x)} {_coordinate(y)}h0"
+        marks.append(Mark(path, has_shape, value.label, value.value))
+
+    points = " ".join(f"{_coordinate(x)},{_coordinate(y)}" for x, y in places)
+    return ChartLine(name, number, points, marks)
 
 
 def _shape(number: int, x: float, y: float) -> str:
     return SHAPES[number % len(SHAPES)].format(_coordinate(x), _coordinate(y))
+
+
+def _scaled(value: int, maximum: int, chart_height: int) -> float:
+    """Return how high a value stands above the foot of a chart."""
+    if not maximum:
+        return 0.0
+    return (chart_height - TOP - BOTTOM) * value / maximum
+
+
+def _coordinate(value: float) -> str:
+    return f"{value:.1f}"

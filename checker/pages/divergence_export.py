@@ -1,4 +1,4 @@
-"""Divergences as a file: JSON Lines for programs, CSV for a table; and as text."""
+"""Write divergences as a file, JSON Lines for programs and CSV for a spreadsheet, and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -20,127 +20,156 @@ from checker.models import Divergence, GroupComparison, Participant
 from scanner.export.csv import escape_formula
 from scanner.formatting.names import visible_text
 
-__all__ = ["CONTENT_TYPES", "export_bytes", "file_name", "members", "text_lines"]
-_PIECE = 500
-_MISMATCH = (Divergence.Kind.MISMATCH.value,)
+__all__ = ["CONTENT_TYPES", "export_bytes", "file_name", "text_lines"]
+
+BATCH = 500
+"""Divergences that are read and written at once: memory stays flat, however many there are."""
+KINDS_WITH_REASONS = (Divergence.Kind.MISMATCH.value,)
 
 
-def members(context: ComparisonContext, row: DivergenceRow, life: PathHistory) -> dict[str, Any]:
-    """A divergence for a program. Paths are coded as in a report; reasons are English."""
-    return {
-        "kind": row.kind,
-        "path": row.path,
-        **({"verdict": row.verdict} if row.verdict else {}),
-        "replicas": [_replica(row, seat) | _content(seat, life) for seat in _seats(context)],
-        "since": row.since.isoformat(),
-        "current": row.current,
-        **({"alike": row.alike} if row.alike else {}),
-        **({"reasons": _reasons(context, row, life)} if row.kind in _MISMATCH else {}),
-    }
-
-
-def export_bytes(comparison: GroupComparison, wish: DivergenceFilter, form: str) -> Iterator[bytes]:
-    """The divergences that `wish` means, as the text of a file, piece by piece."""
-    context, rows = ComparisonContext(comparison), queries.iterate_divergences(comparison.pk, wish)
-    return _csv(rows, _seats(context)) if form == "csv" else _jsonl(context, rows)
-
-
-def text_lines(comparison: GroupComparison, wish: DivergenceFilter) -> Iterator[str]:
-    """The same in lines for a terminal: below a path of which there are several contents what speaks for which."""
+def export_bytes(comparison: GroupComparison, divergence_filter: DivergenceFilter, file_format: str) -> Iterator[bytes]:
+    """Yield the text of a file of the matching divergences, batch by batch. The format is a key of `CONTENT_TYPES`."""
     context = ComparisonContext(comparison)
-    for row, life in _with_lives(context, queries.iterate_divergences(comparison.pk, wish), _MISMATCH):
-        yield f"{row.kind:9} {row.cells}  {visible_text(row.path)}{_how(row)}"
-        if row.kind in _MISMATCH:
-            yield from (f"    {reason}" for reason in _reasons(context, row, life))
+    rows = queries.iterate_divergences(comparison.pk, divergence_filter)
+    if file_format == "csv":
+        return _csv_batches(rows, _participants(context))
+    return _json_batches(context, rows)
 
 
-def file_name(comparison: GroupComparison, form: str) -> str:
-    """A name made of ids alone."""
-    return f"divergences-{comparison.group.uuid}.{form}"
+def text_lines(comparison: GroupComparison, divergence_filter: DivergenceFilter) -> Iterator[str]:
+    """Yield the matching divergences as lines for a terminal, with the reasons below a path of several contents."""
+    context = ComparisonContext(comparison)
+    rows = queries.iterate_divergences(comparison.pk, divergence_filter)
+    for row, history in _with_histories(context, rows, KINDS_WITH_REASONS):
+        yield f"{row.kind:9} {row.cells}  {visible_text(row.path)}{_remarks(row)}"
+        if row.kind in KINDS_WITH_REASONS:
+            for reason in _reasons(context, row, history):
+                yield f"    {reason}"
 
 
-def _with_lives(
+def file_name(comparison: GroupComparison, file_format: str) -> str:
+    """Return a file name made of ids alone."""
+    return f"divergences-{comparison.group.uuid}.{file_format}"
+
+
+def _with_histories(
     context: ComparisonContext, rows: Iterator[DivergenceRow], kinds: Iterable[str] = Divergence.Kind.values
 ) -> Iterator[tuple[DivergenceRow, PathHistory]]:
-    """Divergences, those of these kinds with what was under their paths, in flat memory."""
-    while some := list(islice(rows, _PIECE)):
-        paths = [row.path for row in some if row.kind in kinds]
-        lives = queries.read_path_histories(context.compared, paths) if paths else {}
-        yield from ((row, lives.get(row.path, {})) for row in some)
+    """Yield divergences, those of these kinds with the history of their paths, in flat memory."""
+    while batch := list(islice(rows, BATCH)):
+        paths = [row.path for row in batch if row.kind in kinds]
+        histories = queries.read_path_histories(context.compared, paths) if paths else {}
+        for row in batch:
+            yield row, histories.get(row.path, {})
 
 
-def _seats(context: ComparisonContext) -> list[Participant]:
-    return [seat for _at, seat in sorted(context.participants.items())]
+def _participants(context: ComparisonContext) -> list[Participant]:
+    """Return the compared replicas in the order of their columns."""
+    return [participant for _position, participant in sorted(context.participants.items())]
 
 
-def _replica(row: DivergenceRow, seat: Participant) -> dict[str, Any]:
-    at = seat.position
-    judged = row.judged[at - 1 : at].strip()
-    other = row.others.get(str(at))
-    assert seat.run is not None
-    return {
-        "replica": str(seat.replica.uuid),
-        "server": seat.replica.server.name,
-        "run": seat.run.sequence,
-        "standing": seat.standing,
-        "is": Divergence.Cell(row.cells[at - 1]).name.lower(),
-        **({"copy": Divergence.CopyVerdict(judged).name.lower()} if judged else {}),
-        **({"other": other} if other is not None else {}),
-    }
-
-
-def _content(seat: Participant, life: PathHistory) -> dict[str, str]:
-    now = current_version(seat, life.get(seat.position, []))
-    return {"sha256": now.sha256} if now is not None and now.sha256 else {}
-
-
-def _reasons(context: ComparisonContext, row: DivergenceRow, life: PathHistory) -> list[str]:
-    with translation.override("en"):
-        return replicas.describe_copies(row.kind, build_evidence(context, row, life))
-
-
-def _how(row: DivergenceRow) -> str:
-    said = [
-        f"{at} {Divergence.CopyVerdict(copy).name.lower()}" for at, copy in enumerate(row.judged, 1) if copy.strip()
+def _json_members(context: ComparisonContext, row: DivergenceRow, history: PathHistory) -> dict[str, Any]:
+    """Return a divergence for a program. Paths are coded as in a report; reasons are English."""
+    members: dict[str, Any] = {"kind": row.kind, "path": row.path}
+    if row.verdict:
+        members["verdict"] = row.verdict
+    members["replicas"] = [
+        _replica_members(row, participant) | _content_members(participant, history)
+        for participant in _participants(context)
     ]
-    said += [f"{at} has {visible_text(other)}" for at, other in sorted(row.others.items())]
-    said += [f"alike but for {row.alike}"] if row.alike else []
-    said += [] if row.current else ["only who has no vote differs"]
-    return f"  [{'; '.join(said)}]" if said else ""
+    members["since"] = row.since.isoformat()
+    members["current"] = row.current
+    if row.alike:
+        members["alike"] = row.alike
+    if row.kind in KINDS_WITH_REASONS:
+        members["reasons"] = _reasons(context, row, history)
+    return members
 
 
-def _jsonl(context: ComparisonContext, rows: Iterator[DivergenceRow]) -> Iterator[bytes]:
-    piece: list[str] = []
-    for row, life in _with_lives(context, rows):
-        piece.append(json.dumps(members(context, row, life), ensure_ascii=False) + "\n")
-        if len(piece) >= _PIECE:
-            yield "".join(piece).encode()
-            piece.clear()
-    yield "".join(piece).encode()
+def _replica_members(row: DivergenceRow, participant: Participant) -> dict[str, Any]:
+    """Return what a replica has at the path of a divergence."""
+    assert participant.run is not None
+    position = participant.position
+    members: dict[str, Any] = {
+        "replica": str(participant.replica.uuid),
+        "server": participant.replica.server.name,
+        "run": participant.run.sequence,
+        "standing": participant.standing,
+        "is": Divergence.Cell(row.cells[position - 1]).name.lower(),
+    }
+    verdict = row.judged[position - 1 : position].strip()
+    if verdict:
+        members["copy"] = Divergence.CopyVerdict(verdict).name.lower()
+    other_path = row.others.get(str(position))
+    if other_path is not None:
+        members["other"] = other_path
+    return members
 
 
-def _csv(rows: Iterator[DivergenceRow], seats: Sequence[Participant]) -> Iterator[bytes]:
+def _content_members(participant: Participant, history: PathHistory) -> dict[str, str]:
+    version = current_version(participant, history.get(participant.position, []))
+    if version is None or not version.sha256:
+        return {}
+    return {"sha256": version.sha256}
+
+
+def _reasons(context: ComparisonContext, row: DivergenceRow, history: PathHistory) -> list[str]:
+    with translation.override("en"):
+        return replicas.describe_copies(row.kind, build_evidence(context, row, history))
+
+
+def _remarks(row: DivergenceRow) -> str:
+    """Return what a line says after the path, in brackets; empty where there is nothing to say."""
+    remarks = []
+    for position, verdict in enumerate(row.judged, 1):
+        if verdict.strip():
+            remarks.append(f"{position} {Divergence.CopyVerdict(verdict).name.lower()}")
+    for position_text, other_path in sorted(row.others.items()):
+        remarks.append(f"{position_text} has {visible_text(other_path)}")
+    if row.alike:
+        remarks.append(f"alike but for {row.alike}")
+    if not row.current:
+        remarks.append("differs only on replicas without a vote")
+    if not remarks:
+        return ""
+    return f"  [{'; '.join(remarks)}]"
+
+
+def _json_batches(context: ComparisonContext, rows: Iterator[DivergenceRow]) -> Iterator[bytes]:
+    lines: list[str] = []
+    for row, history in _with_histories(context, rows):
+        lines.append(json.dumps(_json_members(context, row, history), ensure_ascii=False) + "\n")
+        if len(lines) >= BATCH:
+            yield "".join(lines).encode()
+            lines.clear()
+    yield "".join(lines).encode()
+
+
+def _csv_batches(rows: Iterator[DivergenceRow], participants: Sequence[Participant]) -> Iterator[bytes]:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\r\n")
-    writer.writerow(["kind", "path", "verdict", *map(_head, seats), "alike", "current"])
-    for number, row in enumerate(rows, 1):
-        cells = (_cell(row, seat) for seat in seats)
+    heads = [_csv_head(participant) for participant in participants]
+    writer.writerow(["kind", "path", "verdict", *heads, "alike", "current"])
+    for row_number, row in enumerate(rows, 1):
+        cells = [_csv_cell(row, participant) for participant in participants]
         current = "yes" if row.current else "no"
         writer.writerow([row.kind, escape_formula(row.path), row.verdict, *cells, row.alike, current])
-        if number % _PIECE == 0:
+        if row_number % BATCH == 0:
             yield table.getvalue().encode()
             table.seek(0)
             table.truncate()
     yield table.getvalue().encode()
 
 
-def _head(seat: Participant) -> str:
-    """Over a column: who stands there, and, unless he stands for what is there now, why not."""
-    said = "" if seat.standing == Participant.Standing.CURRENT else f" ({seat.standing}: no vote)"
-    return escape_formula(f"{replica_name(seat)}{said}")
+def _csv_head(participant: Participant) -> str:
+    """Return the head of a column: the replica and, unless it shows the present state, why it has no vote."""
+    name = replica_name(participant)
+    if participant.standing != Participant.Standing.CURRENT:
+        name = f"{name} ({participant.standing}: no vote)"
+    return escape_formula(name)
 
 
-def _cell(row: DivergenceRow, seat: Participant) -> str:
-    said = _replica(row, seat)
-    parts = [said["is"], *([said["copy"]] if "copy" in said else []), *([said["other"]] if "other" in said else [])]
+def _csv_cell(row: DivergenceRow, participant: Participant) -> str:
+    members = _replica_members(row, participant)
+    parts = [members[name] for name in ("is", "copy", "other") if name in members]
     return escape_formula(" ".join(parts))

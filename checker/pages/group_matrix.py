@@ -1,9 +1,9 @@
-"""What the page of a group shows: its replicas side by side, which of them to look at, and what they differ in."""
+"""Read what the page of a group shows: its replicas side by side, where they differ, which server to check first."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -18,128 +18,176 @@ from checker.pages.replica_row import ReplicaRow
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
-PAGE = 100
+PAGE_SIZE = 100
 """Rows on a page."""
-Cell, Copy = Divergence.Cell, Divergence.CopyVerdict
-SIGNS = {
-    Copy.GOOD: "✓", Copy.DAMAGED: "✗", Copy.NEWER: "▲", Copy.OLDER: "▽", Copy.UNSURE: "≠", Cell.HERE: "=",
-    Cell.LOST: "−", Cell.UNSEEN: "?", Cell.UNREADABLE: "!", Cell.MOVED: "→", Cell.UNWANTED: "·", Cell.ALLOWED: "~",
-}  # fmt: skip
-"""A sign for each, so that colour is not all that tells them apart."""
+ROWS_PREFIX = "."
+"""Marks an `after` that points into the rows of a directory. Without it, `after` points into its subdirectories."""
+
+Cell = Divergence.Cell
+CopyVerdict = Divergence.CopyVerdict
+SIGNS: dict[Divergence.Cell | Divergence.CopyVerdict, str] = {
+    CopyVerdict.GOOD: "✓",
+    CopyVerdict.DAMAGED: "✗",
+    CopyVerdict.NEWER: "▲",
+    CopyVerdict.OLDER: "▽",
+    CopyVerdict.UNSURE: "≠",
+    Cell.HERE: "=",
+    Cell.LOST: "−",
+    Cell.UNSEEN: "?",
+    Cell.UNREADABLE: "!",
+    Cell.MOVED: "→",
+    Cell.UNWANTED: "·",
+    Cell.ALLOWED: "~",
+}
+"""Signs of cells, so that they differ by more than their colour."""
 
 
-class Seat(NamedTuple):
+class Column(NamedTuple):
     """A replica in its column."""
 
     participant: Participant
     name: str
-    """Its server's; where the server has several replicas in the group, the root's as well."""
-    line: ReplicaRow | None
-    """Its state, and why; None for one that has left since."""
+    """Its server's name, with the root where the server has several replicas in the group."""
+    row: ReplicaRow | None
+    """Its status; None for a replica that is no longer in use."""
     damaged: int
-    lost: int
+    missing: int
     unknown: int
 
 
-class Square(NamedTuple):
+class MatrixCell(NamedTuple):
     """What a path is on a replica."""
 
     name: str
-    """For its colour."""
+    """Decides its colour."""
     sign: str
     label: str
-    other: str | None
-    """Another path there."""
+    other_path: str | None
+    """Another path where the replica has the content."""
 
 
-class Told(NamedTuple):
-    """A divergence with its squares, and what speaks for them."""
+class MatrixRow(NamedTuple):
+    """A divergence with its cells and what speaks for them."""
 
-    row: DivergenceRow
-    squares: list[Square]
+    divergence: DivergenceRow
+    cells: list[MatrixCell]
     reasons: list[str]
 
 
-class Branch(NamedTuple):
-    """A directory, folded, with how many paths are wrong on each replica."""
+class Directory(NamedTuple):
+    """A directory with the number of wrong paths below it on each replica, and the address that opens it."""
 
-    level: DirectorySummary
+    summary: DirectorySummary
     query: str
 
 
 class Matrix(NamedTuple):
     """A page of the matrix of paths and replicas."""
 
-    branches: list[Branch]
-    rows: list[Told]
-    more: str
-    """The address of the next page; empty on the last."""
+    directories: list[Directory]
+    rows: list[MatrixRow]
+    next_page: str
+    """Query of the next page; empty on the last one."""
 
 
-def seats(comparison: GroupComparison, lines: list[ReplicaRow]) -> list[Seat]:
-    """The columns."""
-    by_replica = {line.replica.pk: line for line in lines}
-    found = comparison.participants.select_related("replica__server", "replica__group", "run")
-    on_server = Counter(one.replica.server_id for one in found)
-    return [_seat(one, on_server[one.replica.server_id] > 1, by_replica.get(one.replica_id)) for one in found]
+def read_columns(comparison: GroupComparison, rows: list[ReplicaRow]) -> list[Column]:
+    """Return the columns of a comparison in their order."""
+    row_of = {row.replica.pk: row for row in rows}
+    participants = comparison.participants.select_related("replica__server", "replica__group", "run")
+    replicas_on_server = Counter(participant.replica.server_id for participant in participants)
+    return [
+        _column(
+            participant,
+            with_root=replicas_on_server[participant.replica.server_id] > 1,
+            row=row_of.get(participant.replica_id),
+        )
+        for participant in participants
+    ]
 
 
-def _seat(one: Participant, has_sister: bool, line: ReplicaRow | None) -> Seat:
-    server = one.replica.server.name
-    name = f"{server}:{one.replica.root}" if has_sister else server
-    many = one.counts.get
-    unknown = many(Cell.UNSEEN, 0) + many(Cell.UNREADABLE, 0)
-    return Seat(one, name, line, many(Copy.DAMAGED, 0), many(Cell.LOST, 0), unknown)
-
-
-def look_at(columns: list[Seat]) -> str:
-    """Which server to look at first, in one sentence; empty when none stands out."""
-    ranked = sorted(columns, key=lambda seat: (seat.damaged, seat.lost, seat.unknown), reverse=True)
-    if not ranked or not ranked[0].damaged + ranked[0].lost + ranked[0].unknown:
+def first_server_to_check(columns: list[Column]) -> str:
+    """Return one sentence that names the server to check first; empty when nothing is wrong on any of them."""
+    if not columns:
         return ""
-    worst = ranked[0]
-    found = (
+    worst = max(columns, key=lambda column: (column.damaged, column.missing, column.unknown))
+    counts = (
         (worst.damaged, ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged)),
-        (worst.lost, ngettext("%(n)s missing path", "%(n)s missing paths", worst.lost)),
+        (worst.missing, ngettext("%(n)s missing path", "%(n)s missing paths", worst.missing)),
         (worst.unknown, ngettext("%(n)s unknown path", "%(n)s unknown paths", worst.unknown)),
     )
-    what = ", ".join(text % {"n": number(many)} for many, text in found if many)
-    return _("Check %(server)s first: %(what)s.") % {"server": visible_text(worst.name), "what": what}
+    parts = [text % {"n": number(count)} for count, text in counts if count]
+    if not parts:
+        return ""
+    values = {"server": visible_text(worst.name), "what": ", ".join(parts)}
+    return _("Check %(server)s first: %(what)s.") % values
 
 
-def matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> Matrix:
-    """A page of the matrix: of the tree directories until there are no more, then what lies directly in it.
+def read_matrix(comparison: GroupComparison, list_query: DivergenceListQuery) -> Matrix:
+    """Return a page of the matrix.
 
-    Empty where fewer than two replicas can be compared. keyset.BadToken for an `after` that is none.
+    As a tree it has the subdirectories first, until there are no more, and then what lies directly in the directory.
+    Empty where fewer than two replicas can be compared. Raise InvalidPageToken for an `after` that no page gave.
     """
     context = ComparisonContext(comparison)
     if len(context.compared) < 2:
         return Matrix([], [], "")
-    if not ask.is_tree:
-        rows, after = queries.read_page(comparison.pk, ask.filter, ask.after, PAGE)
-        return Matrix([], tell(context, rows), after and ask.query(after=after))
-    branches: list[Branch] = []
-    if not ask.after.startswith("."):
-        levels, after = queries.read_subdirectories(comparison.pk, ask.filter, len(context.compared), ask.after, PAGE)
-        branches = [Branch(level, ask.query(below=level.directory, after="")) for level in levels]
+    if list_query.is_tree:
+        return _tree_page(comparison, context, list_query)
+
+    rows, after = queries.read_page(comparison.pk, list_query.filter, list_query.after, PAGE_SIZE)
+    next_page = list_query.query(after=after) if after else ""
+    return Matrix([], _matrix_rows(context, rows), next_page)
+
+
+def _tree_page(comparison: GroupComparison, context: ComparisonContext, list_query: DivergenceListQuery) -> Matrix:
+    directories: list[Directory] = []
+    if not list_query.after.startswith(ROWS_PREFIX):
+        summaries, after = queries.read_subdirectories(
+            comparison.pk, list_query.filter, len(context.compared), list_query.after, PAGE_SIZE
+        )
+        directories = [Directory(summary, list_query.query(below=summary.directory, after="")) for summary in summaries]
         if after:
-            return Matrix(branches, [], ask.query(after=after))
-    rows, after = queries.read_directory_page(comparison.pk, ask.filter, ask.after.removeprefix("."), PAGE)
-    return Matrix(branches, tell(context, rows), after and ask.query(after="." + after))
+            return Matrix(directories, [], list_query.query(after=after))
+
+    rows_after = list_query.after.removeprefix(ROWS_PREFIX)
+    rows, after = queries.read_directory_page(comparison.pk, list_query.filter, rows_after, PAGE_SIZE)
+    next_page = list_query.query(after=ROWS_PREFIX + after) if after else ""
+    return Matrix(directories, _matrix_rows(context, rows), next_page)
 
 
-def tell(context: ComparisonContext, rows: list[DivergenceRow]) -> list[Told]:
-    """Divergences with what speaks for what is said of them."""
-    lives = queries.read_path_histories(context.compared, [row.path for row in rows])
-    told = []
-    for row in rows:
-        facts = build_evidence(context, row, lives.get(row.path, {}))
-        squares = [_square(row, at) for at in range(1, len(row.cells) + 1)]
-        told.append(Told(row, squares, replicas.describe_copies(row.kind, facts)))
-    return told
+def _column(participant: Participant, *, with_root: bool, row: ReplicaRow | None) -> Column:
+    name = participant.replica.server.name
+    if with_root:
+        name = f"{name}:{participant.replica.root}"
+    counts = participant.counts
+    return Column(
+        participant,
+        name,
+        row,
+        damaged=counts.get(CopyVerdict.DAMAGED, 0),
+        missing=counts.get(Cell.LOST, 0),
+        unknown=counts.get(Cell.UNSEEN, 0) + counts.get(Cell.UNREADABLE, 0),
+    )
 
 
-def _square(row: DivergenceRow, at: int) -> Square:
-    cell, judged = Cell(row.cells[at - 1]), row.judged[at - 1 : at].strip()
-    said: Any = Copy(judged) if judged and cell == Cell.HERE else cell
-    return Square(said.name.lower(), SIGNS[said], str(said.label), row.others.get(str(at)))
+def _matrix_rows(context: ComparisonContext, divergences: list[DivergenceRow]) -> list[MatrixRow]:
+    """Return divergences with their cells and what speaks for them."""
+    histories = queries.read_path_histories(context.compared, [divergence.path for divergence in divergences])
+    rows = []
+    for divergence in divergences:
+        evidence = build_evidence(context, divergence, histories.get(divergence.path, {}))
+        reasons = replicas.describe_copies(divergence.kind, evidence)
+        cells = [_cell(divergence, position) for position in range(1, len(divergence.cells) + 1)]
+        rows.append(MatrixRow(divergence, cells, reasons))
+    return rows
+
+
+def _cell(divergence: DivergenceRow, position: int) -> MatrixCell:
+    """Return the cell of a replica: the verdict on its copy where it has one, else what is there."""
+    other_path = divergence.others.get(str(position))
+    cell = Cell(divergence.cells[position - 1])
+    verdict = divergence.judged[position - 1 : position].strip()
+    if verdict and cell == Cell.HERE:
+        copy = CopyVerdict(verdict)
+        return MatrixCell(copy.name.lower(), SIGNS[copy], str(copy.label), other_path)
+    return MatrixCell(cell.name.lower(), SIGNS[cell], str(cell.label), other_path)

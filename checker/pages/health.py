@@ -1,4 +1,4 @@
-"""Whether the central server works: asked by load balancers and monitors, so it needs no login and tells no secret."""
+"""Check whether the central server works. Load balancers and monitors ask, so it needs no login and tells no secret."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from django.db import DatabaseError
 
 from scanner.models import Run
 
-LATE = 300
-"""Seconds without a beat after which the task cluster counts as dead; it beats each minute."""
+MAX_SILENCE = 300
+"""Seconds without a beat after which the task cluster counts as dead. It beats each minute."""
 
 
 class Health(NamedTuple):
-    """What works."""
+    """Which parts of the central server work."""
 
     database: bool
     tasks: bool
-    """Whether the task cluster has shown a sign of life, or a worker is busy."""
+    """The task cluster has given a sign of life, or one of its workers is busy."""
 
 
-def look() -> Health:
-    """Ask the database something, and look at the beat of the task cluster."""
-    return Health(_database(), _tasks())
+def check_health() -> Health:
+    """Query the database and look at the beat of the task cluster."""
+    return Health(_is_database_up(), _is_task_cluster_alive())
 
 
-def _database() -> bool:
+def _is_database_up() -> bool:
     try:
         Run.objects.exists()
     except DatabaseError:
@@ -37,15 +37,16 @@ def _database() -> bool:
     return True
 
 
-def _tasks() -> bool:
+def _is_task_cluster_alive() -> bool:
     folder = Path(settings.BACKUP_SYNCER_BEAT)
-    signs = [folder / "beat", *(folder / "busy").glob("*")]
-    times = [status.st_mtime for status in map(_stat, signs) if status is not None]
-    return bool(times) and time.time() - max(times) < LATE
+    beat_files = [folder / "beat", *(folder / "busy").glob("*")]
+    file_stats = [_stat(path) for path in beat_files]
+    beat_times = [stat.st_mtime for stat in file_stats if stat is not None]
+    return bool(beat_times) and time.time() - max(beat_times) < MAX_SILENCE
 
 
 def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
     except FileNotFoundError:
-        return None  # not there yet, or a worker has just ended its task
+        return None  # not written yet, or a worker has just ended its task

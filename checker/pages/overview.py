@@ -1,16 +1,16 @@
-"""The overview: groups and their replicas, what is urgent first."""
+"""Read the overview: groups and their replicas, the most urgent first."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db.models import Q
 
 from checker.pages import replica_facts, status_grid
-from checker.pages.replica_row import ReplicaRow, Tick
+from checker.pages.replica_row import ReplicaRow, build_ticks
 from checker.pages.status import ReplicaFacts, Status, assess
 from scanner.intervals import next_run_due
 from scanner.models import Group, Progress, Replica, Server
@@ -18,148 +18,175 @@ from scanner.models import Group, Progress, Replica, Server
 if TYPE_CHECKING:
     from checker.pages.replica_facts import AnnotatedReplica
 
-LINES = 120
-"""Replicas that the first page shows in a line each, the urgent ones first; the others stand in its grid."""
-FEW = 20
-"""So few lines that nothing of them need be folded."""
+MAX_ROWS = 120
+"""Replicas that the overview shows in a row each, the urgent ones first. The others stand in its grid only."""
+FEW_ROWS = 20
+"""Up to so many rows nothing needs to be folded."""
 
 
-class Section(NamedTuple):
-    """A group on the overview, in the state of its worst replica."""
+class GroupSection(NamedTuple):
+    """A group on the overview, with the status of its worst replica."""
 
     group: Group
-    state: Status
-    lines: list[ReplicaRow]
-    more: int = 0
-    """Its replicas for whose lines there was no room."""
+    status: Status
+    rows: list[ReplicaRow]
+    hidden_rows: int = 0
+    """How many of its replicas found no room."""
 
 
-class Total(NamedTuple):
-    """How many replicas are in a state."""
+class StatusCount(NamedTuple):
+    """How many replicas have a status."""
 
-    state: Status
+    status: Status
     number: int
 
 
 class Overview(NamedTuple):
-    """All that the first page shows."""
+    """Everything that the overview shows."""
 
     grid: status_grid.Grid
-    sections: list[Section]
-    totals: list[Total]
-    """Of all replicas, not only of those shown."""
+    sections: list[GroupSection]
+    status_counts: list[StatusCount]
+    """Counts of all replicas, not only of those that match the filter."""
     empty_groups: list[Group]
-    """Groups that are kept nowhere yet."""
+    """Groups without replicas."""
 
     @property
-    def total(self) -> int:
-        """All replicas."""
-        return sum(total.number for total in self.totals)
+    def replica_count(self) -> int:
+        """Return how many replicas there are."""
+        return sum(count.number for count in self.status_counts)
 
     @property
-    def open(self) -> list[Section]:
-        """Groups of which something is not proven."""
-        return [section for section in self.sections if section.state != Status.PROVEN]
+    def unproven_sections(self) -> list[GroupSection]:
+        """Return the groups in which something is not proven."""
+        return [section for section in self.sections if section.status != Status.PROVEN]
 
     @property
-    def proven(self) -> list[Section]:
-        """Groups of which all that is shown is proven."""
-        return [section for section in self.sections if section.state == Status.PROVEN]
+    def proven_sections(self) -> list[GroupSection]:
+        """Return the groups in which everything that is shown is proven."""
+        return [section for section in self.sections if section.status == Status.PROVEN]
 
     @property
-    def few(self) -> bool:
-        """Whether everything can be shown unfolded."""
-        return sum(len(section.lines) + section.more for section in self.sections) <= FEW
+    def is_small(self) -> bool:
+        """Return whether everything can be shown unfolded."""
+        return sum(len(section.rows) + section.hidden_rows for section in self.sections) <= FEW_ROWS
 
 
-class Running(NamedTuple):
-    """The runs that go on now."""
+class RunningRuns(NamedTuple):
+    """The runs that are in progress."""
 
     progress: list[Progress]
 
     @property
     def key(self) -> str:
-        """Text that changes when a run begins or ends."""
-        return ",".join(sorted(str(one.uuid) for one in self.progress))
+        """Return a text that changes when a run starts or ends."""
+        return ",".join(sorted(str(progress.uuid) for progress in self.progress))
 
 
-def overview(now: datetime, name: str = "", state: str = "") -> Overview:
-    """Groups, most urgent first; of those only the replicas whose group, server or root contains `name`, in `state`."""
-    lines = _lines(replica_facts.replicas_in_use(), now)
-    count = Counter(one.assessment.status for one in lines)
-    chosen = [one for one in lines if _is_named(one.replica, name) and state in ("", one.assessment.status)]
-    chosen.sort(key=_urgency)
-    totals = [Total(each, count[each]) for each in Status]
-    return Overview(status_grid.grid(chosen), _sections(chosen), totals, [] if state else _empty_groups(name))
+def read_overview(now: datetime, name: str = "", status: str = "") -> Overview:
+    """Return groups, most urgent first.
+
+    Show only replicas whose group, server or root contains `name`, and only those with this status.
+    """
+    rows = _rows_without_ticks(replica_facts.replicas_in_use(), now)
+    counts = Counter(row.assessment.status for row in rows)
+    matching = [row for row in rows if _is_named(row.replica, name) and status in ("", row.assessment.status)]
+    matching.sort(key=_urgency)
+
+    return Overview(
+        grid=status_grid.build_grid(matching),
+        sections=_sections(matching, MAX_ROWS),
+        status_counts=[StatusCount(status_, counts[status_]) for status_ in Status],
+        empty_groups=[] if status else _empty_groups(name),
+    )
 
 
-def of_server(server: Server, now: datetime) -> list[Section]:
-    """What a server keeps, by group, most urgent first: every replica of it that is in use, with its group."""
+def server_sections(server: Server, now: datetime) -> list[GroupSection]:
+    """Return the replicas in use of a server by group, most urgent first. The server itself may be archived."""
     replicas = replica_facts.all_replicas().filter(server=server, archived_at=None, group__archived_at=None)
-    lines = _lines(replicas, now)
-    return _sections(sorted(lines, key=_urgency), len(lines))
+    rows = _rows_without_ticks(replicas, now)
+    return _sections(sorted(rows, key=_urgency), len(rows))
 
 
-def _urgency(one: ReplicaRow) -> tuple[int, str, str]:
-    return one.assessment.status.urgency, one.replica.server.name, one.replica.root
+def replica_rows(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaRow]:
+    """Return the rows of replicas of `replica_facts.all_replicas`, in their order."""
+    return _with_ticks(_rows_without_ticks(replicas, now))
 
 
-def _sections(chosen: list[ReplicaRow], room: int = LINES) -> list[Section]:
-    """Groups, most urgent first, with as many lines as there is room for: what is not proven comes before what is."""
-    groups: dict[Group, list[ReplicaRow]] = {}
-    for one in chosen:
-        groups.setdefault(one.replica.group, []).append(one)
-    members = sorted(groups.values(), key=lambda some: (some[0].assessment.status.urgency, some[0].replica.group.name))
-    ranked = sorted((one for some in members for one in some), key=lambda one: one.assessment.status == Status.PROVEN)
-    shown = {one.replica.pk: one for one in _with_strips(ranked[:room])}
+def running_runs(now: datetime) -> RunningRuns:
+    """Return the runs that are in progress, the one that started first on top."""
+    progress = Progress.objects.filter(updated_at__gt=now - replica_facts.PROGRESS_TIMEOUT)
+    progress = progress.select_related("replica__group", "replica__server").order_by("started_at", "uuid")
+    return RunningRuns(list(progress))
+
+
+class FirstSteps(NamedTuple):
+    """Which steps are done of those that must precede the first run."""
+
+    group: bool
+    server: bool
+    replica: bool
+    enrolled: bool
+
+
+def first_steps() -> FirstSteps:
+    """Return how far the set-up has come."""
+    servers = Server.objects.filter(archived_at=None)
+    enrolled_servers = servers.filter(keys__revoked_at=None, keys__isnull=False)
+    return FirstSteps(
+        group=Group.objects.filter(archived_at=None).exists(),
+        server=servers.exists(),
+        replica=Replica.objects.filter(archived_at=None).exists(),
+        enrolled=enrolled_servers.exists(),
+    )
+
+
+def _urgency(row: ReplicaRow) -> tuple[int, str, str]:
+    return row.assessment.status.urgency, row.replica.server.name, row.replica.root
+
+
+def _sections(rows: list[ReplicaRow], max_rows: int) -> list[GroupSection]:
+    """Return groups, most urgent first, with at most `max_rows` rows in all. What is not proven gets room first."""
+    by_group: dict[Group, list[ReplicaRow]] = {}
+    for row in rows:
+        by_group.setdefault(row.replica.group, []).append(row)
+    # Rows come with the worst first: the first row of a group decides the group's status.
+    groups = sorted(by_group, key=lambda group: (by_group[group][0].assessment.status.urgency, group.name))
+
+    in_order = [row for group in groups for row in by_group[group]]
+    unproven_first = sorted(in_order, key=lambda row: row.assessment.status == Status.PROVEN)
+    shown = {row.replica.pk: row for row in _with_ticks(unproven_first[:max_rows])}
+
     sections = []
-    for some in members:
-        lines = [shown[one.replica.pk] for one in some if one.replica.pk in shown]
-        sections.append(Section(some[0].replica.group, some[0].assessment.status, lines, len(some) - len(lines)))
+    for group in groups:
+        group_rows = by_group[group]
+        shown_rows = [shown[row.replica.pk] for row in group_rows if row.replica.pk in shown]
+        hidden_rows = len(group_rows) - len(shown_rows)
+        sections.append(GroupSection(group, group_rows[0].assessment.status, shown_rows, hidden_rows))
     return sections
 
 
-def replica_rows(found: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaRow]:
-    """The lines of replicas of `facts.replicas()`, in its order."""
-    return _with_strips(_lines(found, now))
+def _rows_without_ticks(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaRow]:
+    replicas = list(replicas)
+    all_facts = replica_facts.collect_facts(replicas, now)
+    return [_row(replica, facts, now) for replica, facts in zip(replicas, all_facts, strict=True)]
 
 
-def _lines(found: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaRow]:
-    found = list(found)
-    return [
-        _line(replica, its, now) for replica, its in zip(found, replica_facts.collect_facts(found, now), strict=True)
-    ]
-
-
-def _line(replica: AnnotatedReplica, its: ReplicaFacts, now: datetime) -> ReplicaRow:
-    expected = next_run_due(replica, its.complete) if replica.enabled else None
-    return ReplicaRow(its, assess(its), expected, replica.last_proven, [], replica_facts.current_progress(replica, now))
-
-
-def _with_strips(lines: list[ReplicaRow]) -> list[ReplicaRow]:
-    """The same lines with their newest runs, which cost more than all the rest: for what is shown alone."""
-    strips = replica_facts.newest_runs([one.replica.pk for one in lines])
-    return [one._replace(ticks=_ticks(strips.get(one.replica.pk, []))) for one in lines]
-
-
-def _ticks(newest: list[dict[str, Any]]) -> list[Tick]:
-    return [Tick(run["sequence"], _tick(run), 8 * at) for at, run in enumerate(reversed(newest))]
-
-
-def running(now: datetime) -> Running:
-    """The runs that go on now, the one begun first on top."""
-    alive = Progress.objects.filter(updated_at__gt=now - replica_facts.PROGRESS_TIMEOUT).select_related(
-        "replica__group", "replica__server"
+def _row(replica: AnnotatedReplica, facts: ReplicaFacts, now: datetime) -> ReplicaRow:
+    return ReplicaRow(
+        facts=facts,
+        assessment=assess(facts),
+        due=next_run_due(replica, facts.complete) if replica.enabled else None,
+        last_proven=replica.last_proven,
+        ticks=[],
+        progress=replica_facts.current_progress(replica, now),
     )
-    return Running(list(alive.order_by("started_at", "uuid")))
 
 
-def _tick(run: dict[str, Any]) -> Status:
-    if run["state"] == "received" or (run["state"] == "ingested" and run["proven"] is None):
-        return Status.UNKNOWN
-    if run["proven"] is False:
-        return Status.DAMAGED
-    return Status.ATTENTION if run["state"] != "ingested" or run["errors"] else Status.PROVEN
+def _with_ticks(rows: list[ReplicaRow]) -> list[ReplicaRow]:
+    """Return the same rows with their newest runs. These cost more than all the rest, so only shown rows get them."""
+    newest_runs = replica_facts.newest_runs([row.replica.pk for row in rows])
+    return [row._replace(ticks=build_ticks(newest_runs.get(row.replica.pk, []))) for row in rows]
 
 
 def _is_named(replica: Replica, name: str) -> bool:
@@ -168,30 +195,6 @@ def _is_named(replica: Replica, name: str) -> bool:
 
 
 def _empty_groups(name: str) -> list[Group]:
-    here = Q(replicas__archived_at=None, replicas__isnull=False)
-    return list(Group.objects.filter(archived_at=None, name__icontains=name).exclude(here).order_by("name"))
-
-
-class FirstSteps(NamedTuple):
-    """What is done of what must be done before the first run can arrive."""
-
-    group: bool
-    server: bool
-    replica: bool
-    enrolled: bool
-
-    @property
-    def done(self) -> bool:
-        """Whether only the run itself is missing."""
-        return all(self)
-
-
-def first_steps() -> FirstSteps:
-    """How far the set-up has come."""
-    servers = Server.objects.filter(archived_at=None)
-    return FirstSteps(
-        Group.objects.filter(archived_at=None).exists(),
-        servers.exists(),
-        Replica.objects.filter(archived_at=None).exists(),
-        servers.filter(keys__revoked_at=None, keys__isnull=False).exists(),
-    )
+    has_replica = Q(replicas__archived_at=None, replicas__isnull=False)
+    groups = Group.objects.filter(archived_at=None, name__icontains=name).exclude(has_replica)
+    return list(groups.order_by("name"))

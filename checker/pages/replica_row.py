@@ -1,46 +1,81 @@
-"""Describe a replica in one line of a page: its status and the strip of its newest runs."""
+"""Describe a replica in one row of a table: its status and the strip of its newest runs."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from checker.pages.status import Assessment, ReplicaFacts, Status
-from scanner.models import Progress, Replica
+from scanner.models import Progress, Replica, Run
+
+TICK_HEIGHTS = {
+    Status.PROVEN: 16,
+    Status.DAMAGED: 13,
+    Status.HELD: 13,
+    Status.ATTENTION: 10,
+    Status.UNKNOWN: 4,
+}
+"""Heights of bars, so that statuses differ by more than their colour."""
+TICK_FOOT = 17
+TICK_DISTANCE = 8
 
 
 class Tick(NamedTuple):
-    """A run in the strip of the newest ones."""
+    """A run as a bar in the strip of the newest runs."""
 
     sequence: int
     status: Status
     x: int
-    """Where its bar begins; bars are 8 apart."""
+    """Left edge of its bar."""
+
+    @property
+    def label(self) -> str:
+        """Return the number and the status of the run in words."""
+        return f"#{self.sequence} {self.status.label}"
 
     @property
     def height(self) -> int:
-        """Of its bar, so that colour is not all that tells states apart."""
-        return {Status.PROVEN: 16, Status.DAMAGED: 13, Status.HELD: 13, Status.ATTENTION: 10, Status.UNKNOWN: 4}[
-            self.status
-        ]
+        """Return the height of its bar."""
+        return TICK_HEIGHTS[self.status]
 
     @property
     def y(self) -> int:
-        """Where its bar hangs: all stand on one line."""
-        return 17 - self.height
+        """Return the upper edge of its bar. All bars stand on one line."""
+        return TICK_FOOT - self.height
 
 
 class ReplicaRow(NamedTuple):
-    """A replica in a line."""
+    """A replica in a row of a table."""
 
     facts: ReplicaFacts
     assessment: Assessment
     due: datetime | None
+    """When the next run is expected; None where none is."""
     last_proven: datetime | None
     ticks: list[Tick]
-    running: Progress | None
+    progress: Progress | None
+    """The run that is in progress."""
 
     @property
     def replica(self) -> Replica:
-        """Whose line this is."""
+        """Return the replica of this row."""
         return self.facts.replica
+
+
+def build_ticks(newest_runs: list[dict[str, Any]]) -> list[Tick]:
+    """Return the strip of runs that `replica_facts.newest_runs` read, from the oldest to the newest."""
+    oldest_first = newest_runs[::-1]
+    return [
+        Tick(run["sequence"], _run_status(run), TICK_DISTANCE * position) for position, run in enumerate(oldest_first)
+    ]
+
+
+def _run_status(run: dict[str, Any]) -> Status:
+    state = run["state"]
+    if state == Run.State.RECEIVED or (state == Run.State.INGESTED and run["proven"] is None):
+        return Status.UNKNOWN
+    if run["proven"] is False:
+        return Status.DAMAGED
+    if state != Run.State.INGESTED or run["errors"]:
+        return Status.ATTENTION
+    return Status.PROVEN

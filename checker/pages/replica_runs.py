@@ -1,4 +1,4 @@
-"""What the page of a replica shows of its runs."""
+"""Read what the page of a replica shows of its runs."""
 
 from __future__ import annotations
 
@@ -7,64 +7,73 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from checker.models import Change, Comparison
-from checker.pages.charts import Bars, Series, bars, series
+from checker.pages.charts import AreaChart, BarChart, area_chart, bar_chart
 from scanner.models import Replica, Run
 
-PAGE = 30
+PAGE_SIZE = 30
 """Runs on a page."""
-CHARTED = 60
-"""The newest complete runs that the charts show."""
+CHARTED_RUNS = 60
+"""Newest complete runs that the charts show."""
 
 
 class RunPage(NamedTuple):
-    """Runs, newest first, and the key of the next page."""
+    """A page of runs, newest first."""
 
     runs: list[Run]
     before: int | None
-    """The next page holds the runs before this one; None at the end."""
-    continued: bool
+    """The next page holds the runs before this number; None on the last page."""
+    is_continuation: bool
     """Whether newer runs stand on the page before."""
 
 
-class Charts(NamedTuple):
-    """Files, bytes, duration and changes over the same runs, oldest first."""
+class RunCharts(NamedTuple):
+    """Files, bytes, duration and changes of the same runs, oldest first."""
 
     runs: list[Run]
-    files: Series
-    bytes: Series
-    duration: Series
-    changes: Bars
+    files: AreaChart
+    bytes: AreaChart
+    duration: AreaChart
+    changes: BarChart
 
 
-def runs(replica: Replica, before: int | None = None) -> RunPage:
-    """The runs before number `before`, or the newest ones."""
-    found = _light(replica).select_related("proof").order_by("-sequence")
+def list_runs(replica: Replica, before: int | None = None) -> RunPage:
+    """Return the runs before number `before`, or the newest ones."""
+    runs = _light_runs(replica).select_related("proof").order_by("-sequence")
     if before is not None:
-        found = found.filter(sequence__lt=before)
-    page = list(found[: PAGE + 1])
-    return RunPage(page[:PAGE], page[PAGE - 1].sequence if len(page) > PAGE else None, before is not None)
+        runs = runs.filter(sequence__lt=before)
+
+    # One more than the page holds tells whether there is a next one.
+    rows = list(runs[: PAGE_SIZE + 1])
+    next_before = None
+    if len(rows) > PAGE_SIZE:
+        next_before = rows[PAGE_SIZE - 1].sequence
+    return RunPage(rows[:PAGE_SIZE], next_before, is_continuation=before is not None)
 
 
-def charts(replica: Replica) -> Charts:
-    """The charts of the newest complete runs."""
-    newest = _light(replica).filter(state=Run.State.INGESTED).order_by("-sequence")[:CHARTED]
-    shown = list(reversed(newest))
-    return Charts(
-        shown,
-        series([(f"#{run.sequence}", run.files) for run in shown]),
-        series([(f"#{run.sequence}", run.bytes) for run in shown]),
-        series([(f"#{run.sequence}", run.work_time_ns) for run in shown]),
-        _changes(shown),
+def run_charts(replica: Replica) -> RunCharts:
+    """Return the charts of the newest complete runs."""
+    newest = _light_runs(replica).filter(state=Run.State.INGESTED).order_by("-sequence")[:CHARTED_RUNS]
+    runs = list(reversed(newest))
+    return RunCharts(
+        runs,
+        files=area_chart([(_label(run), run.files) for run in runs]),
+        bytes=area_chart([(_label(run), run.bytes) for run in runs]),
+        duration=area_chart([(_label(run), run.work_time_ns) for run in runs]),
+        changes=_change_chart(runs),
     )
 
 
-def _changes(shown: list[Run]) -> Bars:
-    """What each of these runs brought, by kind; a run that was not compared yet has no bar."""
-    made = Comparison.objects.filter(run__in=shown, adjacent=True, state=Comparison.State.DONE)
-    counts = dict(made.values_list("run", "counts"))
-    return bars([(f"#{run.sequence}", counts.get(run.pk, {})) for run in shown], Change.Kind.values)
+def _change_chart(runs: list[Run]) -> BarChart:
+    """Return the changes of each run by kind. A run that was not compared yet has no bar."""
+    comparisons = Comparison.objects.filter(run__in=runs, adjacent=True, state=Comparison.State.DONE)
+    counts = dict(comparisons.values_list("run", "counts"))
+    return bar_chart([(_label(run), counts.get(run.pk, {})) for run in runs], Change.Kind.values)
 
 
-def _light(replica: Replica) -> QuerySet[Run]:
-    """The replica's runs without what a list never shows: an envelope may have 128 KiB."""
+def _label(run: Run) -> str:
+    return f"#{run.sequence}"
+
+
+def _light_runs(replica: Replica) -> QuerySet[Run]:
+    """Return the replica's runs without what a list never shows: an envelope may have 128 KiB."""
     return Run.objects.filter(replica=replica).defer("envelope")

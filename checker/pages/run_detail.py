@@ -1,4 +1,4 @@
-"""What the page of a run tells: the run, its statement, its proof and its neighbours."""
+"""Read what the page of a run shows: the run, its statement, its proof and its neighbours; and how far it is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from scanner.format.errors import ReportError
 from scanner.format.statement import Statement, read_statement
 from scanner.models import Progress, Run
 
-PATIENCE = timedelta(minutes=10)
-"""How long after ingest a page goes on waiting for the proof."""
+PROOF_PATIENCE = timedelta(minutes=10)
+"""How long after ingest a page waits for the proof."""
+SILENCE = timedelta(minutes=1)
+"""A server that has not reported progress for longer is called silent."""
+MIN_WORK_TIME_NS = 10**8
+"""A shorter run says nothing about the speed of its disk."""
 
 PHASES = {
     "walk": gettext_lazy("looking for files"),
@@ -27,129 +31,168 @@ PHASES = {
     "ingest": gettext_lazy("ingesting"),
     "proof": gettext_lazy("verifying"),
 }
-"""What a run goes through, in this order; the first five on its server."""
-_PHASE_STATES = {-1: "done", 0: "now", 1: "next"}
-
-
-class Story(NamedTuple):
-    """All that the page of a run shows."""
-
-    run: Run
-    statement: Statement | None
-    """None for an unsigned import, and for an envelope in the table that cannot be read any more."""
-    payload: str
-    """The statement as it was signed."""
-    proof: Proof | None
-    previous: Run | None
-    following: Run | None
-    files_changed: int | None
-    """More (or fewer) files than the complete run before; None without one."""
-
-    @property
-    def rate(self) -> int | None:
-        """Bytes hashed in a second; None for a run too short to tell."""
-        return self.run.bytes * 10**9 // self.run.work_time_ns if self.run.work_time_ns > 10**8 else None
-
-    @property
-    def pretty(self) -> list[str]:
-        """The payload's lines with one member each."""
-        return json.dumps(json.loads(self.payload), ensure_ascii=False, indent=2).splitlines() if self.payload else []
-
-    @property
-    def tools(self) -> list[Tool]:
-        """The tools that computed digests, as the collector names them; the statement says more of them."""
-        said = self.statement.engine["tools"] if self.statement else None
-        known = [tool for tool in said if isinstance(tool, dict)] if isinstance(said, list) else []
-        return [Tool(*(str(tool.get(key, "")) for key in Tool._fields)) for tool in known]
+"""Phases of a run in their order; the first five happen on its server."""
 
 
 class Tool(NamedTuple):
-    """What computed a digest: text that came from a server."""
+    """A tool that computed digests. All of it is text that came from a server."""
 
     algorithm: str
     path: str
     version: str
 
 
-class Course(NamedTuple):
+class RunDetail(NamedTuple):
+    """Everything that the page of a run shows."""
+
+    run: Run
+    statement: Statement | None
+    """None for an unsigned import, and for a stored envelope that can no longer be read."""
+    payload: str
+    """The statement exactly as it was signed."""
+    proof: Proof | None
+    previous: Run | None
+    following: Run | None
+    files_changed: int | None
+    """How many more files than the complete run before; negative for fewer, None without such a run."""
+
+    @property
+    def bytes_per_second(self) -> int | None:
+        """Return the speed of the run; None when it was too short to tell."""
+        if self.run.work_time_ns <= MIN_WORK_TIME_NS:
+            return None
+        return self.run.bytes * 10**9 // self.run.work_time_ns
+
+    @property
+    def payload_lines(self) -> list[str]:
+        """Return the payload in lines of one member each."""
+        if not self.payload:
+            return []
+        return json.dumps(json.loads(self.payload), ensure_ascii=False, indent=2).splitlines()
+
+    @property
+    def tools(self) -> list[Tool]:
+        """Return the tools that computed digests, as far as the statement describes them in the form known here."""
+        if self.statement is None:
+            return []
+        tools = self.statement.engine["tools"]
+        if not isinstance(tools, list):
+            return []
+        return [
+            Tool(
+                algorithm=str(tool.get("algorithm", "")),
+                path=str(tool.get("path", "")),
+                version=str(tool.get("version", "")),
+            )
+            for tool in tools
+            if isinstance(tool, dict)
+        ]
+
+
+class RunProgress(NamedTuple):
     """How far a run is, from its first message to its proof."""
 
     uuid: UUID
     progress: Progress | None
     run: Run | None
-    over: bool
-    """Whether nothing more will happen by itself."""
-    silent: bool = False
-    """Whether its server has not been heard of for some time."""
+    is_over: bool
+    """Nothing more will happen by itself."""
+    is_silent: bool = False
+    """Its server has been silent for some time."""
 
     @property
     def stage(self) -> str:
-        """Where it is, in a word that changes when the page must show something else."""
-        return "running" if self.run is None else self.run.state
+        """Return a word that changes when the page must show something else."""
+        if self.run is None:
+            return "running"
+        return self.run.state
 
     @property
     def phases(self) -> list[tuple[str, str]]:
-        """Each phase with its state: `done`, `now` or `next`."""
-        at = list(PHASES).index(self._phase)
-        return [(str(label), _PHASE_STATES[(place > at) - (place < at)]) for place, label in enumerate(PHASES.values())]
+        """Return each phase with its state: `done`, `now` or `next`."""
+        names = list(PHASES)
+        current = names.index(self._phase)
+        phases = []
+        for position, label in enumerate(PHASES.values()):
+            state = "next"
+            if position < current:
+                state = "done"
+            elif position == current:
+                state = "now"
+            phases.append((str(label), state))
+        return phases
 
     @property
     def _phase(self) -> str:
         if self.run is not None:
             return "ingest" if self.run.state == Run.State.RECEIVED else "proof"
-        return self.progress.phase if self.progress is not None and self.progress.phase in PHASES else "walk"
+        if self.progress is not None and self.progress.phase in PHASES:
+            return self.progress.phase
+        return "walk"
 
 
-def find_run(uuid: UUID) -> Run | None:
-    """The run with what its page needs."""
+def load_run(uuid: UUID) -> Run | None:
+    """Return the run with everything that its page needs; None when there is none."""
     return Run.objects.select_related("replica__group", "replica__server", "key", "proof").filter(uuid=uuid).first()
 
 
-def tell(run: Run) -> Story:
-    """The story of `run`, which came from `find_run`."""
-    of_replica = Run.objects.filter(replica=run.replica_id).defer("envelope")
-    before = of_replica.filter(sequence__lt=run.sequence).order_by("-sequence")
-    complete = before.filter(state=Run.State.INGESTED).first() if run.state == Run.State.INGESTED else None
-    statement, payload = _statement(run)
-    return Story(
+def describe_run(run: Run) -> RunDetail:
+    """Return everything that the page of a run shows. The run came from `load_run`."""
+    runs = Run.objects.filter(replica=run.replica_id).defer("envelope")
+    earlier = runs.filter(sequence__lt=run.sequence).order_by("-sequence")
+    later = runs.filter(sequence__gt=run.sequence).order_by("sequence")
+
+    files_changed = None
+    if run.state == Run.State.INGESTED:
+        previous_complete = earlier.filter(state=Run.State.INGESTED).first()
+        if previous_complete is not None:
+            files_changed = run.files - previous_complete.files
+
+    statement, payload = _read_statement(run)
+    return RunDetail(
         run,
         statement,
         payload,
-        proof_of(run),
-        before.first(),
-        of_replica.filter(sequence__gt=run.sequence).order_by("sequence").first(),
-        None if complete is None else run.files - complete.files,
+        proof=newest_proof(run),
+        previous=earlier.first(),
+        following=later.first(),
+        files_changed=files_changed,
     )
 
 
-def proof_of(run: Run) -> Proof | None:
-    """The newest verification of a run, if there was one."""
+def newest_proof(run: Run) -> Proof | None:
+    """Return the newest verification of a run, if there was one."""
     return getattr(run, "proof", None)
 
 
-def course(uuid: UUID, now: datetime) -> Course | None:
-    """How far the run of this uuid is; None when nobody has heard of it."""
-    run = find_run(uuid)
+def track_run(uuid: UUID, now: datetime) -> RunProgress | None:
+    """Return how far the run of this uuid is; None when neither a report nor a message of it has arrived."""
+    run = load_run(uuid)
     if run is not None:
-        return Course(uuid, None, run, _is_over(run, now))
+        return RunProgress(uuid, None, run, is_over=_is_over(run, now))
+
     progress = Progress.objects.select_related("replica__group", "replica__server").filter(uuid=uuid).first()
     if progress is None:
         return None
-    return Course(uuid, progress, None, over=False, silent=now - progress.updated_at > timedelta(minutes=1))
+    is_silent = now - progress.updated_at > SILENCE
+    return RunProgress(uuid, progress, None, is_over=False, is_silent=is_silent)
 
 
 def _is_over(run: Run, now: datetime) -> bool:
     if run.state == Run.State.RECEIVED:
         return False
-    waits_for_proof = run.state == Run.State.INGESTED and proof_of(run) is None and run.envelope is not None
-    return not waits_for_proof or (run.ingested_at is not None and now - run.ingested_at > PATIENCE)
+    # An unsigned import has no envelope and is never verified.
+    waits_for_proof = run.state == Run.State.INGESTED and run.envelope is not None and newest_proof(run) is None
+    if not waits_for_proof:
+        return True
+    return run.ingested_at is not None and now - run.ingested_at > PROOF_PATIENCE
 
 
-def _statement(run: Run) -> tuple[Statement | None, str]:
+def _read_statement(run: Run) -> tuple[Statement | None, str]:
     if run.envelope is None:
         return None, ""
     try:
         payload = open_envelope(bytes(run.envelope)).payload
         return read_statement(payload), payload.decode()
     except ReportError:
-        return None, ""  # somebody changed the row: the proof, which is shown beside it, names that
+        return None, ""  # somebody changed the row: the proof, which stands beside it, says so

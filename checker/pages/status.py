@@ -1,4 +1,7 @@
-"""What is said of a replica in one word, and why. *Proven* is said only of what was read, on time, whole and proven."""
+"""Assess a replica: its status in one word, and why.
+
+A replica is *proven* only when its newest run was read whole, is on time and proven, and nothing is open.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from scanner.models import Replica, Run
 
 
 class Status(TextChoices):
-    """In the order of urgency."""
+    """Statuses of a replica, the most urgent first."""
 
     DAMAGED = "damaged", gettext_lazy("Damaged")
     HELD = "held", gettext_lazy("On hold")
@@ -29,22 +32,21 @@ class Status(TextChoices):
 
     @property
     def urgency(self) -> int:
-        """0 for what should be looked at first."""
+        """Return 0 for what should be looked at first."""
         return list(Status).index(self)
 
 
 class Reason(NamedTuple):
-    """Why a state is not better than it is, as one sentence."""
+    """Why a status is not better than it is, in one sentence."""
 
     status: Status
     text: str
     finding: Finding | None = None
-    """The worst of the findings that it tells."""
+    """The worst of the findings that the sentence is about."""
 
 
 class Assessment(NamedTuple):
-    """A state and all that speaks against a better one, worst first; and what is worth a word and speaks against
-    nothing."""
+    """A replica's status, the reasons against a better one, worst first, and remarks that count against nothing."""
 
     status: Status
     reasons: tuple[Reason, ...]
@@ -52,7 +54,7 @@ class Assessment(NamedTuple):
 
 
 class OpenFindings(NamedTuple):
-    """Open findings of a replica that put it into the same state."""
+    """Open findings of a replica that give it the same status."""
 
     status: Status
     worst: Finding
@@ -61,7 +63,7 @@ class OpenFindings(NamedTuple):
 
 @dataclass(frozen=True)
 class ReplicaFacts:
-    """All that a verdict on a replica rests on."""
+    """Everything that the assessment of a replica rests on."""
 
     replica: Replica
     now: datetime
@@ -70,53 +72,65 @@ class ReplicaFacts:
     complete: Run | None = None
     """The newest run that was read whole and ingested."""
     proof: Proof | None = None
-    """Of `complete`."""
+    """The proof of `complete`."""
     broken: int | None = None
-    """Number of a run whose verification did not hold."""
+    """Number of a run whose verification failed."""
     open_break: int | None = None
-    """Number of a run that begins a new chain and that nobody acknowledged."""
+    """Number of a run that starts a new chain and that nobody has acknowledged."""
     findings: tuple[OpenFindings, ...] = ()
-    """What is open, by the state that it puts the replica in."""
+    """Open findings by the status that they give the replica."""
     compared: bool = True
-    """Whether `complete` was compared with the run before."""
+    """`complete` was compared with the run before."""
     comparison_aside: int | None = None
     """Number of the newest run whose comparison was set aside."""
     misread: int = 0
-    """Files of `complete` of which the first read gave what two more did not confirm."""
+    """Files of `complete` whose first read was not confirmed by two more."""
 
 
 def assess(facts: ReplicaFacts) -> Assessment:
-    """The state of a replica: that of its worst reason, proven when there is none."""
+    """Return the status of a replica: that of its worst reason, *proven* when there is none."""
     reasons = [
-        *_of_findings(facts), *_of_trust(facts), *_of_newest(facts), *_of_time(facts), *_of_comparison(facts),
-        *_of_proof(facts),
-    ]  # fmt: skip
+        *_finding_reasons(facts),
+        *_trust_reasons(facts),
+        *_newest_run_reasons(facts),
+        *_schedule_reasons(facts),
+        *_comparison_reasons(facts),
+        *_proof_reasons(facts),
+    ]
     reasons.sort(key=lambda reason: reason.status.urgency)
-    return Assessment(reasons[0].status if reasons else Status.PROVEN, tuple(reasons), tuple(_remarks(facts)))
+    status = reasons[0].status if reasons else Status.PROVEN
+    return Assessment(status, tuple(reasons), tuple(_remarks(facts)))
 
 
-def _of_findings(facts: ReplicaFacts) -> list[Reason]:
-    """One line for each state that findings put the replica in: the worst, and how many more there are."""
-    found = []
-    for some in facts.findings:
-        text = _("%(finding)s (since run %(run)d)") % {
-            "finding": short_text(description.title(some.worst)), "run": some.worst.first_run.sequence
-        }  # fmt: skip
-        if some.number > 1:
-            more = ngettext("and %(n)s more finding", "and %(n)s more findings", some.number - 1)
-            text = f"{text}, {more % {'n': number(some.number - 1)}}"
-        found.append(Reason(some.status, text, some.worst))
-    return found
+def _finding_reasons(facts: ReplicaFacts) -> list[Reason]:
+    """Return one reason for each status that findings give: the worst of them, and how many more there are."""
+    reasons = []
+    for findings in facts.findings:
+        title = short_text(description.title(findings.worst))
+        text = _("%(finding)s (since run %(run)d)") % {"finding": title, "run": findings.worst.first_run.sequence}
+        others = findings.number - 1
+        if others:
+            more = ngettext("and %(n)s more finding", "and %(n)s more findings", others)
+            text = f"{text}, {more % {'n': number(others)}}"
+        reasons.append(Reason(findings.status, text, findings.worst))
+    return reasons
 
 
 def _remarks(facts: ReplicaFacts) -> list[str]:
-    """Paths that were not read and of which nothing is open: somebody accepted that, or they changed meanwhile. And
-    files that were read wrong at first: they are good, what reads them perhaps is not."""
-    run, found = facts.complete, []
-    if run is not None and run.errors:
+    """Return what is worth a word and counts against nothing.
+
+    Paths that were not read and have no open finding: somebody accepted them. Files that were misread at first: the
+    files are good, the hardware that reads them perhaps is not.
+    """
+    run = facts.complete
+    if run is None:
+        return []
+
+    remarks = []
+    if run.errors:
         text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
-        found.append(text % {"n": number(run.errors)})
-    if run is not None and facts.misread:
+        remarks.append(text % {"n": number(run.errors)})
+    if facts.misread:
         text = ngettext(
             "%(n)s file was misread at first; two more reads agreed with each other. Check memory, cable "
             "and controller.",
@@ -124,11 +138,11 @@ def _remarks(facts: ReplicaFacts) -> list[str]:
             "and controller.",
             facts.misread,
         )
-        found.append(text % {"n": number(facts.misread)})
-    return found
+        remarks.append(text % {"n": number(facts.misread)})
+    return remarks
 
 
-def _of_comparison(facts: ReplicaFacts) -> list[Reason]:
+def _comparison_reasons(facts: ReplicaFacts) -> list[Reason]:
     if facts.comparison_aside is not None:
         text = _("The changes of run %(sequence)d could not be determined.")
         return [Reason(Status.ATTENTION, text % {"sequence": facts.comparison_aside})]
@@ -138,50 +152,51 @@ def _of_comparison(facts: ReplicaFacts) -> list[Reason]:
     return []
 
 
-def _of_trust(facts: ReplicaFacts) -> list[Reason]:
-    found = []
+def _trust_reasons(facts: ReplicaFacts) -> list[Reason]:
+    """Return what speaks against believing the server or the stored data."""
+    reasons = []
     server = facts.replica.server
     if server.held_at is not None:
-        text = _("The server is on hold, and its reports are not accepted: %(reason)s") % {
-            "reason": visible_text(server.held_reason)
-        }
-        found.append(Reason(Status.HELD, text))
+        text = _("The server is on hold, and its reports are not accepted: %(reason)s")
+        reasons.append(Reason(Status.HELD, text % {"reason": visible_text(server.held_reason)}))
     if facts.broken is not None:
-        text = _("The stored data of run %(sequence)d is not what its server signed.") % {"sequence": facts.broken}
-        found.append(Reason(Status.DAMAGED, text))
+        reasons.append(_stored_data_differs(facts.broken))
     if facts.open_break is not None:
         text = _(
             "Run %(sequence)d starts a new chain: the server lost its memory of earlier runs (cloned or "
             "restored?). Nobody has acknowledged this yet."
         )
-        found.append(Reason(Status.ATTENTION, text % {"sequence": facts.open_break}))
-    return found
+        reasons.append(Reason(Status.ATTENTION, text % {"sequence": facts.open_break}))
+    return reasons
 
 
-def _of_newest(facts: ReplicaFacts) -> list[Reason]:
+def _newest_run_reasons(facts: ReplicaFacts) -> list[Reason]:
     run = facts.newest
     if run is None:
         return [Reason(Status.UNKNOWN, _("No run has arrived yet."))]
-    about = {"sequence": run.sequence, "reason": visible_text(run.reason)}
-    said = {
+
+    values = {"sequence": run.sequence, "reason": visible_text(run.reason)}
+    texts = {
         Run.State.FAILED: _("Run %(sequence)d failed on its server: %(reason)s"),
         Run.State.REFUSED: _("Run %(sequence)d was refused: %(reason)s"),
         Run.State.SET_ASIDE: _("Run %(sequence)d was set aside: %(reason)s"),
     }
-    if run.state in said:
-        return [Reason(Status.ATTENTION, said[Run.State(run.state)] % about)]
+    if run.state in texts:
+        return [Reason(Status.ATTENTION, texts[Run.State(run.state)] % values)]
     if run.state == Run.State.RECEIVED:
-        return [Reason(Status.UNKNOWN, _("Run %(sequence)d has arrived and is being ingested.") % about)]
+        return [Reason(Status.UNKNOWN, _("Run %(sequence)d has arrived and is being ingested.") % values)]
     return []
 
 
-def _of_time(facts: ReplicaFacts) -> list[Reason]:
+def _schedule_reasons(facts: ReplicaFacts) -> list[Reason]:
     replica = facts.replica
     if not replica.enabled:
         return [Reason(Status.UNKNOWN, _("Switched off: no run is expected."))]
+
     expected = next_run_due(replica, facts.complete)
     if expected is None or replica.origin == Replica.Origin.UNSIGNED:
         return []
+
     late = facts.now - expected
     if late <= grace(replica.group.expected_interval):
         return []
@@ -189,15 +204,21 @@ def _of_time(facts: ReplicaFacts) -> list[Reason]:
     return [Reason(Status.ATTENTION, text % {"late": time_span(late)})]
 
 
-def _of_proof(facts: ReplicaFacts) -> list[Reason]:
-    run, proof = facts.complete, facts.proof
+def _proof_reasons(facts: ReplicaFacts) -> list[Reason]:
     if facts.replica.origin == Replica.Origin.UNSIGNED:
         return [Reason(Status.UNKNOWN, _("Imported without a signature: nobody vouches for it."))]
+
+    run = facts.complete
     if run is None:
         return []
-    if proof is None:
+    if facts.proof is None:
         return [Reason(Status.UNKNOWN, _("Run %(sequence)d has not been verified yet.") % {"sequence": run.sequence})]
-    if not proof.ok and facts.broken is None:
-        text = _("The stored data of run %(sequence)d is not what its server signed.") % {"sequence": run.sequence}
-        return [Reason(Status.DAMAGED, text)]
+    # With `broken` the same sentence stands among the reasons already.
+    if not facts.proof.ok and facts.broken is None:
+        return [_stored_data_differs(run.sequence)]
     return []
+
+
+def _stored_data_differs(sequence: int) -> Reason:
+    text = _("The stored data of run %(sequence)d is not what its server signed.")
+    return Reason(Status.DAMAGED, text % {"sequence": sequence})

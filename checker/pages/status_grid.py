@@ -1,114 +1,136 @@
-"""The grid of groups and servers: what is said of each group on each server, in a cell."""
+"""Build the grid of groups and servers: the status of each group on each server in a cell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.pages.status import Status
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
-from scanner.models import Group, Replica, Server
+from scanner.models import Group, Server
 
 if TYPE_CHECKING:
     from checker.pages.replica_row import ReplicaRow
 
-Head = TypeVar("Head", Group, Server)
+GroupOrServer = TypeVar("GroupOrServer", Group, Server)
 
-UPRIGHT = 5
-"""Columns up to which their heads lie; the heads of more of them stand upright."""
-BROAD = 24
-"""Columns up to which a screen of 1,280 pixels holds all of them; rows may be as many as there are."""
+MAX_LEVEL_HEADS = 5
+"""With more columns than this, the heads of columns are written upright."""
+MAX_COLUMNS = 24
+"""Columns that a screen of 1,280 pixels holds. There may be as many rows as needed."""
 
 
-class Cell(NamedTuple):
-    """A group on a server: the worst of its replicas there, and how many there are."""
+class GridHead(NamedTuple):
+    """A group or a server at the head of a row or a column."""
 
-    worst: Replica
-    state: Status
-    number: int
+    name: str
+    url: str
+
+
+class GridCell(NamedTuple):
+    """A group on a server, with the status of the worst of its replicas there."""
+
+    status: Status
+    replica_count: int
+    url: str
+    """Leads to the replica, or to the group's replicas on the server's page when there are several."""
     label: str
-    """Group, server, state and its worst reason in words; plain text."""
+    """Group, server, status and the worst reason in words; plain text."""
 
 
-class Row(NamedTuple):
-    """A line of the grid; a cell without a replica is None."""
+class GridRow(NamedTuple):
+    """A row of the grid. A cell without a replica is None."""
 
-    head: Group | Server
-    cells: list[Cell | None]
+    head: GridHead
+    cells: list[GridCell | None]
 
 
 class Grid(NamedTuple):
-    """Groups down and servers across, the urgent ones first; turned when only then the columns find room."""
+    """Groups down and servers across, the urgent ones first. Transposed where only then the columns find room."""
 
-    columns: list[Group] | list[Server]
-    rows: list[Row]
-    turned: bool
-
-    @property
-    def groups(self) -> int:
-        """How many groups it holds."""
-        return len(self.columns if self.turned else self.rows)
+    columns: list[GridHead]
+    rows: list[GridRow]
+    is_transposed: bool
 
     @property
-    def servers(self) -> int:
-        """How many servers it holds."""
-        return len(self.rows if self.turned else self.columns)
+    def group_count(self) -> int:
+        """Return how many groups the grid holds."""
+        return len(self.columns if self.is_transposed else self.rows)
 
     @property
-    def upright(self) -> bool:
-        """Whether the heads of the columns stand upright."""
-        return len(self.columns) > UPRIGHT
+    def server_count(self) -> int:
+        """Return how many servers the grid holds."""
+        return len(self.rows if self.is_transposed else self.columns)
 
     @property
-    def broad(self) -> bool:
-        """Whether the columns are more than a screen holds either way: then the grid moves in its own frame."""
-        return len(self.columns) > BROAD
+    def has_upright_heads(self) -> bool:
+        """Return whether the heads of columns are written upright."""
+        return len(self.columns) > MAX_LEVEL_HEADS
+
+    @property
+    def scrolls(self) -> bool:
+        """Return whether there are more columns than a screen holds, either way: then the grid scrolls in a frame."""
+        return len(self.columns) > MAX_COLUMNS
 
 
-def grid(lines: Sequence[ReplicaRow]) -> Grid:
-    """The grid of these replicas, which come with the worst first."""
-    places: dict[tuple[int, int], list[ReplicaRow]] = {}
-    for line in lines:
-        places.setdefault((line.replica.group_id, line.replica.server_id), []).append(line)
-    groups = _urgent_first(lines, lambda line: line.replica.group)
-    servers = _urgent_first(lines, lambda line: line.replica.server)
-    heads: list[Group | Server] = [*groups, *servers]
-    names = {head: visible_text(head.name) for head in heads}
-    cells = {place: _cell(some, names) for place, some in places.items()}
-    if len(servers) > BROAD and len(servers) > len(groups):
-        turned = [Row(server, [cells.get((group.pk, server.pk)) for group in groups]) for server in servers]
-        return Grid(groups, turned, turned=True)
-    rows = [Row(group, [cells.get((group.pk, server.pk)) for server in servers]) for group in groups]
-    return Grid(servers, rows, turned=False)
+def build_grid(rows: Sequence[ReplicaRow]) -> Grid:
+    """Return the grid of these replicas, which come with the worst first."""
+    by_place: dict[tuple[int, int], list[ReplicaRow]] = {}
+    for row in rows:
+        place = (row.replica.group_id, row.replica.server_id)
+        by_place.setdefault(place, []).append(row)
+
+    groups = _urgent_first(rows, lambda row: row.replica.group)
+    servers = _urgent_first(rows, lambda row: row.replica.server)
+    items: list[Group | Server] = [*groups, *servers]
+    names = {item: visible_text(item.name) for item in items}
+    cells = {place: _cell(place_rows, names) for place, place_rows in by_place.items()}
+    group_heads = [GridHead(group.name, reverse("group", args=[group.uuid])) for group in groups]
+    server_heads = [GridHead(server.name, reverse("server", args=[server.uuid])) for server in servers]
+
+    if len(servers) > MAX_COLUMNS and len(servers) > len(groups):
+        server_rows = [
+            GridRow(head, [cells.get((group.pk, server.pk)) for group in groups])
+            for head, server in zip(server_heads, servers, strict=True)
+        ]
+        return Grid(group_heads, server_rows, is_transposed=True)
+    group_rows = [
+        GridRow(head, [cells.get((group.pk, server.pk)) for server in servers])
+        for head, group in zip(group_heads, groups, strict=True)
+    ]
+    return Grid(server_heads, group_rows, is_transposed=False)
 
 
-def _urgent_first(lines: Sequence[ReplicaRow], head: Callable[[ReplicaRow], Head]) -> list[Head]:
-    """The groups or the servers of the lines, in the order of their worst state, then of their names."""
-    worst: dict[Head, int] = {}
-    for line in lines:
-        worst.setdefault(head(line), line.assessment.status.urgency)
-    return sorted(worst, key=lambda one: (worst[one], one.name))
+def _urgent_first(rows: Sequence[ReplicaRow], item_of: Callable[[ReplicaRow], GroupOrServer]) -> list[GroupOrServer]:
+    """Return the groups or the servers of the rows, in the order of their worst status, then of their names."""
+    worst: dict[GroupOrServer, int] = {}
+    for row in rows:
+        worst.setdefault(item_of(row), row.assessment.status.urgency)
+    return sorted(worst, key=lambda item: (worst[item], item.name))
 
 
-def _cell(lines: list[ReplicaRow], names: dict[Group | Server, str]) -> Cell:
-    worst = lines[0]
-    state, reasons = worst.assessment.status, worst.assessment.reasons
-    about = {
-        "group": names[worst.replica.group],
-        "server": names[worst.replica.server],
-        "state": state.label,
-        "n": number(len(lines)),
-    }
-    label = _("%(group)s on %(server)s: %(state)s") % about
-    if len(lines) > 1:
+def _cell(rows: list[ReplicaRow], names: dict[Group | Server, str]) -> GridCell:
+    worst = rows[0]
+    group = worst.replica.group
+    server = worst.replica.server
+    status = worst.assessment.status
+    values = {"group": names[group], "server": names[server], "state": status.label, "n": number(len(rows))}
+    if len(rows) == 1:
+        url = reverse("replica", args=[worst.replica.uuid])
+        text = _("%(group)s on %(server)s: %(state)s")
+    else:
+        url = f"{reverse('server', args=[server.uuid])}#group-{group.pk}"
         text = ngettext(
             "%(group)s on %(server)s, %(n)s replica: %(state)s",
             "%(group)s on %(server)s, %(n)s replicas: %(state)s",
-            len(lines),
+            len(rows),
         )
-        label = text % about
-    return Cell(worst.replica, state, len(lines), f"{label}. {reasons[0].text}" if reasons else label)
+    label = text % values
+    if worst.assessment.reasons:
+        label = f"{label}. {worst.assessment.reasons[0].text}"
+    return GridCell(status, len(rows), url, label)

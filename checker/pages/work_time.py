@@ -1,4 +1,4 @@
-"""How long the runs took, of all replicas of a group or of a server: a slow disk shows here first."""
+"""Read how long the runs of a group's or of a server's replicas took. A slow disk shows here first."""
 
 from __future__ import annotations
 
@@ -17,102 +17,126 @@ from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import local_time
 from scanner.models import Group, Replica, Server
 
-CHARTED = 60
-"""The newest complete runs of each replica that the charts show."""
+CHARTED_RUNS = 60
+"""Newest complete runs of each replica that the charts show."""
+MAX_LINES = 20
+"""Lines that can still be told apart. Of more replicas, those are drawn whose newest run took longest."""
 
 
-DRAWN = 20
-"""Lines that can still be told apart; of more replicas those are drawn whose newest run took longest."""
-
-
-class Trace(NamedTuple):
-    """What is drawn of one replica."""
+class ReplicaTimes(NamedTuple):
+    """The newest complete runs of one replica, and how they are drawn."""
 
     replica: Replica
     name: str
-    """What tells it from the others; plain text."""
-    turns: list[Turn]
-    line: charts.Line
-    """How its work time is drawn; its speed is drawn alike."""
+    """What distinguishes it from the others; plain text."""
+    runs: list[Turn]
+    """Oldest first."""
+    line: charts.ChartLine
+    """Its line among the durations; its line among the speeds is drawn alike."""
 
     @property
     def newest(self) -> Turn:
-        """The newest run."""
-        return self.turns[-1]
+        """Return the newest run."""
+        return self.runs[-1]
 
     @property
-    def usual(self) -> int:
-        """The median of the work times, in nanoseconds."""
-        return round(statistics.median(turn.work_time_ns for turn in self.turns))
+    def median(self) -> int:
+        """Return the median of the work times, in nanoseconds."""
+        return round(statistics.median(run.work_time_ns for run in self.runs))
 
     @property
     def speed(self) -> int | None:
-        """Bytes a second of the newest run."""
-        return speed(self.newest)
+        """Return the bytes a second of the newest run."""
+        return bytes_per_second(self.newest)
 
     @property
-    def rows(self) -> list[tuple[Turn, int | None]]:
-        """Each run with its speed, newest first."""
-        return [(turn, speed(turn)) for turn in reversed(self.turns)]
+    def runs_with_speed(self) -> list[tuple[Turn, int | None]]:
+        """Return each run with its speed, newest first."""
+        return [(run, bytes_per_second(run)) for run in reversed(self.runs)]
 
 
 class WorkTime(NamedTuple):
-    """Work time and speed over the same runs, a line for each replica of which a run is complete."""
+    """Durations and speeds of the same runs, a line for each replica that has a complete run."""
 
-    traces: list[Trace]
+    replicas: list[ReplicaTimes]
     left_out: int
-    """Replicas whose newest run was too quick for a line here."""
-    time: charts.Lines
-    speed: charts.Lines
+    """Replicas whose newest run was too short for a line."""
+    durations: charts.LineChart
+    speeds: charts.LineChart
 
     @property
-    def drawn(self) -> bool:
-        """Whether there is a line at all: one run is a point."""
-        return any(len(trace.turns) > 1 for trace in self.traces)
+    def has_lines(self) -> bool:
+        """Return whether there is a line at all: one run is only a point."""
+        return any(len(times.runs) > 1 for times in self.replicas)
 
 
-def of_group(group: Group) -> WorkTime:
-    """The work times of a group's replicas in use, each named after its server."""
-    replicas = _in_use().filter(group=group, server__archived_at=None)
+def group_work_time(group: Group) -> WorkTime:
+    """Return the work times of a group's replicas in use, each named after its server."""
+    replicas = _replicas_in_use().filter(group=group, server__archived_at=None)
     return _work_time(list(replicas), lambda replica: replica.server.name)
 
 
-def of_server(server: Server) -> WorkTime:
-    """The work times of a server's replicas in use, each named after its group."""
-    replicas = _in_use().filter(server=server, group__archived_at=None)
+def server_work_time(server: Server) -> WorkTime:
+    """Return the work times of a server's replicas in use, each named after its group."""
+    replicas = _replicas_in_use().filter(server=server, group__archived_at=None)
     return _work_time(list(replicas), lambda replica: replica.group.name)
 
 
-def speed(turn: Turn) -> int | None:
-    """Bytes a second of a run; None when it took no time."""
-    return turn.bytes * 10**9 // turn.work_time_ns if turn.work_time_ns > 0 else None
+def bytes_per_second(run: Turn) -> int | None:
+    """Return the speed of a run; None when it took no time."""
+    if run.work_time_ns <= 0:
+        return None
+    return run.bytes * 10**9 // run.work_time_ns
 
 
-def _in_use() -> QuerySet[Replica]:
+def _replicas_in_use() -> QuerySet[Replica]:
     return Replica.objects.filter(archived_at=None).select_related("group", "server")
 
 
-def _work_time(replicas: list[Replica], name: Callable[[Replica], str]) -> WorkTime:
-    found = queries.turns([replica.pk for replica in replicas], CHARTED)
-    turns = {pk: list(some) for pk, some in groupby(found, key=lambda turn: turn.replica)}
-    often = Counter(map(name, replicas))
-    names = {
-        one.pk: " ".join(map(visible_text, (name(one), one.root) if often[name(one)] > 1 else (name(one),)))
-        for one in replicas
-    }
-    replicas.sort(key=lambda replica: (names[replica.pk].casefold(), replica.pk))
-    some = [one for one in replicas if one.pk in turns]
-    longest = sorted(some, key=lambda one: -turns[one.pk][-1].work_time_ns)[:DRAWN]
-    drawn = [(one, names[one.pk], turns[one.pk]) for one in some if one in longest]
-    time = charts.lines([(its, [_moment(turn, turn.work_time_ns) for turn in past]) for _one, its, past in drawn])
-    fast = charts.lines([(its, _speeds(past)) for _one, its, past in drawn])
-    traces = [Trace(*one, line) for one, line in zip(drawn, time.lines, strict=True)]
-    return WorkTime(traces, len(some) - len(drawn), time, fast)
+def _work_time(replicas: list[Replica], name_of: Callable[[Replica], str]) -> WorkTime:
+    newest_runs = queries.turns([replica.pk for replica in replicas], CHARTED_RUNS)
+    runs = {replica_id: list(group) for replica_id, group in groupby(newest_runs, key=lambda run: run.replica)}
+    names = _distinct_names(replicas, name_of)
+
+    with_runs = [replica for replica in replicas if replica.pk in runs]
+    with_runs.sort(key=lambda replica: (names[replica.pk].casefold(), replica.pk))
+    slowest_first = sorted(with_runs, key=lambda replica: -runs[replica.pk][-1].work_time_ns)
+    drawn_ids = {replica.pk for replica in slowest_first[:MAX_LINES]}
+    drawn = [replica for replica in with_runs if replica.pk in drawn_ids]
+
+    durations = charts.line_chart([(names[replica.pk], _durations(runs[replica.pk])) for replica in drawn])
+    speeds = charts.line_chart([(names[replica.pk], _speeds(runs[replica.pk])) for replica in drawn])
+    times = [
+        ReplicaTimes(replica, names[replica.pk], runs[replica.pk], line)
+        for replica, line in zip(drawn, durations.lines, strict=True)
+    ]
+    return WorkTime(times, len(with_runs) - len(drawn), durations, speeds)
 
 
-def _speeds(turns: list[Turn]) -> list[charts.Moment]:
-    return [_moment(turn, fast) for turn in turns if (fast := speed(turn)) is not None]
+def _distinct_names(replicas: list[Replica], name_of: Callable[[Replica], str]) -> dict[int, str]:
+    """Return the name of each replica, with its root where several have the same name."""
+    frequency = Counter(map(name_of, replicas))
+    names = {}
+    for replica in replicas:
+        name = visible_text(name_of(replica))
+        if frequency[name_of(replica)] > 1:
+            name = f"{name} {visible_text(replica.root)}"
+        names[replica.pk] = name
+    return names
 
 
-def _moment(turn: Turn, value: int) -> charts.Moment:
-    return charts.Moment(turn.finished_at, f"#{turn.sequence}, {local_time(turn.finished_at)}", value)
+def _durations(runs: list[Turn]) -> list[charts.TimedValue]:
+    return [_timed_value(run, run.work_time_ns) for run in runs]
+
+
+def _speeds(runs: list[Turn]) -> list[charts.TimedValue]:
+    speeds = []
+    for run in runs:
+        speed = bytes_per_second(run)
+        if speed is not None:
+            speeds.append(_timed_value(run, speed))
+    return speeds
+
+
+def _timed_value(run: Turn, value: int) -> charts.TimedValue:
+    return charts.TimedValue(run.finished_at, f"#{run.sequence}, {local_time(run.finished_at)}", value)

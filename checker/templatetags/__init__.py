@@ -1,1 +1,1 @@
-"""Filters and tags of the checker's templates. They format what a page has read already."""
+"""Offer the words of `checker` to templates: labels, signs and counts of what the pages list. Templates load these."""

@@ -1,4 +1,4 @@
-"""The checks of a verification, named in the language of the page."""
+"""Name the checks of a verification in the language of the page."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ NAMES = {
 
 @register.filter
 def check_name(check: str) -> str:
-    """What a check is called; its identifier when it has no name here."""
+    """Return the name of a check; its identifier when it has no name here."""
     return str(NAMES.get(check, check))
 
 
 @register.filter
-def check_text(statement: dict[str, Any]) -> str:
-    """What a check says: its message (`checker.proofs.verification.Check`) in the language of the page."""
-    message, values = statement.get("message"), statement.get("values")
+def check_text(check: dict[str, Any]) -> str:
+    """Return the message of a stored check (`checker.proofs.verification.Check`) in the language of the page."""
+    message = check.get("message")
+    values = check.get("values")
     if not message:
-        return str(statement.get("text", ""))
-    return gettext(message) % values if values else gettext(message)
+        return str(check.get("text", ""))
+    text = gettext(message)
+    return text % values if values else text

@@ -1,4 +1,4 @@
-"""Divergences on pages."""
+"""Say divergences in words, and place the values of a row in the columns of replicas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 
 from checker.models import Divergence
-from checker.pages.group_matrix import Seat
+from checker.pages.group_matrix import Column
 from scanner.models import Replica
 
 register = template.Library()
@@ -16,30 +16,32 @@ register = template.Library()
 
 @register.filter
 def divergence_label(kind: str) -> str:
-    """A kind of divergence in words."""
+    """Return a kind of divergence in words."""
     return str(Divergence.Kind(kind).label)
 
 
 @register.filter
 def verdict_label(verdict: str) -> str:
-    """What is said of several contents, in words."""
+    """Return the verdict on the contents of a path in words."""
     return str(Divergence.PathVerdict(verdict).label)
 
 
 @register.filter
-def beside(values: Iterable[Any], seats: Iterable[Seat]) -> list[tuple[Any, Seat]]:
-    """What stands in the columns of a row, each with its replica."""
-    return list(zip(values, seats, strict=False))  # those without a run come last, and have no column
+def with_columns(values: Iterable[Any], columns: Iterable[Column]) -> list[tuple[Any, Column]]:
+    """Return each value of a row with its column. Replicas without a run come last and have no value."""
+    return list(zip(values, columns, strict=False))
 
 
 @register.filter
-def seat_of(seats: Iterable[Seat] | str, replica: Replica) -> Seat | None:
-    """The column of a replica; None where it has none."""
-    mine = (seat for seat in seats or () if isinstance(seat, Seat) and seat.participant.replica_id == replica.pk)
-    return next(mine, None)
+def column_of(columns: Iterable[Column], replica: Replica) -> Column | None:
+    """Return the column of a replica; None where it has none."""
+    for column in columns:
+        if column.participant.replica_id == replica.pk:
+            return column
+    return None
 
 
 @register.filter
-def with_runs(seats: Iterable[Seat]) -> int:
-    """How many take part by a run."""
-    return sum(seat.participant.run_id is not None for seat in seats)
+def compared_count(columns: Iterable[Column]) -> int:
+    """Return how many replicas take part in the comparison with a run."""
+    return sum(column.participant.run_id is not None for column in columns)

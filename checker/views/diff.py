@@ -1,4 +1,4 @@
-"""The pages of what changed between two runs of a replica, and their downloads."""
+"""Serve the pages of the changes between two runs of a replica, and their downloads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from checker.changes import export, listing, queries
 from checker.changes.listing import ChangeListQuery
+from checker.forms import CompareRunsForm, DownloadForm, PollForm
 from checker.jobs import run_comparisons
 from checker.models import Comparison
 from scanner.decorators import PageRequest, page_view
@@ -21,49 +22,77 @@ from scanner.errors import InvalidPageToken
 from scanner.listing import breadcrumbs
 from scanner.models import Replica, Run
 
-PAGE = 100
+PAGE_SIZE = 100
 """Rows on a page."""
+ROWS_PREFIX = "."
+"""Marks an `after` that points into the rows of a directory. Without it, `after` points into its subdirectories."""
 
 
 @page_view
 def changes_page(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """What a run brought: its changes against the complete run before."""
-    run = _run(uuid)
-    comparison = run_comparisons.find_adjacent(run)
-    return _show(request, run, comparison)
+    """Show the changes of a run against the complete run before it."""
+    run = _complete_run(uuid)
+    return _show(request, run, run_comparisons.find_adjacent(run))
 
 
 @page_view
 def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
-    """The changes between any two complete runs of a replica."""
-    try:
-        comparison = run_comparisons.get_or_request(_run(base), _run(uuid))
-    except LookupError as error:
-        raise Http404(str(error)) from error
+    """Show the changes between any two complete runs of a replica."""
+    comparison = _comparison(base, uuid)
     if comparison.base is not None and comparison.base.uuid != base:
-        ordered = reverse("diff", args=[comparison.base.uuid, comparison.run.uuid])
-        return redirect(f"{ordered}?{request.GET.urlencode()}" if request.GET else ordered)
-    return _show(request, _run(comparison.run.uuid), comparison)
+        # The runs were named in the wrong order.
+        url = reverse("diff", args=[comparison.base.uuid, comparison.run.uuid])
+        return redirect(f"{url}?{request.GET.urlencode()}" if request.GET else url)
+    return _show(request, _complete_run(comparison.run.uuid), comparison)
 
 
 @page_view
-def pick(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """From two numbers of runs to the page of their changes; or, with what is wrong with them, to the replica's."""
+def compare_runs(request: PageRequest, uuid: UUID) -> HttpResponse:
+    """Redirect from the numbers of two runs to their changes, or to the replica with what is wrong with the numbers."""
     replica = get_object_or_404(Replica, uuid=uuid)
-    numbers = [request.GET.get(name, "") for name in ("from", "to")]
-    if not all(number.isdecimal() and number.isascii() and len(number) < 10 for number in numbers):
-        return _refuse(request, uuid, _("Enter the numbers of two runs."))
-    if int(numbers[0]) == int(numbers[1]):
-        return _refuse(request, uuid, _("Choose two different runs."))
-    found = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=map(int, numbers))}
-    for number in map(int, numbers):
-        run = found.get(number)
+    form = CompareRunsForm(request.GET)
+    if not form.is_valid():
+        return _refuse(request, uuid, form.problem())
+
+    numbers = [form.cleaned_data["from"], form.cleaned_data["to"]]
+    runs = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=numbers)}
+    for number in numbers:
+        run = runs.get(number)
         if run is None:
             return _refuse(request, uuid, _("This replica has no run %(number)s.") % {"number": number})
         if run.state != Run.State.INGESTED:
-            facts = {"number": number, "state": run.get_state_display()}
-            return _refuse(request, uuid, _("Run %(number)s is not complete: %(state)s.") % facts)
-    return redirect("diff", *(found[int(number)].uuid for number in numbers))
+            values = {"number": number, "state": run.get_state_display()}
+            return _refuse(request, uuid, _("Run %(number)s is not complete: %(state)s.") % values)
+    return redirect("diff", *(runs[number].uuid for number in numbers))
+
+
+@page_view
+def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
+    """Stream all changes that match, as a file."""
+    file_format = DownloadForm(request.GET).text("format")
+    if not file_format:
+        raise Http404
+    comparison = _comparison(base, uuid)
+    if comparison.state != Comparison.State.DONE:
+        return redirect("diff", base, uuid)
+
+    lines = export.export_bytes(comparison, listing.read_query(request.GET).filter, file_format)
+    response = StreamingHttpResponse(lines, content_type=export.CONTENT_TYPES[file_format])
+    response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, file_format)}"'
+    return response
+
+
+def _comparison(base: UUID, uuid: UUID) -> Comparison:
+    try:
+        return run_comparisons.get_or_request(_complete_run(base), _complete_run(uuid))
+    except LookupError as error:
+        raise Http404(str(error)) from error
+
+
+def _complete_run(uuid: UUID) -> Run:
+    """Return a run that is part of the history. Others cannot be compared."""
+    runs = Run.objects.defer("envelope").select_related("replica__group", "replica__server")
+    return get_object_or_404(runs, uuid=uuid, state=Run.State.INGESTED)
 
 
 def _refuse(request: PageRequest, uuid: UUID, reason: str) -> HttpResponse:
@@ -71,75 +100,71 @@ def _refuse(request: PageRequest, uuid: UUID, reason: str) -> HttpResponse:
     return redirect("replica", uuid)
 
 
-@page_view
-def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
-    """The changes that a page shows, all of them, as a file."""
-    form = request.GET.get("format", "")
-    if form not in export.CONTENT_TYPES:
-        raise Http404
-    try:
-        comparison = run_comparisons.get_or_request(_run(base), _run(uuid))
-    except LookupError as error:
-        raise Http404(str(error)) from error
-    if comparison.state != Comparison.State.DONE:
-        return redirect("diff", base, uuid)
-    lines = export.export_bytes(comparison, listing.read_query(request.GET).filter, form)
-    response = StreamingHttpResponse(lines, content_type=export.CONTENT_TYPES[form])
-    response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, form)}"'
-    return response
-
-
 def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> HttpResponse:
-    ask = listing.read_query(request.GET)
-    context: dict[str, Any] = {"run": run, "comparison": comparison, "ask": ask, "active": "changes"}
-    context["last"] = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED).latest("sequence")
+    polls = bool(request.htmx) and bool(PollForm(request.GET).text("poll"))
     if comparison is None or comparison.state != Comparison.State.DONE:
-        waiting = comparison is None or comparison.state == Comparison.State.WAITING
-        if request.htmx and request.GET.get("poll"):
-            template = "checker/_comparing.html"
-            return (
-                render(request, template, context | _progress(comparison)) if waiting else HttpResponseClientRefresh()
-            )
-        return render(request, "checker/diff.html", context | {"waiting": waiting} | _progress(comparison))
-    if request.htmx and request.GET.get("poll"):
+        return _show_unfinished(request, run, comparison, polls=polls)
+    if polls:
         return HttpResponseClientRefresh()
+
+    list_query = listing.read_query(request.GET)
     try:
-        context |= _found(comparison, ask)
+        context = _context(request, run, comparison) | _list_context(comparison, list_query)
     except InvalidPageToken as error:
         raise Http404 from error
-    fragment = request.htmx and not request.htmx.boosted
-    return render(request, f"checker/{'_changes' if fragment else 'diff'}.html", context)
+    is_fragment = request.htmx and not request.htmx.boosted
+    return render(request, "checker/_change_rows.html" if is_fragment else "checker/diff.html", context)
 
 
-def _found(comparison: Comparison, ask: ChangeListQuery) -> dict[str, Any]:
-    """A page of the list, or a level of the tree: directories until there are no more, then what lies in it."""
-    found: dict[str, Any] = {
-        "chips": listing.filter_options(comparison, ask),
-        "total": listing.count_changes(comparison),
-        "stepped_over": run_comparisons.skipped_runs(comparison),
-        "steps": breadcrumbs(ask.below),
-        "levels": [],
-        "tree_url": ask.query(view="tree", search="", after=""),
-        "list_url": ask.query(view="list", after=""),
-        "all_url": ask.query(kinds=(), below="", search="", after=""),
+def _show_unfinished(request: PageRequest, run: Run, comparison: Comparison | None, *, polls: bool) -> HttpResponse:
+    """Show how far a comparison is, or that it was set aside."""
+    is_waiting = comparison is None or comparison.state == Comparison.State.WAITING
+    if polls and not is_waiting:
+        return HttpResponseClientRefresh()
+
+    context = _context(request, run, comparison) | {
+        "is_waiting": is_waiting,
+        "steps_done": comparison.steps_done if comparison else 0,
+        "step_count": len(run_comparisons.STEPS),
     }
-    if ask.view != "tree":
-        changes = queries.read_page(comparison, ask.filter, ask.after, PAGE)
-        return found | {"rows": changes.rows, "more": changes.after and ask.query(after=changes.after)}
-    if not ask.after.startswith("."):
-        levels, after = queries.read_subdirectories(comparison, ask.filter, ask.after, PAGE)
-        found["levels"] = levels
+    return render(request, "checker/_run_comparison_progress.html" if polls else "checker/diff.html", context)
+
+
+def _context(request: PageRequest, run: Run, comparison: Comparison | None) -> dict[str, Any]:
+    complete_runs = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED)
+    return {
+        "run": run,
+        "comparison": comparison,
+        "list_query": listing.read_query(request.GET),
+        "active": "changes",
+        "newest_run": complete_runs.latest("sequence"),
+    }
+
+
+def _list_context(comparison: Comparison, list_query: ChangeListQuery) -> dict[str, Any]:
+    """Return a page of the list, or a level of the tree: its subdirectories first, then what lies directly in it."""
+    context: dict[str, Any] = {
+        "filter_options": listing.filter_options(comparison, list_query),
+        "change_count": listing.count_changes(comparison),
+        "skipped_runs": run_comparisons.skipped_runs(comparison),
+        "parent_directories": breadcrumbs(list_query.below),
+        "subdirectories": [],
+        "tree_url": list_query.query(view="tree", search="", after=""),
+        "list_url": list_query.query(view="list", after=""),
+        "all_url": list_query.query(kinds=(), below="", search="", after=""),
+    }
+    if list_query.view != "tree":
+        changes = queries.read_page(comparison, list_query.filter, list_query.after, PAGE_SIZE)
+        next_page = list_query.query(after=changes.after) if changes.after else ""
+        return context | {"changes": changes.rows, "next_page": next_page}
+
+    if not list_query.after.startswith(ROWS_PREFIX):
+        levels, after = queries.read_subdirectories(comparison, list_query.filter, list_query.after, PAGE_SIZE)
+        context["subdirectories"] = levels
         if after:
-            return found | {"rows": [], "more": ask.query(after=after)}
-    changes = queries.read_directory_page(comparison, ask.filter, ask.after.removeprefix("."), PAGE)
-    return found | {"rows": changes.rows, "more": changes.after and ask.query(after="." + changes.after)}
+            return context | {"changes": [], "next_page": list_query.query(after=after)}
 
-
-def _progress(comparison: Comparison | None) -> dict[str, Any]:
-    return {"done": comparison.steps_done if comparison else 0, "steps_all": len(run_comparisons.STEPS)}
-
-
-def _run(uuid: UUID) -> Run:
-    """A run that has a state; others cannot be compared."""
-    runs = Run.objects.defer("envelope").select_related("replica__group", "replica__server")
-    return get_object_or_404(runs, uuid=uuid, state=Run.State.INGESTED)
+    rows_after = list_query.after.removeprefix(ROWS_PREFIX)
+    changes = queries.read_directory_page(comparison, list_query.filter, rows_after, PAGE_SIZE)
+    next_page = list_query.query(after=ROWS_PREFIX + changes.after) if changes.after else ""
+    return context | {"changes": changes.rows, "next_page": next_page}

@@ -1,4 +1,4 @@
-"""The pages of duplicates, of a replica and of a group, and their downloads."""
+"""Serve the pages of duplicates, of a replica and of a group, and their downloads."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from django.shortcuts import render
 
 from checker.duplicates import export, listing, places, queries
 from checker.duplicates.places import Place
+from checker.forms import DownloadForm
 from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
 
-PAGE = 50
+PAGE_SIZE = 50
 """Contents on a page."""
-NAMES = 20
-"""Names of a content that a page tells of each replica."""
+MAX_NAMES = 20
+"""Paths of a content that a page names for each replica."""
 
 
 @page_view
 def replica_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
-    """What a replica holds more than once; with `format`, as a file."""
+    """Show what a replica holds more than once; with `format`, as a file."""
     try:
         return _show(request, places.find_replica(uuid))
     except (LookupError, InvalidPageToken) as error:
@@ -30,7 +31,7 @@ def replica_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
 
 @page_view
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
-    """What the replicas of a group hold more than once, each by itself; with `format`, as a file."""
+    """Show what each replica of a group holds more than once; with `format`, as a file."""
     try:
         return _show(request, places.find_group(uuid))
     except (LookupError, InvalidPageToken) as error:
@@ -38,23 +39,30 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
 
 
 def _show(request: PageRequest, place: Place) -> HttpResponseBase:
-    ask = listing.read_query(request.GET)
-    form = request.GET.get("format", "")
-    if form:
-        return _download(place, ask, form)
-    found = queries.read_page(place, ask.filter, ask.after, PAGE, NAMES)
-    more = found.after and ask.query(after=found.after)
-    context = {"place": place, "ask": ask, "found": found, "more": more, "file_query": ask.query(after="")}
-    fragment = request.htmx and not request.htmx.boosted
-    return render(request, f"checker/{'_duplicates' if fragment else 'duplicates'}.html", context)
+    list_query = listing.read_query(request.GET)
+    if request.GET.get("format"):
+        return _download(place, list_query, DownloadForm(request.GET).text("format"))
+
+    duplicates = queries.read_page(place, list_query.filter, list_query.after, PAGE_SIZE, MAX_NAMES)
+    context = {
+        "place": place,
+        "list_query": list_query,
+        "duplicates": duplicates,
+        "next_page": list_query.query(after=duplicates.after) if duplicates.after else "",
+        "file_query": list_query.query(after=""),
+    }
+    is_fragment = request.htmx and not request.htmx.boosted
+    template = "checker/_duplicate_rows.html" if is_fragment else "checker/duplicates.html"
+    return render(request, template, context)
 
 
-def _download(place: Place, ask: listing.DuplicateListQuery, form: str) -> HttpResponse | StreamingHttpResponse:
-    """The contents that a page shows, all of them and with all their names."""
-    if form not in export.CONTENT_TYPES:
+def _download(
+    place: Place, list_query: listing.DuplicateListQuery, file_format: str
+) -> HttpResponse | StreamingHttpResponse:
+    """Stream all contents that match, with all their paths."""
+    if not file_format:
         raise Http404
-    response = StreamingHttpResponse(
-        export.export_bytes(place, ask.filter, form), content_type=export.CONTENT_TYPES[form]
-    )
-    response["Content-Disposition"] = f'attachment; filename="{export.file_name(place, form)}"'
+    lines = export.export_bytes(place, list_query.filter, file_format)
+    response = StreamingHttpResponse(lines, content_type=export.CONTENT_TYPES[file_format])
+    response["Content-Disposition"] = f'attachment; filename="{export.file_name(place, file_format)}"'
     return response

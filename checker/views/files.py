@@ -1,4 +1,4 @@
-"""The page of one path."""
+"""Serve the page of one path."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
+from checker.forms import PathForm
 from checker.pages import file_history, replica_facts
 from scanner.decorators import PageRequest, page_view
-from scanner.listing import breadcrumbs
-
-LONGEST = 32_000
 
 
 @page_view
 def file_page(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """The life of a path on a replica, and what the other replicas of the group hold under it."""
+    """Show the history of a path on a replica, and what the other replicas of the group hold under it."""
     replica = get_object_or_404(replica_facts.all_replicas(), uuid=uuid)
-    path = request.GET.get("path", "")[:LONGEST].replace("\0", "")
+    path = PathForm(request.GET).text("path")
     if not path:
         raise Http404
-    life = file_history.tell(replica, path, timezone.now())
-    context = {"replica": replica, "path": path, "life": life, "steps": breadcrumbs(path)}
-    return render(request, "checker/file.html", context, status=200 if life else 404)
+    history = file_history.read_file_history(replica, path, timezone.now())
+    context = {"replica": replica, "path": path, "history": history}
+    return render(request, "checker/file.html", context, status=200 if history else 404)

@@ -1,10 +1,9 @@
-"""The pages of findings, and what a person does there."""
+"""Serve the pages of findings, and carry out what a person decides there."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, time
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -22,176 +20,187 @@ from checker.changes import queries
 from checker.findings import actions, description, listing
 from checker.findings.listing import FindingFilter
 from checker.findings.replicas import members
+from checker.forms import AcceptForm, FindingListForm, PageForm, ReasonForm
 from checker.models import Finding
 from scanner.decorators import PageRequest, action_view, page_view
 from scanner.errors import InvalidPageToken
 from scanner.formatting.names import FOLDED_FROM
 from scanner.models import Group, Replica
+from scanner.roles import OPERATE
 
-MEMBERS = 100
-
-
-class ReasonForm(forms.Form):
-    """Why."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"})
-    )
-
-
-class AcceptForm(ReasonForm):
-    """Why, and until when."""
-
-    until = forms.DateField(
-        label=gettext_lazy("Expires (empty: never)"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date", "class": "form-control"}),
-    )
-
-    def expires_at(self) -> datetime | None:
-        """The end of the day that was named."""
-        day = self.cleaned_data["until"]
-        return None if day is None else timezone.make_aware(datetime.combine(day, time(23, 59, 59)))
+MAX_MEMBERS = 100
+"""Paths of a folded finding on a page."""
+ACTIONS = ("accept", "undo", "release")
 
 
 @page_view
 def findings_page(request: PageRequest) -> HttpResponse:
-    """Findings, the gravest first; with htmx only the rows that follow."""
-    given = {name: str(request.GET.get(name, default)) for name, default in FindingFilter()._asdict().items()}
-    filters = FindingFilter(**{name: text.replace("\0", "")[:200] for name, text in given.items()})
-    after = request.GET.get("after", "")
+    """Show findings, the most severe first. With htmx only the rows that follow."""
+    form = FindingListForm(request.GET)
+    filters = form.filters()
+    after = form.text("after")
     try:
-        found = listing.list_findings(filters, after)
+        finding_page = listing.list_findings(filters, after)
     except InvalidPageToken as error:
         raise Http404 from error
-    said = {name: value for name, value in filters._asdict().items() if value != getattr(FindingFilter(), name)}
+
+    parameters = _filter_parameters(filters)
+    without_kind = {name: value for name, value in parameters.items() if name != "kind"}
     context = {
-        "page": found,
+        "finding_page": finding_page,
         "after": after,
         "filters": filters,
         "kinds": listing.count_by_kind(filters),
         "states": Finding.State.choices,
         "severities": Finding.Severity.choices,
         "groups": Group.objects.filter(findings__isnull=False).distinct(),
-        "more": "?" + urlencode(said | {"after": found.after}),
-        "here": urlencode(said),
-        "query": urlencode({name: value for name, value in said.items() if name != "kind"}),
-        "acts": request.user.has_perm("scanner.operate"),
-        "newest": listing.last_compared_at(),
+        "next_page": "?" + urlencode(parameters | {"after": finding_page.after}),
+        "query": urlencode(parameters),
+        "query_without_kind": urlencode(without_kind),
+        "may_operate": request.user.has_perm(OPERATE),
+        "last_compared_at": listing.last_compared_at(),
         "form": ReasonForm(),
     }
-    return render(request, f"checker/{'_findings' if request.htmx else 'findings'}.html", context)
+    return render(request, "checker/_finding_rows.html" if request.htmx else "checker/findings.html", context)
 
 
 @page_view
 def finding_page(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """A finding: what it is, why, what it means, what to do next, and what was done."""
+    """Show a finding: what happened, why it is one, what it means, what to do next, and what was done."""
     return _show(request, _finding(uuid))
 
 
 @action_view
 def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
-    """Accept, undo or release; a form that does not do shows the page again with what is wrong."""
-    finding, user = _finding(uuid), cast(User, request.user)
-    form = AcceptForm(request.POST) if act == "accept" else ReasonForm(request.POST)
-    if act not in ("accept", "undo", "release"):
+    """Accept a finding, undo that, or release a replica. A form with errors is shown again with what is wrong."""
+    finding = _finding(uuid)
+    if act not in ACTIONS:
         raise Http404
-    if form.is_valid():
-        reason, seen = form.cleaned_data["reason"], request.POST.get("seen", "")
-        try:
-            if isinstance(form, AcceptForm):
-                actions.accept(finding, user, reason, form.expires_at(), seen)
-            elif act == "undo":
-                actions.undo(finding, user, reason)
-            else:
-                actions.release(finding, user, reason, seen)
-        except actions.ActionRefused as refused:
-            form.add_error(None, str(refused))
-            finding = _finding(uuid)
-        else:
-            messages.success(request, _DONE[act])
-            return redirect("finding", uuid)
-    return _show(request, finding, form, status=422)
+    form = AcceptForm(request.POST) if act == "accept" else ReasonForm(request.POST)
+    if not form.is_valid():
+        return _show(request, finding, form, status=422)
+
+    try:
+        _carry_out(request, finding, act, form)
+    except actions.ActionRefused as refused:
+        form.add_error(None, str(refused))
+        # The refusal says that the finding has changed: the page shows it as it is now.
+        return _show(request, _finding(uuid), form, status=422)
+    messages.success(request, DONE_MESSAGES[act])
+    return redirect("finding", uuid)
 
 
 @action_view
 def accept_many(request: HttpRequest) -> HttpResponse:
-    """Accept the chosen findings for one reason; damage is never among them."""
-    form, user = ReasonForm(request.POST), cast(User, request.user)
+    """Accept the selected findings for one reason. Damage is never among them."""
+    form = ReasonForm(request.POST)
     seen_revisions = _seen_revisions(request.POST.getlist("finding"))
-    chosen = list(Finding.objects.filter(uuid__in=seen_revisions))
-    if not chosen or not form.is_valid():
+    findings = list(Finding.objects.filter(uuid__in=seen_revisions))
+    if not findings or not form.is_valid():
         messages.error(request, _("Select findings and enter a reason."))
-        return _back(request)
+        return _back_to_list(request)
+
+    user = cast(User, request.user)
     try:
-        done = actions.accept_all(chosen, user, form.cleaned_data["reason"], seen_revisions)
+        accepted = actions.accept_all(findings, user, form.cleaned_data["reason"], seen_revisions)
     except actions.ActionRefused as refused:
         messages.error(request, str(refused))
-    else:
-        messages.success(
-            request,
-            ngettext("%(n)d finding has been accepted.", "%(n)d findings have been accepted.", done) % {"n": done},
-        )
-    return _back(request)
+        return _back_to_list(request)
+    text = ngettext("%(n)d finding has been accepted.", "%(n)d findings have been accepted.", accepted)
+    messages.success(request, text % {"n": accepted})
+    return _back_to_list(request)
 
 
-def _back(request: HttpRequest) -> HttpResponse:
-    """To the findings, filtered as they were."""
-    return redirect(f"{reverse('findings')}?{request.GET.urlencode()}" if request.GET else "findings")
-
-
-_DONE = {
+DONE_MESSAGES = {
     "accept": gettext_lazy("The finding has been accepted."),
     "undo": gettext_lazy("The finding is open again."),
     "release": gettext_lazy("The replica is no longer on hold."),
 }
 
 
+def _filter_parameters(filters: FindingFilter) -> dict[str, str]:
+    """Return the parameters of an address that asks for this filter, without those that are as usual."""
+    usual = FindingFilter()
+    return {name: value for name, value in filters._asdict().items() if value != getattr(usual, name)}
+
+
+def _carry_out(request: HttpRequest, finding: Finding, act: str, form: ReasonForm) -> None:
+    """Do what the form asks for. Raise ActionRefused when the finding is no longer what its reader has seen."""
+    user = cast(User, request.user)
+    reason = form.cleaned_data["reason"]
+    seen_revision = request.POST.get("seen", "")
+    if isinstance(form, AcceptForm):
+        actions.accept(finding, user, reason, form.expires_at(), seen_revision)
+    elif act == "undo":
+        actions.undo(finding, user, reason)
+    else:
+        actions.release(finding, user, reason, seen_revision)
+
+
+def _back_to_list(request: HttpRequest) -> HttpResponse:
+    """Redirect to the findings, filtered as they were."""
+    url = reverse("findings")
+    if request.GET:
+        url = f"{url}?{request.GET.urlencode()}"
+    return redirect(url)
+
+
 def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None, status: int = 200) -> HttpResponse:
-    after = request.GET.get("after", "")
-    try:
-        paths = _members(finding, after) if finding.folded else None
-    except InvalidPageToken as error:
-        raise Http404 from error
-    open_now, accepted = finding.state == Finding.State.OPEN, finding.state == Finding.State.ACCEPTED
-    held, said = finding.kind == Finding.Kind.MASS_CHANGE, description.describe(finding)
+    finding_description = description.describe(finding)
+    action = _possible_action(finding)
     context = {
         "finding": finding,
-        "description": said,
-        "whole_path": finding.path if len(said.title) > FOLDED_FROM else "",
+        "description": finding_description,
+        # A long path is cut in the title, so it stands whole once below.
+        "whole_path": finding.path if len(finding_description.title) > FOLDED_FROM else "",
         "audit_log": finding.audit_entries.select_related("run").all(),
-        "members": paths,
-        "place": finding.replica or _place(finding),
-        "may_act": request.user.has_perm("scanner.operate"),
-        "act": "release" if open_now and held else "accept" if open_now else "undo" if accepted else "",
-        "form": form or (AcceptForm() if open_now and not held else ReasonForm()),
+        "members": _members(request, finding) if finding.folded else None,
+        "replica_with_history": finding.replica or _concerned_replica(finding),
+        "may_operate": request.user.has_perm(OPERATE),
+        "action": action,
+        "form": form or (AcceptForm() if action == "accept" else ReasonForm()),
     }
     return render(request, "checker/finding.html", context, status=status)
 
 
+def _possible_action(finding: Finding) -> str:
+    """Return the action that a person may take now; empty for none."""
+    if finding.state == Finding.State.OPEN:
+        return "release" if finding.kind == Finding.Kind.MASS_CHANGE else "accept"
+    if finding.state == Finding.State.ACCEPTED:
+        return "undo"
+    return ""
+
+
 def _finding(uuid: UUID) -> Finding:
-    found = Finding.objects.select_related(
+    findings = Finding.objects.select_related(
         "group", "replica__server", "replica__group", "first_run", "last_run", "accepted_by"
     )
-    return get_object_or_404(found, uuid=uuid)
+    return get_object_or_404(findings, uuid=uuid)
 
 
-def _members(finding: Finding, after: str) -> queries.ChangePage | members.PathPage:
-    if finding.replica_id is None:
-        return members.list_paths(finding, after, MEMBERS)
-    return queries.read_finding_page(finding.pk, after, MEMBERS)
+def _members(request: HttpRequest, finding: Finding) -> Any:
+    """Return a page of the paths that a folded finding stands for."""
+    after = PageForm(request.GET).text("after")
+    try:
+        if finding.replica_id is None:
+            return members.list_paths(finding, after, MAX_MEMBERS)
+        return queries.read_finding_page(finding.pk, after, MAX_MEMBERS)
+    except InvalidPageToken as error:
+        raise Http404 from error
 
 
-def _place(finding: Finding) -> Replica | None:
-    """A replica that a finding between replicas concerns: from there the life of a path is shown."""
-    found = Replica.objects.filter(group=finding.group).select_related("server")
-    return found.filter(pk__in=finding.concerns).first() or found.first()
+def _concerned_replica(finding: Finding) -> Replica | None:
+    """Return a replica that a finding between replicas concerns. Its page shows the history of the path."""
+    replicas = Replica.objects.filter(group=finding.group).select_related("server")
+    return replicas.filter(pk__in=finding.concerns).first() or replicas.first()
 
 
-def _seen_revisions(chosen: list[str]) -> dict[UUID, str]:
-    """What was seen of each finding that was chosen; what names none is left out."""
-    found = {}
-    for name, _blank, seen in (text.partition(" ") for text in chosen):
+def _seen_revisions(selected: list[str]) -> dict[UUID, str]:
+    """Return the revision that a person has seen of each selected finding. What names no finding is left out."""
+    revisions = {}
+    for value in selected:
+        uuid, _space, revision = value.partition(" ")
         with suppress(ValueError):
-            found[UUID(name)] = seen
-    return found
+            revisions[UUID(uuid)] = revision
+    return revisions

@@ -1,4 +1,4 @@
-"""The page of a group: its replicas side by side, and what they differ in."""
+"""Serve the page of a group: its replicas side by side, and where they differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from checker.divergences import listing
 from checker.divergences.listing import DivergenceListQuery
-from checker.findings import listing as findings
+from checker.findings import listing as finding_listing
+from checker.forms import DownloadForm, PollForm
 from checker.jobs import group_comparisons
 from checker.models import GroupComparison
 from checker.pages import divergence_export, group_matrix, overview, replica_facts, work_time
@@ -23,79 +24,95 @@ from scanner.errors import InvalidPageToken
 from scanner.listing import breadcrumbs
 from scanner.models import Group
 
-OPEN_FINDINGS = 8
+MAX_FINDINGS = 8
+DATETIME_INPUT = "%Y-%m-%dT%H:%M"
+"""Format of a datetime-local field."""
 
 
 @page_view
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """A group: its replicas with their states, their work time, and the matrix of what diverges; or only more rows."""
+    """Show a group: its replicas, their work time, and the matrix of divergences. With htmx only more rows of it."""
     group = get_object_or_404(Group, uuid=uuid)
-    ask = listing.read_query(request.GET)
-    comparison = _comparison(group, ask)
-    done = comparison is not None and comparison.state == GroupComparison.State.DONE
-    if request.htmx and request.GET.get("poll"):
-        return HttpResponseClientRefresh() if done else render(request, "checker/_waiting.html", {"ask": ask})
-    context: dict[str, Any] = {"group": group, "comparison": comparison, "done": done, "ask": ask}
-    lines = overview.replica_rows(replica_facts.replicas_in_use().filter(group=group), timezone.now())
-    if comparison is not None:
-        context |= {"seats": group_matrix.seats(comparison, lines)}
-    if comparison is not None and comparison.computed_at is not None and (done or ask.time is None):
-        context |= _matrix(comparison, ask)
+    list_query = listing.read_query(request.GET)
+    comparison = _comparison(group, list_query)
+    is_done = comparison is not None and comparison.state == GroupComparison.State.DONE
+    if request.htmx and PollForm(request.GET).text("poll"):
+        if is_done:
+            return HttpResponseClientRefresh()
+        return render(request, "checker/_group_comparison_progress.html", {"list_query": list_query})
+
+    rows = overview.replica_rows(replica_facts.replicas_in_use().filter(group=group), timezone.now())
+    context: dict[str, Any] = {
+        "group": group,
+        "comparison": comparison,
+        "is_done": is_done,
+        "list_query": list_query,
+        "columns": group_matrix.read_columns(comparison, rows) if comparison is not None else [],
+    }
+    # The newest comparison shows its last result while it is updated; one of a moment shows nothing until it is done.
+    has_result = comparison is not None and comparison.computed_at is not None
+    if comparison is not None and has_result and (is_done or list_query.time is None):
+        context |= _matrix_context(comparison, list_query)
+
     if request.htmx and not request.htmx.boosted:
-        return render(request, "checker/_matrix.html", context)
-    return render(request, "checker/group.html", context | _around(group, lines, context))
+        return render(request, "checker/_matrix_rows.html", context)
+    return render(request, "checker/group.html", context | _group_context(group, rows, context))
 
 
 @page_view
 def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
-    """The divergences that a page shows, all of them, as a file."""
-    form = request.GET.get("format", "")
-    if form not in divergence_export.CONTENT_TYPES:
+    """Stream all divergences that match, as a file."""
+    file_format = DownloadForm(request.GET).text("format")
+    if not file_format:
         raise Http404
-    group, ask = get_object_or_404(Group, uuid=uuid), listing.read_query(request.GET)
-    comparison = _comparison(group, ask)
+    group = get_object_or_404(Group, uuid=uuid)
+    list_query = listing.read_query(request.GET)
+    comparison = _comparison(group, list_query)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
-    lines = divergence_export.export_bytes(comparison, ask.filter, form)
-    response = StreamingHttpResponse(lines, content_type=divergence_export.CONTENT_TYPES[form])
-    response["Content-Disposition"] = f'attachment; filename="{divergence_export.file_name(comparison, form)}"'
+
+    batches = divergence_export.export_bytes(comparison, list_query.filter, file_format)
+    response = StreamingHttpResponse(batches, content_type=divergence_export.CONTENT_TYPES[file_format])
+    name = divergence_export.file_name(comparison, file_format)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def _comparison(group: Group, ask: DivergenceListQuery) -> GroupComparison | None:
-    return (
-        group_comparisons.newest_comparison(group)
-        if ask.time is None
-        else group_comparisons.get_or_request(group, ask.time)
-    )
+def _comparison(group: Group, list_query: DivergenceListQuery) -> GroupComparison | None:
+    if list_query.time is None:
+        return group_comparisons.newest_comparison(group)
+    return group_comparisons.get_or_request(group, list_query.time)
 
 
-def _matrix(comparison: GroupComparison, ask: DivergenceListQuery) -> dict[str, Any]:
+def _matrix_context(comparison: GroupComparison, list_query: DivergenceListQuery) -> dict[str, Any]:
     try:
-        found = group_matrix.matrix(comparison, ask)
+        matrix = group_matrix.read_matrix(comparison, list_query)
     except InvalidPageToken as error:
         raise Http404 from error
+    parents = [
+        (parent, list_query.query(below=parent.below, after="", view="")) for parent in breadcrumbs(list_query.below)
+    ]
     return {
-        "matrix": found,
-        "total": listing.count_divergences(comparison),
-        "chips": listing.filter_options(comparison, ask),
-        "steps": [(step, ask.query(below=step.below, after="", view="")) for step in breadcrumbs(ask.below)],
-        "root_url": ask.query(below="", after="", view=""),
-        "tree_url": ask.query(view="tree", search="", after=""),
-        "list_url": ask.query(view="list", after=""),
-        "all_url": ask.query(kinds=(), verdict="", position="", below="", search="", after=""),
+        "matrix": matrix,
+        "divergence_count": listing.count_divergences(comparison),
+        "filter_options": listing.filter_options(comparison, list_query),
+        "parent_directories": parents,
+        "root_url": list_query.query(below="", after="", view=""),
+        "tree_url": list_query.query(view="tree", search="", after=""),
+        "list_url": list_query.query(view="list", after=""),
+        "all_url": list_query.query(kinds=(), verdict="", position="", below="", search="", after=""),
     }
 
 
-def _around(group: Group, lines: list[ReplicaRow], context: dict[str, Any]) -> dict[str, Any]:
-    """All that stands around the matrix."""
-    opened = findings.list_findings(findings.FindingFilter(group=str(group.uuid)), limit=OPEN_FINDINGS)
-    worst = min((line.assessment.status for line in lines), key=lambda state: state.urgency, default=Status.UNKNOWN)
+def _group_context(group: Group, rows: list[ReplicaRow], context: dict[str, Any]) -> dict[str, Any]:
+    """Return what stands around the matrix."""
+    findings = finding_listing.list_findings(finding_listing.FindingFilter(group=str(group.uuid)), limit=MAX_FINDINGS)
+    statuses = [row.assessment.status for row in rows]
     return {
-        "lines": lines,
-        "state": worst,
-        "look_at": group_matrix.look_at(context.get("seats", [])),
-        "findings": opened,
-        "chart": work_time.of_group(group),
-        "now": timezone.localtime().strftime("%Y-%m-%dT%H:%M"),
+        "rows": rows,
+        "status": min(statuses, key=lambda status: status.urgency, default=Status.UNKNOWN),
+        "first_check": group_matrix.first_server_to_check(context["columns"]),
+        "findings": findings,
+        "work_time": work_time.group_work_time(group),
+        "now": timezone.localtime().strftime(DATETIME_INPUT),
     }

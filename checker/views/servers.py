@@ -1,4 +1,4 @@
-"""The page of a server: all that it keeps."""
+"""Serve the page of a server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from scanner.models import Server
 
 @page_view
 def server_page(request: PageRequest, uuid: UUID) -> HttpResponse:
-    """A server: its replicas with their states, most urgent first, and how long their runs took."""
+    """Show a server: its replicas with their statuses, most urgent first, and how long their runs took."""
     server = get_object_or_404(Server, uuid=uuid)
-    sections = overview.of_server(server, timezone.now())
-    context = {"server": server, "sections": sections, "chart": work_time.of_server(server)}
+    context = {
+        "server": server,
+        "sections": overview.server_sections(server, timezone.now()),
+        "work_time": work_time.server_work_time(server),
+    }
     return render(request, "checker/server.html", context)

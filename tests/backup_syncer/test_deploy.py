@@ -160,7 +160,7 @@ runpy.run_path({script!r}, run_name="__main__")
 """
     program = program.format(python=str(python), script=str(DEPLOY / "test.py"))
     python.parent.mkdir()
-    for name in ("python", "ruff", "mypy"):
+    for name in ("python", "ruff", "mypy", "djlint"):
         tool = python.with_name(name)
         tool.write_text(f'#!/bin/sh\necho "{name} $*"\n', encoding="utf-8")
         tool.chmod(0o755)
@@ -178,9 +178,9 @@ runpy.run_path({script!r}, run_name="__main__")
     assert "only these tests, in one process" in messages
 
     tools, messages = run("--lint", "-k", "chain")
-    assert [tool.split()[0] for tool in tools] == ["ruff", "ruff", "mypy", "python"]
+    assert [tool.split()[0] for tool in tools] == ["ruff", "ruff", "mypy", "djlint", "python"]
 
     tools, messages = run("--long")
-    assert [tool.split()[0] for tool in tools] == ["ruff", "ruff", "mypy", "python"]
+    assert [tool.split()[0] for tool in tools] == ["ruff", "ruff", "mypy", "djlint", "python"]
     assert " -n " in tools[-1] and tools[-1].endswith("--long")
     assert "only these tests" not in messages

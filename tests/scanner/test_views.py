@@ -124,7 +124,7 @@ def test_more_entries_follow_by_a_link(viewer: Client, run: Run, monkeypatch: py
         while address:
             page = get(viewer, address)
             seen += leaves(page)
-            found = re.search(r'class="more">.*?href="([^"]+)" hx-get="([^"]+)"', page)
+            found = re.search(r'(?s)class="more">.*?href="([^"]+)"\s+hx-get="([^"]+)"', page)
             if found:
                 assert found[1] == found[2]
             address = f"/runs/{run.uuid}/entries/{found[1]}".replace("&amp;", "&") if found else ""
@@ -163,7 +163,7 @@ def test_directories_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pyt
     """A level with more than a page goes on where it stopped."""
     monkeypatch.setattr("scanner.views.PAGE_ROWS", 4)
     page = get(viewer, f"/runs/{run.uuid}/tree/")
-    found = re.search(r'class="more">.*?href="([^"]+)"', page)
+    found = re.search(r'(?s)class="more">.*?href="([^"]+)"', page)
     assert found is not None
     assert "latest" in get(viewer, f"/runs/{run.uuid}/tree/{found[1].replace('&amp;', '&')}")
 

@@ -1,4 +1,4 @@
-"""`compare_runs`: what changed between two runs of a replica."""
+"""Compare two runs of a replica (`compare_runs`)."""
 
 from __future__ import annotations
 
@@ -6,98 +6,101 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, InterfaceError
+from django.core.management.base import CommandParser
 
 from checker.changes import export, queries
 from checker.changes.queries import ChangeFilter, ChangeRow
 from checker.jobs import run_comparisons
+from checker.management.base import QuestionCommand, add_format_options, chosen_format
 from checker.models import Change, Comparison
-from scanner.db.errors import database_error_text
-from scanner.errors import StoreError
+from scanner.format.entry_type import EntryType
 from scanner.formatting.entries import exact_file_time
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import local_time
 from scanner.lookup import find_run
 
 
-class Command(BaseCommand):
+class Command(QuestionCommand):
     """Exit code 0 when nothing changed, 1 when something did, 2 when the runs could not be compared."""
 
-    help = "Says what changed between two complete runs of a replica."
+    help = "Shows what changed between two complete runs of a replica."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which runs, which kinds, in which form."""
+        """Take two runs, the kinds of change to show, and the format."""
         for name in ("a", "b"):
             parser.add_argument(name, metavar=name.upper(), help="uuid of a run, or REPLICA-UUID:NUMBER")
         parser.add_argument(
-            "--kind", action="append", default=[], choices=Change.Kind.values, help="only this kind; repeatable"
+            "--kind", action="append", default=[], choices=Change.Kind.values, help="show only this kind; repeatable"
         )
-        parser.add_argument("--again", action="store_true", help="make it although it was set aside")
-        form = parser.add_mutually_exclusive_group()
-        form.add_argument("--json", action="store_true", help="JSON Lines, both versions of each path")
-        form.add_argument("--csv", action="store_true", help="a table for a spreadsheet")
+        parser.add_argument("--again", action="store_true", help="compare again what was set aside")
+        add_format_options(
+            parser, json_help="JSON Lines with both versions of each path", csv_help="a table for a spreadsheet"
+        )
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """A head and a line for each path, or a file's text on stdout."""
-        try:
-            comparison = self._comparison(options["a"], options["b"], again=options["again"])
-            wish = ChangeFilter(tuple(kind for kind in Change.Kind.values if kind in options["kind"]))
-            if options["json"] or options["csv"]:
-                for piece in export.export_bytes(comparison, wish, "csv" if options["csv"] else "jsonl"):
-                    self.stdout.write(piece.decode(), ending="")
-            else:
-                for line in _words(comparison, wish):
-                    self.stdout.write(line)
-        except (LookupError, StoreError) as error:
-            raise CommandError(str(error), returncode=2) from error
-        except (DatabaseError, InterfaceError) as error:
-            raise CommandError(database_error_text(error), returncode=2) from error
-        if any(number for kind, number in comparison.counts.items() if not wish.kinds or kind in wish.kinds):
-            sys.exit(1)
+    def answer(self, options: dict[str, Any]) -> bool:
+        """Write a head and a line for each path, or the text of a file."""
+        comparison = self._comparison(options["a"], options["b"], again=options["again"])
+        chosen_kinds = tuple(kind for kind in Change.Kind.values if kind in options["kind"])
+        change_filter = ChangeFilter(chosen_kinds)
 
-    def _comparison(self, first: str, second: str, *, again: bool) -> Comparison:
-        runs = find_run(first), find_run(second)
+        file_format = chosen_format(options)
+        if file_format:
+            self.write_file(export.export_bytes(comparison, change_filter, file_format))
+        else:
+            self.write_lines(_text_lines(comparison, change_filter))
+        return any(comparison.counts.get(kind) for kind in chosen_kinds or Change.Kind.values)
+
+    def _comparison(self, first_name: str, second_name: str, *, again: bool) -> Comparison:
+        first = find_run(first_name)
+        second = find_run(second_name)
         if again:
-            run_comparisons.retry_set_aside(*runs)
-        if runs[0].sequence > runs[1].sequence:
-            self.stderr.write(f"Run {runs[1].sequence} is the earlier one: what changed since it is shown.")
-        comparison = run_comparisons.get_or_request(*runs)
+            run_comparisons.retry_set_aside(first, second)
+        if first.sequence > second.sequence:
+            self.stderr.write(f"Run {second.sequence} is the earlier one: the changes since it are shown.")
+
+        comparison = run_comparisons.get_or_request(first, second)
         if comparison.state == Comparison.State.WAITING:
             if sys.stderr.isatty():
-                self.stderr.write("The runs lie far apart: they are being compared.")
+                self.stderr.write("The runs are far apart; they are being compared.")
             run_comparisons.compute(comparison.pk)
             comparison.refresh_from_db()
         if comparison.state != Comparison.State.DONE:
-            reason = comparison.reason or "another process is at it: try again in a minute"
+            reason = comparison.reason or "another process is comparing them: try again in a minute"
             raise LookupError(f"the runs could not be compared: {reason}")
         return comparison
 
 
-def _words(comparison: Comparison, wish: ChangeFilter) -> Iterator[str]:
-    """What a person reads."""
-    base, run = comparison.base, comparison.run
+def _text_lines(comparison: Comparison, change_filter: ChangeFilter) -> Iterator[str]:
+    """Yield the comparison as a person reads it."""
+    base = comparison.base
+    run = comparison.run
     assert base is not None
     yield f"Run {base.sequence} ({local_time(base.finished_at)}) → run {run.sequence} ({local_time(run.finished_at)})"
-    for one in run_comparisons.skipped_runs(comparison):
-        yield f"Stepped over: run {one.sequence}, {one.get_state_display()}: {visible_text(one.reason)}"
+    for skipped in run_comparisons.skipped_runs(comparison):
+        yield f"Skipped: run {skipped.sequence}, {skipped.get_state_display()}: {visible_text(skipped.reason)}"
+
     counts = [f"{comparison.counts[kind]} {kind}" for kind in Change.Kind.values if comparison.counts.get(kind)]
     yield ", ".join(counts) or "Nothing changed."
-    for row in queries.iterate_changes(comparison, wish):
-        yield f"{row.kind:12} {visible_text(row.path)}{_how(row)}"
+    for change in queries.iterate_changes(comparison, change_filter):
+        yield f"{change.kind:12} {visible_text(change.path)}{_details(change)}"
 
 
-def _how(row: ChangeRow) -> str:
-    said = []
-    if row.other is not None:
-        said.append(f"from {visible_text(row.other)}")
-    if row.old and row.new:
-        if row.old.size is not None and row.new.size is not None and row.old.size != row.new.size:
-            said.append(f"{row.old.size} → {row.new.size} bytes")
-        if row.old.mtime_ns is not None and row.new.mtime_ns is not None and row.old.mtime_ns != row.new.mtime_ns:
-            said.append(f"{exact_file_time(row.old.mtime_ns)} → {exact_file_time(row.new.mtime_ns)}")
-    if row.new and row.new.type == 2:
-        said.append(f"{row.new.detail} ({row.new.stage})")
-    if row.notes:
-        said.append(", ".join(sorted(row.notes)))
-    return f"  [{'; '.join(said)}]" if said else ""
+def _details(change: ChangeRow) -> str:
+    """Return what differs, in brackets; empty where there is nothing to say."""
+    details = []
+    if change.other is not None:
+        details.append(f"from {visible_text(change.other)}")
+    old = change.old
+    new = change.new
+    if old and new:
+        if None not in (old.size, new.size) and old.size != new.size:
+            details.append(f"{old.size} → {new.size} bytes")
+        if old.mtime_ns is not None and new.mtime_ns is not None and old.mtime_ns != new.mtime_ns:
+            details.append(f"{exact_file_time(old.mtime_ns)} → {exact_file_time(new.mtime_ns)}")
+    if new and new.type == EntryType.ERROR:
+        details.append(f"{new.detail} ({new.stage})")
+    if change.notes:
+        details.append(", ".join(sorted(change.notes)))
+    if not details:
+        return ""
+    return f"  [{'; '.join(details)}]"

@@ -227,7 +227,7 @@ def test_unsigned_import_has_copies_and_no_bytes(tmp_path: Path) -> None:
     (row,) = queries.read_page(places.find_group(replica.group.uuid)).rows
     assert sorted(held.copies for held in row.holdings) == [1, 3]
     said, _told, code = command(str(replica.uuid))
-    assert code == 1 and "size of 1 of them is not known" in said and "of unknown size" in said
+    assert code == 1 and "size of 1 of them is unknown" in said and "of unknown size" in said
 
 
 def test_tokens_that_no_page_gave() -> None:
@@ -269,14 +269,14 @@ def test_command_in_words() -> None:
     for name in (str(world.replica.uuid), "Photos", str(world.replica.group.uuid)):
         said, told, code = command(name)
         assert (code, told) == (1, "")
-        assert "Contents held more than once: 2; superfluous copies: 2; wasted: 305 bytes" in said
-        assert "b  [hard link of a, no waste]" in said and "\\u202e\\x1b[31m" in said
+        assert "Duplicated contents: 2; extra copies: 2; wasted: 305 bytes" in said
+        assert "b  [hard link to a, no extra space]" in said and "\\u202e\\x1b[31m" in said
         assert "\x1b" not in said and "\u202e" not in said
         assert said.index("300 bytes wasted") < said.index("5 bytes wasted by")
     said, _told, code = command("Photos", "--limit", "1")
     assert code == 1 and "Not shown: 1 more" in said and "=s" not in said
     said, _told, code = command("Photos", "--least", "300")
-    assert code == 1 and "held more than once: 1;" in said
+    assert code == 1 and "Duplicated contents: 1;" in said
     said, _told, code = command("Photos", "--least", "301")
     assert code == 0 and "No duplicates." in said
 

@@ -1,4 +1,4 @@
-"""The grid of groups and servers on the first page, and the page of a server."""
+"""The grid of groups and servers on the overview, and the page of a server."""
 
 from __future__ import annotations
 
@@ -17,36 +17,53 @@ from tests.scanner import factories
 
 pytestmark = pytest.mark.django_db
 HOSTILE = '<script>alert("x")</script>\u202e" onclick="x'
+MAX_QUERIES = 23
+"""Of the overview; one of them counts the misread files of all newest runs."""
 
 
 @pytest.fixture
 def viewer(client: Client) -> Client:
-    """A client that a viewer has logged in with."""
+    """Return a client that a viewer has logged in with."""
     client.force_login(stage.make_user("viewer"))
     return client
 
 
 def get(client: Client, path: str, **headers: str) -> str:
-    """The text of a page that must be there."""
+    """Return the text of a page that must exist."""
     response = client.get(path, headers=headers)
     assert response.status_code == 200
     return str(response.content.decode())
 
 
 def grid(page: str) -> list[list[str]]:
-    """The grid as words: names of heads, and of each cell its state (with the number of its replicas), or nothing."""
+    """Return the grid as words: names of heads, and of each cell its status and, if above one, its replicas."""
     (table,) = re.findall(r"(?s)<table class=\"fleet.*?</table>", page)
     rows = []
     for row in re.findall(r"(?s)<tr>(.*?)</tr>", table):
         cells = re.findall(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>", row)
-        states = [re.sub(r'(?s).*href="#sign-(\w+)".*?(?:<b>(\d+)</b>)?</a>', r"\1\2", cell) for cell in cells]
-        rows.append([unescape(re.sub(r"<[^>]*>", "", state)) for state in states])
+        statuses = [re.sub(r'(?s).*href="#sign-(\w+)".*?(?:<b>(\d+)</b>)?</a>', r"\1\2", cell) for cell in cells]
+        rows.append([unescape(re.sub(r"<[^>]*>", "", status)).strip() for status in statuses])
     return rows
 
 
 def labels(page: str) -> list[str]:
-    """What the cells say in words."""
-    return [unescape(said) for said in re.findall(r'<td><a [^>]*aria-label="([^"]*)"', page)]
+    """Return what the cells say in words."""
+    return [unescape(label) for label in re.findall(r'<td>\s*<a [^>]*aria-label="([^"]*)"', page)]
+
+
+def tooltips(page: str) -> list[str]:
+    """Return the tooltips of the cells."""
+    return [unescape(title) for title in re.findall(r'<td>\s*<a [^>]*title="([^"]*)"', page)]
+
+
+def group_names(page: str) -> list[str]:
+    """Return the names at the heads of the sections of groups."""
+    return re.findall(r'<h2 id="group-\d+">.*?class="name">([^<]*)', page)
+
+
+def row_statuses(page: str) -> list[str]:
+    """Return the statuses of the replicas that have a row, in their order."""
+    return re.findall(r'class="replica-cell">\s*<span class="state state-(\w+)', page)
 
 
 def test_the_grid_has_each_group_on_each_server_urgent_first(viewer: Client) -> None:
@@ -60,38 +77,39 @@ def test_the_grid_has_each_group_on_each_server_urgent_first(viewer: Client) -> 
     ]
 
 
-def test_a_cell_says_group_server_state_and_why_and_leads_to_the_replica(viewer: Client) -> None:
-    """A cell has its words for who cannot see its colour or shape, in the language of the page, as name and tooltip."""
+def test_a_cell_says_group_server_status_and_why_and_leads_to_the_replica(viewer: Client) -> None:
+    """A cell has words for who cannot see its colour or shape, in the language of the page, as name and tooltip."""
     world = stage.make_overview()
     page = get(viewer, "/")
-    said = labels(page)
-    assert said[0] == (
+    assert labels(page)[0] == (
         "Бухгалтерия 2019–2026 on beta.example.net: Damaged. The stored data of run 1 is not what its server signed."
     )
-    assert "Photos on alpha.example.net: Proven" in said and len(said) == 7
+    assert "Photos on alpha.example.net: Proven" in labels(page) and len(labels(page)) == 7
     assert f'href="/replicas/{world["broken"].uuid}/" aria-label="Бухгалтерия' in page
-    assert [unescape(one) for one in re.findall(r'<td><a [^>]*title="([^"]*)"', page)] == said
+    assert tooltips(page) == labels(page)
 
 
 def test_replicas_in_one_cell_are_counted_and_the_worst_decides(viewer: Client) -> None:
-    """Two roots of a group on one server share a cell: number and worst state; it leads to both."""
+    """Two roots of a group on one server share a cell with their number and worst status; it leads to both."""
     server, key = stage.make_server("alpha")
     group = factories.make_group("photos")
-    good, bad = (factories.make_replica(server, group, root) for root in ("/good", "/bad"))
+    good = factories.make_replica(server, group, "/good")
+    bad = factories.make_replica(server, group, "/bad")
     stage.make_history(good, key, 2)
     stage.make_history(bad, key, 2)
     stage.make_proof(bad.runs.latest("sequence"), ok=False)
+
     page = get(viewer, "/")
     assert grid(page)[1:] == [["photos", "damaged2"]]
     assert labels(page)[0].startswith("photos on alpha, 2 replicas: Damaged. ")
-    place = f"/servers/{server.uuid}/#group-{group.pk}"
-    assert f'href="{place}"' in page
-    below = get(viewer, place.partition("#")[0]).split(f'<tbody id="group-{group.pk}">')[1].split("</tbody>")[0]
-    assert re.findall(r'class="state state-(\w+)', below) == ["damaged", "proven"]
+    assert f'href="/servers/{server.uuid}/#group-{group.pk}"' in page
+    server_page = get(viewer, f"/servers/{server.uuid}/")
+    section = server_page.split(f'<tbody id="group-{group.pk}">')[1].split("</tbody>")[0]
+    assert row_statuses(section) == ["damaged", "proven"]
 
 
 def test_heads_lead_to_groups_and_servers(viewer: Client) -> None:
-    """Each head of a row is a link to the group's page, each head of a column to the server's."""
+    """Each head of a row links to the group's page, each head of a column to the server's."""
     world = stage.make_overview()
     page = get(viewer, "/")
     for address in (f"/groups/{world['proven'].group.uuid}/", f"/servers/{world['proven'].server.uuid}/"):
@@ -100,23 +118,22 @@ def test_heads_lead_to_groups_and_servers(viewer: Client) -> None:
 
 
 def test_the_filter_narrows_the_grid_as_well(viewer: Client) -> None:
-    """Only what fits is in the grid; a group or server without any of it is not."""
+    """Only what matches is in the grid; a group or server without any match is not."""
     stage.make_overview()
     assert grid(get(viewer, "/?name=gamma"))[0] == ["Group", "gamma"]
     assert grid(get(viewer, "/?state=proven")) == [["Group", "alpha.example.net"], ["Photos", "proven"]]
     assert "data-grid" not in get(viewer, "/?name=nowhere")
 
 
-def test_what_is_wrong_stands_below_in_lines_and_what_is_proven_is_folded(viewer: Client) -> None:
-    """In a large fleet the groups that are all proven are folded; the others show their urgent lines, and say how many
-    more there are."""
+def test_what_is_wrong_has_rows_and_what_is_proven_is_folded(viewer: Client) -> None:
+    """In a large fleet fully proven groups are folded; the others show their urgent rows and how many more exist."""
     status_grid_stage.fill(12, 20)
     page = get(viewer, "/")
-    opened, folded = page.split('<details class="proven-groups" >')
-    assert re.findall(r'<h2 id="group-\d+">.*?class="name">([^<]*)', opened) == ["share 000", "share 004", "share 008"]
-    assert len(re.findall(r'<h2 id="group-\d+">', folded)) == 9 and "9 fully proven groups" in folded
+    unfolded, folded = page.split('<details class="proven-groups" >')
+    assert group_names(unfolded) == ["share 000", "share 004", "share 008"]
+    assert len(group_names(folded)) == 9 and "9 fully proven groups" in folded
     assert page.count('class="replica-cell"') == 120
-    assert "20 more replicas" in folded and "more replica" not in opened
+    assert "20 more replicas" in folded and "more replica" not in unfolded
     assert '<details class="proven-groups" open>' in get(viewer, "/?state=proven")
 
 
@@ -131,23 +148,24 @@ def test_a_large_fleet_is_light_and_asks_little(
 ) -> None:
     """2,000 replicas cost as many queries as seven, and a page of bounded size; the longer side goes down."""
     status_grid_stage.fill(groups, servers)
-    with django_assert_max_num_queries(23):  # one of them counts what was read wrong at first, of all newest runs
+    with django_assert_max_num_queries(MAX_QUERIES):
         page = get(viewer, "/")
     table = grid(page)
     assert table[0][0] == corner and len(table) == rows + 1 and {len(row) for row in table} == {21}
-    states = [state for row in table[1:] for state in row[1:]]
-    assert len(states) == 2000 and states.count("proven") == 1950 and {*states} == {"proven", "damaged", "attention"}
+    statuses = [status for row in table[1:] for status in row[1:]]
+    assert len(statuses) == 2000 and statuses.count("proven") == 1950
+    assert {*statuses} == {"proven", "damaged", "attention"}
     assert len(page.encode()) < 1_500_000
     assert page.count('class="replica-cell"') == 120
 
 
-def test_lines_have_no_room_for_all_that_is_wrong(viewer: Client) -> None:
+def test_rows_have_no_room_for_all_that_is_wrong(viewer: Client) -> None:
     """When hundreds of replicas are late, each group still has its head and says how many more there are."""
     status_grid_stage.fill(10, 20, 1)
     Replica.objects.update(enabled=False)
     page = get(viewer, "/")
     assert page.count('class="replica-cell"') == 120
-    assert page.count("20 more replicas") == 4 and len(re.findall(r'<h2 id="group-\d+">', page)) == 10
+    assert page.count("20 more replicas") == 4 and len(group_names(page)) == 10
 
 
 def test_hostile_names_are_shown_and_not_obeyed(viewer: Client) -> None:
@@ -161,30 +179,29 @@ def test_hostile_names_are_shown_and_not_obeyed(viewer: Client) -> None:
         assert "\\u202e" in page
 
 
-def test_a_server_shows_what_it_keeps(viewer: Client) -> None:
-    """The page of a server has its replicas by group with state and reason, urgent first, and when it was heard of."""
+def test_a_server_shows_its_replicas(viewer: Client) -> None:
+    """The page of a server has its replicas by group with status and reason, urgent first, and its last contact."""
     world = stage.make_overview()
     server = world["proven"].server
     Server.objects.filter(pk=server.pk).update(last_seen_at=timezone.now() - timedelta(hours=3))
-    page = get(viewer, f"/servers/{server.uuid}/")
-    assert re.findall(r'class="replica-cell">\s*<span class="state state-(\w+)', page) == [
-        "attention",
-        "unknown",
-        "proven",
-    ]
-    assert re.findall(r'class="server"><bdi class="name">([^<]*)', page) == ["Бухгалтерия 2019–2026", "mail", "Photos"]
+    address = f"/servers/{server.uuid}/"
+    page = get(viewer, address)
+    assert row_statuses(page) == ["attention", "unknown", "proven"]
+    names = re.findall(r'class="server"><bdi class="name">([^<]*)', page)
+    assert names == ["Бухгалтерия 2019–2026", "mail", "Photos"]
     assert "too old" in page and "3 hours ago" in page
-    assert "последняя связь" in get(viewer, f"/servers/{server.uuid}/", **{"Accept-Language": "ru"})
+    assert "последняя связь" in get(viewer, address, **{"Accept-Language": "ru"})
 
 
-def test_a_server_page_is_for_who_may_see_it(client: Client, viewer: Client) -> None:
+def test_who_may_see_a_server(client: Client, viewer: Client) -> None:
     """A stranger is sent to the login; an unknown server is not found; one without replicas says so."""
     server = factories.make_server("empty")
-    assert "This server has no replicas" in get(viewer, f"/servers/{server.uuid}/")
-    assert "no contact yet" in get(viewer, f"/servers/{server.uuid}/")
+    address = f"/servers/{server.uuid}/"
+    assert "This server has no replicas" in get(viewer, address)
+    assert "no contact yet" in get(viewer, address)
     assert viewer.get(f"/servers/{factories.make_replica().uuid}/").status_code == 404
     client.logout()
-    assert client.get(f"/servers/{server.uuid}/")["Location"] == f"/login/?next=/servers/{server.uuid}/"
+    assert client.get(address)["Location"] == f"/login/?next={address}"
 
 
 def test_a_held_or_archived_server_says_so(viewer: Client) -> None:

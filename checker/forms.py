@@ -1,0 +1,166 @@
+"""Read the GET parameters of pages, and what a person enters about findings.
+
+What a page is asked for is never an error: a value that means nothing counts as absent. Only `CompareRunsForm` refuses,
+because a person typed its numbers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from checker.changes.export import CONTENT_TYPES
+from checker.findings.listing import FindingFilter
+from checker.pages.status import Status
+from scanner.listing import TextField, TokenField
+
+MAX_FILTER = 200
+"""Characters of a filter of findings."""
+MAX_PATH = 32_000
+"""Characters of a path. No path of a report has more, not even in its coded form."""
+MAX_RUN_NUMBER = 999_999_999
+
+
+class PathField(TextField):
+    """The path of a file, which may be longer than a text to search for."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the path without NULs, which no stored path contains."""
+        return str(value or "")[:MAX_PATH].replace("\0", "")
+
+
+class QueryForm(forms.Form):
+    """GET parameters of a page. Values that mean nothing count as absent."""
+
+    def __init__(self, query: QueryDict) -> None:
+        """Clean the parameters at once."""
+        super().__init__(query)
+        self.full_clean()
+
+    def text(self, name: str) -> str:
+        """Return a value as text; empty when it is absent or means nothing."""
+        return str(self.cleaned_data.get(name) or "")
+
+    def number(self, name: str) -> int | None:
+        """Return a number; None when it is absent or means nothing."""
+        number: int | None = self.cleaned_data.get(name)
+        return number
+
+
+class OverviewForm(QueryForm):
+    """A filter of the overview by a part of a name and by status."""
+
+    name = TextField()
+    state = forms.ChoiceField(choices=Status.choices, required=False)
+
+
+class RunningForm(QueryForm):
+    """The key of the runs in progress when the fragment was last shown."""
+
+    were = TokenField()
+
+
+class RunListForm(QueryForm):
+    """The number of the run before which a page of runs begins."""
+
+    before = forms.IntegerField(min_value=0, max_value=MAX_RUN_NUMBER, required=False)
+
+
+class RunProgressForm(QueryForm):
+    """The stage that a page of a run shows."""
+
+    stage = TokenField()
+
+
+class PathForm(QueryForm):
+    """The path of a file."""
+
+    path = PathField()
+
+
+class PollForm(QueryForm):
+    """A mark that a waiting page asks again."""
+
+    poll = TokenField()
+
+
+class DownloadForm(QueryForm):
+    """The format of a download; empty when there is none of that name."""
+
+    format = forms.ChoiceField(choices=[(name, name) for name in CONTENT_TYPES], required=False)
+
+
+class PageForm(QueryForm):
+    """The token of a page of a list."""
+
+    after = TokenField()
+
+
+class FindingListForm(PageForm):
+    """A filter of findings. Without a state open findings are meant; an empty state means all."""
+
+    state = TextField()
+    kind = TextField()
+    severity = TextField()
+    group = TextField()
+    replica = TextField()
+    search = TextField()
+
+    def filters(self) -> FindingFilter:
+        """Return the filter that the parameters describe."""
+        parameters = {name: self.text(name)[:MAX_FILTER] for name in FindingFilter._fields if name in self.data}
+        return FindingFilter(**parameters)
+
+
+class CompareRunsForm(forms.Form):
+    """The numbers of two runs of a replica."""
+
+    def __init__(self, query: QueryDict) -> None:
+        """Take the parameters `from` and `to`; the first is no name that a class could give to a field."""
+        super().__init__(query)
+        for name in ("from", "to"):
+            self.fields[name] = forms.IntegerField(min_value=0, max_value=MAX_RUN_NUMBER)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse anything but two different numbers."""
+        if self.errors:
+            # One sentence for both fields: a person typed the two numbers side by side.
+            self.errors.clear()
+            raise forms.ValidationError(_("Enter the numbers of two runs."))
+        if self.cleaned_data["from"] == self.cleaned_data["to"]:
+            raise forms.ValidationError(_("Choose two different runs."))
+        return self.cleaned_data
+
+    def problem(self) -> str:
+        """Return what is wrong, in one sentence."""
+        return " ".join(str(error) for error in self.non_field_errors())
+
+
+class ReasonForm(forms.Form):
+    """The reason for an action."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"})
+    )
+
+
+class AcceptForm(ReasonForm):
+    """The reason for an acceptance, and when it expires."""
+
+    until = forms.DateField(
+        label=_("Expires (empty: never)"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date", "class": "form-control"}),
+    )
+
+    def expires_at(self) -> datetime | None:
+        """Return the end of the chosen day; None for never."""
+        day = self.cleaned_data["until"]
+        if day is None:
+            return None
+        return timezone.make_aware(datetime.combine(day, time(23, 59, 59)))

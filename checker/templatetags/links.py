@@ -1,0 +1,79 @@
+"""Write links to replicas, paths and what findings are about."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from checker.divergences.listing import DivergenceListQuery
+from checker.models import Finding, Participant
+from scanner.formatting.names import display_name, short_name
+from scanner.models import Replica
+
+register = template.Library()
+
+KINDS_OF_WHOLE_RUNS = {Finding.Kind.MASS_CHANGE, Finding.Kind.NO_NEW_FILE, Finding.Kind.UNSTABLE}
+"""Kinds of finding that concern a run as a whole, not changes of one kind."""
+
+
+@register.filter
+def replica_label(replica: Replica) -> SafeString:
+    """Return the server and the root of a replica."""
+    return format_html("{} {}", display_name(replica.server.name), short_name(replica.root))
+
+
+@register.simple_tag
+def overview_url(name: str, status: str, chosen_status: str) -> str:
+    """Return the query of the overview that shows one status alone, or all of them when it is chosen already."""
+    parameters = {"state": "" if status == chosen_status else str(status), "name": name}
+    return "?" + urlencode({key: value for key, value in parameters.items() if value})
+
+
+@register.simple_tag
+def file_url(replica: Replica, path: str) -> str:
+    """Return the address of the page of one path."""
+    return _with_query(reverse("file", args=[replica.uuid]), {"path": path})
+
+
+@register.simple_tag
+def directory_url(list_query: Any, directory: str) -> str:
+    """Return the address of a directory in the tree of changes, with the kinds that are chosen."""
+    return str(list_query.query(view="tree", below=directory, search="", after=""))
+
+
+@register.simple_tag
+def finding_changes_url(finding: Finding) -> str:
+    """Return the address of the changes that a finding of a replica is about."""
+    parameters: dict[str, str] = {}
+    if finding.kind not in KINDS_OF_WHOLE_RUNS:
+        parameters["kind"] = finding.evidence.get("became") or finding.kind
+        if finding.folded and finding.path:
+            parameters["below"] = finding.path
+    return _with_query(reverse("changes", args=[finding.first_run.uuid]), parameters)
+
+
+@register.simple_tag
+def finding_matrix_url(finding: Finding) -> str:
+    """Return the address of the divergences that a finding between replicas is about."""
+    parameters: dict[str, str] = {"kind": finding.kind}
+    if not finding.folded:
+        parameters["search"] = finding.path
+    elif finding.path:
+        parameters["below"] = finding.path
+    return _with_query(reverse("group", args=[finding.group.uuid]), parameters) + "#matrix"
+
+
+@register.simple_tag
+def matrix_url(list_query: DivergenceListQuery, participant: Participant, verdict: str = "") -> str:
+    """Return the address of what is wrong on a replica, at the same moment that the page shows."""
+    wrong_there = DivergenceListQuery(position=str(participant.position), verdict=verdict, moment=list_query.moment)
+    return f"{wrong_there.query()}#matrix"
+
+
+def _with_query(url: str, parameters: dict[str, str]) -> str:
+    return f"{url}?{urlencode(parameters)}" if parameters else url
