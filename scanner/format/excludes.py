@@ -67,16 +67,22 @@ class Excludes:
     def __init__(self, patterns: Iterable[str]) -> None:
         """Raise ExcludeError for a pattern that cannot be read."""
         self.patterns: tuple[str, ...] = tuple(patterns)
-        alternatives = "|".join(_compile_pattern(pattern) for pattern in self.patterns)
-        self._match = re.compile(alternatives, re.DOTALL).fullmatch if self.patterns else None
+        self._expression: re.Pattern[str] | None = None
+        if self.patterns:
+            alternatives = "|".join(_compile_pattern(pattern) for pattern in self.patterns)
+            # DOTALL: a name may hold a newline.
+            self._expression = re.compile(alternatives, re.DOTALL)
 
     def matches(self, path: bytes, is_dir: bool) -> bool:
         """Return whether `path`, relative to the root, is excluded, either itself or with a directory above it."""
-        if self._match is None:
+        if self._expression is None:
             return False
 
+        # Bytes that are not UTF-8 become lone surrogates, one for each.
         text = path.decode("utf-8", "surrogateescape")
-        return self._match(text + "/" if is_dir else text) is not None
+        if is_dir:
+            text += "/"
+        return self._expression.fullmatch(text) is not None
 
 
 def parse_excludes(text: str) -> Excludes:
@@ -101,7 +107,8 @@ def _strip_line(line: str) -> str:
     line = line.lstrip()
     stripped = line.rstrip()
     backslashes = len(stripped) - len(stripped.rstrip("\\"))
-    if backslashes % 2:  # the last one escapes the white space behind it
+    # An odd number of backslashes: the last one escapes the white space behind it.
+    if backslashes % 2:
         return line[: len(stripped) + 1]
     return stripped
 
@@ -111,6 +118,7 @@ def _compile_pattern(pattern: str) -> str:
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise ExcludeError(pattern[:40] + "…", f"longer than {MAX_PATTERN_LENGTH} characters")
 
+    # A trailing slash leaves an empty last part, a leading one an empty first part.
     parts = _split_into_parts(pattern)
     only_directories = len(parts) > 1 and not parts[-1]
     if only_directories:
@@ -123,6 +131,7 @@ def _compile_pattern(pattern: str) -> str:
     *directories, last = _merge_double_stars(parts)
     start = "" if anchored else _ANY_DIRECTORIES
     above = "".join(_render_directory(part) for part in directories)
+    # What is below a matched directory is matched as well.
     end = "/.*" if only_directories else "(?:/.*)?"
     return f"(?:{start}{above}{_render_last(last)}{end})"
 
@@ -168,7 +177,8 @@ def _split_into_parts(pattern: str) -> list[_Part]:
         if token.literal == "/":
             parts.append([])
         elif token in (_DOUBLE_STAR, _STAR) and parts[-1][-1:] == [token]:
-            continue  # a run of stars matches what one matches, and would backtrack without end
+            # A run of stars matches what one star matches, but would backtrack without end.
+            continue
         else:
             parts[-1].append(token)
     return parts
@@ -239,8 +249,9 @@ def _read_character(pattern: str, offset: int) -> _CharacterEnd:
 
 def _read_set(pattern: str, offset: int) -> _TokenEnd:
     """Read a set, whose first character is at `offset`."""
-    negated = pattern.startswith("!", offset)
-    if negated:
+    caret = ""
+    if pattern.startswith("!", offset):
+        caret = "^"
         offset += 1
 
     start = offset
@@ -258,5 +269,5 @@ def _read_set(pattern: str, offset: int) -> _TokenEnd:
             raise ExcludeError(pattern, "a set never matches /")
         members.append(f"{re.escape(low)}-{re.escape(high)}")
 
-    caret = "^" if negated else ""
+    # Neither a negated set nor a range such as [+-9] may match a slash.
     return _TokenEnd(_Token(f"(?!/)[{caret}{''.join(members)}]"), offset + 1)

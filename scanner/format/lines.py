@@ -25,6 +25,7 @@ def split_lines(read: Callable[[int], bytes], limit: int, chunk_size: int = 1 <<
                 raise ReportError(f"a line is longer than {limit} bytes")
             yield line + b"\n"
 
+        # Here and not only when a newline comes: an endless line must not fill the memory.
         if len(rest) >= limit:
             raise ReportError(f"a line is longer than {limit} bytes")
 

@@ -29,6 +29,7 @@ def decode(text: str) -> bytes:
     if "\\" not in text:
         return _encode_utf8(text)
 
+    # Some escapes decode to a name that has another, shorter code, such as \x41 for A.
     name = _ESCAPE.sub(_unescape, _encode_utf8(text))
     if encode(name) != text:
         raise PathError(f"not a canonical name: {text[:200]!r}")

@@ -29,6 +29,7 @@ MAX_BLOCKS = 256
 INT64 = range(-(2**63), 2**63)
 UINT32 = range(2**32)
 
+# Plain integers: an enum's members are slow to look up, and these are needed once a line.
 _FILE = EntryType.FILE.value
 _ERROR = EntryType.ERROR.value
 _LINK = EntryType.LINK.value
@@ -89,7 +90,11 @@ def block_size(line_count: int) -> int:
 
 def encode_record(record: Record) -> bytes:
     """Return the one line of a record, newline included. Raise RecordError for text that is not Unicode."""
-    line = _encode_entry(record) if isinstance(record, Entry) else _encode_note(record)
+    if isinstance(record, Entry):
+        line = _encode_entry(record)
+    else:
+        line = _encode_note(record)
+
     try:
         return line.encode()
     except UnicodeEncodeError as error:
@@ -115,8 +120,11 @@ def _encode_entry(entry: Entry) -> str:
 
 
 def _encode_note(note: Note) -> str:
-    other_members = "," + note.detail[1:] if note.detail else "}"
-    return f'{{"note":{quote(note.note)},"path":{quote(note.path)}{other_members}\n'
+    start = f'{{"note":{quote(note.note)},"path":{quote(note.path)}'
+    if not note.detail:
+        return start + "}\n"
+    # The members of the detail follow, in the same object.
+    return f"{start},{note.detail[1:]}\n"
 
 
 def decode_record(line: bytes) -> Record:
@@ -127,7 +135,9 @@ def decode_record(line: bytes) -> Record:
     """
     try:
         members = json.loads(line.decode())
-        return _decode_note(members) if "note" in members else _decode_entry(members)
+        if "note" in members:
+            return _decode_note(members)
+        return _decode_entry(members)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RecordError(f"not a record: {error}"[:200]) from error
 
@@ -140,6 +150,7 @@ def _decode_entry(members: dict[str, Any]) -> Entry:
         return Entry(path, _LINK, detail=members["link"])
     if "special" in members:
         return Entry(path, _SPECIAL, detail=members["special"])
+
     return Entry(
         path,
         _FILE,
@@ -182,10 +193,11 @@ def _check_file(entry: Entry) -> None:
         raise RecordError("a number is out of its range")
     if sha256 is None or md5 is None or len(sha256) != 32 or len(md5) != 16:
         raise RecordError("sha256 has 64 and md5 has 32 digits")
-    # A tool that cannot read a file may give the digest of nothing for it.
+    # Some tools give the digest of nothing for a file that they cannot read.
     if size and sha256 == _EMPTY_SHA256:
         raise RecordError("the digest of nothing for a file that is not empty")
 
+    # The path that is named comes earlier, so that whoever reads the report has met it already.
     if hardlink is not None:
         paths.check(hardlink)
         if hardlink >= entry.path:
@@ -207,7 +219,10 @@ def _check_other(entry: Entry) -> None:
 def _check_note(note: Note) -> None:
     if note.note not in NOTE_KINDS:
         raise RecordError("no such note")
+    # Flat values only, so that any reader can show them.
     for value in json.loads(note.detail or "{}").values():
-        items = value if isinstance(value, list) else [value]
+        items = [value]
+        if isinstance(value, list):
+            items = value
         if not all(isinstance(item, (str, int)) for item in items):
             raise RecordError("a note holds strings, integers, truths and lists of strings")

@@ -102,7 +102,8 @@ def check_public_key(public: bytes) -> None:
     if len(public) != _KEY_BYTES:
         raise SigningError("a public key has 32 bytes")
 
-    y = int.from_bytes(public, "little") & (2**255 - 1)  # the highest bit is the sign of x
+    # The highest bit is the sign of x.
+    y = int.from_bytes(public, "little") & (2**255 - 1)
     if y >= _P:
         raise SigningError("the public key is not coded canonically")
     if y in _SMALL_ORDER_Y:
@@ -114,6 +115,7 @@ def verify(public: bytes, signature: bytes, message: bytes) -> bool:
 
     Raise SigningError when OpenSSL is needed and cannot be run, or has no directory to read from.
     """
+    # Libraries differ in which weak keys they refuse. Refused here, they are refused everywhere.
     try:
         check_public_key(public)
     except SigningError:
@@ -171,6 +173,7 @@ def _read_seed(path: Path) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         raise SigningError(f"cannot read the key {path}: {error}") from error
 
+    # A key that others could read may be known to them: better no report than one that proves nothing.
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise SigningError(f"the key {path} can be read by others: its mode must be 0600")
     if status.st_uid not in (os.geteuid(), 0):

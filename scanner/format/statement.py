@@ -52,6 +52,7 @@ def _is_outcome(value: Any) -> bool:
 
 
 def _is_timestamp(value: Any) -> bool:
+    # The form first: strptime also accepts a month of one digit.
     if not isinstance(value, str) or not _TIMESTAMP.match(value):
         return False
     try:
@@ -150,6 +151,7 @@ class Statement(NamedTuple):
             "sha3_512": self.records.sha3_512,
             "blocks": self.records.blocks,
         }
+
         payload = canonical_json(members).encode()
         if len(payload) > PAYLOAD_LIMIT:
             raise ReportError("the statement is longer than 64 KiB")
@@ -172,6 +174,7 @@ def read_statement(payload: bytes) -> Statement:
         members = decode_json(payload)
     except RecordError as error:
         raise ReportError(f"the statement is {error}") from error
+    # A closed schema: a member that this version does not know could change what the others mean.
     if not isinstance(members, dict) or list(members) != STATEMENT_KEYS:
         raise ReportError("the statement's keys are not those of the format, in their order")
 

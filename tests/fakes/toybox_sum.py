@@ -23,6 +23,7 @@ def main() -> int:
         return 1
     if arguments[:1] == [b"--"]:
         arguments.pop(0)
+
     code = 0
     for path in arguments or [b"-"]:
         digest = hashlib.new(name.replace("sum", ""))
@@ -32,6 +33,7 @@ def main() -> int:
             sys.stderr.write(f"{name}: {os.fsdecode(path)}: {error.strerror}\n")
             code = 1
             continue
+
         with contextlib.suppress(OSError):
             for piece in iter(functools.partial(os.read, descriptor, 4096), b""):
                 digest.update(piece)

@@ -72,6 +72,7 @@ def run_batch(
     try:
         output = _run([*map(os.fsencode, command.batch_command()), *paths], seconds, keep_alive)
     except OSError as error:
+        # The environment and the system's own limit count as well, so that a call can still be too long.
         if error.errno != errno.E2BIG or len(paths) < 2:
             raise
         return _run_in_halves(command, paths, seconds, keep_alive)
@@ -91,6 +92,7 @@ def _run_in_halves(
 def _run(command: List[bytes], seconds: float, keep_alive: Callable[[], None]) -> bytes:
     """Return what a command prints before it ends, or before its time is over."""
     deadline = time.monotonic() + seconds
+    # In `/`, so that no file system is kept busy; paths are absolute.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -99,6 +101,7 @@ def _run(command: List[bytes], seconds: float, keep_alive: Callable[[], None]) -
         env=environment(),
         cwd="/",
     )
+
     try:
         while time.monotonic() < deadline:
             try:
@@ -113,10 +116,13 @@ def _run(command: List[bytes], seconds: float, keep_alive: Callable[[], None]) -
 
 def parse_records(output: bytes, command: ToolCommand, paths: Sequence[bytes]) -> DigestsByAlgorithm:
     """Return the digests in a tool's output. An incomplete last record counts as none. Raise UnexpectedOutputError."""
+    # What follows the last end is no record: the tool was killed, or its output was lost.
     *records, _ = output.split(command.profile.record_end)
     expected = set(paths)
+    # DOTALL: a name may hold a newline.
     expressions = [re.compile(expression, re.DOTALL) for expression in command.record_expressions()]
     digests: DigestsByAlgorithm = {algorithm: {} for algorithm in command.algorithms}
+
     for record in records:
         for algorithm, expression in zip(command.algorithms, expressions):
             match = expression.fullmatch(record)
@@ -144,10 +150,12 @@ def parse_stdin_output(output: bytes, command: ToolCommand) -> Optional[List[byt
     """Return the digests in the order of the command's algorithms, or None unless each is there exactly once."""
     digests = []
     for algorithm in command.algorithms:
+        # Alone, with nothing of a longer number around it.
         pattern = rb"(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % digest_expression(algorithm)
         matches = re.findall(pattern, output)
         if len(matches) != 1:
             return None
+
         digests.append(bytes.fromhex(matches[0].decode()))
     return digests
 

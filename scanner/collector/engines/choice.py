@@ -117,11 +117,13 @@ def _first_verified(commands: Iterable[ToolCommand], algorithm: str, refusals: L
     for command in commands:
         if algorithm not in command.algorithms:
             continue
+
         try:
             tool = verify_tool(command)
         except ToolRefusedError as refusal:
             refusals.append(str(refusal))
             continue
+
         if tool.takes_many:
             return tool
         second_best = second_best or tool
@@ -137,6 +139,7 @@ class _Trial:
         for number, size in enumerate(_TRIAL_SIZES):
             path = os.path.join(directory, b"%d" % number)
             with open(path, "wb") as file:
+                # Random, so that no file system compresses it or leaves holes.
                 file.write(os.urandom(size))
             self._files.append(_walked_file(path))
 

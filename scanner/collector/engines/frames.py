@@ -54,10 +54,14 @@ def take_messages(buffer: bytearray) -> Iterator[Tuple[Any, ...]]:
         payload_start = start + _LENGTH.size
         payload_end = payload_start + _LENGTH.unpack_from(buffer, start)[0]
         if len(buffer) < payload_end:
+            # The rest has not arrived yet.
             break
+
         message: Tuple[Any, ...] = marshal.loads(buffer[payload_start:payload_end])  # noqa: S302 - our own worker wrote it
         start = payload_end
         yield message
+
+    # Once for all messages: each removal moves the rest of the buffer.
     del buffer[:start]
 
 

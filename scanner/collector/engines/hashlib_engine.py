@@ -43,10 +43,12 @@ class HashlibEngine(Engine):
         is_rate_limited = meter.is_rate_limited()
         for index, entry in enumerate(files):
             answer: Optional[Answer] = None
+            # Most files are small, and what they cost is calls, not bytes.
             if entry.size <= _ONE_READ:
                 if is_rate_limited:
                     meter.reserve(entry.size)
                 answer = _read_small_file(root.descriptor, entry)
+
             yield index, answer or read_carefully(root, entry, read_whole_file, meter)
 
     def describe_tools(self) -> List[ToolDescription]:
@@ -68,7 +70,9 @@ def _read_small_file(root: int, entry: WalkedEntry) -> Optional[Digests]:
     try:
         descriptor = os.open(path, open_flags(uid), dir_fd=root)
     except OSError:
-        return None  # the careful read meets the error again and names it
+        # The careful read meets the error again and names it.
+        return None
+
     try:
         data = os.read(descriptor, size + 1)
         status = os.fstat(descriptor)
@@ -90,6 +94,7 @@ def read_whole_file(file: OpenFile, meter: Meter) -> Reading:
     descriptor = file.descriptor
     size = file.size
     cache = PageCache(descriptor, size)
+    # With this advice the kernel reads further ahead.
     if size > SMALL_FILE and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
 
@@ -108,10 +113,12 @@ def read_whole_file(file: OpenFile, meter: Meter) -> Reading:
         count = os.readv(descriptor, [view[:request]])
         if count == 0:
             break
+
         data = view[:count]
         sha256.update(data)
         md5.update(data)
         done += count
+
         meter.advance(count)
         cache.release(done)
     return Reading(sha256.digest(), md5.digest(), done)
@@ -132,6 +139,7 @@ class _Md5Thread:
         self._md5 = md5
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._full: queue.SimpleQueue[Optional[Tuple[bytearray, int]]] = queue.SimpleQueue()
+        # A fixed number of buffers goes round, so that reading cannot run far ahead of MD5.
         for _ in range(_THREAD_BUFFERS):
             self._free.put(bytearray(_THREAD_BUFFER))
         self._thread = threading.Thread(target=self._run)
@@ -172,9 +180,12 @@ def _read_with_thread(rest: _Rest, sha256: _Hash, md5: _Hash, meter: Meter, cach
             count = os.readv(rest.descriptor, [memoryview(buffer)[:request]])
             if count == 0:
                 break
+
+            # Both digests read the same buffer at once.
             thread.digest(buffer, count)
             sha256.update(memoryview(buffer)[:count])
             done += count
+
             meter.advance(count)
             cache.release(done)
     finally:

@@ -63,6 +63,7 @@ class NativeEngine(Engine):
             _BatchFile(number, entry, os.path.join(root.path, entry.path)) for number, entry in enumerate(files)
         ]
         batch_files = [file for file in batch_files if self._may_share_call(file) and _is_unchanged(root, file.entry)]
+
         max_files = min(tool.command.profile.max_files for tool in self._tools)
         unanswered = set(range(len(files)))
         for call in checksum_tool.split_into_calls([file.path for file in batch_files], max_files):
@@ -70,6 +71,7 @@ class NativeEngine(Engine):
                 unanswered.discard(index)
                 yield index, digests
 
+        # Whatever a batch did not answer beyond doubt is read one by one.
         for index in sorted(unanswered):
             yield index, read_carefully(root, files[index], self._read_by_tools, meter)
 
@@ -87,11 +89,13 @@ class NativeEngine(Engine):
 
     def _hash_batch(self, root: Root, files: List[_BatchFile], meter: Meter) -> Iterator[Tuple[int, Digests]]:
         """Yield the digests that one call of each tool gives, as far as they can be believed."""
+        # All bytes are booked before the tools start: they cannot be slowed down on the way.
         size = sum(file.entry.size for file in files)
         meter.reserve(size)
         seconds = min(_START_SECONDS + size / _SLOWEST_RATE, meter.no_progress / 4)
 
         with contextlib.ExitStack() as stack:
+            # Asked before the tools read: afterwards everything is in the cache.
             caches = [cache for file in files for cache in _open_cache(stack, root, file.entry)]
             digests = self._run_tools([file.path for file in files], seconds, meter)
             for cache in caches:
@@ -182,10 +186,12 @@ def _open_cache(stack: contextlib.ExitStack, root: Root, entry: WalkedEntry) -> 
     """Yield the page cache of a file, if it is large enough to relieve the cache of it. `stack` closes the file."""
     if entry.size <= SMALL_FILE:
         return
+
     try:
         descriptor = open_file(entry.path, root.descriptor, open_flags(entry.uid))
     except (OSError, UnstableFileError):
         return
+
     stack.callback(os.close, descriptor)
     yield PageCache(descriptor, entry.size)
 
@@ -235,6 +241,7 @@ def _follow(tasks: List[_Task], meter: Meter, cache: PageCache) -> List[bytes]:
             except subprocess.TimeoutExpired:
                 meter.check_parent()
 
+        # The slowest tool counts: what it has not read must stay in the cache.
         offset = min(task.offset() for task in tasks)
         if offset > done:
             _hold_back(tasks, offset - done, meter)

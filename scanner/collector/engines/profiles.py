@@ -195,7 +195,8 @@ DIGEST = ToolProfile(
     stdin_arguments=("-a", "{algorithm}"),
     batch_arguments=("-v", "-a", "{algorithm}"),
     record=rb"%(algorithm)s \(%(name)s\) = %(digest)s",
-    max_files=100,  # it leaks a descriptor for each file that it cannot read, and 256 is a common limit
+    # It leaks a descriptor for each file that it cannot read, and 256 is a common limit.
+    max_files=100,
 )
 """digest(1) of illumos and Solaris."""
 

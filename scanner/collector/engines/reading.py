@@ -52,6 +52,7 @@ class OpenFile(NamedTuple):
         if not os.path.samestat(os.fstat(descriptor), os.fstat(self.descriptor)):
             os.close(descriptor)
             raise UnstableFileError("ECHANGED", "open")
+        # It is a regular file, as the first descriptor proved.
         os.set_blocking(descriptor, True)
         return descriptor
 
@@ -96,6 +97,7 @@ def open_file(name: bytes, directory: int, flags: int) -> int:
     try:
         return os.open(name, flags, dir_fd=directory)
     except PermissionError as error:
+        # EPERM means that O_NOATIME is not allowed, EACCES that the file is closed to this user.
         if error.errno != errno.EPERM or not flags & NO_ACCESS_TIME:
             raise
     except OSError as error:
@@ -116,6 +118,7 @@ def read_carefully(root: Root, entry: WalkedEntry, reader: Reader, meter: Meter,
         if attempt:
             time.sleep(_PAUSE_SECONDS * attempt)
         meter.start_file()
+
         try:
             return _read_once(root, entry, reader, meter)
         except FileNotFoundError:
@@ -140,6 +143,7 @@ def _read_once(root: Root, entry: WalkedEntry, reader: Reader, meter: Meter) -> 
     try:
         flags = open_flags(entry.uid)
         descriptor = open_file(name, directory, flags)
+        # From here on the descriptor is what counts: the name may lead elsewhere at any moment.
         try:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode) or before.st_dev != entry.dev:
@@ -161,6 +165,7 @@ def _open_parent(root: Root, path: bytes) -> int:
     try:
         return open_directory(root.descriptor, path)
     except OSError as error:
+        # The directory was replaced by something else: what was below it has vanished.
         if error.errno == errno.ENOTDIR or error.errno in _LINK_ERRORS:
             raise FileNotFoundError(errno.ENOENT, "a directory above is none any more") from error
         raise

@@ -63,6 +63,7 @@ def verify_tool(command: ToolCommand) -> VerifiedTool:
 
 def _check_stdin(command: ToolCommand, directory: bytes) -> None:
     """Check that standard input is read to its end and gets the right digest, whatever else is printed."""
+    # Longer than the buffers that tools read with, so that one that reads only once is found out.
     content = b"standard input" * 9999
     with open(os.path.join(directory, b"stdin"), "w+b", buffering=0) as file:
         file.write(content)
@@ -96,7 +97,8 @@ def _test_batch(command: ToolCommand, directory: bytes) -> _BatchAbility:
 
     try:
         utf8_only = not _is_right(command, directory, {**_PLAIN_FILES, **_FILES_NOT_UTF8})
-    except (UnexpectedOutputError, OSError):  # OSError: a file system that refuses such a name
+    except (UnexpectedOutputError, OSError):
+        # OSError: a file system that refuses such a name, so that the tool cannot be tested.
         utf8_only = True
     return _BatchAbility(takes_many, utf8_only)
 
@@ -153,6 +155,7 @@ def _read_version(command: ToolCommand) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
 
+    # busybox does not know --version: it fails and prints its usage, which begins with its name and version.
     text = process.stdout.decode("utf-8", "replace")
     greeting = _BUSYBOX_VERSION.search(text)
     if greeting:

@@ -100,6 +100,7 @@ class _WorkerMeter(Meter):
         self.keep_alive()
 
     def check_parent(self) -> None:
+        # A process whose parent dies gets another one. Portable, unlike prctl(2)'s PR_SET_PDEATHSIG.
         if os.getppid() != self._parent:
             raise SystemExit(1)
 
@@ -118,17 +119,20 @@ class _WorkerMeter(Meter):
 def main() -> NoReturn:
     """Work until the parent closes the pipe or is gone. Report a fault of the program itself to the parent."""
     sink = os.dup(1)
-    os.dup2(2, 1)  # what anything prints must not get between the messages
+    # What anything prints goes to standard error: it must not get between the messages.
+    os.dup2(2, 1)
     channel = _Channel(sys.stdin.buffer, sink)
     try:
         _work(channel)
     except BrokenPipeError:
-        sys.exit(1)  # the parent is gone
+        # The parent is gone.
+        sys.exit(1)
     except RootError as error:
         channel.send(MessageType.FAULT, str(error))
         sys.exit(1)
     except Exception:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
-        import traceback  # here and not above, so that workers start sooner
+        # Imported here and not above, so that workers start sooner.
+        import traceback
 
         channel.send(MessageType.FAULT, f"a worker met a fault of the program:\n{traceback.format_exc()}")
         sys.exit(1)
@@ -141,6 +145,7 @@ def _work(channel: _Channel) -> None:
     limit = RateLimit(setup.rate, setup.rate_descriptor) if setup.rate is not None else None
     meter = _WorkerMeter(channel, limit, setup.no_progress)
 
+    # A signal, because the worker does not read its pipe while it hashes a batch.
     def allow_second_thread(_signum: int, _stack: Optional[FrameType]) -> None:
         meter.second_thread_allowed = True
 
@@ -163,9 +168,12 @@ def _hash_batch(
     answers: List[PackedAnswer] = []
     for index, answer in engine.hash_files(root, unpack_files(packed_files), meter):
         answers.append(pack_answer(index, answer))
+
+        # Results travel together: a message costs more than the answers in it.
         if channel.is_report_due():
             meter.check_parent()
             channel.send(MessageType.RESULTS, answers)
             answers = []
+
     if answers:
         channel.send(MessageType.RESULTS, answers)

@@ -63,8 +63,10 @@ class WorkerProcess:
         """For how long it has been busy without a message."""
         self.bytes_of_file = 0
         """Bytes read of the file that is being read."""
+
         self._inbox = bytearray()
         self._outbox = bytearray(frames.encode_message((pickle.dumps(setup),)))
+        # -I and -S: neither the user's environment nor site-packages change what a worker runs, and it starts sooner.
         self._process = subprocess.Popen(
             [sys.executable, "-IS", "-c", _START, _PACKAGE_PARENT],
             stdin=subprocess.PIPE,
@@ -72,11 +74,14 @@ class WorkerProcess:
             pass_fds=[] if setup.rate_descriptor is None else [setup.rate_descriptor],
             start_new_session=True,
         )
+
         assert self._process.stdin is not None and self._process.stdout is not None
         self.sink = self._process.stdin.fileno()
         """Descriptor to write to."""
         self.source = self._process.stdout.fileno()
         """Descriptor to read from."""
+
+        # One loop serves all workers: a slow one must not hold up the others.
         os.set_blocking(self.sink, False)
         os.set_blocking(self.source, False)
 
@@ -112,6 +117,7 @@ class WorkerProcess:
             return []
         if not data:
             return None
+
         self._inbox += data
         return list(frames.take_messages(self._inbox))
 
@@ -137,8 +143,10 @@ class WorkerProcess:
         if self._process.returncode is None:
             try:
                 os.killpg(self.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):  # PermissionError: macOS, when only a zombie is left
+            except (ProcessLookupError, PermissionError):
+                # PermissionError: macOS says so when only a zombie is left.
                 pass
+
         self._close_pipes()
         try:
             return self._process.wait(patience)

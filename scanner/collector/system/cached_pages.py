@@ -33,7 +33,8 @@ def _cachestat(descriptor: int, start: int, length: int) -> Optional[int]:
         return None
 
     extent = (ctypes.c_uint64 * 2)(start, length)
-    counts = (ctypes.c_uint64 * 5)()  # cached, dirty, writeback, evicted, recently evicted
+    # struct cachestat: cached, dirty, writeback, evicted, recently evicted.
+    counts = (ctypes.c_uint64 * 5)()
     if syscall(_LINUX_CACHESTAT, descriptor, extent, counts, 0) != 0:
         return None
     return int(counts[0])
@@ -79,6 +80,8 @@ def _c_library() -> Optional[ctypes.CDLL]:
     """Return the C library with mmap(2) and mincore(2) declared, where offsets have 64 bits."""
     if sys.maxsize <= 1 << 32:
         return None
+
+    # Without declared types ctypes passes addresses and offsets as 32-bit integers.
     try:
         library = ctypes.CDLL(None)
         library.mmap.restype = ctypes.c_void_p

@@ -5,11 +5,10 @@ from __future__ import annotations
 import glob
 import math
 import os
-import subprocess
 import sys
 from typing import Callable, Dict, Iterator, NamedTuple, Optional, Set
 
-_TOOL_SECONDS = 10
+from scanner.collector.system.tools import run_tool
 
 
 def count_workers() -> int:
@@ -18,7 +17,8 @@ def count_workers() -> int:
     usable = min(logical, count_physical() or logical)
     quota = cgroup_quota()
     if quota is not None:
-        usable = min(usable, math.floor(quota + 1e-9))  # a quotient such as 2.9999999999999996 means 3
+        # A quotient such as 2.9999999999999996 means 3.
+        usable = min(usable, math.floor(quota + 1e-9))
     return max(1, usable)
 
 
@@ -39,7 +39,9 @@ def count_logical() -> int:
 
 def count_physical() -> Optional[int]:
     """Return the number of physical cores, on Linux of those within the affinity; None when the system hides it."""
+    # Annotated, so that the type checker does not take the other branches for unreachable.
     system: str = sys.platform
+
     if system == "linux":
         return linux_cores("/sys") or _psutil_cores()
     if system == "darwin":
@@ -50,7 +52,7 @@ def count_physical() -> Optional[int]:
     if system.startswith("openbsd"):
         return _sysctl("/sbin/sysctl", "hw.ncpuonline")
     if system.startswith("sunos"):
-        return kstat_cores(_run_tool("/usr/bin/kstat", "-p", "-m", "cpu_info"))
+        return kstat_cores(run_tool("/usr/bin/kstat", "-p", "-m", "cpu_info").decode("utf-8", "replace"))
     return _psutil_cores()
 
 
@@ -108,7 +110,8 @@ def _control_groups(proc: str, sysfs: str) -> Iterator[_ControlGroup]:
     """Yield the control groups of this process that may limit CPUs, at each place where they may be mounted."""
     for line in _read_text(f"{proc}/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if not controllers:  # version 2
+        # Version 2 has one hierarchy and names no controllers.
+        if not controllers:
             yield _ControlGroup(sysfs, path)
             yield _ControlGroup(f"{sysfs}/unified", path)
         elif "cpu" in controllers.split(","):
@@ -132,12 +135,17 @@ def _read_quota(directory: str) -> Optional[float]:
     """Return the CPUs that one group grants: its limit of microseconds in each period."""
     fields = _read_text(f"{directory}/cpu.max").split()
     if not fields:
+        # Version 1 has a file for each.
         fields = [_read_text(f"{directory}/cpu.cfs_quota_us"), _read_text(f"{directory}/cpu.cfs_period_us")]
+
     try:
         limit, period = (int(field) for field in fields)
-    except ValueError:  # "max", or no such file
+    except ValueError:
+        # "max", or no such file.
         return None
-    if limit <= 0 or period <= 0:  # -1 is version 1's word for no limit
+
+    # -1 is version 1's word for no limit.
+    if limit <= 0 or period <= 0:
         return None
     return limit / period
 
@@ -151,7 +159,7 @@ def _psutil_cores() -> Optional[int]:
 
 
 def _sysctl(tool: str, name: str) -> Optional[int]:
-    digits = _run_tool(tool, "-n", name).strip()
+    digits = run_tool(tool, "-n", name).decode("utf-8", "replace").strip()
     if not digits.isdigit():
         return None
     return int(digits) or None
@@ -164,21 +172,3 @@ def _read_text(path: str) -> str:
             return file.read().strip()
     except OSError:
         return ""
-
-
-def _run_tool(*command: str) -> str:
-    """Return what a system tool prints, or an empty text when it is absent or fails: each caller has a fallback."""
-    try:
-        process = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_TOOL_SECONDS,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    if process.returncode != 0:
-        return ""
-    return process.stdout.decode("utf-8", "replace")

@@ -39,7 +39,10 @@ def open_directory(root: int, path: bytes) -> int:
     No part of the path may be a symbolic link. The path is opened part by part, so it may be longer than PATH_MAX.
     """
     descriptor = os.dup(root)
-    for part in path.split(b"/") if path else []:
+    if not path:
+        return descriptor
+
+    for part in path.split(b"/"):
         parent = descriptor
         try:
             descriptor = os.open(part, OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)

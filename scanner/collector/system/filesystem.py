@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import plistlib
 import re
-import subprocess
 import sys
 from typing import Iterable, Iterator, List, NamedTuple, Optional
 
 from scanner.collector.system.directories import RootError, open_root
-
-_TOOL_SECONDS = 20
+from scanner.collector.system.tools import run_tool
 
 _OCTAL_ESCAPE = re.compile(rb"\\([0-7]{3})")
 _BSD_MOUNT = re.compile(rb"(?P<source>.+?) on (?P<point>.+) \((?P<type>[^,()]+)(?P<options>(?:, ?[^()]*)?)\)")
@@ -48,11 +46,13 @@ class Mount(NamedTuple):
 
 def identify_filesystem(root: bytes) -> FileSystem:
     """Return the file system that holds `root`. Raise RootError."""
+    # The root stays open meanwhile, so that all answers are about one file system.
     descriptor = open_root(root)
     try:
         mount = _find_mount(os.path.realpath(root), read_mounts(), _mount_number(descriptor))
         if mount is None:
             return FileSystem("", _fsid(descriptor), b"")
+
         return FileSystem(mount.type, _identity(descriptor, mount), mount.point)
     except OSError as error:
         raise RootError(root, "root unreadable", error.strerror or "") from error
@@ -68,8 +68,8 @@ def read_mounts() -> List[Mount]:
     if system.startswith("sunos"):
         return list(parse_mnttab(_read_file("/etc/mnttab")))
     if system.startswith(("freebsd", "openbsd")):
-        return list(parse_mount(_run_tool("/sbin/mount", "-v")))
-    return list(parse_mount(_run_tool("/sbin/mount")))
+        return list(parse_mount(run_tool("/sbin/mount", "-v")))
+    return list(parse_mount(run_tool("/sbin/mount")))
 
 
 def mount_points_below(root: bytes) -> List[bytes]:
@@ -82,8 +82,11 @@ def mount_points_below(root: bytes) -> List[bytes]:
 
 def mounts_below(root: bytes) -> List[Mount]:
     """Return what is mounted below `root`, with mount points relative to it."""
-    real_root = os.path.realpath(root)
-    prefix = real_root if real_root.endswith(b"/") else real_root + b"/"
+    prefix = os.path.realpath(root)
+    # Only the root of all, `/`, ends in a slash.
+    if not prefix.endswith(b"/"):
+        prefix += b"/"
+
     return [
         mount._replace(point=mount.point[len(prefix) :])
         for mount in read_mounts()
@@ -124,20 +127,25 @@ def parse_mount(output: bytes) -> Iterator[Mount]:
     for line in output.splitlines():
         openbsd = _OPENBSD_MOUNT.fullmatch(line)
         if openbsd:
-            duid = openbsd["duid"]
-            identity = f"uuid:{duid.decode()}" if duid else ""
+            identity = _tagged("uuid", (openbsd["duid"] or b"").decode())
             yield Mount(openbsd["point"], openbsd["type"].decode(), openbsd["source"], identity)
             continue
 
         bsd = _BSD_MOUNT.fullmatch(line)
         if bsd:
             fsid = _FSID_OPTION.search(bsd["options"])
-            identity = f"fsid:{fsid[1].decode()}" if fsid else ""
+            identity = _tagged("fsid", fsid[1].decode()) if fsid else ""
             yield Mount(bsd["point"], bsd["type"].decode(), bsd["source"], identity)
+
+
+def _tagged(kind: str, value: str) -> str:
+    """Return an identity with its kind, or an empty text when there is none."""
+    return f"{kind}:{value}" if value else ""
 
 
 def _find_mount(path: bytes, table: Iterable[Mount], number: int) -> Optional[Mount]:
     """Return the mount that holds `path`: the one with this number, else the last one on the longest point above it."""
+    # Of mounts on one point the last one hides the others.
     best = None
     for mount in table:
         if number >= 0 and mount.number == number:
@@ -150,8 +158,9 @@ def _find_mount(path: bytes, table: Iterable[Mount], number: int) -> Optional[Mo
 
 def _identity(descriptor: int, mount: Mount) -> str:
     """Return the most stable identity that this system tells."""
-    source = f"source:{mount.source.decode('utf-8', 'backslashreplace')}" if mount.source else ""
+    source = _tagged("source", mount.source.decode("utf-8", "backslashreplace"))
     system: str = sys.platform
+    # A UUID stays with the file system wherever it is mounted; the other values may change with the hardware.
     if system == "linux":
         return _linux_uuid(descriptor, mount) or _fsid(descriptor) or source
     if system == "darwin":
@@ -185,12 +194,12 @@ def _linux_uuid(descriptor: int, mount: Mount) -> str:
 
 
 def _macos_uuid(mount_point: bytes) -> str:
-    output = _run_tool("/usr/sbin/diskutil", "info", "-plist", os.fsdecode(mount_point))
+    output = run_tool("/usr/sbin/diskutil", "info", "-plist", os.fsdecode(mount_point))
     try:
         uuid = plistlib.loads(output).get("VolumeUUID", "")
     except (plistlib.InvalidFileException, ValueError, AttributeError):
         return ""
-    return f"uuid:{uuid}" if uuid else ""
+    return _tagged("uuid", uuid)
 
 
 def _fsid(descriptor: int) -> str:
@@ -229,21 +238,3 @@ def _read_file(path: str) -> bytes:
             return file.read()
     except OSError:
         return b""
-
-
-def _run_tool(*command: str) -> bytes:
-    """Return what a system tool prints, or nothing when it is absent or fails: each caller has a fallback."""
-    try:
-        process = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_TOOL_SECONDS,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return b""
-    if process.returncode != 0:
-        return b""
-    return process.stdout

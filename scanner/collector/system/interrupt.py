@@ -28,7 +28,8 @@ def install_handlers() -> None:
     """Let each of SIGNALS end the collector."""
     for number in SIGNALS:
         if signal.getsignal(number) is signal.SIG_IGN:
-            continue  # nohup(1) ignores SIGHUP on purpose
+            # nohup(1) ignores SIGHUP on purpose.
+            continue
         signal.signal(number, _on_signal)
 
 
@@ -37,6 +38,7 @@ def _on_signal(number: int, _frame: Optional[FrameType]) -> None:
     if received is not None:
         return
 
+    # os._exit() from another thread works even when the main thread hangs in a system call.
     received = number
     timer = threading.Timer(GRACE, _exit_by_force)
     timer.daemon = True

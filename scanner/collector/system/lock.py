@@ -19,6 +19,7 @@ def hold_lock(state: Path) -> Iterator[None]:
     with durable.storage_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    # The file is never removed: a second process could lock the removed file while a third makes a new one.
     try:
         _acquire(descriptor, state)
         os.ftruncate(descriptor, 0)

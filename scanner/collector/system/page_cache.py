@@ -30,7 +30,8 @@ class PageCache:
 
         if _CAN_DROP:
             self._cold_ends = _find_cold_windows(descriptor, size)
-        if hasattr(fcntl, "F_NOCACHE"):  # macOS: what this descriptor reads does not enter the cache
+        # macOS: what this descriptor reads does not enter the cache.
+        if hasattr(fcntl, "F_NOCACHE"):
             fcntl.fcntl(descriptor, fcntl.F_NOCACHE, 1)
 
     @property
@@ -46,7 +47,8 @@ class PageCache:
             try:
                 os.posix_fadvise(self._descriptor, start, WINDOW, os.POSIX_FADV_DONTNEED)
             except OSError:
-                self._cold_ends = []  # the file system cannot do it; the digests do not depend on it
+                # The file system cannot do it. The digests do not depend on it.
+                self._cold_ends = []
 
     def release_all(self) -> None:
         """Drop all cold windows."""

@@ -38,7 +38,8 @@ def _lower_io_priority() -> bool:
 
 
 def _run_ionice() -> bool:
-    import subprocess  # here and not above, so that workers, which never need it, start sooner
+    # Imported here and not above, so that workers, which never need it, start sooner.
+    import subprocess
 
     command = ["/usr/bin/ionice", "-c", "2", "-n", "7", "-p", str(os.getpid())]
     try:

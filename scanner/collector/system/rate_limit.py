@@ -23,12 +23,14 @@ class RateLimit:
 
     def __init__(self, max_bytes_per_second: float, descriptor: Optional[int] = None) -> None:
         """Make a new limit, or share the one whose file is open as `descriptor`."""
-        if not max_bytes_per_second > 0:  # not `<= 0`, which a NaN would pass
+        # Not `<= 0`, which NaN would pass.
+        if not max_bytes_per_second > 0:
             raise ValueError("a rate limit is more than 0 bytes a second")
         self.rate = max_bytes_per_second
         self._lock = threading.Lock()
         if descriptor is None:
-            import tempfile  # here and not above, so that workers, which never need it, start sooner
+            # Imported here and not above, so that workers, which never need it, start sooner.
+            import tempfile
 
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         else:
@@ -44,11 +46,14 @@ class RateLimit:
         with self._lock:
             fcntl.lockf(self._file, fcntl.LOCK_EX)
             try:
+                # The monotonic clock is the same in all processes, and no change of the time of day disturbs it.
                 now = time.monotonic()
                 due = now
+
                 content = os.pread(self.fileno(), _MOMENT.size, 0)
                 if len(content) == _MOMENT.size:
                     due = max(now, _MOMENT.unpack(content)[0])
+
                 os.pwrite(self.fileno(), _MOMENT.pack(due + byte_count / self.rate), 0)
             finally:
                 fcntl.lockf(self._file, fcntl.LOCK_UN)

@@ -130,6 +130,7 @@ def test_mount_points_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         Mount(root + b"more", "a", b"a"),
         Mount(b"/", "a", b"a"),
     ]
+
     monkeypatch.setattr(filesystem, "read_mounts", lambda: table)
     assert filesystem.mount_points_below(root) == [b"x", b"x/y"]
     assert filesystem.mount_points_below(root + b"/") == [b"x", b"x/y"]
@@ -143,6 +144,7 @@ def test_stacked_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         Mount(root, "second", b"2"),
         Mount(b"/", "top", b"3"),
     ]
+
     monkeypatch.setattr(filesystem, "read_mounts", lambda: table)
     assert identify_filesystem(root).type == "second"
     assert identify_filesystem(os.path.dirname(root)).type == "top"

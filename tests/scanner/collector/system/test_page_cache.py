@@ -39,6 +39,7 @@ def cold_file(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytes
         monkeypatch.setattr(cached_pages, "_cachestat", lambda *_: None)
     path = tmp_path / "file"
     path.write_bytes(os.urandom(FILE_SIZE))
+
     before = count_pages(path)[0]
     drop_from_cache(path)
     after = count_pages(path)[0]
