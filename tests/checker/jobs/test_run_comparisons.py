@@ -360,7 +360,7 @@ def test_notes_of_other_paths_do_not_leak() -> None:
 
 def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What looks for findings comes after the changes were counted by the planner too, when they are many."""
-    monkeypatch.setattr(store, "MANY", 5)
+    monkeypatch.setattr(store, "ANALYZE_FROM", 5)
     world, analysed = StagedReplica(), []
     for number in (3, 5):
         world.run([file("keep")])
@@ -369,7 +369,7 @@ def test_the_planner_hears_of_many_changes(monkeypatch: pytest.MonkeyPatch) -> N
         with CaptureQueriesContext(connection) as queries:
             world.compare()
         told = [one["sql"] for one in queries]
-        analysed.append(store.TELL_PLANNER in told)
+        analysed.append(store.ANALYZE in told)
         if analysed[-1]:
-            assert told.index(store.TELL_PLANNER) < next(at for at, sql in enumerate(told) if "open_finding" in sql)
+            assert told.index(store.ANALYZE) < next(at for at, sql in enumerate(told) if "concerned_finding" in sql)
     assert analysed == [False, True]
