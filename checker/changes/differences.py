@@ -54,13 +54,13 @@ def _compare(old: ChangeSide | None, new: ChangeSide | None) -> list[Difference]
     new_values = _values(new)
     fixed_width = {"SHA-256", "MD5", _("Mode")}
 
-    found = []
+    differing = []
     for label in _labels():
         old_value = old_values.get(label)
         new_value = new_values.get(label)
         if old_value != new_value:
-            found.append(Difference(label, old_value or "", new_value or "", mono=label in fixed_width))
-    return found
+            differing.append(Difference(label, old_value or "", new_value or "", mono=label in fixed_width))
+    return differing
 
 
 def _labels() -> list[str]:

@@ -55,7 +55,7 @@ class ChangeKind:
 
     @property
     def anchor(self) -> str:
-        """Where docs/*/everyday.md explains the kind."""
+        """The anchor under which docs/*/everyday.md explains the kind."""
         return f"change-{self.value.value}"
 
 

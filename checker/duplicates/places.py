@@ -68,7 +68,7 @@ def _place_of_group(group: Group) -> Place:
 
 
 def _make_place(group: Group, replica: Replica | None, replicas: Sequence[Replica]) -> Place:
-    newest = {run.replica_id: run.run_id for run in newest_complete_runs([each.pk for each in replicas], 1)}
+    newest = {run.replica_id: run.run_id for run in newest_complete_runs([candidate.pk for candidate in replicas], 1)}
     runs = Run.objects.defer("envelope").select_related("replica__server", "replica__group").in_bulk(newest.values())
 
     return Place(

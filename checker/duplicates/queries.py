@@ -33,7 +33,7 @@ class DuplicateFilter(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What all contents come to."""
+    """Sums over all contents of a list."""
 
     contents: int
     extra: int
@@ -53,7 +53,7 @@ class ContentPath(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """What a replica has of a content."""
+    """A content as one replica has it."""
 
     run: Run
     copies: int
@@ -173,9 +173,9 @@ def read_page(
 
     with transaction.atomic():
         # The totals stand in each row; without contents there is one row, which has nothing else.
-        found = _fetch(statement("list_contents", contents=_for_each_run(CONTENTS, place)), parameters)
-        totals = Totals(*map(int, found[0][:4]))
-        rows = [row[4:] for row in found if row[4] is not None]
+        rows_with_totals = _fetch(statement("list_contents", contents=_for_each_run(CONTENTS, place)), parameters)
+        totals = Totals(*map(int, rows_with_totals[0][:4]))
+        rows = [row[4:] for row in rows_with_totals if row[4] is not None]
         contents = _add_paths(place, rows[:limit], names)
 
     if not contents or len(rows) <= limit:

@@ -13,7 +13,7 @@ FIRST_SEQUENCE = "SELECT min(from_seq) FROM scanner_version WHERE replica_id = %
 
 
 class RowCounts(NamedTuple):
-    """How many versions a run says it opened and closed, and how many rows the table has."""
+    """The number of versions that a run says it opened and closed, and the number of rows in the table."""
 
     sequence: int
     state: str | None

@@ -50,7 +50,7 @@ _decode_entries = msgspec.json.Decoder(_Entry).decode_lines
 
 
 class RecordTotals:
-    """What the lines of a report add up to. Their form is not checked: their digest is compared with the signed one."""
+    """Sums over the lines of a report. Their form is not checked: their digest is compared with the signed one."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -242,7 +242,7 @@ def iterate_differing_paths(rebuilt: Iterator[bytes], uploaded: Iterator[bytes])
 
 
 class _Position(NamedTuple):
-    """Where a line stands in a body: entries before notes, each in the order of their paths."""
+    """The place of a line in a body: entries before notes, each in the order of their paths."""
 
     section: int
     path: str

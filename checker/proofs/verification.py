@@ -46,5 +46,5 @@ class Verification(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether all checks hold."""
+        """True when all checks hold."""
         return all(check.ok for check in self.checks)

@@ -35,7 +35,7 @@ class RunVerifier:
 
     @cached_property
     def structure(self) -> Check:
-        """Whether runs account for every row of the history."""
+        """The check that runs account for every row of the history."""
         for counts in queries.find_unexplained_rows(self.replica, limit=1):
             return _unexplained_rows(counts)
         for overlap in queries.find_overlaps(self.replica, limit=1):

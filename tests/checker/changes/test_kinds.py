@@ -40,10 +40,10 @@ EXAMPLES: dict[str, list[list[Record]]] = {
 
 def replica_with_damage() -> StagedReplica:
     """Return a replica on which a file changed although nobody wrote to it."""
-    replica = StagedReplica()
-    first = replica.run([KEEP, file("x", b"1")])
-    replica.run([KEEP, file("x", b"2"), confirmed_note("x", str(first.uuid))])
-    return replica
+    staged = StagedReplica()
+    first = staged.run([KEEP, file("x", b"1")])
+    staged.run([KEEP, file("x", b"2"), confirmed_note("x", str(first.uuid))])
+    return staged
 
 
 def replica_with_new_excludes() -> StagedReplica:
@@ -54,10 +54,10 @@ def replica_with_new_excludes() -> StagedReplica:
         Scope.objects.create(digest=bytes.fromhex(digest), excludes=text, cross_mounts=False)
         digests.append(digest)
 
-    replica = StagedReplica()
-    replica.run([KEEP, file("x.tmp")], config=digests[0])
-    replica.run([KEEP], config=digests[1])
-    return replica
+    staged = StagedReplica()
+    staged.run([KEEP, file("x.tmp")], config=digests[0])
+    staged.run([KEEP], config=digests[1])
+    return staged
 
 
 def replica_with(kind: ChangeKind) -> StagedReplica:
@@ -67,10 +67,10 @@ def replica_with(kind: ChangeKind) -> StagedReplica:
     if kind is OUT_OF_SCOPE:
         return replica_with_new_excludes()
 
-    replica = StagedReplica()
+    staged = StagedReplica()
     for records in EXAMPLES[kind.value.value]:
-        replica.run(records)
-    return replica
+        staged.run(records)
+    return staged
 
 
 @all_kinds
@@ -89,6 +89,7 @@ def test_a_kind_has_words_in_both_languages(kind: ChangeKind) -> None:
         english = kind.label
     with translation.override("ru"):
         russian = kind.label
+
     assert english and russian and russian != english
 
 
@@ -111,7 +112,9 @@ def test_documentation_shows_the_table(language: str) -> None:
     """Both languages name each rule's kind in the order of the rules; English has the words of the code."""
     rules = [(kind.value.value, rule.description) for kind in KINDS for rule in kind.rules]
     (shown,) = [table for table in tables(language) if table.rows and spans(table.rows[0][0]) == [rules[0][0]]]
+
     assert [spans(row[0])[0] for row in shown.rows] == [value for value, _description in rules]
+
     if language == "en":
         assert [row[1] for row in shown.rows] == [description for _value, description in rules]
     assert table_with(language, "immutable")
@@ -126,9 +129,10 @@ def test_every_stored_value_has_a_kind() -> None:
 
 
 def test_grave_changes_are_findings_under_every_policy() -> None:
-    """What is grave by itself opens findings of the same severity, whatever the policy of the group is."""
+    """A kind that is grave by itself opens findings of the same severity, whatever the policy of the group is."""
     severities: dict[Change.Kind, Finding.Severity] = {}
     for kind in RUN_KINDS:
         if isinstance(kind, PathsKind) and kind.policies == EVERY_POLICY:
             severities.setdefault(kind.change, kind.severity)
+
     assert severities == {kind.value: kind.severity for kind in KINDS if kind.severity is not None}
