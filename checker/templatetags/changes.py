@@ -8,8 +8,8 @@ from django import template
 from django.utils.translation import gettext as _
 
 from checker.changes import differences as change_differences
-from checker.changes.kinds import kind_of
 from checker.changes.differences import Difference
+from checker.changes.kinds import kind_of
 from checker.changes.queries import ChangeRow, DirectorySummary
 from checker.models import Change
 from scanner.formatting.names import visible_text

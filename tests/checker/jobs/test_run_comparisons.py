@@ -407,7 +407,7 @@ def test_many_changes_are_analysed_before_findings(monkeypatch: pytest.MonkeyPat
         statements = [query["sql"] for query in queries]
         analysed.append(store.ANALYZE in statements)
         if analysed[-1]:
-            first_of_findings = next(index for index, sql in enumerate(statements) if "concerned_finding" in sql)
+            first_of_findings = next(index for index, sql in enumerate(statements) if "open_finding" in sql)
             assert statements.index(store.ANALYZE) < first_of_findings
 
     assert analysed == [False, True]
