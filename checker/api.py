@@ -68,7 +68,7 @@ def compare(
     change_filter = ChangeFilter((kind,) if kind else ())
     try:
         comparison = run_comparisons.get_or_request(_visible_run(request, base), _visible_run(request, run))
-        page = queries.ChangePage([], "")
+        page: queries.ChangePage = queries.ChangePage([], "")
         if comparison.state == Comparison.State.DONE:
             page = queries.read_page(comparison, change_filter, after, limit)
     except LookupError as error:

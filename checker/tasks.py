@@ -1,11 +1,14 @@
-"""What the task cluster does for checker: runs are compared and verified when they are taken in, older ones verified
-again in rotation."""
+"""Tasks of the cluster for checker: runs are compared and verified when they are ingested, older ones in rotation.
+
+The names of the functions stand in stored schedules.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import F, QuerySet
@@ -21,140 +24,117 @@ from scanner.models import Replica, Run
 from scanner.tasks import WITHOUT_RESULT, save_schedule
 
 SWEEP_SECONDS = 50.0
-"""A sweep begins nothing new after that: the next one comes each minute."""
+"""A sweep starts nothing new after this time, since the next sweep comes after a minute."""
 ROTATION_MINUTES = 10
+NEW_RUNS_AT_ONCE = 1000
+ROTATION_RUNS_AT_ONCE = 10_000
+
+Item = TypeVar("Item")
 
 
 def on_run_ingested(run: Run, **_: Any) -> None:
-    """Receiver of `run_ingested`: have the run compared with the one before, and verified."""
+    """Receive `run_ingested`: queue the comparison of the run with the one before it, and its verification."""
     async_task("checker.tasks.catch_up", run.replica_id, q_options=WITHOUT_RESULT)
     async_task("checker.tasks.verify_run", run.pk, q_options=WITHOUT_RESULT)
 
 
 def catch_up(replica_id: int) -> int:
-    """Make the comparisons that a replica lacks; returns how many."""
-    done = run_comparisons.catch_up(replica_id)
-    _wake_group(replica_id)
-    return done
+    """Compute the comparisons that a replica lacks. Return how many."""
+    computed = run_comparisons.catch_up(replica_id)
+    _queue_group(replica_id)
+    return computed
 
 
 def compare_replicas(group_id: int) -> bool:
-    """Compare the replicas of a group, unless there is nothing new; returns whether that was done."""
+    """Compare the replicas of a group, unless there is nothing new. Return whether that was done."""
     return group_comparisons.catch_up(group_id)
 
 
 def compare_moment(comparison_id: int) -> None:
-    """Make a comparison of replicas that somebody asked for."""
+    """Compute a comparison of replicas that somebody asked for."""
     group_comparisons.compute(comparison_id)
 
 
 def compare_groups() -> int:
-    """Each minute: compare the replicas of the groups in which something is new. Returns of how many."""
-    until, done = time.monotonic() + SWEEP_SECONDS, 0
-    for group_id in group_comparisons.groups_to_compare(timezone.now()):
-        if time.monotonic() > until:
-            break
+    """Compare the replicas of the groups in which something is new, and as of the moments asked for. Return how many.
+
+    It runs each minute, for what a lost task has left undone.
+    """
+    deadline = time.monotonic() + SWEEP_SECONDS
+    done = 0
+    for group_id in _until(deadline, group_comparisons.groups_to_compare(timezone.now())):
         done += group_comparisons.catch_up(group_id)
-    for comparison_id in group_comparisons.requested_comparisons():
-        if time.monotonic() > until:
-            break
+    for comparison_id in _until(deadline, group_comparisons.requested_comparisons()):
         group_comparisons.compute(comparison_id)
         done += 1
     return done
 
 
-def _wake_group(replica_id: int) -> None:
-    """A run is compared and verified by two tasks, in any order: the one that ends last has the group compared."""
-    group_id = Replica.objects.values_list("group", flat=True).get(pk=replica_id)
-    async_task("checker.tasks.compare_replicas", group_id, q_options=WITHOUT_RESULT)
-
-
 def compare(comparison_id: int) -> None:
-    """Make a comparison that somebody asked for."""
+    """Compute a comparison of runs that somebody asked for."""
     run_comparisons.compute(comparison_id)
 
 
 def compare_new() -> int:
-    """Each minute: make the comparisons that a lost wake-up left. Returns how many."""
-    until, done = time.monotonic() + SWEEP_SECONDS, 0
-    for replica_id in run_comparisons.replicas_to_compare():
-        if time.monotonic() > until:
-            break
+    """Compute the comparisons of runs that a lost task has left undone. Return how many. It runs each minute."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    done = 0
+    for replica_id in _until(deadline, run_comparisons.replicas_to_compare()):
         done += run_comparisons.catch_up(replica_id)
-    for comparison_id in run_comparisons.requested_comparisons():
-        if time.monotonic() > until:
-            break
+    for comparison_id in _until(deadline, run_comparisons.requested_comparisons()):
         run_comparisons.compute(comparison_id)
         done += 1
     return done
 
 
 def reopen_findings() -> int:
-    """Open again what was accepted until a moment that has passed. Returns how many."""
+    """Open the findings again that were accepted until a moment which has passed. Return how many."""
     return actions.reopen_expired()
 
 
 def forget_comparisons() -> int:
-    """Delete comparisons made on demand that nobody has looked at for long. Returns how many."""
+    """Delete comparisons on demand that nobody has looked at for long. Return how many."""
     return run_comparisons.delete_unused() + group_comparisons.delete_unused()
 
 
 def verify_run(run_id: int) -> bool:
-    """Verify one run, and return whether it is proven."""
+    """Verify one run. Return whether it is proven."""
     run = _runs().get(pk=run_id)
-    ok = verifier.verify_run(run).ok
-    _wake_group(run.replica_id)
-    return ok
+    is_proven = verifier.verify_run(run).ok
+    _queue_group(run.replica_id)
+    return is_proven
 
 
 def verify_new() -> int:
-    """Each minute: verify what was taken in and never verified, the newest first. Returns how many."""
-    until, done = time.monotonic() + SWEEP_SECONDS, 0
-    for run in _provable().filter(proof=None).order_by("-ingested_at")[:1000]:
-        if time.monotonic() > until:
-            break
-        verifier.verify_run(run)
-        done += 1
-    return done
+    """Verify the runs that were ingested and never verified, newest first. Return how many. It runs each minute."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    runs = _provable_runs().filter(proof=None).order_by("-ingested_at")
+    return _verify_until(deadline, runs[:NEW_RUNS_AT_ONCE])
 
 
 def rotate() -> int:
-    """Verify again what was not looked at for longest, while the hour's time lasts. Returns how many."""
-    begun, done = time.monotonic(), 0
-    left = (
-        (settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent_on_rotation()) * ROTATION_MINUTES / 60
-    )
-    for run in _provable().exclude(proof=None).order_by(F("proof__checked_at"))[:10_000]:
-        if time.monotonic() - begun > left:
-            break
-        verifier.verify_run(run)
-        done += 1
-    return done
+    """Re-verify the least recently verified runs within the hourly budget. Return how many."""
+    hourly_budget = settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent_on_rotation()
+    deadline = time.monotonic() + hourly_budget * ROTATION_MINUTES / 60
+    runs = _provable_runs().exclude(proof=None).order_by(F("proof__checked_at"))
+    return _verify_until(deadline, runs[:ROTATION_RUNS_AT_ONCE])
 
 
 def forget_uploads() -> int:
-    """Delete uploaded bytes of runs that were proven from the rows long enough ago. Returns how many."""
-    before = timezone.now() - timedelta(days=settings.BACKUP_SYNCER_KEEP_UPLOADED_DAYS)
-    proven = Proof.objects.filter(ok=True, proven_at__lte=before, run__ingested_at__lte=before)
-    kept = _provable().filter(proof__in=proven).exclude(upload="")
-    done = 0
-    for run in kept.iterator(chunk_size=100):
+    """Delete the uploaded bytes of runs that were proven from the rows long enough ago. Return how many."""
+    proven_before = timezone.now() - timedelta(days=settings.BACKUP_SYNCER_KEEP_UPLOADED_DAYS)
+    proofs = Proof.objects.filter(ok=True, proven_at__lte=proven_before, run__ingested_at__lte=proven_before)
+    runs = _provable_runs().filter(proof__in=proofs).exclude(upload="")
+
+    deleted = 0
+    for run in runs.iterator(chunk_size=100):
         inbox.delete_upload(run)
-        done += 1
-    return done
-
-
-def _runs() -> QuerySet[Run]:
-    return Run.objects.select_related("replica__server", "replica__group", "key")
-
-
-def _provable() -> QuerySet[Run]:
-    """Runs in the history of a replica whose reports are signed."""
-    return _runs().filter(state=Run.State.INGESTED, replica__origin=Replica.Origin.COLLECTOR)
+        deleted += 1
+    return deleted
 
 
 def save_schedules(**_: Any) -> None:
-    """Receiver of `post_migrate`: the schedules of this module."""
+    """Receive `post_migrate`: save the schedules of this module."""
     save_schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
     save_schedule("Comparison of replicas", "checker.tasks.compare_groups", 1)
     save_schedule("Findings accepted for a time", "checker.tasks.reopen_findings", 10)
@@ -162,3 +142,37 @@ def save_schedules(**_: Any) -> None:
     save_schedule("Verification of new runs", "checker.tasks.verify_new", 1)
     save_schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)
     save_schedule("Removal of proven uploads", "checker.tasks.forget_uploads", 60)
+
+
+def _until(deadline: float, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items until a deadline of time.monotonic()."""
+    for item in items:
+        if time.monotonic() > deadline:
+            return
+        yield item
+
+
+def _verify_until(deadline: float, runs: Iterable[Run]) -> int:
+    verified = 0
+    for run in _until(deadline, runs):
+        verifier.verify_run(run)
+        verified += 1
+    return verified
+
+
+def _queue_group(replica_id: int) -> None:
+    """Queue the comparison of a replica's group.
+
+    A run is compared and verified by two tasks, in any order. The one that ends last has the group compared.
+    """
+    group_id = Replica.objects.values_list("group", flat=True).get(pk=replica_id)
+    async_task("checker.tasks.compare_replicas", group_id, q_options=WITHOUT_RESULT)
+
+
+def _runs() -> QuerySet[Run]:
+    return Run.objects.select_related("replica__server", "replica__group", "key")
+
+
+def _provable_runs() -> QuerySet[Run]:
+    """Return the runs in the history of replicas whose reports are signed."""
+    return _runs().filter(state=Run.State.INGESTED, replica__origin=Replica.Origin.COLLECTOR)

@@ -1,19 +1,18 @@
-"""Reads of kept comparisons: pages of changes with both their sides, and levels of the tree."""
-
-# ruff: noqa: S608  # statements are put together from this module's own constants; values travel as parameters
+"""Read stored changes: pages of them with both versions, all of them as a stream, and levels of the tree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from checker.changes.statements import statement
 from checker.models import Comparison
 from scanner.db import keyset
-from scanner.db.sql import fetch_all, fetch_batches
+from scanner.db.sql import fetch_all, fetch_batches, like_pattern
 
 
 class ChangeSide(NamedTuple):
-    """A version as one side of a change. Digests are hex."""
+    """The version before or after a change. Digests are hex."""
 
     type: int
     size: int | None
@@ -29,26 +28,30 @@ class ChangeSide(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """A change as a page shows it."""
+    """A change with both its sides."""
 
     path: str
     kind: str
     departed: bool
+    """Whether this is the path that a move left."""
     other: str | None
+    """Of a move, the other path."""
     notes: dict[str, Any]
+    """What the run's notes say of the path."""
     old: ChangeSide | None
     new: ChangeSide | None
 
 
 class DirectorySummary(NamedTuple):
-    """A directory below another one, with how many paths below it changed, by kind."""
+    """A directory with how many paths below it changed, by kind."""
 
     directory: str
+    """Ends with a slash."""
     counts: dict[str, int]
 
     @property
     def name(self) -> str:
-        """Its last part."""
+        """The last part of its path."""
         return self.directory.rstrip("/").rpartition("/")[2]
 
     @property
@@ -57,147 +60,128 @@ class DirectorySummary(NamedTuple):
         return sum(self.counts.values())
 
 
-_SIDE = """{0}.type, {0}.size, {0}.mtime_ns, {0}.mode, {0}.uid, {0}.gid, encode({0}.sha256, 'hex'),
-    encode({0}.md5, 'hex'), {0}.detail, {0}.stage, {0}.from_seq"""
-_COLUMNS = f"""change.path, change.kind, change.departed, change.other, change.notes::json,
-    {_SIDE.format("old")}, {_SIDE.format("new")}"""
-_JOINS = """
-LEFT JOIN scanner_version AS old ON old.id = change.old_id
-LEFT JOIN scanner_version AS new ON new.id = change.new_id
-"""
-# The page is chosen before its sides are looked up: the cost is that of the rows that are shown.
-PAGE = f"""
-SELECT {_COLUMNS} FROM (
-    SELECT * FROM checker_change AS change WHERE {{conditions}}
-    ORDER BY left(change.path, 512), change.path LIMIT %(limit)s) AS change
-{_JOINS} ORDER BY left(change.path, 512), change.path
-"""
-ALL = f"""
-SELECT {_COLUMNS} FROM checker_change AS change {_JOINS} WHERE {{conditions}}
-ORDER BY left(change.path, 512), change.path
-"""
-CONDITIONS = {
-    "comparison": "change.comparison_id = %(comparison)s",
-    "finding": "change.finding_id = %(finding)s",
-    "lower": "left(change.path, 512) >= left(%(lower)s, 512) AND change.path >= %(lower)s",
-    "upper": "left(change.path, 512) <= left(%(upper)s, 512) AND change.path < %(upper)s",
-    "kinds": "change.kind = ANY(%(kinds)s)",
-    "kind": "change.kind = %(kind)s",
-    "search": "change.path LIKE %(search)s",
-    "arrived": "NOT change.departed",
-    "direct": "strpos(substr(change.path, %(direct)s), '/') = 0",
-}
-
-
 class ChangeFilter(NamedTuple):
-    """Which changes: of these kinds (all when empty), below a directory, with a text in the path."""
+    """The changes that a list is to have."""
 
     kinds: tuple[str, ...] = ()
+    """Empty: all kinds."""
     below: str = ""
+    """A directory with its slash; empty: the root."""
     search: str = ""
+    """Part of the path."""
 
 
-class ChangePage(NamedTuple):
-    """A page of changes; `after` asks for the next one and is empty on the last."""
+NO_FILTER: dict[str, Any] = {
+    "comparison": None,
+    "finding": None,
+    "lower": None,
+    "upper": None,
+    "kind": None,
+    "kinds": None,
+    "search": None,
+    "with_departed": True,
+    "name_offset": None,
+    "limit": None,
+}
+"""Parameters of the list of changes with which it has all changes of all comparisons."""
 
-    rows: list[ChangeRow]
-    after: str
+ChangePage = keyset.Page[ChangeRow]
 
 
-def read_page(comparison: Comparison, wish: ChangeFilter, after: str = "", limit: int = 100) -> ChangePage:
-    """Changes in the order of their paths. keyset.BadToken for an `after` that is none."""
-    return _page(_given(comparison, wish), after, limit)
+def read_page(comparison: Comparison, change_filter: ChangeFilter, after: str = "", limit: int = 100) -> ChangePage:
+    """Return a page of changes in the order of their paths. Raise InvalidPageToken for an `after` that no page gave.
+
+    Without a directory and a search, a move is in the list once, under its new path.
+    """
+    return _read_page(_filter_parameters(comparison, change_filter), after, limit)
 
 
 def read_finding_page(finding_id: int, after: str = "", limit: int = 100) -> ChangePage:
-    """The changes that a finding tells, likewise."""
-    return _page({"finding": finding_id}, after, limit)
+    """Return a page of the changes for which a finding stands, likewise."""
+    return _read_page(NO_FILTER | {"finding": finding_id}, after, limit)
 
 
-def read_directory_page(comparison: Comparison, wish: ChangeFilter, after: str = "", limit: int = 100) -> ChangePage:
-    """The changes directly in the directory that `wish` names, also those that left it."""
-    given = _given(comparison, wish) | {"direct": len(wish.below) + 1}
-    given.pop("arrived", None)
-    return _page(given, after, limit)
+def read_directory_page(
+    comparison: Comparison, change_filter: ChangeFilter, after: str = "", limit: int = 100
+) -> ChangePage:
+    """Return a page of the changes directly in the directory of the filter, likewise; also what moved out of it."""
+    parameters = _filter_parameters(comparison, change_filter) | {
+        "name_offset": len(change_filter.below) + 1,
+        "with_departed": True,
+    }
+    return _read_page(parameters, after, limit)
 
 
-def iterate_changes(comparison: Comparison, wish: ChangeFilter) -> Iterator[ChangeRow]:
-    """All that `wish` means, in flat memory."""
-    given = _given(comparison, wish)
-    for rows in fetch_batches(ALL.format(conditions=_conditions(given)), given):
-        yield from map(_row, rows)
-
-
-LEVEL = """
-SELECT directory, json_object_agg(kind, number) FROM checker_branch
-WHERE comparison_id = %(comparison)s AND depth = %(depth)s AND left(directory, 512) >= left(%(lower)s, 512)
-    AND directory >= %(lower)s {0} {1}
-GROUP BY directory ORDER BY left(directory, 512), directory LIMIT %(limit)s
-"""
-UPPER = "AND left(directory, 512) <= left(%(upper)s, 512) AND directory < %(upper)s"
-KINDS = "AND kind = ANY(%(kinds)s)"
+def iterate_changes(comparison: Comparison, change_filter: ChangeFilter) -> Iterator[ChangeRow]:
+    """Yield all changes that pass the filter, in the order of their paths. Memory stays flat."""
+    parameters = _filter_parameters(comparison, change_filter)
+    for rows in fetch_batches(statement("list_changes"), parameters):
+        for row in rows:
+            yield _change_row(row)
 
 
 def read_subdirectories(
-    comparison: Comparison, wish: ChangeFilter, after: str = "", limit: int = 100
-) -> tuple[list[DirectorySummary], str]:
-    """A page of the directories directly below `wish.below` in which something changed, and the key of the next."""
-    given: dict[str, Any] = {"comparison": comparison.pk, "depth": wish.below.count("/") + 1, "limit": limit + 1}
-    given |= {"lower": "", **keyset.prefix_bounds(wish.below), "kinds": list(wish.kinds)}
+    comparison: Comparison, change_filter: ChangeFilter, after: str = "", limit: int = 100
+) -> keyset.Page[DirectorySummary]:
+    """Return a page of the directories directly below that of the filter in which something changed."""
+    bounds = keyset.prefix_bounds(change_filter.below)
+    lower = bounds.get("lower", "")
     if after:
-        given["lower"] = max(keyset.read_path_token(after), wish.below)
-    statement = LEVEL.format(UPPER if wish.below else "", KINDS if wish.kinds else "")
-    rows = [DirectorySummary(*row) for row in fetch_all(statement, given)]
-    if len(rows) <= limit:
-        return rows, ""
-    return rows[:limit], keyset.page_token(rows[limit - 1].directory + "\x01")
+        lower = max(keyset.read_path_token(after), change_filter.below)
 
-
-OF_PATH = f"""
-SELECT run.sequence, {_COLUMNS} FROM checker_comparison AS comparison
-JOIN scanner_run AS run ON run.id = comparison.run_id
-JOIN checker_change AS change ON change.comparison_id = comparison.id
-{_JOINS} WHERE comparison.replica_id = %(replica)s AND comparison.adjacent
-    AND left(change.path, 512) = left(%(path)s, 512) AND change.path = %(path)s
-ORDER BY run.sequence
-"""
+    parameters = {
+        "comparison": comparison.pk,
+        "depth": change_filter.below.count("/") + 1,
+        "lower": lower,
+        "upper": bounds.get("upper"),
+        "kinds": list(change_filter.kinds) or None,
+        "limit": limit + 1,
+    }
+    directories = [DirectorySummary(*row) for row in fetch_all(statement("list_subdirectories"), parameters)]
+    return keyset.cut_page(directories, limit, lambda summary: _key_behind(summary.directory))
 
 
 def read_path_changes(replica_id: int, path: str) -> dict[int, ChangeRow]:
-    """What became of a path, by the run that brought it: adjacent comparisons alone."""
-    return {sequence: _row(row) for sequence, *row in fetch_all(OF_PATH, {"replica": replica_id, "path": path})}
+    """Return the changes of one path, by the number of the run that brought each. Only adjacent comparisons count."""
+    rows = fetch_all(statement("list_changes_of_path"), {"replica": replica_id, "path": path})
+    return {sequence: _change_row(row) for sequence, *row in rows}
 
 
-def _given(comparison: Comparison, wish: ChangeFilter) -> dict[str, Any]:
-    given: dict[str, Any] = {"comparison": comparison.pk, **keyset.prefix_bounds(wish.below)}
-    if len(wish.kinds) == 1:
-        given["kind"] = wish.kinds[0]
-    elif wish.kinds:
-        given["kinds"] = list(wish.kinds)
-    if wish.search:
-        literal = wish.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        given["search"] = f"%{literal}%"
-    if not wish.below and not wish.search:
-        given["arrived"] = True
-    return given
+def _filter_parameters(comparison: Comparison, change_filter: ChangeFilter) -> dict[str, Any]:
+    parameters = NO_FILTER | {"comparison": comparison.pk, **keyset.prefix_bounds(change_filter.below)}
+    if len(change_filter.kinds) == 1:
+        # An index serves one kind.
+        parameters["kind"] = change_filter.kinds[0]
+    elif change_filter.kinds:
+        parameters["kinds"] = list(change_filter.kinds)
+    if change_filter.search:
+        parameters["search"] = like_pattern(change_filter.search)
+    parameters["with_departed"] = bool(change_filter.below or change_filter.search)
+    return parameters
 
 
-def _conditions(given: dict[str, Any]) -> str:
-    return " AND ".join(text for name, text in CONDITIONS.items() if name in given)
-
-
-def _page(given: dict[str, Any], after: str, limit: int) -> ChangePage:
+def _read_page(parameters: dict[str, Any], after: str, limit: int) -> ChangePage:
     if after:
-        given["lower"] = max(keyset.read_path_token(after), given.get("lower", ""))
-    statement = PAGE.format(conditions=_conditions(given))
-    rows = [_row(row) for row in fetch_all(statement, given | {"limit": limit + 1})]
-    if len(rows) <= limit:
-        return ChangePage(rows, "")
-    return ChangePage(rows[:limit], keyset.page_token(rows[limit - 1].path + "\x01"))
+        parameters["lower"] = max(keyset.read_path_token(after), parameters["lower"] or "")
+    parameters["limit"] = limit + 1
+    rows = [_change_row(row) for row in fetch_all(statement("list_changes"), parameters)]
+    return keyset.cut_page(rows, limit, lambda row: _key_behind(row.path))
 
 
-def _row(row: Any) -> ChangeRow:
+def _key_behind(path: str) -> str:
+    """Return the first text that follows a path: no path holds NUL."""
+    return path + "\x01"
+
+
+def _change_row(row: Any) -> ChangeRow:
+    """Return a row of the database as a change: five columns of its own, then those of both its sides."""
     path, kind, departed, other, notes, *sides = row
-    size = len(ChangeSide._fields)
-    old, new = (ChangeSide(*side) if side[0] is not None else None for side in (sides[:size], sides[size:]))
-    return ChangeRow(path, kind, departed, other, notes or {}, old, new)
+    width = len(ChangeSide._fields)
+    return ChangeRow(
+        path, kind, departed, other, notes or {}, old=_change_side(sides[:width]), new=_change_side(sides[width:])
+    )
+
+
+def _change_side(columns: Any) -> ChangeSide | None:
+    # A version without a type is none: the outer join found nothing.
+    return None if columns[0] is None else ChangeSide(*columns)

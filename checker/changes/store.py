@@ -1,54 +1,43 @@
-"""What is kept of a comparison: its changes, and how many there are below each directory."""
-
-# ruff: noqa: S608  # statements are put together from constants of this package; values travel as parameters
+"""Store the changes that a comparison found, and how many there are below each directory."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection
 
-from checker.changes.moves import KEYS
+from checker.changes.statements import statement
 from checker.models import Branch, Comparison
 
-FORGET_CHANGES = "DELETE FROM checker_change WHERE comparison_id = %(comparison)s"
-FORGET_BRANCHES = "DELETE FROM checker_branch WHERE comparison_id = %(comparison)s"
-KEEP_CHANGES = """
-INSERT INTO checker_change (comparison_id, old_id, new_id, kind, departed, restores, path, other, notes)
-SELECT %(comparison)s, old_id, new_id, kind, departed, false, path, other, notes FROM compared_change ORDER BY path
-"""
-# Each directory above a change, the root (empty) among them, down to a depth that no honest tree reaches.
-KEEP_BRANCHES = f"""
-WITH parent AS (
-    SELECT {KEYS[1]} AS folder, kind, count(*) AS number FROM compared_change GROUP BY 1, 2
-), split AS (
-    SELECT string_to_array(folder, '/') AS parts, kind, number FROM parent
-)
-INSERT INTO checker_branch (comparison_id, number, depth, kind, directory)
-SELECT %(comparison)s, sum(number), level, kind,
-    CASE level WHEN 0 THEN '' ELSE array_to_string(parts[1:level], '/') || '/' END AS directory
-FROM split, generate_series(0, greatest(0, least(cardinality(parts) - 1, {Branch.DEPTH}))) AS level
-GROUP BY level, kind, directory
-"""
-COUNTS = "SELECT kind, count(*) FROM compared_change WHERE NOT departed GROUP BY kind"
-# The planner knows nothing yet of rows that this transaction wrote; with so many of them it would go wrong for minutes.
-MANY = 50_000
-TELL_PLANNER = "ANALYZE checker_change"
+DELETE_CHANGES = "DELETE FROM checker_change WHERE comparison_id = %(comparison)s"
+DELETE_BRANCHES = "DELETE FROM checker_branch WHERE comparison_id = %(comparison)s"
+COUNT_CHANGES = "SELECT kind, count(*) FROM found_change WHERE NOT departed GROUP BY kind"
+
+ANALYZE_FROM = 50_000
+"""From so many changes on the planner is told of them. It knows nothing of rows that this transaction wrote, and with
+so many it would choose plans that take minutes."""
+ANALYZE = "ANALYZE checker_change"
 
 
 def write_changes(comparison: Comparison) -> dict[str, int]:
     """Store what `compare.find_changes` found, instead of what was stored. Return paths by kind; a move counts once."""
-    given = {"comparison": comparison.pk}
+    parameters: dict[str, Any] = {"comparison": comparison.pk, "deepest": Branch.DEPTH}
+
     with connection.cursor() as cursor:
-        for statement in (FORGET_CHANGES, FORGET_BRANCHES, KEEP_CHANGES, KEEP_BRANCHES):
-            cursor.execute(statement, given)
-        cursor.execute(COUNTS)
+        cursor.execute(DELETE_CHANGES, parameters)
+        cursor.execute(DELETE_BRANCHES, parameters)
+        cursor.execute(statement("store_changes"), parameters)
+        cursor.execute(statement("store_branches"), parameters)
+
+        cursor.execute(COUNT_CHANGES)
         counts: dict[str, int] = dict(cursor.fetchall())
-        if sum(counts.values()) >= MANY:
-            cursor.execute(TELL_PLANNER)
+        if sum(counts.values()) >= ANALYZE_FROM:
+            cursor.execute(ANALYZE)
         return counts
 
 
 def delete_changes(comparison: Comparison) -> None:
-    """Delete what is kept of a comparison."""
+    """Delete what is stored of a comparison."""
     with connection.cursor() as cursor:
-        for statement in (FORGET_CHANGES, FORGET_BRANCHES):
-            cursor.execute(statement, {"comparison": comparison.pk})
+        cursor.execute(DELETE_CHANGES, {"comparison": comparison.pk})
+        cursor.execute(DELETE_BRANCHES, {"comparison": comparison.pk})

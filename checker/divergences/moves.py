@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-from checker.changes.rules import EMPTY
+from checker.changes.kinds import EMPTY_SHA256
 from checker.divergences.compare import ComparedReplica
 from checker.divergences.statements import statement
 from scanner.db.sql import fetch_batches
 
-EMPTY_FILE = bytes.fromhex(EMPTY)
+EMPTY_FILE = bytes.fromhex(EMPTY_SHA256)
 """The digest of a file without content. Such files are never paired by it."""
 
 PATTERNS = "SELECT cells FROM diverging WHERE contents = 1 AND cells LIKE '%%-%%' GROUP BY cells"

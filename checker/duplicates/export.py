@@ -1,4 +1,4 @@
-"""Duplicates as a file: JSON Lines, one content a line; CSV, one name a row."""
+"""Write duplicates as a file: JSON Lines with one content a line, or CSV with one path a row."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from checker.changes.export import CONTENT_TYPES
@@ -17,60 +18,80 @@ from scanner.export.csv import escape_formula
 
 __all__ = ["CONTENT_TYPES", "export_bytes", "file_name"]
 
-_PIECE = 500
+TEXTS_PER_CHUNK = 500
+COLUMNS = ("sha256", "size", "superfluous", "waste", "replica", "run", "path", "hardlink")
 
 
-def export_bytes(place: Place, wish: DuplicateFilter, form: str) -> Iterator[bytes]:
-    """The contents that `wish` means, as the text of a file, piece by piece; no content is held whole."""
-    texts = _csv(queries.iterate_paths(place, wish)) if form == "csv" else _jsonl(queries.iterate_paths(place, wish))
-    piece: list[str] = []
+def export_bytes(place: Place, duplicate_filter: DuplicateFilter, form: str) -> Iterator[bytes]:
+    """Yield the contents that pass the filter as a file in one of CONTENT_TYPES, piece by piece.
+
+    No content is held whole: it may have a million paths.
+    """
+    paths = queries.iterate_paths(place, duplicate_filter)
+    texts = _csv(paths) if form == "csv" else _json_lines(paths)
+
+    chunk: list[str] = []
     for text in texts:
-        piece.append(text)
-        if len(piece) >= _PIECE:
-            yield "".join(piece).encode()
-            piece.clear()
-    yield "".join(piece).encode()
+        chunk.append(text)
+        if len(chunk) >= TEXTS_PER_CHUNK:
+            yield "".join(chunk).encode()
+            chunk.clear()
+    yield "".join(chunk).encode()
 
 
 def file_name(place: Place, form: str) -> str:
-    """A name made of ids and numbers alone."""
+    """Return a name for the file, made of ids and numbers alone."""
     number = f"-{place.runs[0].sequence}" if place.replica and place.runs else ""
     return f"duplicates-{place.uuid}{number}.{form}"
 
 
-def _jsonl(found: Iterator[DuplicatePath]) -> Iterator[str]:
-    """A content's names come before what is counted of them, so that a line is written while it is read."""
-    for (sha256, size, extra, waste), names in groupby(found, key=lambda line: line[:4]):
+def _json_lines(paths: Iterator[DuplicatePath]) -> Iterator[str]:
+    """Yield pieces of lines. A content's paths come before their count, so that a line is written while it is read."""
+    for (sha256, size, extra, waste), paths_of_content in groupby(
+        paths, attrgetter("sha256", "size", "extra", "waste")
+    ):
         content = json.dumps({"sha256": sha256, "size": size, "waste": waste, "superfluous": extra})
         yield f'{content[:-1]}, "names": ['
+
         copies = 0
-        for number, line in enumerate(names):
-            copies += line.name.hardlink is None
-            yield f"{', ' if number else ''}{json.dumps(_member(line), ensure_ascii=False)}"
+        for number, path in enumerate(paths_of_content):
+            if path.hardlink is None:
+                copies += 1
+            separator = ", " if number else ""
+            yield separator + json.dumps(_describe_path(path), ensure_ascii=False)
         yield f'], "copies": {copies}}}\n'
 
 
-def _member(line: DuplicatePath) -> dict[str, Any]:
-    """A name for a program. Paths are coded as in a report."""
-    hardlink = {} if line.name.hardlink is None else {"hardlink": line.name.hardlink}
-    return {"replica": str(line.run.replica.uuid), "run": line.run.sequence, "path": line.name.path, **hardlink}
+def _describe_path(path: DuplicatePath) -> dict[str, Any]:
+    """Return a path as an object for JSON. Paths are coded as in a report."""
+    members = {"replica": str(path.run.replica.uuid), "run": path.run.sequence, "path": path.path}
+    if path.hardlink is not None:
+        members["hardlink"] = path.hardlink
+    return members
 
 
-def _csv(found: Iterator[DuplicatePath]) -> Iterator[str]:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(["sha256", "size", "superfluous", "waste", "replica", "run", "path", "hardlink"])
-    for line in found:
-        size = "" if line.size is None else line.size
-        run = (line.run.replica.uuid, line.run.sequence)
-        name = (escape_formula(line.name.path), escape_formula(line.name.hardlink))
-        writer.writerow([line.sha256, size, line.extra, line.waste, *run, *name])
-        yield _taken(text)
-    yield _taken(text)
+def _csv(paths: Iterator[DuplicatePath]) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for path in paths:
+        cells = [
+            path.sha256,
+            path.size,
+            path.extra,
+            path.waste,
+            path.run.replica.uuid,
+            path.run.sequence,
+            escape_formula(path.path),
+            escape_formula(path.hardlink),
+        ]
+        writer.writerow(cells)
+        yield _take_text(buffer)
+    yield _take_text(buffer)
 
 
-def _taken(text: io.StringIO) -> str:
-    found = text.getvalue()
-    text.seek(0)
-    text.truncate()
-    return found
+def _take_text(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text

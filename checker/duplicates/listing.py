@@ -1,4 +1,4 @@
-"""What a person asks of a list of duplicates, read from the address; and the addresses that ask for more."""
+"""Read from an address which duplicates a person wants to see, and make addresses that ask for others."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from scanner.listing import MAX_TEXT
 
 
 class DuplicateListQuery(NamedTuple):
-    """A page of duplicates as it was asked for."""
+    """A page of duplicates as an address asks for it."""
 
     search: str = ""
     after: str = ""
 
     @property
     def filter(self) -> DuplicateFilter:
-        """Which contents are meant."""
+        """The contents that it asks for."""
         return DuplicateFilter(self.search)
 
     def query(self, **changes: str) -> str:
-        """The query part of an address that asks for the same but for `changes`; what is empty is left out."""
-        asked = self._asdict() | changes
-        return f"?{urlencode({name: value for name, value in asked.items() if value})}"
+        """Return the query part of an address that asks for the same but for `changes`. Defaults are left out."""
+        changed = self._asdict() | changes
+        return f"?{urlencode({field: value for field, value in changed.items() if value})}"
 
 
-def read_query(given: QueryDict) -> DuplicateListQuery:
-    """What an address asks for."""
-    return DuplicateListQuery(given.get("search", "")[:MAX_TEXT].replace("\0", ""), given.get("after", ""))
+def read_query(query: QueryDict) -> DuplicateListQuery:
+    """Return what an address asks for."""
+    return DuplicateListQuery(
+        search=query.get("search", "")[:MAX_TEXT].replace("\0", ""),
+        after=query.get("after", ""),
+    )

@@ -1,56 +1,55 @@
-"""Where duplicates are looked for: one replica, or all replicas in use of a group, each at its newest complete run."""
+"""Find where to look for duplicates: in one replica, or in all replicas in use of a group, at their newest runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-from checker.pages import replica_facts
+from scanner.db.complete_runs import newest_complete_runs
 from scanner.models import Group, Replica, Run
-
-if TYPE_CHECKING:
-    from checker.pages.replica_facts import AnnotatedReplica
 
 
 @dataclass(frozen=True)
 class Place:
-    """A replica or a group; `runs` are of the replicas that have a complete run, in the order of their names."""
+    """A replica or a group, with the newest complete run of each replica."""
 
     group: Group
     replica: Replica | None
+    """None: the whole group."""
     runs: tuple[Run, ...]
+    """In the order of the names of their replicas."""
     replicas_without_run: tuple[Replica, ...]
     """Replicas that have no complete run yet: nothing is known of them."""
 
     @property
     def uuid(self) -> UUID:
-        """Of the replica, or of the group."""
+        """The uuid of the replica, or of the group."""
         return (self.replica or self.group).uuid
 
 
 def find_replica(uuid: UUID) -> Place:
-    """One replica, archived or not; LookupError when there is none."""
-    replica = replica_facts.all_replicas().filter(uuid=uuid).first()
+    """Return one replica, archived or not. Raise LookupError when there is none."""
+    replica = Replica.objects.select_related("group", "server").filter(uuid=uuid).first()
     if replica is None:
         raise LookupError(f"there is no replica {uuid}")
-    return _place(replica.group, replica, [replica])
+    return _make_place(replica.group, replica, [replica])
 
 
 def find_group(uuid: UUID) -> Place:
-    """The replicas in use of a group; LookupError when there is no such group."""
+    """Return the replicas in use of a group. Raise LookupError when there is no such group."""
     group = Group.objects.filter(uuid=uuid).first()
     if group is None:
         raise LookupError(f"there is no group {uuid}")
-    return _of(group)
+    return _place_of_group(group)
 
 
 def find_place(name: str) -> Place:
-    """What a person names: a replica by its uuid, a group by name or uuid; LookupError in one sentence."""
+    """Return what a person names: a replica by its uuid, a group by name or uuid. Raise LookupError in one sentence."""
     group = Group.objects.filter(name=name).first()
     if group is not None:
-        return _of(group)
+        return _place_of_group(group)
+
     try:
         uuid = UUID(name)
     except ValueError as error:
@@ -62,17 +61,19 @@ def find_place(name: str) -> Place:
     return find_group(uuid)
 
 
-def _of(group: Group) -> Place:
-    found = replica_facts.replicas_in_use().filter(group=group).order_by("server__name", "root")
-    return _place(group, None, found)
+def _place_of_group(group: Group) -> Place:
+    in_use = Replica.objects.filter(group=group, archived_at=None, group__archived_at=None, server__archived_at=None)
+    replicas = in_use.select_related("group", "server").order_by("server__name", "root")
+    return _make_place(group, None, list(replicas))
 
 
-def _place(group: Group, replica: Replica | None, found: Iterable[AnnotatedReplica]) -> Place:
-    found = list(found)
-    runs = (
-        Run.objects.defer("envelope")
-        .select_related("replica__server", "replica__group")
-        .in_bulk([one.complete_id for one in found if one.complete_id])
+def _make_place(group: Group, replica: Replica | None, replicas: Sequence[Replica]) -> Place:
+    newest = {run.replica_id: run.run_id for run in newest_complete_runs([candidate.pk for candidate in replicas], 1)}
+    runs = Run.objects.defer("envelope").select_related("replica__server", "replica__group").in_bulk(newest.values())
+
+    return Place(
+        group,
+        replica,
+        runs=tuple(runs[newest[replica.pk]] for replica in replicas if replica.pk in newest),
+        replicas_without_run=tuple(replica for replica in replicas if replica.pk not in newest),
     )
-    complete = tuple(runs[one.complete_id] for one in found if one.complete_id in runs)
-    return Place(group, replica, complete, tuple(one for one in found if one.complete_id not in runs))

@@ -1,244 +1,267 @@
-"""Reads of duplicates: contents that a replica holds more than once, by what they cost; and their names.
+"""Read duplicates: contents that a replica has more than once, by what they waste, and their paths.
 
-Nothing is stored: one pass over the state of each replica groups its files by digest. Within a group each replica is
-grouped by itself, since one copy on each is the group's purpose; what the replicas waste is then added up.
+One pass over the state of each replica groups its files by digest. Each replica of a group is grouped by itself, since
+one copy on each is what the group is for; what the replicas waste is then added up.
 """
-
-# ruff: noqa: S608  # statements are put together from this module's own constants; values travel as parameters
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from checker.changes.kinds import EMPTY_SHA256
 from checker.duplicates.places import Place
 from scanner.db import keyset
-from scanner.db.sql import fetch_batches
+from scanner.db.sql import fetch_batches, like_pattern, load_statements
+from scanner.format.entry_type import EntryType
 from scanner.models import Run
+
+statement = load_statements(__file__)
 
 
 class DuplicateFilter(NamedTuple):
-    """Which contents: with this text in a path, wasting so many bytes at least, so many at most."""
+    """The contents that a list is to have."""
 
     search: str = ""
+    """Part of a path."""
     min_waste: int = 0
+    """Bytes that a content wastes at least."""
     max_contents: int | None = None
+    """Only the first ones; None for all. Pages have a limit of their own."""
 
 
 class Totals(NamedTuple):
-    """What all contents cost together. `unsized` is the number of contents of which a size is not known."""
+    """Sums over all contents of a list."""
 
     contents: int
     extra: int
+    """Copies that a replica could do without."""
     waste: int
+    """Their bytes."""
     unsized: int
+    """Contents of which a size is not known."""
 
 
-class Name(NamedTuple):
-    """A path of a content; `hardlink` is the first path of the same file, for a name that costs nothing."""
+class ContentPath(NamedTuple):
+    """A path of a content."""
 
     path: str
     hardlink: str | None
+    """The first path of the same file, for a path that takes no space of its own."""
 
 
 class Holding(NamedTuple):
-    """What a replica holds of a content. `names` are the first of all its `number` names, hard links among them."""
+    """A content as one replica has it."""
 
     run: Run
     copies: int
     number: int
-    names: list[Name]
+    """Paths, hard links among them."""
+    names: list[ContentPath]
+    """The first of these paths."""
 
     @property
     def left_out(self) -> int:
-        """Names that are not told."""
+        """Paths that are not among `names`."""
         return self.number - len(self.names)
 
 
 class Content(NamedTuple):
-    """A content that some replica holds more than once; `extra` are the copies that a replica could do without."""
+    """A content that some replica has more than once."""
 
     sha256: str
     size: int | None
     extra: int
+    """Copies that a replica could do without."""
     waste: int
+    """Their bytes."""
     paths: int
     """Different paths, all replicas together."""
     holdings: list[Holding]
 
     @property
     def copies(self) -> int:
-        """On all replicas together, hard links not counted."""
+        """Copies on all replicas together. Hard links do not count."""
         return sum(holding.copies for holding in self.holdings)
 
 
-class Contents(NamedTuple):
-    """A page of contents; `after` asks for the next one and is empty on the last."""
+class ContentPage(NamedTuple):
+    """A page of contents."""
 
     rows: list[Content]
     after: str
+    """The token of the next page; empty on the last one."""
     totals: Totals
+    """Of all pages together."""
 
 
 class DuplicatePath(NamedTuple):
-    """A name with its content, as a file tells it."""
+    """A path with its content, as a file lists it."""
 
     sha256: str
     size: int | None
     extra: int
     waste: int
     run: Run
-    name: Name
+    path: str
+    hardlink: str | None
 
 
-STATE = """replica_id = %(replica{0})s AND from_seq <= %(sequence{0})s
-    AND (until_seq IS NULL OR until_seq > %(sequence{0})s) AND type = 1"""
-NOT_EMPTY = f"size IS DISTINCT FROM 0 AND sha256 <> '\\x{hashlib.sha256(b'').hexdigest()}'"
-COPIES = "count(*) FILTER (WHERE detail IS NULL)"
-# Size is no key of the groups: one key is hashed faster, and equal content has equal size. Who reports two sizes for
-# one digest has his copies counted with the larger one.
-WITHIN = f"""
-SELECT sha256, min(size) AS least, max(size) AS size, {COPIES} AS copies, {{found}} AS found
-FROM scanner_version WHERE {STATE} AND {NOT_EMPTY} GROUP BY sha256 HAVING {COPIES} > 1
+CONTENTS = """
+SELECT sha256, min(size) AS smallest, max(size) AS size, count(*) FILTER (WHERE detail IS NULL) AS copies,
+    %(search)s IS NULL OR bool_or(path LIKE %(search)s) AS matches
+FROM state_at(%(replica{position})s, %(sequence{position})s)
+WHERE type = %(file)s AND size IS DISTINCT FROM 0 AND sha256 <> decode(%(empty_sha256)s, 'hex')
+GROUP BY sha256
+HAVING count(*) FILTER (WHERE detail IS NULL) > 1
 """
-FOUND = "bool_or(path LIKE %(search)s)"
-# A size may be any 64-bit number that a server reports: a product of it needs more digits.
-DUPLICATE = """
-duplicate AS MATERIALIZED (
-    SELECT sha256, min(least) AS least, max(size) AS size, sum(copies - 1) AS extra,
-        coalesce(sum((copies - 1) * size::numeric), 0) AS waste, bool_or(size IS NULL) AS unsized
-    FROM ({within}) AS one GROUP BY sha256
-    HAVING bool_or(found) AND coalesce(sum((copies - 1) * size::numeric), 0) >= %(least)s
-)
+"""The contents that one replica has more than once.
+
+The size is no key of the groups: one key is hashed faster, and equal contents have equal sizes. A server that reports
+two sizes for one digest has its copies counted with the larger one.
 """
-ORDER = "waste DESC, extra DESC, sha256"
-PAGE = f"""
-WITH {DUPLICATE}, total AS (
-    SELECT count(*), coalesce(sum(extra), 0), coalesce(sum(waste), 0), count(*) FILTER (WHERE unsized) FROM duplicate
-)
-SELECT total.*, page.* FROM total LEFT JOIN (
-    SELECT sha256, least, size, extra, waste FROM duplicate WHERE {{after}} ORDER BY {ORDER} LIMIT %(limit)s
-) AS page ON true ORDER BY {ORDER}
+FILES = """
+SELECT {position} AS position, sha256, path, detail
+FROM state_at(%(replica{position})s, %(sequence{position})s)
+WHERE type = %(file)s AND size IS DISTINCT FROM 0 AND sha256 <> decode(%(empty_sha256)s, 'hex')
 """
-AFTER = "(-waste, -extra, sha256) > (-(%(waste)s::numeric), -(%(extra)s::numeric), decode(%(sha256)s, 'hex'))"
-# A million digests grouped in five pieces or fewer, whatever the server's own settings are; more is not faster. To
-# compile so many expressions would take longer than it saves.
-MEMORY = "SET LOCAL work_mem = '32MB'; SET LOCAL jit = off"
+"""All files of one replica that are not empty."""
+FILES_OF_CONTENTS = """
+SELECT {position} AS position, sha256, path, detail
+FROM state_at(%(replica{position})s, %(sequence{position})s)
+WHERE type = %(file)s AND sha256 = ANY(%(contents)s)
+    AND (%(sizes)s::bigint[] IS NULL OR coalesce(-size, 1) = ANY(%(sizes)s::bigint[]))
+"""
+"""The files of one replica that have one of some contents. The index by size leads to them."""
+
+NO_SIZE = 1
+"""What the index by size, which has negative sizes, holds for a file of unknown size."""
+
+# A million digests are grouped in five pieces or fewer, whatever the server's own settings are; more memory is not
+# faster. To compile so many expressions would take longer than it saves.
+SET_MEMORY = "SET LOCAL work_mem = '32MB'; SET LOCAL jit = off"
+# No statistics tell how many contents are duplicates. Guessed far too low, they would be looked through again for each
+# of all files; the more so for a cursor, of which the planner thinks that nobody reads it to its end.
+SET_WHOLE = "SET LOCAL enable_nestloop = off; SET LOCAL cursor_tuple_fraction = 1"
 
 
 def read_page(
     place: Place,
-    wish: DuplicateFilter = DuplicateFilter(),  # noqa: B008  # it is immutable
+    duplicate_filter: DuplicateFilter = DuplicateFilter(),  # noqa: B008  # it is immutable
     after: str = "",
     limit: int = 50,
     names: int = 20,
-) -> Contents:
-    """Contents by waste, greatest first, each with so many names of each replica; keyset.BadToken for a wrong `after`.
+) -> ContentPage:
+    """Return a page of contents by what they waste, the most first, each with so many paths of each replica.
 
-    `wish.max_contents` is not looked at; a `limit` of 0 asks for the totals alone.
+    `duplicate_filter.max_contents` is ignored. A `limit` of 0 gives the totals alone. Raise InvalidPageToken for an
+    `after` that no page gave.
     """
     if not place.runs:
-        return Contents([], "", Totals(0, 0, 0, 0))
-    given = _given(place, wish) | {"limit": limit + 1} | (keyset.read_waste_token(after) if after else {})
+        return ContentPage([], "", Totals(0, 0, 0, 0))
+
+    parameters = _parameters(place, duplicate_filter) | {
+        "limit": limit + 1,
+        "waste": None,
+        "extra": None,
+        "sha256": None,
+    }
+    if after:
+        parameters |= keyset.read_waste_token(after)
+
     with transaction.atomic():
-        found = _fetch(_statement(PAGE, place, wish, after=AFTER if after else "true"), given)
-        totals = Totals(*map(int, found[0][:4]))
-        rows = [row[4:] for row in found if row[4] is not None]
-        contents = _contents(place, rows[:limit], names)
+        # The totals stand in each row; without contents there is one row, which has nothing else.
+        rows_with_totals = _fetch(statement("list_contents", contents=_for_each_run(CONTENTS, place)), parameters)
+        totals = Totals(*map(int, rows_with_totals[0][:4]))
+        rows = [row[4:] for row in rows_with_totals if row[4] is not None]
+        contents = _add_paths(place, rows[:limit], names)
+
     if not contents or len(rows) <= limit:
-        return Contents(contents, "", totals)
+        return ContentPage(contents, "", totals)
     last = contents[-1]
-    return Contents(contents, keyset.page_token([last.waste, last.extra, last.sha256]), totals)
+    return ContentPage(contents, keyset.page_token([last.waste, last.extra, last.sha256]), totals)
 
 
-# The index by size leads to the few rows of a page; what has no size stands there as 1.
-NAMES_WITHIN = f"""
-SELECT {{0}} AS place, sha256, path, detail FROM scanner_version
-WHERE {STATE} AND sha256 = ANY(%(contents)s) {{{{sizes}}}}
-"""
-SIZES = "AND coalesce(-size, 1) = ANY(%(sizes)s::bigint[])"
-NAMES = f"""
-WITH version AS MATERIALIZED ({{within}}), numbered AS (
-    SELECT *, {COPIES} OVER whole AS copies, count(*) OVER whole AS number,
-        row_number() OVER (PARTITION BY sha256, place ORDER BY left(path, 512), path) AS at
-    FROM version WINDOW whole AS (PARTITION BY sha256, place)
-)
-SELECT sha256, paths, place, copies, number, path, detail FROM numbered
-JOIN (SELECT sha256, count(DISTINCT path) AS paths FROM version GROUP BY sha256) AS content USING (sha256)
-WHERE at <= %(names)s ORDER BY sha256, place, at
-"""
-
-
-def _contents(place: Place, rows: list[tuple[Any, ...]], names: int) -> list[Content]:
-    """The contents of a page with what each replica holds of them."""
-    if not rows:
-        return []
-    sizes = {size for _sha256, least, size, *_rest in rows for size in (least, size)}
-    given = _given(place, DuplicateFilter()) | {"contents": [bytes(row[0]) for row in rows], "names": names}
-    given["sizes"] = [1, *(-size for size in sizes if size is not None)]
-    within = " UNION ALL ".join(NAMES_WITHIN.format(number) for number in range(len(place.runs)))
-    within = within.format(sizes="" if None in sizes else SIZES)
-    held: dict[bytes, dict[int, Holding]] = {}
-    paths: dict[bytes, int] = {}
-    for sha256, different, at, copies, number, path, detail in _fetch(NAMES.format(within=within), given):
-        holdings = held.setdefault(bytes(sha256), {})
-        paths[bytes(sha256)] = different
-        holdings.setdefault(at, Holding(place.runs[at], copies, number, [])).names.append(Name(path, detail))
-    return [
-        Content(
-            bytes(sha256).hex(), size, int(extra), int(waste), paths[bytes(sha256)], list(held[bytes(sha256)].values())
-        )
-        for sha256, _least, size, extra, waste in rows
-    ]
-
-
-ALL_WITHIN = f"SELECT {{0}} AS place, sha256, path, detail FROM scanner_version WHERE {STATE} AND {NOT_EMPTY}"
-ALL = f"""
-WITH {DUPLICATE}, chosen AS (SELECT * FROM duplicate ORDER BY {ORDER} LIMIT %(limit)s)
-SELECT encode(sha256, 'hex'), size, extra, waste, place, path, detail
-FROM chosen JOIN ({{names}}) AS version USING (sha256) ORDER BY {ORDER}, place, left(path, 512), path
-"""
-# How many contents are duplicates no statistics tell: guessed far too low, they would be looked through anew for each
-# of all files, the more so for a cursor, of which the planner thinks that nobody reads it to its end.
-WHOLE = "SET LOCAL enable_nestloop = off; SET LOCAL cursor_tuple_fraction = 1"
-
-
-def iterate_paths(place: Place, wish: DuplicateFilter = DuplicateFilter()) -> Iterator[DuplicatePath]:  # noqa: B008  # it is immutable
-    """All names of all contents that `wish` means, by waste, in flat memory."""
+def iterate_paths(
+    place: Place,
+    duplicate_filter: DuplicateFilter = DuplicateFilter(),  # noqa: B008  # it is immutable
+) -> Iterator[DuplicatePath]:
+    """Yield all paths of all contents that pass the filter, by what the contents waste. Memory stays flat."""
     if not place.runs:
         return
-    names = " UNION ALL ".join(ALL_WITHIN.format(number) for number in range(len(place.runs)))
-    given = _given(place, wish) | {"limit": wish.max_contents}
+
+    text = statement("list_paths", contents=_for_each_run(CONTENTS, place), files=_for_each_run(FILES, place))
+    parameters = _parameters(place, duplicate_filter) | {"limit": duplicate_filter.max_contents}
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(f"{MEMORY}; {WHOLE}")
-        for rows in fetch_batches(_statement(ALL, place, wish, names=names), given):
-            for sha256, size, extra, waste, at, path, detail in rows:
-                yield DuplicatePath(sha256, size, int(extra), int(waste), place.runs[at], Name(path, detail))
+            cursor.execute(SET_MEMORY)
+            cursor.execute(SET_WHOLE)
+        for rows in fetch_batches(text, parameters):
+            for sha256, size, extra, waste, position, path, hardlink in rows:
+                yield DuplicatePath(sha256, size, int(extra), int(waste), place.runs[position], path, hardlink)
 
 
-def _statement(text: str, place: Place, wish: DuplicateFilter, **parts: str) -> str:
-    found = FOUND if wish.search else "true"
-    within = " UNION ALL ".join(f"({WITHIN.format(at, found=found)})" for at in range(len(place.runs)))
-    return text.format(within=within, **parts)
+def _add_paths(place: Place, rows: list[tuple[Any, ...]], names: int) -> list[Content]:
+    """Return the contents of a page with what each replica has of them."""
+    if not rows:
+        return []
+
+    holdings: dict[bytes, dict[int, Holding]] = {}
+    path_counts: dict[bytes, int] = {}
+    text = statement("list_paths_of_contents", files=_for_each_run(FILES_OF_CONTENTS, place))
+    parameters = _parameters(place, DuplicateFilter()) | {
+        "contents": [bytes(row[0]) for row in rows],
+        "sizes": _index_keys(rows),
+        "names": names,
+    }
+    for sha256, paths, position, copies, number, path, hardlink in _fetch(text, parameters):
+        path_counts[bytes(sha256)] = paths
+        of_content = holdings.setdefault(bytes(sha256), {})
+        holding = of_content.setdefault(position, Holding(place.runs[position], copies, number, []))
+        holding.names.append(ContentPath(path, hardlink))
+
+    contents = []
+    for sha256, _smallest, size, extra, waste in rows:
+        key = bytes(sha256)
+        content = Content(key.hex(), size, int(extra), int(waste), path_counts[key], list(holdings[key].values()))
+        contents.append(content)
+    return contents
 
 
-def _given(place: Place, wish: DuplicateFilter) -> dict[str, Any]:
-    given: dict[str, Any] = {"least": wish.min_waste}
-    for number, run in enumerate(place.runs):
-        given |= {f"replica{number}": run.replica_id, f"sequence{number}": run.sequence}
-    if wish.search:
-        literal = wish.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        given["search"] = f"%{literal}%"
-    return given
+def _index_keys(rows: list[tuple[Any, ...]]) -> list[int] | None:
+    """Return the keys by which the index by size leads to some contents; None when one of them has no size at all."""
+    keys = {NO_SIZE}
+    for _sha256, smallest, largest, *_others in rows:
+        if smallest is None or largest is None:
+            return None
+        keys |= {-smallest, -largest}
+    return sorted(keys)
 
 
-def _fetch(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _for_each_run(query: str, place: Place) -> str:
+    """Return a query over the states of all runs of a place; `position` is the index of the run."""
+    return " UNION ALL ".join(f"({query.format(position=position)})" for position in range(len(place.runs)))
+
+
+def _parameters(place: Place, duplicate_filter: DuplicateFilter) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "file": EntryType.FILE.value,
+        "empty_sha256": EMPTY_SHA256,
+        "min_waste": duplicate_filter.min_waste,
+        "search": like_pattern(duplicate_filter.search) if duplicate_filter.search else None,
+    }
+    for position, run in enumerate(place.runs):
+        parameters[f"replica{position}"] = run.replica_id
+        parameters[f"sequence{position}"] = run.sequence
+    return parameters
+
+
+def _fetch(text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a query. Call in a transaction, which the settings belong to."""
     with connection.cursor() as cursor:
-        cursor.execute(MEMORY)
-        cursor.execute(statement, given)
+        cursor.execute(SET_MEMORY)
+        cursor.execute(text, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from checker.changes.rules import CHANGED_WHILE_READ
+from checker.changes.kinds import CHANGED_WHILE_READ
 from checker.models import Change, Comparison, Finding
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType

@@ -1,1 +1,7 @@
-"""Do what the task cluster runs: make comparisons, verify runs, forget what nobody needs any more."""
+"""Do the long work of the task cluster: compare the runs of a replica, and the replicas of a group.
+
+In comes what to compare; out come stored comparisons and the findings that they open and close. Work waits as a row,
+is counted before it starts and is set aside after three attempts.
+
+Tasks, views, commands and the API import this folder. It imports `changes`, `divergences`, `findings` and the models.
+"""

@@ -1,9 +1,10 @@
-"""Comparisons as work: each ingested run with the one before, in order; any other pair when somebody asks for it."""
+"""Compare the runs of a replica: each ingested run with the one before it, in order, and any other pair on demand."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
@@ -25,50 +26,59 @@ from scanner.models import Run
 from scanner.tasks import WITHOUT_RESULT
 
 STEPS = compare.STEPS
-STATES = attempts.WorkStates(queued=Comparison.State.WAITING, set_aside=Comparison.State.SET_ASIDE)
 IMMEDIATE_VERSIONS = 20_000
-"""Versions begun and ended between two runs: when they are fewer, a page waits for the comparison."""
+"""Versions that began or ended between two runs. When there are fewer, a page waits for the comparison."""
 UNUSED_AFTER = timedelta(days=30)
+DELETED_AT_ONCE = 100
+"""Comparisons that one call deletes, so that it ends soon."""
+
+State = Comparison.State
+STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE)
 
 
 def catch_up(replica_id: int) -> int:
-    """Make the adjacent comparisons that a replica lacks, oldest first; how many. Another worker at it: none."""
-    done = 0
+    """Compute the adjacent comparisons that a replica lacks, oldest first. Return how many.
+
+    None are computed while another worker does it.
+    """
+    computed = 0
     while True:
-        with advisory_lock(LockClass.RUN_COMPARISON, replica_id) as mine:
-            if not mine:
-                return done
-            while _next(replica_id):
-                done += 1
-        if not _lacking(replica_id).exists():  # what came after the last look found the lock taken
-            return done
+        with advisory_lock(LockClass.RUN_COMPARISON, replica_id) as is_alone:
+            if not is_alone:
+                return computed
+            while _compute_next(replica_id):
+                computed += 1
+
+        # Whoever brought a run after the last look found the lock taken, and left the run to this worker.
+        if not _runs_to_compare(replica_id).exists():
+            return computed
 
 
 def replicas_to_compare() -> list[int]:
-    """Replicas with runs that nobody has compared yet."""
-    compared = Comparison.objects.filter(adjacent=True).exclude(state=Comparison.State.WAITING)
+    """Return the replicas that have runs which nobody has compared yet."""
+    compared = Comparison.objects.filter(adjacent=True).exclude(state=State.WAITING)
     runs = Run.objects.filter(state=Run.State.INGESTED).exclude(comparisons__in=compared)
     return list(runs.order_by("replica").values_list("replica", flat=True).distinct())
 
 
-def get_or_request(base: Run, run: Run) -> Comparison:
-    """The comparison of two complete runs of a replica, whichever is named first.
+def get_or_request(first: Run, second: Run) -> Comparison:
+    """Return the comparison of two complete runs of a replica, whichever is named first.
 
-    Done at once when little lies between them; else WAITING, and a task does it. LookupError, in words, for runs that
-    cannot be compared.
+    It is computed at once when little lies between them; else it is WAITING, and a task computes it. Raise LookupError
+    with a sentence for runs that cannot be compared.
     """
-    base, run = sorted((base, run), key=lambda one: one.sequence)
-    _check(base, run)
+    base, run = _in_order(first, second)
     comparison = Comparison.objects.filter(base=base, run=run).select_related("base", "run__replica").first()
     if comparison is None:
-        adjacent = _before(run) == base
-        comparison, _new = Comparison.objects.get_or_create(
-            base=base, run=run, defaults={"replica_id": run.replica_id, "adjacent": adjacent}
+        is_adjacent = _previous_run(run) == base
+        comparison, _created = Comparison.objects.get_or_create(
+            base=base, run=run, defaults={"replica_id": run.replica_id, "adjacent": is_adjacent}
         )
     Comparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
-    if comparison.state != Comparison.State.WAITING:
+
+    if comparison.state != State.WAITING:
         return comparison
-    if _size(base, run) < IMMEDIATE_VERSIONS:
+    if _versions_between(base, run) < IMMEDIATE_VERSIONS:
         compute(comparison.pk)
         comparison.refresh_from_db()
     else:
@@ -76,157 +86,178 @@ def get_or_request(base: Run, run: Run) -> Comparison:
     return comparison
 
 
-def retry_set_aside(base: Run, run: Run) -> None:
-    """Have the comparison of two runs wait again that was set aside, and the adjacent ones before it that were.
+def retry_set_aside(first: Run, second: Run) -> None:
+    """Queue the comparison of two runs again that was set aside, with the adjacent ones before it that were, too.
 
-    LookupError, in words, when a worker is at it, and where later changes were judged meanwhile: the findings would be
-    told out of order, and what is right again by now would open.
+    Raise LookupError with a sentence while a worker compares runs of the replica, and when changes of later runs have
+    been judged: findings would open out of order, also for what is right again by now.
     """
-    base, run = sorted((base, run), key=lambda one: one.sequence)
-    _check(base, run)
-    with advisory_lock(LockClass.RUN_COMPARISON, run.replica_id) as mine:
-        if not mine:
+    base, run = _in_order(first, second)
+    with advisory_lock(LockClass.RUN_COMPARISON, run.replica_id) as is_alone:
+        if not is_alone:
             raise LookupError("another process compares runs of this replica: try again in a minute")
-        of_replica = Comparison.objects.filter(replica=run.replica_id)
-        judged = of_replica.filter(adjacent=True, state=Comparison.State.DONE).exclude(counts={})
-        last = judged.aggregate(last=Max("run__sequence"))["last"] or 0
-        aside = of_replica.filter(state=Comparison.State.SET_ASIDE)
-        if run.sequence < last and aside.filter(base=base, run=run, adjacent=True).exists():
-            raise LookupError(f"it is too late: the changes of run {last} were judged meanwhile")
-        asked, before = Q(base=base, run=run), Q(run__sequence__gt=last, run__sequence__lte=run.sequence)
-        aside.filter(asked | before & Q(adjacent=True)).update(
-            state=Comparison.State.WAITING, attempts=0, reason="", step="", steps_done=0
-        )
+
+        comparisons = Comparison.objects.filter(replica=run.replica_id)
+        # A comparison without changes has judged nothing.
+        judged = comparisons.filter(adjacent=True, state=State.DONE).exclude(counts={})
+        last_judged = judged.aggregate(last=Max("run__sequence"))["last"] or 0
+
+        set_aside = comparisons.filter(state=State.SET_ASIDE)
+        if run.sequence < last_judged and set_aside.filter(base=base, run=run, adjacent=True).exists():
+            raise LookupError(f"it is too late: the changes of run {last_judged} were judged meanwhile")
+
+        named = Q(base=base, run=run)
+        before = Q(adjacent=True, run__sequence__gt=last_judged, run__sequence__lte=run.sequence)
+        set_aside.filter(named | before).update(state=State.WAITING, attempts=0, reason="", step="", steps_done=0)
 
 
 def requested_comparisons() -> list[int]:
-    """Comparisons that somebody asked for and that are still to be made."""
-    found = Comparison.objects.filter(state=Comparison.State.WAITING, adjacent=False).order_by("asked_at")
-    return list(found.values_list("pk", flat=True))
+    """Return the comparisons that somebody asked for and that are not computed yet, oldest first."""
+    waiting = Comparison.objects.filter(state=State.WAITING, adjacent=False)
+    return list(waiting.order_by("asked_at").values_list("pk", flat=True))
 
 
 def compute(comparison_id: int) -> None:
-    """Do the work of one waiting comparison; an adjacent one has its turn after those before it."""
+    """Compute one comparison, unless it is done or another process does it. An adjacent one follows those before it."""
     comparison = Comparison.objects.select_related("base", "run").get(pk=comparison_id)
     if comparison.adjacent:
         catch_up(comparison.replica_id)
         return
-    with advisory_lock(LockClass.RUN_COMPARISON, comparison.replica_id) as mine:
-        if mine and comparison.state == Comparison.State.WAITING:
-            _try(comparison)
+
+    with advisory_lock(LockClass.RUN_COMPARISON, comparison.replica_id) as is_alone:
+        if is_alone and comparison.state == State.WAITING:
+            _attempt(comparison)
 
 
 def find_adjacent(run: Run) -> Comparison | None:
-    """The comparison of a run with the complete run before it; None until it is begun."""
-    found = Comparison.objects.filter(run=run, adjacent=True).select_related("base", "run__replica")
-    return found.first()
+    """Return the comparison of a run with the complete run before it, or None before it is begun."""
+    return Comparison.objects.filter(run=run, adjacent=True).select_related("base", "run__replica").first()
 
 
 def skipped_runs(comparison: Comparison) -> QuerySet[Run]:
-    """The runs between the two that have no state: failed, refused or set aside."""
-    after = comparison.base.sequence if comparison.base else 0
-    between = Run.objects.filter(replica=comparison.replica_id, sequence__gt=after)
-    return (
-        between.filter(sequence__lt=comparison.run.sequence)
-        .exclude(state=Run.State.INGESTED)
-        .defer("envelope")
-        .order_by("sequence")
+    """Return the runs between the two that have no state: they failed, were refused or were set aside."""
+    base_sequence = comparison.base.sequence if comparison.base else 0
+    between = Run.objects.filter(
+        replica=comparison.replica_id, sequence__gt=base_sequence, sequence__lt=comparison.run.sequence
     )
+    return between.exclude(state=Run.State.INGESTED).defer("envelope").order_by("sequence")
 
 
 def delete_unused() -> int:
-    """Delete what was compared on demand and not looked at for long; how many."""
-    old = Comparison.objects.filter(adjacent=False, asked_at__lt=timezone.now() - UNUSED_AFTER)
-    done = 0
-    for comparison in old[:100]:
+    """Delete comparisons on demand that nobody has looked at for long. Return how many."""
+    unused = Comparison.objects.filter(adjacent=False, asked_at__lt=timezone.now() - UNUSED_AFTER)
+    deleted = 0
+    for comparison in unused[:DELETED_AT_ONCE]:
         with transaction.atomic():
             store.delete_changes(comparison)
             comparison.delete()
-        done += 1
-    return done
+        deleted += 1
+    return deleted
 
 
-def _check(base: Run, run: Run) -> None:
+def _in_order(first: Run, second: Run) -> tuple[Run, Run]:
+    """Return two runs that can be compared, the earlier one first. Raise LookupError for others."""
+    base, run = sorted((first, second), key=lambda candidate: candidate.sequence)
     if base.replica_id != run.replica_id:
         raise LookupError("the runs are of different replicas")
     if base.pk == run.pk:
         raise LookupError("a run is not compared with itself")
-    for one in (base, run):
-        if one.state != Run.State.INGESTED:
-            raise LookupError(f"run {one.sequence} is not complete: {one.get_state_display()}")
+    for candidate in (base, run):
+        if candidate.state != Run.State.INGESTED:
+            raise LookupError(f"run {candidate.sequence} is not complete: {candidate.get_state_display()}")
+    return base, run
 
 
-def _size(base: Run, run: Run) -> int:
+def _versions_between(base: Run, run: Run) -> int:
+    """Return how many versions began or ended between two runs: what their comparison costs."""
     between = Run.objects.filter(replica=run.replica_id, sequence__gt=base.sequence, sequence__lte=run.sequence)
     return sum((opened or 0) + (closed or 0) for opened, closed in between.values_list("opened", "closed"))
 
 
-def _lacking(replica_id: int) -> QuerySet[Run]:
-    compared = Comparison.objects.filter(replica=replica_id, adjacent=True).exclude(state=Comparison.State.WAITING)
+def _runs_to_compare(replica_id: int) -> QuerySet[Run]:
+    """Return the complete runs that have no adjacent comparison yet, oldest first."""
+    compared = Comparison.objects.filter(replica=replica_id, adjacent=True).exclude(state=State.WAITING)
     complete = Run.objects.filter(replica=replica_id, state=Run.State.INGESTED)
     return complete.exclude(comparisons__in=compared).order_by("sequence")
 
 
-def _before(run: Run) -> Run | None:
+def _previous_run(run: Run) -> Run | None:
+    """Return the newest complete run before `run`."""
     complete = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED, sequence__lt=run.sequence)
     return complete.order_by("-sequence").first()
 
 
-def _next(replica_id: int) -> bool:
-    run = _lacking(replica_id).first()
+def _compute_next(replica_id: int) -> bool:
+    """Make one attempt at the oldest comparison that is lacking. Return whether there was one. Call with the lock."""
+    run = _runs_to_compare(replica_id).first()
     if run is None:
         return False
+
     with translate_database_errors():
-        comparison, _new = Comparison.objects.select_related("base", "run").get_or_create(
-            run=run, adjacent=True, defaults={"replica_id": replica_id, "base": _before(run)}
+        comparison, _created = Comparison.objects.select_related("base", "run").get_or_create(
+            run=run, adjacent=True, defaults={"replica_id": replica_id, "base": _previous_run(run)}
         )
-    _try(comparison)
+    _attempt(comparison)
     return True
 
 
-def _try(comparison: Comparison) -> None:
-    """Make one attempt at the comparison."""
-    attempts.attempt(comparison, STATES, f"comparison of run {comparison.run.uuid}", lambda: _make(comparison))
+def _attempt(comparison: Comparison) -> None:
+    """Make one attempt at a comparison. Call with the lock."""
+    name = f"comparison of run {comparison.run.uuid}"
+    attempts.attempt(comparison, STATES, name, partial(_compute, comparison))
 
 
-def _make(comparison: Comparison) -> None:
-    begun = time.monotonic_ns()
-    compare.find_changes(comparison, lambda: _scopes(comparison), lambda step: _tell(comparison, step))
-    _tell(comparison, STEPS[-1])
+def _compute(comparison: Comparison) -> None:
+    started = time.monotonic_ns()
+    compare.find_changes(comparison, partial(_differing_scopes, comparison), partial(_report_step, comparison))
+
+    _report_step(comparison, STEPS[-1])
+    # Changes and findings appear together: a worker that dies here leaves neither.
     with transaction.atomic():
         comparison.counts = store.write_changes(comparison)
         if comparison.adjacent:
             update.update_findings(comparison)
-        comparison.state, comparison.reason, comparison.step = Comparison.State.DONE, "", ""
-        comparison.steps_done, comparison.computed_at = len(STEPS), timezone.now()
-        comparison.duration_ns = time.monotonic_ns() - begun
+        comparison.state = State.DONE
+        comparison.reason = ""
+        comparison.step = ""
+        comparison.steps_done = len(STEPS)
+        comparison.computed_at = timezone.now()
+        comparison.duration_ns = time.monotonic_ns() - started
         comparison.save()
     compare.drop_tables()
 
 
-def _tell(comparison: Comparison, step: str) -> None:
+def _report_step(comparison: Comparison, step: str) -> None:
     Comparison.objects.filter(pk=comparison.pk).update(step=step, steps_done=STEPS.index(step))
 
 
-def _scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | None:
-    """What was excluded then and is now, where that differs and is known."""
+def _differing_scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | None:
+    """Return the excludes of both runs when they are known and differ."""
     if comparison.base is None:
         return None
-    was, now = _config(comparison.base), _config(comparison.run)
-    if was is None or now is None or was == now:
+    old_digest = _scope_digest(comparison.base)
+    new_digest = _scope_digest(comparison.run)
+    if old_digest is None or new_digest is None or old_digest == new_digest:
         return None
-    known = [scopes.find_scope(digest) for digest in (was, now)]
+
+    old_scope = scopes.find_scope(old_digest)
+    new_scope = scopes.find_scope(new_digest)
+    if old_scope is None or new_scope is None:
+        return None
     try:
-        patterns = [parse_excludes(scope.excludes) for scope in known if scope is not None]
+        return parse_excludes(old_scope.excludes), parse_excludes(new_scope.excludes)
     except ExcludeError:
-        return None  # a row that somebody changed: then nothing is known
-    return (patterns[0], patterns[1]) if len(patterns) == 2 else None
+        # Somebody changed the row of a scope, so that nothing is known of it.
+        return None
 
 
-def _config(run: Run) -> bytes | None:
+def _scope_digest(run: Run) -> bytes | None:
+    """Return the digest of the scope that a run was made with, as its statement has it."""
     if run.envelope is None:
         return None
     try:
-        return bytes.fromhex(read_statement(open_envelope(bytes(run.envelope)).payload).config)
+        statement = read_statement(open_envelope(bytes(run.envelope)).payload)
     except ReportError:
-        return None  # somebody changed the row: the proof says that
+        # Somebody changed the row of the run: its proof says so.
+        return None
+    return bytes.fromhex(statement.config)

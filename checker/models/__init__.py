@@ -1,4 +1,7 @@
-"""Store what checker knows: proofs, comparisons, findings. Which module writes a table stands in its docstring."""
+"""Hold what checker knows: proofs, comparisons of runs and of replicas, and findings.
+
+The docstring of each model names the module that writes its table.
+"""
 
 from checker.models.comparisons import Branch, Change, Comparison
 from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, Participant

@@ -1,4 +1,4 @@
-"""What two runs of a replica differ in."""
+"""Define comparisons of runs, their changes, and the numbers of changes below directories."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from scanner.models import Replica, Run
 
 
 class Comparison(models.Model):
-    """Two complete runs of a replica, `base` the earlier one (null for a first run). Written by `comparisons`.
+    """Two complete runs of a replica; `base` is the earlier one, null for a first run.
 
-    An adjacent one, with the complete run before, is made once for each ingested run and stays; any other is kept for
-    the pages as long as somebody looks at it. A row in state WAITING is work.
+    An adjacent comparison, with the complete run before, is computed once for each ingested run and stays. Any other is
+    kept for the pages as long as somebody looks at it. A row in state WAITING is work. Written by
+    `checker.jobs.run_comparisons`.
     """
 
     class State(models.TextChoices):
@@ -30,16 +31,16 @@ class Comparison(models.Model):
     adjacent = models.BooleanField(_("with the previous run"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
     reason = models.TextField(_("reason"), blank=True)
-    """Why it was set aside, or what its last try ended with."""
+    """Why it was set aside, or how its last attempt ended."""
     attempts = models.PositiveSmallIntegerField(default=0)
-    """How often it was begun; counted when it begins."""
+    """Counted when an attempt begins."""
     step = models.CharField(max_length=20, blank=True)
-    """What a long comparison is doing now."""
+    """What a long comparison does now: one of `checker.changes.compare.STEPS`."""
     steps_done = models.PositiveSmallIntegerField(default=0)
     counts = models.JSONField(default=dict)
-    """Paths by kind; a move counts once."""
+    """Paths by kind of change; a move counts once."""
     asked_at = models.DateTimeField(_("requested"), db_default=Now())
-    """When somebody last looked at it."""
+    """When somebody last asked for it."""
     computed_at = models.DateTimeField(_("computed"), null=True)
     duration_ns = models.BigIntegerField(default=0)
 
@@ -49,7 +50,7 @@ class Comparison(models.Model):
         constraints = [
             # Serves the page of a pair of runs.
             models.UniqueConstraint(fields=["run", "base"], name="comparison_once"),
-            # Serves the next run's comparison and the charts; a run has one.
+            # Serves the comparison of the next run, and the charts. A run has one such comparison.
             models.UniqueConstraint(fields=["run"], condition=Q(adjacent=True), name="comparison_adjacent_once"),
             models.CheckConstraint(
                 condition=Q(base__isnull=True, adjacent=True) | ~Q(base=F("run")), name="comparison_of_two"
@@ -59,7 +60,7 @@ class Comparison(models.Model):
             ),
         ]
         indexes = [
-            # The queue.
+            # Serves the queue.
             models.Index(fields=["replica", "run"], condition=Q(state="waiting"), name="comparison_waiting"),
         ]
 
@@ -68,15 +69,15 @@ class Comparison(models.Model):
 
 
 class Change(models.Model):
-    """A path that differs between the runs of a comparison. Written by `compare` alone, but `finding` by `findings`.
+    """A path that differs between the runs of a comparison.
 
-    `old` and `new` are versions by their ids, which never go; null where there is none. `old` is the last version of
-    the path that was read, also where the earlier run could not read it. Ids without foreign keys: a million of these
-    rows come at once.
+    `old_id` and `new_id` are versions, which are never deleted; null where there is none. The old version is the last
+    one that was read, also where the earlier run could not read the path. There are no foreign keys, since a million of
+    these rows come at once. Written by `checker.changes.store`; `finding_id` and `restores` by `checker.findings`.
     """
 
     class Kind(models.TextChoices):
-        """What became of a path between two runs; `checker.changes.rules` says which it is. In the order of urgency."""
+        """Kinds of change, in the order of urgency. `checker.changes.kinds` says what each of them is."""
 
         CORRUPTED = "corrupted", _("corrupted")
         REWRITTEN = "rewritten", _("changed, date unchanged")
@@ -98,14 +99,14 @@ class Change(models.Model):
     new_id = models.BigIntegerField(null=True)
     kind = models.TextField(choices=Kind, db_collation="C")
     departed = models.BooleanField(default=False)
-    """Of a move, the path that it left; the other row of the move is the one that counts."""
+    """Whether this is the path that a move left. The other row of the move is the one that counts."""
     restores = models.BooleanField(default=False)
-    """That it makes a path again what it was before an open finding: that is no finding of its own."""
+    """Whether the path is again what it was before an open finding. Then it is no finding of its own."""
     path = models.TextField(db_collation="C")
     other = models.TextField(null=True, db_collation="C")  # noqa: DJ001  # null is what there is
     """Of a move, the other path."""
     notes = models.JSONField(null=True)
-    """What the run's notes say of the path: {note: its members}."""
+    """What the notes of the run say of the path: the members of each note by its name."""
 
     class Meta:
         verbose_name = _("change")
@@ -116,18 +117,17 @@ class Change(models.Model):
 
 
 class Branch(models.Model):
-    """How many paths below a directory changed, by kind. Written by `compare` alone.
-
-    `directory` ends with a slash; that of the root is empty, at depth 0. Below DEPTH levels nothing is counted.
-    """
+    """Number of paths below a directory that changed, of one kind. Written by `checker.changes.store`."""
 
     DEPTH = 64
+    """Levels below which nothing is counted."""
 
     comparison_id = models.BigIntegerField()
     number = models.BigIntegerField()
     depth = models.SmallIntegerField()
     kind = models.TextField(choices=Change.Kind, db_collation="C")
     directory = models.TextField(db_collation="C")
+    """Ends with a slash. That of the root is empty, at depth 0."""
 
     class Meta:
         verbose_name = _("branch")

@@ -1,4 +1,4 @@
-"""What the checker found out. Which module writes a table stands in its docstring."""
+"""Define the proof of a run."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from scanner.models import Run
 class Proof(models.Model):
     """The newest verification of a run: whether its records, rebuilt from the rows, are what its server signed.
 
-    Written by `verify`. A run without a row here was never verified.
+    Written by `checker.proofs.verifier`. A run without a row here was never verified.
     """
 
     run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="proof")
     checked_at = models.DateTimeField(_("checked"))
     ok = models.BooleanField(_("proven"))
     proven_at = models.DateTimeField(_("last proven"), null=True)
-    """When everything last held; stays when a later verification fails."""
+    """When everything last held. It stays when a later verification fails."""
     statements = models.JSONField(default=list)
-    """What holds and what does not: a list of {"check", "ok", "text"}, in the order of the checks."""
+    """The checks in their order, as `checker.proofs.verification.Check.to_json` gives them."""
     duration_ns = models.BigIntegerField(default=0)
 
     class Meta:
         verbose_name = _("proof")
         verbose_name_plural = _("proofs")
         indexes = [
-            # The rotation: which run was not looked at for longest.
+            # Serves the rotation, which begins with the least recently verified run.
             models.Index(fields=["checked_at"], name="proof_oldest"),
-            # The overview: runs whose rows are not what was signed.
+            # Serves the overview: runs whose rows are not what was signed.
             models.Index(fields=["run"], condition=models.Q(ok=False), name="proof_failed"),
         ]
 

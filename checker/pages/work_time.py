@@ -11,8 +11,7 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from checker.pages import charts
-from checker.proofs import queries
-from checker.proofs.queries import Turn
+from scanner.db.complete_runs import CompleteRun, newest_complete_runs
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import local_time
 from scanner.models import Group, Replica, Server
@@ -29,13 +28,13 @@ class ReplicaTimes(NamedTuple):
     replica: Replica
     name: str
     """What distinguishes it from the others; plain text."""
-    runs: list[Turn]
+    runs: list[CompleteRun]
     """Oldest first."""
     line: charts.ChartLine
     """Its line among the durations; its line among the speeds is drawn alike."""
 
     @property
-    def newest(self) -> Turn:
+    def newest(self) -> CompleteRun:
         """Return the newest run."""
         return self.runs[-1]
 
@@ -50,7 +49,7 @@ class ReplicaTimes(NamedTuple):
         return bytes_per_second(self.newest)
 
     @property
-    def runs_with_speed(self) -> list[tuple[Turn, int | None]]:
+    def runs_with_speed(self) -> list[tuple[CompleteRun, int | None]]:
         """Return each run with its speed, newest first."""
         return [(run, bytes_per_second(run)) for run in reversed(self.runs)]
 
@@ -82,7 +81,7 @@ def server_work_time(server: Server) -> WorkTime:
     return _work_time(list(replicas), lambda replica: replica.group.name)
 
 
-def bytes_per_second(run: Turn) -> int | None:
+def bytes_per_second(run: CompleteRun) -> int | None:
     """Return the speed of a run; None when it took no time."""
     if run.work_time_ns <= 0:
         return None
@@ -94,8 +93,8 @@ def _replicas_in_use() -> QuerySet[Replica]:
 
 
 def _work_time(replicas: list[Replica], name_of: Callable[[Replica], str]) -> WorkTime:
-    newest_runs = queries.turns([replica.pk for replica in replicas], CHARTED_RUNS)
-    runs = {replica_id: list(group) for replica_id, group in groupby(newest_runs, key=lambda run: run.replica)}
+    newest_runs = newest_complete_runs([replica.pk for replica in replicas], CHARTED_RUNS)
+    runs = {replica_id: list(group) for replica_id, group in groupby(newest_runs, key=lambda run: run.replica_id)}
     names = _distinct_names(replicas, name_of)
 
     with_runs = [replica for replica in replicas if replica.pk in runs]
@@ -125,11 +124,11 @@ def _distinct_names(replicas: list[Replica], name_of: Callable[[Replica], str]) 
     return names
 
 
-def _durations(runs: list[Turn]) -> list[charts.TimedValue]:
+def _durations(runs: list[CompleteRun]) -> list[charts.TimedValue]:
     return [_timed_value(run, run.work_time_ns) for run in runs]
 
 
-def _speeds(runs: list[Turn]) -> list[charts.TimedValue]:
+def _speeds(runs: list[CompleteRun]) -> list[charts.TimedValue]:
     speeds = []
     for run in runs:
         speed = bytes_per_second(run)
@@ -138,5 +137,5 @@ def _speeds(runs: list[Turn]) -> list[charts.TimedValue]:
     return speeds
 
 
-def _timed_value(run: Turn, value: int) -> charts.TimedValue:
+def _timed_value(run: CompleteRun, value: int) -> charts.TimedValue:
     return charts.TimedValue(run.finished_at, f"#{run.sequence}, {local_time(run.finished_at)}", value)

@@ -1,4 +1,4 @@
-"""Verification of many runs: what is common to those of a replica is looked at once."""
+"""Verify many runs. What the runs of a replica have in common is checked once."""
 
 from __future__ import annotations
 
@@ -22,27 +22,33 @@ class Remark(NamedTuple):
     text: str
 
 
-def verify_runs(names: Sequence[str], replicas: Sequence[str], everything: bool) -> Iterator[Verification | Remark]:
-    """Verdicts on the named runs, on all runs of the named replicas, and on all there are; each is kept as a proof.
+def verify_runs(
+    run_names: Sequence[str], replica_names: Sequence[str], everything: bool
+) -> Iterator[Verification | Remark]:
+    """Verify the named runs, all runs of the named replicas, and, with `everything`, all runs that are signed.
 
-    Raises LookupError for a name that means nothing, before the first verdict.
+    Store each proof. Raise LookupError for a name that means nothing, before the first run is verified.
     """
-    runs = [find_run(name) for name in names]
-    chosen = [_replica(name) for name in replicas]
+    runs = [find_run(name) for name in run_names]
+    replicas = [_find_replica(name) for name in replica_names]
+
     for run in runs:
-        yield from _verified(RunVerifier(run.replica), [run])
-    for replica in chosen:
-        yield from _whole(replica)
+        yield from _verify(RunVerifier(run.replica), [run])
+    for replica in replicas:
+        yield from _verify_replica(replica)
     if everything:
-        yield from _all()
+        yield from _verify_everything()
 
 
-def _all() -> Iterator[Verification | Remark]:
+def _verify_everything() -> Iterator[Verification | Remark]:
     for replica in Replica.objects.filter(origin=Replica.Origin.COLLECTOR).select_related("server", "group"):
-        yield from _whole(replica)
-    lost = queries.find_orphaned_replicas()
-    if lost:
-        yield Remark(False, gettext("The history has rows of replicas that do not exist: %(ids)s") % {"ids": lost[:10]})
+        yield from _verify_replica(replica)
+
+    orphans = queries.find_orphaned_replicas()
+    if orphans:
+        text = gettext("The history has rows of replicas that do not exist: %(ids)s")
+        yield Remark(False, text % {"ids": orphans[:10]})
+
     unsigned = Run.objects.filter(replica__origin=Replica.Origin.UNSIGNED).count()
     if unsigned:
         text = gettext(
@@ -51,32 +57,36 @@ def _all() -> Iterator[Verification | Remark]:
         yield Remark(True, text % {"count": unsigned})
 
 
-def _whole(replica: Replica) -> Iterator[Verification | Remark]:
-    """Every run of a replica; one that the table has lost altogether is found by its journal or its rows."""
-    inquiry = RunVerifier(replica)
-    if not inquiry.chain.last:
-        for fault in inquiry.chain.faults:
+def _verify_replica(replica: Replica) -> Iterator[Verification | Remark]:
+    """Verify every run of a replica. When the table has lost all of them, the journal or the rows still say so."""
+    verifier = RunVerifier(replica)
+    if not verifier.chain.last:
+        for fault in verifier.chain.faults:
             yield Remark(False, f"{replica.uuid}: {gettext(fault.message) % fault.values}")
-        if not inquiry.structure.ok:
-            yield Remark(False, f"{replica.uuid}: {inquiry.structure.text}")
+        if not verifier.structure.ok:
+            yield Remark(False, f"{replica.uuid}: {verifier.structure.text}")
         return
-    runs = Run.objects.filter(replica=replica, sequence__lte=inquiry.chain.last)
+
+    # Runs that arrive after the chain was read are left to the next verification.
+    runs = Run.objects.filter(replica=replica, sequence__lte=verifier.chain.last).order_by("sequence")
     runs = runs.select_related("replica__server", "replica__group", "key")
-    yield from _verified(inquiry, runs.order_by("sequence").iterator(chunk_size=100))
+    yield from _verify(verifier, runs.iterator(chunk_size=100))
 
 
-def _verified(inquiry: RunVerifier, runs: Iterable[Run]) -> Iterator[Verification]:
+def _verify(verifier: RunVerifier, runs: Iterable[Run]) -> Iterator[Verification]:
     for run in runs:
-        verdict = inquiry.verify(run)
-        store_proof(verdict)
-        yield verdict
+        verification = verifier.verify(run)
+        store_proof(verification)
+        yield verification
 
 
-def _replica(name: str) -> Replica:
+def _find_replica(name: str) -> Replica:
     try:
-        found = Replica.objects.select_related("server", "group").filter(uuid=UUID(name)).first()
+        uuid = UUID(name)
     except ValueError as error:
-        raise LookupError(f"{name[:100]!r} is no uuid of a replica") from error
-    if found is None:
+        raise LookupError(f"{name[:100]!r} is not the uuid of a replica") from error
+
+    replica = Replica.objects.select_related("server", "group").filter(uuid=uuid).first()
+    if replica is None:
         raise LookupError(f"there is no replica {name[:100]}")
-    return found
+    return replica

@@ -1,4 +1,4 @@
-"""What a verification says: one check after the other, each in words that can be said in another language later."""
+"""Hold the outcome of a verification: one check after the other, in words that can be translated later."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from scanner.models import Run
 
 
 class Check(NamedTuple):
-    """One thing that holds or does not. `message` is an English text for gettext, `values` what it names."""
+    """Something that holds or does not."""
 
     name: str
     ok: bool
     message: str
+    """An English text for gettext."""
     values: Mapping[str, Any] = {}
+    """What the message names."""
 
     @property
     def text(self) -> str:
-        """The message in the language of now."""
-        return gettext(self.message) % self.values if self.values else gettext(self.message)
+        """The message in the language of the reader."""
+        message = gettext(self.message)
+        return message % self.values if self.values else message
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept in a proof and printed as JSON."""
+        """Return the check as it is stored in a proof and printed as JSON."""
         return {
-            "check": self.name, "ok": self.ok, "text": self.text, "message": self.message, "values": dict(self.values)
-        }  # fmt: skip
+            "check": self.name,
+            "ok": self.ok,
+            "text": self.text,
+            "message": self.message,
+            "values": dict(self.values),
+        }
 
 
 class Verification(NamedTuple):
-    """All that a verification found out of a run. Proven means: all holds."""
+    """All checks of a run. The run is proven when all of them hold."""
 
     run: Run
     checks: tuple[Check, ...]
@@ -39,5 +46,5 @@ class Verification(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds."""
+        """True when all checks hold."""
         return all(check.ok for check in self.checks)

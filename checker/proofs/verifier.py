@@ -1,7 +1,7 @@
-"""Whether a run is proven: its signature, its place in the chain and the journal, its records rebuilt from the rows.
+"""Verify runs: signature, place in the chain, journal, and the records rebuilt from the rows.
 
-Proven means that every check holds. What does not hold is said in words, with the block and the paths that differ
-first.
+A run is proven when every check holds. A check that fails says in words what is wrong, with the first block and the
+paths that differ.
 """
 
 from __future__ import annotations
@@ -23,64 +23,92 @@ from scanner.models import Replica, Run
 
 
 class RunVerifier:
-    """Verifies runs of one replica. What is common to them, the chain and the history's build, is looked at once."""
+    """Verifies runs of one replica. What they have in common, chain and structure, is checked once."""
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
 
     @cached_property
     def chain(self) -> Chain:
-        """The walk over all its runs."""
+        """The chain of all runs of the replica."""
         return Chain(self.replica)
 
     @cached_property
     def structure(self) -> Check:
-        """Whether runs explain every row of its history."""
-        for tally in queries.find_unexplained_rows(self.replica, limit=1):
-            if tally.state is None:
-                return Check(
-                    "structure",
-                    False,
-                    _("History rows start or end at run %(sequence)d, which does not exist."),
-                    _named(tally),
-                )
-            if tally.state != Run.State.INGESTED:
-                message = _("History rows start or end at run %(sequence)d, which was never ingested.")
-                return Check("structure", False, message, _named(tally))
-            message = _(
-                "Run %(sequence)d started %(opened)s rows and ended %(closed)s; the table has %(found_opened)s "
-                "and %(found_closed)s."
-            )
-            return Check("structure", False, message, _named(tally))
+        """The check that runs account for every row of the history."""
+        for counts in queries.find_unexplained_rows(self.replica, limit=1):
+            return _unexplained_rows(counts)
         for overlap in queries.find_overlaps(self.replica, limit=1):
-            values = {
-                "path": records.printable_path(overlap.path),
-                "first": overlap.first_from,
-                "second": overlap.second_from,
-            }
-            message = _("%(path)s: the rows of runs %(first)d and %(second)d overlap.")
-            if overlap.equal:
-                message = _(
-                    "%(path)s: the row of run %(first)d was split at run %(second)d, although nothing changed there."
-                )
-            return Check("structure", False, message, values)
+            return _overlap(overlap)
         for sequence in queries.find_stray_notes(self.replica, limit=1):
             message = _("Run %(sequence)d has notes but was never ingested.")
             return Check("structure", False, message, {"sequence": sequence})
         return Check("structure", True, _("Runs account for every row of the history."))
 
     def verify(self, run: Run) -> Verification:
-        """Everything about `run`; nothing is written. The first verdict pays for what is common."""
-        begun = time.monotonic_ns()
-        checks = (*self.chain.checks(run), *_records(run), self.structure)
-        return Verification(run, checks, time.monotonic_ns() - begun)
+        """Return all checks of a run. Write nothing. The first verification takes as long as the chain is."""
+        started = time.monotonic_ns()
+        checks = (*self.chain.checks(run), *_check_records(run), self.structure)
+        return Verification(run, checks, time.monotonic_ns() - started)
 
 
-def _named(tally: queries.RowCounts) -> dict[str, object]:
-    return {name: value for name, value in tally._asdict().items() if name != "state"}
+def verify_run(run: Run) -> Verification:
+    """Verify one run, and store its proof."""
+    verification = RunVerifier(run.replica).verify(run)
+    store_proof(verification)
+    return verification
 
 
-def _records(run: Run) -> list[Check]:
+def store_proof(verification: Verification) -> None:
+    """Store the proof of a run that is in the history or failed. An unsigned run gets one only when rows are wrong."""
+    run = verification.run
+    if run.state not in (Run.State.INGESTED, Run.State.FAILED):
+        return
+    if run.replica.origin == Replica.Origin.UNSIGNED and _lacks_only_signature(verification):
+        return
+
+    now = timezone.now()
+    values: dict[str, object] = {
+        "checked_at": now,
+        "ok": verification.ok,
+        "statements": [check.to_json() for check in verification.checks],
+        "duration_ns": verification.duration_ns,
+    }
+    # A failed verification keeps the moment at which everything last held.
+    if verification.ok:
+        values["proven_at"] = now
+    Proof.objects.update_or_create(run=run, defaults=values)
+
+
+def _lacks_only_signature(verification: Verification) -> bool:
+    return all(check.ok or check.name == "signature" for check in verification.checks)
+
+
+def _unexplained_rows(counts: queries.RowCounts) -> Check:
+    values = counts._asdict()
+    del values["state"]
+    if counts.state is None:
+        message = _("History rows start or end at run %(sequence)d, which does not exist.")
+    elif counts.state != Run.State.INGESTED:
+        message = _("History rows start or end at run %(sequence)d, which was never ingested.")
+    else:
+        message = _(
+            "Run %(sequence)d started %(opened)s rows and ended %(closed)s; the table has %(found_opened)s "
+            "and %(found_closed)s."
+        )
+    return Check("structure", False, message, values)
+
+
+def _overlap(overlap: queries.Overlap) -> Check:
+    path = records.printable_path(overlap.path)
+    values = {"path": path, "first": overlap.first_from, "second": overlap.second_from}
+    message = _("%(path)s: the rows of runs %(first)d and %(second)d overlap.")
+    if overlap.equal:
+        message = _("%(path)s: the row of run %(first)d was split at run %(second)d, although nothing changed there.")
+    return Check("structure", False, message, values)
+
+
+def _check_records(run: Run) -> list[Check]:
     if run.state == Run.State.FAILED:
         return [Check("records", True, _("The run failed on its server and has no records."))]
     if run.state != Run.State.INGESTED:
@@ -88,33 +116,10 @@ def _records(run: Run) -> list[Check]:
         return [Check("records", False, message, {"state": run.state, "reason": records.printable_path(run.reason)})]
     if run.replica.origin == Replica.Origin.UNSIGNED:
         return records.check_unsigned_records(run)
+
     try:
         statement = read_statement(open_envelope(bytes(run.envelope or b"")).payload)
     except ReportError as error:
         message = _("There is no statement to compare the rows with: %(reason)s.")
         return [Check("records", False, message, {"reason": str(error)})]
     return records.check_signed_records(run, statement)
-
-
-def verify_run(run: Run) -> Verification:
-    """The verdict on one run, kept as its proof."""
-    verdict = RunVerifier(run.replica).verify(run)
-    store_proof(verdict)
-    return verdict
-
-
-def store_proof(verdict: Verification) -> None:
-    """Write the proof of a run that is in the history, or failed; an unsigned one only when its rows are wrong."""
-    run = verdict.run
-    wrong = [check for check in verdict.checks if not check.ok]
-    unsigned = run.replica.origin == Replica.Origin.UNSIGNED and all(check.name == "signature" for check in wrong)
-    if unsigned or run.state not in (Run.State.INGESTED, Run.State.FAILED):
-        return
-    now = timezone.now()
-    found: dict[str, object] = {
-        "checked_at": now,
-        "ok": verdict.ok,
-        "statements": [check.to_json() for check in verdict.checks],
-        "duration_ns": verdict.duration_ns,
-    }
-    Proof.objects.update_or_create(run=run, defaults=found | ({"proven_at": now} if verdict.ok else {}))

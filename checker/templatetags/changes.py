@@ -9,28 +9,13 @@ from django.utils.translation import gettext as _
 
 from checker.changes import differences as change_differences
 from checker.changes.differences import Difference
+from checker.changes.kinds import kind_of
 from checker.changes.queries import ChangeRow, DirectorySummary
 from checker.models import Change
 from scanner.formatting.names import visible_text
 
 register = template.Library()
 
-SIGNS = {
-    Change.Kind.CORRUPTED: "‼",
-    Change.Kind.REWRITTEN: "!",
-    Change.Kind.UNREADABLE: "?",
-    Change.Kind.UNKNOWN: "?",
-    Change.Kind.REMOVED: "−",
-    Change.Kind.MODIFIED: "≠",
-    Change.Kind.REVERTED: "↶",
-    Change.Kind.RETYPED: "⇄",
-    Change.Kind.ADDED: "+",
-    Change.Kind.MOVED: "→",
-    Change.Kind.TOUCHED: "·",
-    Change.Kind.READABLE: "✓",
-    Change.Kind.OUT_OF_SCOPE: "∅",
-}
-"""Signs of the kinds, so that they differ by more than their colour."""
 
 UUID_LENGTH = 36
 
@@ -38,13 +23,13 @@ UUID_LENGTH = 36
 @register.filter
 def kind_label(kind: str) -> str:
     """Return a kind of change in words."""
-    return str(Change.Kind(kind).label)
+    return kind_of(kind).label
 
 
 @register.filter
 def kind_sign(kind: str) -> str:
     """Return a kind of change as one character."""
-    return SIGNS[Change.Kind(kind)]
+    return kind_of(kind).sign
 
 
 @register.filter

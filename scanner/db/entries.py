@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from scanner.db import keyset
 from scanner.db.keyset import Page
-from scanner.db.sql import fetch_all, load_statements
+from scanner.db.sql import fetch_all, like_pattern, load_statements
 from scanner.models import Replica, Run
 
 statement = load_statements(__file__)
@@ -95,7 +95,7 @@ def list_entries(
         "limit": limit + 1,
     }
     if entry_filter.search:
-        parameters["search"] = f"%{_escape_like(entry_filter.search)}%"
+        parameters["search"] = like_pattern(entry_filter.search)
 
     if order == "-size":
         parameters |= keyset.read_size_token(after) if after else {"size": None, "id": None}
@@ -168,7 +168,3 @@ def _child_key(child: Child) -> str:
 def _key_behind(path: str) -> str:
     """Return the first text that follows a path, its own continuations included: no path holds NUL."""
     return path + "\x01"
-
-
-def _escape_like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

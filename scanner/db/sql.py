@@ -64,6 +64,12 @@ def load_statements(module_file: str) -> Statements:
     return Statements(Path(module_file).parent / "sql")
 
 
+def like_pattern(text: str) -> str:
+    """Return a pattern for LIKE that finds `text` anywhere, whatever characters it has."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
 def fetch_all(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return all rows of a query."""
     with connection.cursor() as cursor:

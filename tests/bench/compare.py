@@ -94,16 +94,16 @@ def measure(entries: int) -> None:
 
 def differing(base: Any, run: Any) -> None:
     """The rows that differ, in PostgreSQL, with the plan; beside them the naive join."""
-    from checker.changes.compare import DIFFERING
+    from checker.changes.statements import statement
 
     parameters = {"replica": run.replica_id, "base": base.sequence, "run": run.sequence}
     times: dict[str, list[float]] = {}
     plan: list[str] = []
     for _ in range(TRIES if run.sequence == 2 else 2):
-        for name, statement in (("differing", DIFFERING), ("naive", NAIVE)):
+        for name, query in (("differing", statement("find_differing")), ("naive", NAIVE)):
             if name == "naive" and len(times.get(name, [])) >= 3:
                 continue
-            lines = execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}", parameters)
+            lines = execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {query}", parameters)
             if name == "differing":
                 plan = [line for (line,) in lines]
             execution_time = float(lines[-1][0].split()[2])

@@ -86,6 +86,6 @@ def _content_lines(place: Place, lines: list[DuplicatePath]) -> Iterator[str]:
         if not place.replica:
             replica = visible_text(f"{line.run.replica.server}:{line.run.replica.root}") + "  "
         hard_link = ""
-        if line.name.hardlink is not None:
-            hard_link = f"  [hard link to {visible_text(line.name.hardlink)}, no extra space]"
-        yield f"    {replica}{visible_text(line.name.path)}{hard_link}"
+        if line.hardlink is not None:
+            hard_link = f"  [hard link to {visible_text(line.hardlink)}, no extra space]"
+        yield f"    {replica}{visible_text(line.path)}{hard_link}"

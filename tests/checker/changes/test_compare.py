@@ -1,4 +1,4 @@
-"""What became of each path between two runs: every rule by itself, and where two of them meet."""
+"""Find what became of each path between two runs: every rule by itself, and where two of them meet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from checker.jobs import run_comparisons
 from checker.models import Branch, Change, Comparison
+from checker.proofs.verifier import verify_run
 from scanner.format.excludes import scope_digest
 from scanner.format.records import Note, Record
 from scanner.models import Scope
@@ -17,19 +18,19 @@ from tests.scanner.factories import error_row, link_row, special_row
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def between(*runs: list[Record]) -> dict[str, str]:
-    """The kinds of the newest run of a history."""
-    world = StagedReplica()
+def newest_changes(*runs: list[Record]) -> dict[str, str]:
+    """Return the kinds of change of the newest of these runs, by path."""
+    staged = StagedReplica()
     for records in runs:
-        world.run(records)
-    return change_kinds(world.compare())
+        staged.run(records)
+    return change_kinds(staged.compare())
 
 
 BASE: list[Record] = [file("keep")]
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "kind"),
+    ("old", "new", "kinds"),
     [
         ([], [file("a")], {"a": "added"}),
         ([file("a")], [], {"a": "removed"}),
@@ -63,20 +64,21 @@ BASE: list[Record] = [file("keep")]
         ([file("d/a")], [error_row("d", "EACCES", "open")], {"d": "unreadable", "d/a": "removed"}),
     ],
 )
-def test_each_rule(was: list[Record], now: list[Record], kind: dict[str, str]) -> None:
-    """The table, line by line."""
-    assert between(BASE + was, BASE + now) == kind
+def test_each_rule(old: list[Record], new: list[Record], kinds: dict[str, str]) -> None:
+    """Each rule by itself, with the least that makes it fit."""
+    assert newest_changes(BASE + old, BASE + new) == kinds
 
 
 def confirmed_note(path: str, against: str, *, same: bool = True) -> Note:
+    """Return the note that a change was confirmed against a run, with the same ctime or with another one."""
     detail = {"against": against, "ctime_same": same, "cold": True, "engines": ["hashlib", "native"], "reads": 3}
     return Note(path, "confirmed", json.dumps(detail, separators=(",", ":")))
 
 
 def test_corrupted_needs_the_note_of_its_run() -> None:
     """Only a confirmed change under the same ctime, against the very run before, is called damage."""
-    world = StagedReplica()
-    first = world.run([file("a"), file("b"), file("c"), file("d")])
+    staged = StagedReplica()
+    first = staged.run([file("a"), file("b"), file("c"), file("d")])
     notes = [
         confirmed_note("a", str(first.uuid)),
         confirmed_note("b", str(first.uuid), same=False),
@@ -84,70 +86,88 @@ def test_corrupted_needs_the_note_of_its_run() -> None:
         confirmed_note("d", str(first.uuid)),
     ]
     changed = [file(name, b"changed") for name in "abc"]
-    world.run([*changed, file("d", b"changed", mtime_ns=LATER_MTIME), *notes])
-    comparison = world.compare()
+    staged.run([*changed, file("d", b"changed", mtime_ns=LATER_MTIME), *notes])
+    comparison = staged.compare()
+
     assert change_kinds(comparison) == {"a": "corrupted", "b": "rewritten", "c": "rewritten", "d": "modified"}
+
     change = Change.objects.get(comparison_id=comparison.pk, path="a")
     assert change.notes == {"confirmed": json.loads(notes[0].detail)}
 
 
 def test_reverted_comes_before_damage() -> None:
-    """An earlier content is told as such, whatever its mtime."""
-    world = StagedReplica()
-    world.run([file("a", b"one")])
-    world.run([file("a", b"two", mtime_ns=LATER_MTIME)])
-    world.run([file("a", b"one", mtime_ns=LATER_MTIME)])
-    assert change_kinds(world.compare()) == {"a": "reverted"}
+    """An earlier content is reported as such, whatever its mtime."""
+    staged = StagedReplica()
+    staged.run([file("a", b"one")])
+    staged.run([file("a", b"two", mtime_ns=LATER_MTIME)])
+    staged.run([file("a", b"one", mtime_ns=LATER_MTIME)])
+
+    assert change_kinds(staged.compare()) == {"a": "reverted"}
 
 
 def test_there_and_back_is_no_change() -> None:
     """A path that became another and is again as it was does not differ."""
-    world = StagedReplica()
-    runs = [world.run([file("a", content)]) for content in (b"one", b"two", b"one")]
+    staged = StagedReplica()
+    runs = [staged.run([file("a", content)]) for content in (b"one", b"two", b"one")]
+
     assert change_kinds(run_comparisons.get_or_request(runs[0], runs[2])) == {}
 
 
 def test_unknown_and_back() -> None:
-    """What was below an unlistable directory is neither removed nor added when it comes back as it was."""
-    world = StagedReplica()
+    """Paths below an unlistable directory are neither removed nor added when they come back as they were."""
+    staged = StagedReplica()
     before = [file("d/same"), file("d/edited"), file("d/gone"), file("d/e/deep"), file("x")]
-    world.run(before)
-    world.run([error_row("d", stage="list"), file("x")])
-    assert change_kinds(world.compare()) == {
-        "d": "unreadable", "d/same": "unknown", "d/edited": "unknown", "d/gone": "unknown", "d/e/deep": "unknown"
-    }  # fmt: skip
-    world.run([error_row("d", stage="list"), file("x")])
-    assert change_kinds(world.compare()) == {}
-    world.run(
+    staged.run(before)
+    staged.run([error_row("d", stage="list"), file("x")])
+
+    assert change_kinds(staged.compare()) == {
+        "d": "unreadable",
+        "d/same": "unknown",
+        "d/edited": "unknown",
+        "d/gone": "unknown",
+        "d/e/deep": "unknown",
+    }
+    staged.run([error_row("d", stage="list"), file("x")])
+
+    assert change_kinds(staged.compare()) == {}
+
+    staged.run(
         [file("d/same"), file("d/edited", b"new", mtime_ns=LATER_MTIME), file("d/new"), file("d/e/deep"), file("x")]
     )
-    assert change_kinds(world.compare()) == {
-        "d": "readable", "d/edited": "modified", "d/gone": "-moved", "d/new": "moved"
-    }  # fmt: skip
+    assert change_kinds(staged.compare()) == {
+        "d": "readable",
+        "d/edited": "modified",
+        "d/gone": "-moved",
+        "d/new": "moved",
+    }
 
 
 def test_nested_covers() -> None:
     """One unlistable directory after the other hides without a gap."""
-    world = StagedReplica()
-    world.run([file("d/e/a"), file("x")])
-    world.run([error_row("d/e", stage="list"), file("x")])
-    assert change_kinds(world.compare()) == {"d/e": "unreadable", "d/e/a": "unknown"}
-    world.run([error_row("d", stage="list"), file("x")])
-    assert change_kinds(world.compare()) == {"d": "unreadable", "d/e": "unknown"}
-    world.run([file("x")])
-    assert change_kinds(world.compare()) == {"d": "removed", "d/e/a": "removed"}
+    staged = StagedReplica()
+    staged.run([file("d/e/a"), file("x")])
+    staged.run([error_row("d/e", stage="list"), file("x")])
+
+    assert change_kinds(staged.compare()) == {"d/e": "unreadable", "d/e/a": "unknown"}
+
+    staged.run([error_row("d", stage="list"), file("x")])
+    assert change_kinds(staged.compare()) == {"d": "unreadable", "d/e": "unknown"}
+
+    staged.run([file("x")])
+    assert change_kinds(staged.compare()) == {"d": "removed", "d/e/a": "removed"}
 
 
 def test_gone_before_it_was_hidden() -> None:
-    """What was removed in sight is not unknown because its directory cannot be listed later."""
-    world = StagedReplica()
+    """A path that was seen to be removed is not unknown because its directory cannot be listed later."""
+    staged = StagedReplica()
     runs = [
-        world.run([file("d/a"), file("d/b", b"2")]),
-        world.run([file("d/b", b"2")]),
-        world.run([error_row("d", stage="list")]),
-        world.run([file("d/b", b"2")]),
+        staged.run([file("d/a"), file("d/b", b"2")]),
+        staged.run([file("d/b", b"2")]),
+        staged.run([error_row("d", stage="list")]),
+        staged.run([file("d/b", b"2")]),
     ]
-    assert change_kinds(world.compare()) == {"d": "readable"}
+
+    assert change_kinds(staged.compare()) == {"d": "readable"}
     assert change_kinds(run_comparisons.get_or_request(runs[0], runs[2])) == {
         "d": "unreadable",
         "d/a": "removed",
@@ -157,67 +177,81 @@ def test_gone_before_it_was_hidden() -> None:
 
 def test_error_and_back_with_other_content() -> None:
     """After an error the content is compared with what was last read."""
-    world = StagedReplica()
-    world.run([file("a"), file("b"), file("c")])
-    world.run([error_row("a"), error_row("b"), error_row("c")])
-    world.run([file("a", b"rotten!"), file("b", b"new", mtime_ns=LATER_MTIME), link_row("c", "t")])
-    assert change_kinds(world.compare()) == {"a": "rewritten", "b": "modified", "c": "retyped"}
+    staged = StagedReplica()
+    staged.run([file("a"), file("b"), file("c")])
+    staged.run([error_row("a"), error_row("b"), error_row("c")])
+    staged.run([file("a", b"rotten!"), file("b", b"new", mtime_ns=LATER_MTIME), link_row("c", "t")])
+
+    assert change_kinds(staged.compare()) == {"a": "rewritten", "b": "modified", "c": "retyped"}
 
 
-def test_moves_prefer_name_then_folder() -> None:
-    """Of several that match, the one of the same name is it, then the one of the same folder."""
-    world = StagedReplica()
-    world.run([file("a/one"), file("b/two"), file("c/three")])
-    world.run([file("b/renamed"), file("z/one"), file("y/last")])
-    comparison = world.compare()
-    came = Change.objects.filter(comparison_id=comparison.pk, departed=False)
-    assert {one.path: one.other for one in came} == {"z/one": "a/one", "b/renamed": "b/two", "y/last": "c/three"}
+def test_moves_prefer_name_then_directory() -> None:
+    """Among several paths with the same content a move goes to the same name, then to the same directory."""
+    staged = StagedReplica()
+    staged.run([file("a/one"), file("b/two"), file("c/three")])
+    staged.run([file("b/renamed"), file("z/one"), file("y/last")])
+    comparison = staged.compare()
+    arrived = Change.objects.filter(comparison_id=comparison.pk, departed=False)
+
+    assert {change.path: change.other for change in arrived} == {
+        "z/one": "a/one",
+        "b/renamed": "b/two",
+        "y/last": "c/three",
+    }
     assert comparison.counts == {"moved": 3}
 
 
-def test_first_run_tells_errors_alone() -> None:
-    """Nothing is added by a first run; what it could not read is told."""
-    world = StagedReplica()
-    world.run([file("a"), error_row("b"), error_row("d", stage="list")])
-    comparison = world.compare()
+def test_first_run_has_errors_alone() -> None:
+    """A first run adds nothing; what it could not read is reported."""
+    staged = StagedReplica()
+    staged.run([file("a"), error_row("b"), error_row("d", stage="list")])
+    comparison = staged.compare()
+
     assert change_kinds(comparison) == {"b": "unreadable", "d": "unreadable"} and comparison.base is None
 
 
-def test_failed_runs_are_stepped_over() -> None:
+def test_failed_runs_are_skipped() -> None:
     """A failed run is neither compared nor in the way, and is named."""
-    world = StagedReplica()
-    world.run([file("a")])
-    failed = world.run([], outcome="failed")
-    world.run([file("b", b"b")])
-    comparison = world.compare()
+    staged = StagedReplica()
+    staged.run([file("a")])
+    failed = staged.run([], outcome="failed")
+    staged.run([file("b", b"b")])
+    comparison = staged.compare()
+
     assert change_kinds(comparison) == {"a": "removed", "b": "added"}
     assert list(run_comparisons.skipped_runs(comparison)) == [failed]
     assert Comparison.objects.count() == 2
 
 
 def test_out_of_scope() -> None:
-    """What new excludes leave out has not been removed; what they do not, has."""
-    world = StagedReplica()
+    """A path that new excludes leave out has not been removed; any other path has."""
+    staged = StagedReplica()
     digests = [scope_digest(patterns, False) for patterns in ([], ["*.tmp"])]
     for digest, text in zip(digests, ("", "*.tmp"), strict=True):
         Scope.objects.create(digest=bytes.fromhex(digest), excludes=text, cross_mounts=False)
-    world.run([file("a.tmp"), file("d/b.tmp"), file("c", b"c")], config=digests[0])
-    world.run([], config=digests[1])
-    assert change_kinds(world.compare()) == {"a.tmp": "out_of_scope", "d/b.tmp": "out_of_scope", "c": "removed"}
+    staged.run([file("a.tmp"), file("d/b.tmp"), file("c", b"c")], config=digests[0])
+    staged.run([], config=digests[1])
+
+    assert change_kinds(staged.compare()) == {"a.tmp": "out_of_scope", "d/b.tmp": "out_of_scope", "c": "removed"}
 
 
 def test_branches_count_below_each_directory() -> None:
     """Each directory knows how many paths below it changed, by kind; very deep ones are not counted."""
     deep = "/".join(["d"] * 100) + "/f"
-    world = StagedReplica()
-    world.run([file("a/b/1", b"1"), file("a/2", b"2"), file("3", b"3")])
-    world.run([file("a/b/1", b"x"), file("a/2", b"y", mtime_ns=LATER_MTIME), file("3", b"z"), file(deep)])
-    comparison = world.compare()
+    staged = StagedReplica()
+    staged.run([file("a/b/1", b"1"), file("a/2", b"2"), file("3", b"3")])
+    staged.run([file("a/b/1", b"x"), file("a/2", b"y", mtime_ns=LATER_MTIME), file("3", b"z"), file(deep)])
+    comparison = staged.compare()
     rows = Branch.objects.filter(comparison_id=comparison.pk)
+
     assert {(row.directory, row.kind): row.number for row in rows if row.depth < 2} == {
-        ("", "rewritten"): 2, ("", "modified"): 1, ("", "added"): 1, ("a/", "rewritten"): 1, ("a/", "modified"): 1,
+        ("", "rewritten"): 2,
+        ("", "modified"): 1,
+        ("", "added"): 1,
+        ("a/", "rewritten"): 1,
+        ("a/", "modified"): 1,
         ("d/", "added"): 1,
-    }  # fmt: skip
+    }
     assert rows.filter(kind="added").count() == 65
 
 
@@ -227,14 +261,39 @@ def test_branches_count_below_each_directory() -> None:
 )
 def test_hostile_names(name: str) -> None:
     """Any name goes through whole."""
-    assert between([file(name)], [file(name, b"changed")]) == {name: "rewritten"}
+    assert newest_changes([file(name)], [file(name, b"changed")]) == {name: "rewritten"}
 
 
 def test_runs_that_cannot_be_compared() -> None:
-    """What is no pair of complete runs of one replica is refused in words."""
-    one, other = StagedReplica(), StagedReplica()
-    first, second = one.run([file("a")]), other.run([file("a")])
-    failed = one.run([], outcome="failed")
-    for pair in ((first, second), (first, first), (first, failed)):
+    """Anything but two complete runs of one replica is refused with a sentence."""
+    staged = StagedReplica()
+    other_replica = StagedReplica()
+    run = staged.run([file("a")])
+    run_of_other = other_replica.run([file("a")])
+    failed = staged.run([], outcome="failed")
+
+    for pair in ((run, run_of_other), (run, run), (run, failed)):
         with pytest.raises(LookupError):
             run_comparisons.get_or_request(*pair)
+
+
+def test_note_that_is_no_jsonb() -> None:
+    """A note with a NUL in a string is stored as it came, and its run is compared as if the note had no members."""
+    staged = StagedReplica()
+    first = staged.run([file("a"), file("b"), file("c")])
+    with_nul = confirmed_note("a", str(first.uuid))
+    with_nul = with_nul._replace(detail=with_nul.detail[:-1] + ',"tool":"\\u0000"}')
+    with_backslash = confirmed_note("b", str(first.uuid))
+    with_backslash = with_backslash._replace(detail=with_backslash.detail[:-1] + ',"tool":"\\\\u0000"}')
+    changed = [file(name, b"changed") for name in "abc"]
+    run = staged.run([*changed, with_nul, with_backslash, Note("c", "clock")])
+
+    comparison = staged.compare()
+
+    assert comparison.state == Comparison.State.DONE
+    assert change_kinds(comparison) == {"a": "rewritten", "b": "corrupted", "c": "rewritten"}
+
+    notes = dict(Change.objects.filter(comparison_id=comparison.pk).values_list("path", "notes"))
+    assert notes == {"a": {"confirmed": {}}, "b": {"confirmed": json.loads(with_backslash.detail)}, "c": {"clock": {}}}
+    assert run.notes.get(path="a").detail == with_nul.detail
+    assert verify_run(run).ok

@@ -1,4 +1,4 @@
-"""Verification: what holds is said to hold, and each way of tampering is found and named."""
+"""Prove an untouched history, and say when the database cannot be used."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_an_untouched_history_is_proven() -> None:
     accept(replica, signer, [file_row("a/one", b"1"), link_row("b", "x")])
     worker.ingest_replica(replica.pk)
     for run in Run.objects.filter(replica=replica):
-        verdict = verify_run(run)
-        assert verdict.ok, [check.text for check in verdict.checks if not check.ok]
+        verification = verify_run(run)
+        assert verification.ok, [check.text for check in verification.checks if not check.ok]
         assert Proof.objects.get(run=run).proven_at is not None
 
 
 def test_a_database_that_cannot_be_used_is_exit_code_2() -> None:
-    """`verify_run` says it in one line."""
+    """The command says it in one line."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE scanner_replica RENAME TO hidden")
         try:
