@@ -103,7 +103,7 @@ def test_accept_undo_and_release(open_page: Open, told: Told) -> None:
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_role("status")).to_contain_text("accepted")
     page.goto("/")
-    assert page.locator(".replica-cell .state").first.inner_text() == "Held"
+    assert page.locator(".replica-cell .state").first.inner_text() == "On hold"
     page.locator(".lines").get_by_role("link", name="files were changed or removed").first.click()
     page.get_by_label("Reason").fill("the photos were converted")
     page.get_by_role("button", name="Release").click()
