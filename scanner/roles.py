@@ -74,9 +74,13 @@ def update_staff_flag(instance: User | Group, action: str, pk_set: set[int] | No
     staff_roles = Group.objects.filter(name__in=[OPERATOR, ADMINISTRATOR])
     if isinstance(instance, User):
         users = User.objects.filter(pk=instance.pk)
-        changed_roles = staff_roles if pk_set is None else staff_roles.filter(pk__in=pk_set)
+        changed_roles = staff_roles
+        if pk_set is not None:
+            changed_roles = staff_roles.filter(pk__in=pk_set)
     else:
-        users = instance.user_set.all() if pk_set is None else User.objects.filter(pk__in=pk_set)
+        users = instance.user_set.all()
+        if pk_set is not None:
+            users = User.objects.filter(pk__in=pk_set)
         changed_roles = staff_roles.filter(pk=instance.pk)
     if not changed_roles.exists():
         return

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from scanner.admin.base import FilteredListAdmin, ReadOnlyAdmin
+from scanner.formatting.entries import hex_digest
 from scanner.formatting.names import visible_text
 from scanner.models import Note, Progress, Version
 
@@ -57,12 +58,12 @@ class VersionAdmin(FilteredListAdmin):
     @admin.display(description="SHA-256")
     def sha256_hex(self, version: Version) -> str:
         """Return the digest that decides what is equal."""
-        return bytes(version.sha256).hex() if version.sha256 is not None else "–"
+        return hex_digest(version.sha256)
 
     @admin.display(description="MD5")
     def md5_hex(self, version: Version) -> str:
         """Return the digest that is carried for old lists."""
-        return bytes(version.md5).hex() if version.md5 is not None else "–"
+        return hex_digest(version.md5)
 
 
 @admin.register(Note)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from scanner.admin.actions import ActionRefused, ActionResult, RowAction, RowActionsAdmin
 from scanner.admin.base import ReadOnlyAdmin
+from scanner.formatting.entries import hex_digest
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import brief_size, duration, number
 from scanner.ingest import store
@@ -174,7 +175,7 @@ class RunAdmin(ReadOnlyAdmin, RowActionsAdmin):
     @admin.display(description=_("previous statement"))
     def previous_hex(self, run: Run) -> str:
         """Return the digest of the statement before it."""
-        return bytes(run.previous).hex() if run.previous is not None else "–"
+        return hex_digest(run.previous)
 
 
 @admin.register(Equivocation)

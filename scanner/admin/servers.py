@@ -107,7 +107,9 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
 
     def get_inlines(self, _request: HttpRequest, obj: Any = None) -> list[Any]:
         """List keys and tokens, unless the server is being added."""
-        return list(self.inlines) if obj is not None else []
+        if obj is None:
+            return []
+        return list(self.inlines)
 
     def response_post_save_add(self, _request: HttpRequest, obj: Server) -> HttpResponseRedirect:
         """Show the page of a new server, since it is enrolled there next."""

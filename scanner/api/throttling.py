@@ -99,7 +99,9 @@ def _seconds_left(length: timedelta) -> int:
 
 def _used(subject: str, length: timedelta) -> int:
     usage = Usage.objects.filter(subject=subject, slot=_slot_start(length)).first()
-    return usage.used if usage else 0
+    if usage is None:
+        return 0
+    return usage.used
 
 
 def _add_use(subject: str, length: timedelta, amount: int = 1) -> int:

@@ -98,7 +98,10 @@ def list_entries(
         parameters["search"] = like_pattern(entry_filter.search)
 
     if order == "-size":
-        parameters |= keyset.read_size_token(after) if after else {"size": None, "id": None}
+        # Without a key the condition on it is folded away.
+        parameters |= {"size": None, "id": None}
+        if after:
+            parameters |= keyset.read_size_token(after)
         rows = [VersionRow(*row) for row in fetch_all(LIST_ENTRIES_BY_SIZE, parameters)]
         return keyset.cut_page(rows, limit, _size_key)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 from scanner.errors import PermanentError, RetryableError
@@ -43,8 +44,10 @@ def database_error_text(error: Exception) -> str:
 
 def _sqlstate(error: Exception) -> str | None:
     # Django's exceptions carry psycopg's as their cause, and that has the code.
-    state = getattr(error.__cause__, "sqlstate", None)
-    return state if isinstance(state, str) else None
+    cause = error.__cause__
+    if isinstance(cause, psycopg.Error):
+        return cause.sqlstate
+    return None
 
 
 def _first_line(error: Exception) -> str:

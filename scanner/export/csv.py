@@ -25,7 +25,9 @@ one mark away always gives the value back."""
 
 def escape_formula(value: Any) -> str:
     """Return a cell that no spreadsheet takes for a formula: with a mark before it where it would."""
-    text = "" if value is None else str(value)
+    if value is None:
+        return ""
+    text = str(value)
     if _FORMULA_START.match(text):
         return "'" + text
     return text
@@ -46,8 +48,14 @@ def write_csv(run: Run, _prefix: bytes, _omissions: Omissions) -> Iterator[bytes
 
 
 def _cells(row: Entry) -> list[Any]:
-    hard_link = row.detail if row.type == EntryType.FILE else None
-    other_detail = None if row.type == EntryType.FILE else row.detail
+    # The detail of a file has a column of its own.
+    hard_link = None
+    other_detail = None
+    if row.type == EntryType.FILE:
+        hard_link = row.detail
+    else:
+        other_detail = row.detail
+
     return [
         escape_formula(row.path),
         _TYPE_NAMES.get(row.type, "special"),

@@ -72,7 +72,10 @@ def export_run(run: Run, name: str, omissions: Omissions, prefix: str | None = N
     if prefix is not None and export_format.prefix is None:
         raise ExportError(f"{export_format.label} takes no directory before its names")
 
-    directory = os.fsencode(export_format.prefix or "" if prefix is None else prefix)
+    if prefix is None:
+        prefix = export_format.prefix or ""
+    # Bytes, since names in a list are bytes.
+    directory = os.fsencode(prefix)
     if directory:
         directory = directory.rstrip(b"/") + b"/"
     return export_format.write(run, directory, omissions)

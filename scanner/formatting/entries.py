@@ -78,6 +78,13 @@ def note_text(note: str) -> str:
     return str(NOTES.get(note, note))
 
 
+def hex_digest(digest: bytes | memoryview | None) -> str:
+    """Return a digest in hex, or a dash where there is none."""
+    if digest is None:
+        return "–"
+    return bytes(digest).hex()
+
+
 def permissions(mode: int) -> str:
     """Return a mode as ls writes it, and in octal digits."""
     return f"{stat.filemode(mode)} {stat.S_IMODE(mode):04o}"

@@ -134,9 +134,12 @@ def _find_recorded_run(claim: Claim) -> Run | None:
     taken.
     """
     statement = claim.statement
+    last_sequence = 0
+    last_statement = None
     newest = claim.replica.runs.order_by("-sequence").first()
-    last_sequence = newest.sequence if newest else 0
-    last_statement = bytes(newest.statement).hex() if newest else None
+    if newest is not None:
+        last_sequence = newest.sequence
+        last_statement = bytes(newest.statement).hex()
 
     if statement.sequence > last_sequence:
         if statement.sequence > last_sequence + 1 or statement.previous != last_statement:

@@ -165,7 +165,9 @@ class BatchTotals(RecordTotals):
 
         for is_alone, group in groupby(lines, _is_checked_alone):
             neighbours = list(group)
-            entries = None if is_alone else _decode_canonical(b"".join(neighbours))
+            entries = None
+            if not is_alone:
+                entries = _decode_canonical(b"".join(neighbours))
             if entries is not None and _are_files(entries):
                 self._add_files(entries, neighbours)
             else:

@@ -262,8 +262,11 @@ def _fill_run(run: Run, report: legacy.LegacyReport, newest: Run | None) -> None
     totals = legacy.add_up(report)
 
     run.state = Run.State.RECEIVED
-    run.sequence = newest.sequence + 1 if newest else 1
-    run.previous = bytes(newest.statement) if newest else None
+    run.sequence = 1
+    run.previous = None
+    if newest is not None:
+        run.sequence = newest.sequence + 1
+        run.previous = bytes(newest.statement)
     run.statement = report.signature
     run.content = totals.content
     run.started_at = report.started_at

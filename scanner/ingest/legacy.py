@@ -253,17 +253,20 @@ def _file_row(path: str, digests: Any) -> Entry:
 
 
 def _parse_digest(path: str, text: Any, size: int) -> bytes:
-    digits = text.removeprefix("\\").lower() if isinstance(text, str) else ""
+    digits = ""
+    if isinstance(text, str):
+        # GNU tools put a backslash before the digest of a name that they escape.
+        digits = text.removeprefix("\\").lower()
     if len(digits) != 2 * size or not _HEX.fullmatch(digits):
         raise LegacyFormatError(f"{path[:_SHOWN]!r} has a digest that is none")
     return bytes.fromhex(digits)
 
 
 def _error_row(path: str, error: Any) -> Entry:
-    text = error.get("error") if isinstance(error, dict) else None
-    if not isinstance(text, str):
+    if not isinstance(error, dict) or not isinstance(error.get("error"), str):
         raise LegacyFormatError(f"{path[:_SHOWN]!r} has an error without a text")
 
     # PostgreSQL stores no NUL, and a lone surrogate has no UTF-8.
+    text: str = error["error"]
     storable = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()[:MAX_ERROR_TEXT]
     return Entry(path, EntryType.ERROR, detail=storable or "no text")

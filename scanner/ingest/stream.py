@@ -72,6 +72,11 @@ class RecordsCheck:
                 raise BodyError(f"the statement's {name} do not match the lines")
 
 
+def _detect_encoding(start: bytes) -> str:
+    # Line 1 of a plain report begins with a brace.
+    return GZIP if start.startswith(GZIP_MAGIC) else IDENTITY
+
+
 class ReportStream:
     """One report on its way in. `read` makes it the content of a storage's `save`: it returns the bytes as sent.
 
@@ -94,7 +99,7 @@ class ReportStream:
 
         self._first = self._take(READ_BYTES)
         self._unreturned.append(self._first)
-        self.encoding = encoding or (GZIP if self._first.startswith(GZIP_MAGIC) else IDENTITY)
+        self.encoding = encoding or _detect_encoding(self._first)
         self._unpacker = Unpacker(self.encoding)
 
     def _take(self, size: int) -> bytes:

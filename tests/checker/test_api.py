@@ -8,7 +8,7 @@ from django.test import Client
 from tests.checker import stage
 from tests.checker.staged_replica import StagedReplica, file
 from tests.scanner import factories
-from tests.scanner.factories import refused
+from tests.scanner.factories import read_refusal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,18 +20,18 @@ def test_comparison_for_programs() -> None:
     second = world.run([file(name, name.encode() + b"!") for name in "abc"])
     url = f"/api/v1/comparisons/{first.uuid}/{second.uuid}"
     client = Client()
-    assert refused(client.get(url), 401)["error"] == "unauthorised"
+    assert read_refusal(client.get(url), 401)["error"] == "unauthorised"
     own = {"authorization": f"Bearer {factories.make_bearer(world.replica.server)}"}
     found = client.get(url + "?limit=2", headers=own).json()
     assert found["counts"] == {"rewritten": 3} and [one["path"] for one in found["changes"]] == ["a", "b"]
     rest = client.get(url, {"limit": 2, "after": found["after"]}, headers=own).json()
     assert [one["path"] for one in rest["changes"]] == ["c"] and rest["after"] == ""
     other = {"authorization": f"Bearer {factories.make_bearer(factories.make_server())}"}
-    assert refused(client.get(url, headers=other), 404)
+    assert read_refusal(client.get(url, headers=other), 404)
     client.force_login(stage.make_user("viewer"))
     assert client.get(url + "?kind=added").json()["changes"] == []
     for query in ("?kind=nonsense", "?limit=0", "?limit=x", "?after=!"):
-        assert refused(client.get(url + query), 400)["error"] == "malformed"
-    assert refused(client.get(f"/api/v1/comparisons/{first.uuid}/{first.uuid}"), 404)
-    assert refused(client.get("/api/v1/comparisons/x/y"), 404)
-    assert refused(client.post(url), 405)
+        assert read_refusal(client.get(url + query), 400)["error"] == "malformed"
+    assert read_refusal(client.get(f"/api/v1/comparisons/{first.uuid}/{first.uuid}"), 404)
+    assert read_refusal(client.get("/api/v1/comparisons/x/y"), 404)
+    assert read_refusal(client.post(url), 405)

@@ -25,7 +25,7 @@ from scanner.format.records import MAX_BLOCKS, Entry, Note, Record, RecordsSumma
 from scanner.format.signing import keyid
 from scanner.format.statement import Statement
 from scanner.format.timestamps import format_timestamp
-from scanner.ingest import accept as chain
+from scanner.ingest.accept import Receipt, receive_report
 from scanner.models import Group, Replica, Run, Server, ServerKey
 
 _numbers = itertools.count(1)
@@ -82,7 +82,7 @@ def make_server(name: str | None = None, **fields: Any) -> Server:
 
 
 def make_key(server: Server, signer: Signer | None = None) -> Signer:
-    """A key pair whose public half is registered for `server`."""
+    """Return a new key pair whose public key is registered for `server`."""
     signer = signer or make_signer()
     ServerKey.objects.create(server=server, keyid=signer.keyid, public=signer.public)
     return signer
@@ -99,7 +99,7 @@ def make_replica(
 
 
 def file_row(path: str, content: bytes = b"content", **fields: Any) -> Entry:
-    """The entry of a file with this content. `path` is in its coded form."""
+    """Return the entry of a file with this content. `path` is in its coded form."""
     values: dict[str, Any] = {
         "size": len(content),
         "mtime_ns": 1_573_000_000_000_000_000,
@@ -125,10 +125,10 @@ def special_row(path: str, kind: str = "fifo") -> Entry:
 
 
 def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields: Any) -> Statement:
-    """The statement that `records`, in their order, demand, as the first of its chain. `fields` overrides any of it."""
-    tally = RecordTotals(len(records))
+    """Return the statement of `records`, in their order, as the first of its chain. `fields` overrides any member."""
+    totals = RecordTotals(len(records))
     for record in records:
-        tally.add(record, encode_record(record))
+        totals.add(record, encode_record(record))
     now = time.time()
     values: dict[str, Any] = {
         "run": str(uuid.uuid4()),
@@ -156,17 +156,17 @@ def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields
             "filesystem": {"type": "ext4", "id": "u", "mount": "/"},
         },
         "config": hashlib.sha3_512(b"").hexdigest(),
-        "files": tally.files,
-        "bytes_": tally.size,
-        "errors": tally.errors,
-        "content": tally.content_digest.hexdigest(),
-        "records": tally.records_digest.finish(),
+        "files": totals.files,
+        "bytes_": totals.size,
+        "errors": totals.errors,
+        "content": totals.content_digest.hexdigest(),
+        "records": totals.records_digest.finish(),
     }
     return Statement(**(values | fields))
 
 
 def make_report(replica: Replica, signer: Signer, records: Iterable[Record] = (), /, **fields: Any) -> Report:
-    """A signed report of `records` (sorted here: entries by path, then notes), the next of the replica's chain.
+    """Return a signed report of `records` (sorted here: entries by path, then notes), the next of the replica's chain.
 
     `fields` overrides members of the statement; `outcome="failed"` gets a reason by itself.
     """
@@ -175,14 +175,15 @@ def make_report(replica: Replica, signer: Signer, records: Iterable[Record] = ()
     if newest is not None:
         after = {"sequence": newest.sequence + 1, "previous": bytes(newest.statement).hex()}
         fields = after | fields
+
     if fields.get("outcome") == "failed":
         fields = {"reason": "the root is missing"} | fields
     statement = make_statement(replica, ordered, **fields)
-    return Report(signed(statement, signer), b"".join(map(encode_record, ordered)), statement)
+    return Report(sign_statement(statement, signer), b"".join(map(encode_record, ordered)), statement)
 
 
-def signed(statement: Statement, signer: Signer, payload_type: str = RUN_TYPE) -> bytes:
-    """The envelope line of a statement."""
+def sign_statement(statement: Statement, signer: Signer, payload_type: str = RUN_TYPE) -> bytes:
+    """Return the envelope line of a statement."""
     return seal_envelope(payload_type, statement.payload(), signer.sign, signer.keyid)
 
 
@@ -191,15 +192,15 @@ def accept(replica: Replica, signer: Signer, records: Iterable[Record] = (), /, 
     return receive(replica.server, make_report(replica, signer, records, **fields).gzip).run
 
 
-def receive(server: Server, data: bytes, **options: Any) -> chain.Receipt:
-    """`chain.receive` of these bytes, what waits for the commit included, also within a test's transaction."""
+def receive(server: Server, data: bytes, **options: Any) -> Receipt:
+    """Receive these bytes, with everything that waits for the commit, also within a test's transaction."""
     options = {"digest": hashlib.sha256(data).digest()} | options
     with TestCase.captureOnCommitCallbacks(execute=True):
-        return chain.receive_report(Server.objects.get(pk=server.pk), BytesIO(data).read, **options)
+        return receive_report(Server.objects.get(pk=server.pk), BytesIO(data).read, **options)
 
 
 def make_bearer(server: Server) -> str:
-    """A good bearer token of `server`."""
+    """Return a valid bearer token of `server`."""
     return enrolment.grant_bearer_token(server)
 
 
@@ -221,20 +222,22 @@ def upload(server_token: str, data: bytes, encoding: str = "gzip", **headers: st
     )
 
 
-def refused(response: Any, *statuses: int) -> dict[str, Any]:
-    """The members of a refusal, after looking at its shape."""
+def read_refusal(response: Any, *statuses: int) -> dict[str, Any]:
+    """Return the members of a refusal, after checking its shape."""
     assert response.status_code in (statuses or range(400, 500)), response.content
     assert response["Content-Type"] == "application/json"
+
     members: dict[str, Any] = json.loads(response.content)
     assert list(members)[:2] == ["error", "detail"]
     assert members["detail"].isprintable()
+
     return members
 
 
-def with_body(replica: Replica, signer: Signer, body: bytes, **fields: Any) -> Report:
-    """A report whose signed statement fits these bytes as well as any bytes can be fitted."""
+def make_report_with_body(replica: Replica, signer: Signer, body: bytes, **fields: Any) -> Report:
+    """Return a report with these bytes, and a signed statement that matches them as far as any can."""
     count = body.count(b"\n")
     slices = -(-count // max(1, -(-count // MAX_BLOCKS)))
     records = RecordsSummary(count, len(body), hashlib.sha3_512(body).hexdigest(), ("0" * 64,) * slices)
     statement = make_report(replica, signer, (), **({"files": count, "records": records} | fields)).statement
-    return Report(signed(statement, signer), body, statement)
+    return Report(sign_statement(statement, signer), body, statement)

@@ -34,6 +34,7 @@ def look(path: Path, *keys: bytes) -> tuple[int, str]:
         return 1, str(error)
     except (EOFError, OSError, zlib.error) as error:
         return 1, f"compression: {error}"
+
     return max(output.outcomes), ""
 
 

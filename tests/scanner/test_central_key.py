@@ -30,6 +30,7 @@ def test_many_first_calls_end_with_one_key(tmp_path: Path) -> None:
         for _ in range(4)
     ]
     answers = {started.communicate(timeout=60)[0].strip().splitlines()[-1] for started in starts}
+
     assert len(answers) == 1
     assert [path.name for path in key.parent.iterdir()] == ["central.key"]
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -41,6 +42,7 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path: Path, settings: Any) -
     central_key.load_key()
     (tmp_path / "central.key").chmod(0o644)
     central_key._load.cache_clear()
+
     with pytest.raises(SigningError, match="0600"):
         central_key.load_key()
 
@@ -51,6 +53,7 @@ def test_a_reply() -> None:
     server = make.make_server()
     envelope = open_envelope(central_key.sign_reply("token", server, token="t"), REPLY_TYPE)
     members = json.loads(envelope.payload)
+
     assert list(members) == ["for", "server", "time", "token"]
     assert (members["for"], members["server"], members["token"]) == ("token", str(server.uuid), "t")
     assert envelope.verify(central_key.load_key().public)

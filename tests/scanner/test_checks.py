@@ -16,7 +16,7 @@ def ids() -> set[str | None]:
 
 
 def test_all_is_well() -> None:
-    """Where folders can be written and the key is private nothing is said."""
+    """There is no message when folders can be written and the key is private."""
     central_key.load_key()
     assert ids() == set()
 
@@ -27,6 +27,7 @@ def test_folders_that_cannot_be_written(settings: Any, tmp_path: Path) -> None:
     reports = {"BACKEND": "scanner.ingest.storage.DurableStorage", "OPTIONS": {"location": str(tmp_path / "file")}}
     settings.STORAGES = settings.STORAGES | {"reports": reports}
     settings.BACKUP_SYNCER_JOURNAL = tmp_path / "file" / "journal"
+
     assert ids() == {"scanner.E001", "scanner.E002"}
 
 
@@ -41,8 +42,10 @@ def test_a_central_key_that_others_can_read(settings: Any, tmp_path: Path, mode:
     """The mode of the key file is looked at."""
     settings.BACKUP_SYNCER_CENTRAL_KEY = tmp_path / "central.key"
     assert list(checks.check_central_key()) == []
+
     central_key.load_key()
     assert ids() == set()
+
     (tmp_path / "central.key").chmod(mode)
     assert ids() == {"scanner.E003"}
 

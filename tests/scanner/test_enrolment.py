@@ -48,8 +48,10 @@ def test_the_tokens_text() -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     kind, uuid, secret, fingerprint, crc = text.split(".")
+
     assert (kind, uuid, fingerprint) == ("bse1", str(server.uuid), central_key.load_key().keyid)
     assert (len(secret), crc) == (43, f"{zlib.crc32(text.rpartition('.')[0].encode()):08x}")
+
     token = EnrolmentToken.objects.get()
     assert secret.encode() not in bytes(token.digest)
     assert timedelta(hours=23) < token.expires_at - timezone.now() <= timedelta(hours=24)
@@ -65,12 +67,16 @@ def test_the_command_line(settings: Any) -> None:
 
 def test_enrolment_over_http() -> None:
     """A token and a proof of possession give a signed reply with a good bearer token and the central key."""
-    server, signer = make.make_server("north"), make.make_signer()
+    server = make.make_server("north")
+    signer = make.make_signer()
     body = request(enrolment.create_token(server), signer)
     response = Client().post("/api/v1/enrolment", body, content_type="application/vnd.dsse.envelope.v1+json")
+
     assert response.status_code == 201
+
     envelope = open_envelope(response.content, REPLY_TYPE)
     members = json.loads(envelope.payload)
+
     assert envelope.verify(bytes.fromhex(members["central"]))
     assert (members["for"], members["server"], members["name"]) == ("enrolment", str(server.uuid), "north")
     assert members["keyid"] == signer.keyid == ServerKey.objects.get(server=server).keyid
@@ -79,13 +85,16 @@ def test_enrolment_over_http() -> None:
 
 def test_a_lost_answer() -> None:
     """The same key may redeem its token again while it lives; another key may not."""
-    server, signer = make.make_server(), make.make_signer()
+    server = make.make_server()
+    signer = make.make_signer()
     text = enrolment.create_token(server)
     first, again = (enrolment.redeem_token(request(text, signer)) for _ in range(2))
+
     assert (first.key, ServerKey.objects.count()) == (again.key, 1)
     assert enrolment.authenticate(again.token) == server
     with pytest.raises(Unauthorised):
         enrolment.redeem_token(request(text, make.make_signer()))
+
     enrolment.revoke_key(first.key)
     with pytest.raises(Unauthorised):
         enrolment.redeem_token(request(text, signer))
@@ -93,7 +102,8 @@ def test_a_lost_answer() -> None:
 
 def test_bad_tokens_are_refused_alike() -> None:
     """Wrong, expired, used, revoked, another server's, another central server's, an archived server's: one text."""
-    server, other = make.make_server(), make.make_server()
+    server = make.make_server()
+    other = make.make_server()
     good, expired, used = (enrolment.create_token(server) for _ in range(3))
     EnrolmentToken.objects.filter(pk=EnrolmentToken.objects.order_by("pk")[1].pk).update(expires_at=timezone.now())
     enrolment.redeem_token(request(used, make.make_signer()))
@@ -106,6 +116,7 @@ def test_bad_tokens_are_refused_alike() -> None:
         with pytest.raises(Unauthorised) as caught:
             enrolment.redeem_token(request(token, make.make_signer(), **fields))
         assert caught.value.detail == enrolment.BAD_TOKEN
+
     assert enrolment.redeem_token(request(good, make.make_signer())).server == server
 
 
@@ -127,6 +138,7 @@ def test_weak_keys_are_refused(public: bytes) -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     weak = Signer(make.make_signer().private, public)
+
     with pytest.raises(FinalRefusal) as caught:
         enrolment.redeem_token(request(text, weak))
     assert caught.value.extra["recorded"] is False
@@ -141,6 +153,7 @@ def test_known_keys_are_refused(revoked: bool) -> None:
         ServerKey.objects.update(revoked_at=timezone.now())
     server = make.make_server()
     text = enrolment.create_token(server)
+
     with pytest.raises(FinalRefusal, match="known"):
         enrolment.redeem_token(request(text, signer))
     assert enrolment.redeem_token(request(text, make.make_signer())).server == server
@@ -149,7 +162,8 @@ def test_known_keys_are_refused(revoked: bool) -> None:
 def test_possession_must_be_proven() -> None:
     """Who does not hold the key, or signs for another purpose, registers nothing."""
     text = enrolment.create_token(make.make_server())
-    mine, yours = make.make_signer(), make.make_signer()
+    mine = make.make_signer()
+    yours = make.make_signer()
     stolen = Signer(mine.private, yours.public)
     for line, error in (
         (request(text, stolen), Forbidden),
@@ -159,6 +173,7 @@ def test_possession_must_be_proven() -> None:
     ):
         with pytest.raises(error):
             enrolment.redeem_token(line)
+
     assert not ServerKey.objects.exists()
 
 
@@ -183,6 +198,7 @@ def test_bad_members(fields: dict[str, Any]) -> None:
     signer = make.make_signer()
     members = json.loads(open_envelope(request(enrolment.create_token(make.make_server()), signer), ENROLMENT_TYPE)[1])
     payload = json.dumps(members | fields).encode()
+
     with pytest.raises(Malformed):
         enrolment.redeem_token(seal_envelope(ENROLMENT_TYPE, payload, signer.sign, signer.keyid))
 
@@ -197,20 +213,23 @@ def test_guessing_is_slowed_down() -> None:
         return Client(REMOTE_ADDR=address).post("/api/v1/enrolment", line, content_type=kind)
 
     assert [attempt("B" * 43, "192.0.2.1").status_code for _ in range(5)] == [401] * 5
+
     slowed = attempt("", "192.0.2.1")
-    assert make.refused(slowed, 429)["error"] == "quota"
+    assert make.read_refusal(slowed, 429)["error"] == "quota"
     assert 1 <= int(slowed["Retry-After"]) <= 60
     assert attempt("", "192.0.2.2").status_code == 201
 
 
 def test_unused_bearer_tokens_do_not_pile_up() -> None:
-    """Of tokens that were never used only the newest is kept."""
+    """Only the newest of the tokens that were never used is kept."""
     server = make.make_server()
     used = enrolment.grant_bearer_token(server)
     enrolment.authenticate(used)
     tokens = [enrolment.grant_bearer_token(server) for _ in range(5)]
+
     assert ServerToken.objects.count() == 2
     assert enrolment.authenticate(tokens[-1]) == server
+
     for token in (used, *tokens[:-1]):
         with pytest.raises(Unauthorised):
             enrolment.authenticate(token)
@@ -218,12 +237,12 @@ def test_unused_bearer_tokens_do_not_pile_up() -> None:
 
 def test_revoked_tokens() -> None:
     """Revoking ends bearer and enrolment tokens of this server alone."""
-    server, other = make.make_server(), make.make_server()
-    mine, theirs, text = (
-        enrolment.grant_bearer_token(server),
-        enrolment.grant_bearer_token(other),
-        enrolment.create_token(server),
-    )
+    server = make.make_server()
+    other = make.make_server()
+    mine = enrolment.grant_bearer_token(server)
+    theirs = enrolment.grant_bearer_token(other)
+    text = enrolment.create_token(server)
+
     assert enrolment.revoke_tokens(server) == 2
     with pytest.raises(Unauthorised):
         enrolment.authenticate(mine)
@@ -234,7 +253,7 @@ def test_revoked_tokens() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_forty_at_once() -> None:
-    """Of forty who redeem one token at the same time exactly one is enrolled."""
+    """Exactly one of forty who redeem one token at the same time is enrolled."""
     server = make.make_server()
     text = enrolment.create_token(server)
     central_key.load_key()
@@ -256,4 +275,5 @@ def test_forty_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
     assert (won, ServerKey.objects.count(), ServerToken.objects.count()) == ([server], 1, 1)

@@ -1,4 +1,4 @@
-"""What a digest of a run's configuration stands for, as far as it was handed out here."""
+"""Scopes: excludes and options are found by their digest once they were handed out."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ def test_what_is_handed_out_is_kept() -> None:
     """Each scope that a collector is told is found by its digest, also after the group has another one; once each."""
     group = make.make_group("photos", excludes="# old\n*.tmp\n\ncache/")
     bearer = make.make_bearer(make.make_replica(group=group).server)
-    told = [(group.excludes, False), ("*.bak", False), ("*.bak", True)]
-    for group.excludes, group.cross_mounts in told:
+    handed_out = [(group.excludes, False), ("*.bak", False), ("*.bak", True)]
+    for group.excludes, group.cross_mounts in handed_out:
         group.save()
         for _ in range(2):
             answer = Client().get("/api/v1/replicas", headers={"authorization": f"Bearer {bearer}"})
             assert answer.status_code == 200
-    for excludes, cross_mounts in told:
-        found = scopes.find_scope(digest(excludes, cross_mounts))
-        assert found is not None and (found.excludes, found.cross_mounts) == (excludes, cross_mounts)
+
+    for excludes, cross_mounts in handed_out:
+        scope = scopes.find_scope(digest(excludes, cross_mounts))
+        assert scope is not None and (scope.excludes, scope.cross_mounts) == (excludes, cross_mounts)
+
     assert Scope.objects.count() == 3
 
 

@@ -1,4 +1,4 @@
-"""What the task cluster does for scanner: wake-ups, sweeps, schedules."""
+"""Tasks of scanner: wake-ups, sweeps, schedules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def functions() -> list[str]:
-    """What waits in the queue."""
+    """Return the functions of the queued tasks."""
     return [task.task["func"] for task in OrmQ.objects.order_by("id")]
 
 
@@ -26,7 +26,9 @@ def test_an_arrival_wakes_ingest() -> None:
     replica = make_replica()
     signer = make_key(replica.server)
     accept(replica, signer, outcome="failed")
+
     assert "scanner.tasks.ingest_replica" not in functions()
+
     accept(replica, signer, [file_row("a")])
     assert "scanner.tasks.ingest_replica" in functions()
     assert tasks.ingest_replica(replica.pk) == 1
@@ -38,8 +40,10 @@ def test_the_sweep_finds_what_a_lost_wake_up_left() -> None:
     for _ in range(3):
         replica = make_replica()
         accept(replica, make_key(replica.server), [file_row("a")])
+
     OrmQ.objects.all().delete()
     Run.objects.update(journaled_at=None)
+
     assert store.find_queued_replicas() == []
     assert tasks.sweep() == 3
     assert set(Run.objects.values_list("state", flat=True)) == {"ingested"}
@@ -49,15 +53,21 @@ def test_the_sweep_finds_what_a_lost_wake_up_left() -> None:
 
 def test_what_is_stale_goes() -> None:
     """Progress of a run that was not heard of for days, and tasks that ended long ago, are forgotten."""
-    replica, now = make_replica(), timezone.now()
+    replica = make_replica()
+    now = timezone.now()
     for number, age in enumerate([timedelta(0), tasks.KEEP_PROGRESS * 2]):
         Progress.objects.create(
-            uuid=f"00000000-0000-4000-8000-00000000000{number}", replica=replica, phase="hash",
-            started_at=now - age, updated_at=now - age,
-        )  # fmt: skip
+            uuid=f"00000000-0000-4000-8000-00000000000{number}",
+            replica=replica,
+            phase="hash",
+            started_at=now - age,
+            updated_at=now - age,
+        )
+
     for age in (timedelta(0), tasks.KEEP_TASKS * 2):
         Task.objects.create(id=f"{age.days}", name="x", func="x", started=now - age, stopped=now - age)
     tasks.tidy()
+
     assert Progress.objects.count() == 1
     assert list(Task.objects.values_list("id", flat=True)) == ["0"]
 
@@ -68,11 +78,16 @@ def test_schedules_are_made_once() -> None:
 
     for module in (tasks, of_checker, tasks, of_checker):
         module.save_schedules()
-    found = Schedule.objects.filter(func__regex="^(scanner|checker)").values_list("func", "minutes")
-    assert sorted(found) == [
-        ("checker.tasks.compare_groups", 1), ("checker.tasks.compare_new", 1),
+    schedules = Schedule.objects.filter(func__regex="^(scanner|checker)").values_list("func", "minutes")
+
+    assert sorted(schedules) == [
+        ("checker.tasks.compare_groups", 1),
+        ("checker.tasks.compare_new", 1),
         ("checker.tasks.forget_comparisons", 60),
-        ("checker.tasks.forget_uploads", 60), ("checker.tasks.reopen_findings", 10), ("checker.tasks.rotate", 10),
+        ("checker.tasks.forget_uploads", 60),
+        ("checker.tasks.reopen_findings", 10),
+        ("checker.tasks.rotate", 10),
         ("checker.tasks.verify_new", 1),
-        ("scanner.tasks.sweep", 1), ("scanner.tasks.tidy", 60),
-    ]  # fmt: skip
+        ("scanner.tasks.sweep", 1),
+        ("scanner.tasks.tidy", 60),
+    ]

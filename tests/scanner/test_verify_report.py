@@ -53,12 +53,14 @@ def ours(path: Path, signer: Signer) -> int:
 
 
 def both(tmp_path: Path, signer: Signer, data: bytes) -> tuple[int, str]:
-    """What the standalone verifier says of these bytes, after the collector's was found to agree."""
+    """Return code and output of the standalone verifier, after checking that the collector's agrees."""
     path = tmp_path / "report.jsonl"
     path.write_bytes(data)
-    code, said = look(path, signer.public)
-    assert (code == 0) is (ours(path, signer) == 0), said
-    return code, said
+    code, output = look(path, signer.public)
+
+    assert (code == 0) is (ours(path, signer) == 0), output
+
+    return code, output
 
 
 def test_it_imports_nothing_of_ours() -> None:
@@ -67,6 +69,7 @@ def test_it_imports_nothing_of_ours() -> None:
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     tops = {name.split(".")[0] for name in names}
+
     assert "cryptography" in tops and tops - {"cryptography"} <= sys.stdlib_module_names
     assert not {"importlib", "runpy", "subprocess"} & tops
 
@@ -75,11 +78,14 @@ def test_every_kind_of_line_holds(tmp_path: Path, replica: Replica, signer: Sign
     """Entries and notes of all kinds and odd names hold, plain and packed; so does a failed run."""
     report = make.make_report(replica, signer, ROWS)
     assert both(tmp_path, signer, report.data) == (0, "")
+
     packed = tmp_path / "report.jsonl.gz"
     packed.write_bytes(report.gzip)
+
     assert look(packed, signer.public) == (0, "")
-    code, said = call("--key", signer.public.hex(), packed)
-    assert (code, said.splitlines()[-1]) == (0, "everything holds")
+
+    code, output = call("--key", signer.public.hex(), packed)
+    assert (code, output.splitlines()[-1]) == (0, "everything holds")
     assert both(tmp_path, signer, make.make_report(replica, signer, outcome="failed").data) == (0, "")
 
 
@@ -92,13 +98,17 @@ def test_many_lines_hold(tmp_path: Path, replica: Replica, signer: Signer) -> No
 
 def test_without_a_key_nobody_vouches(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """Without the key that signed it says whose key it is, that it is not checked, and ends with 2."""
-    path, keys = tmp_path / "r.jsonl", tmp_path / "keys"
+    path = tmp_path / "r.jsonl"
+    keys = tmp_path / "keys"
     path.write_bytes(make.make_report(replica, signer, ROWS).data)
     for more in ([], ["--key", make.make_signer().public.hex()]):
-        code, said = call(*more, path)
-        assert code == 2 and f"NOT CHECKED: the signature, of key {signer.keyid}" in said
+        code, output = call(*more, path)
+        assert code == 2 and f"NOT CHECKED: the signature, of key {signer.keyid}" in output
+
     keys.write_text(f"{make.make_signer().public.hex()}\n{signer.public.hex()}\n")
+
     assert call("--key", keys, path)[0] == 0
+
     for weak in ("01" + "00" * 31, "ff" * 32, "00" * 31):
         assert call("--key", weak, path)[0] == 2
 
@@ -106,8 +116,10 @@ def test_without_a_key_nobody_vouches(tmp_path: Path, replica: Replica, signer: 
 def test_every_bit(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """A turned bit is found: in each byte of line 1, and every single one of entries and notes."""
     report = make.make_report(replica, signer, [ROWS[2], *ROWS[3:6], ROWS[8]])
-    data, path, head = bytearray(report.data), tmp_path / "report.jsonl", len(report.line)
-    for bit in [*(at * 8 + at % 8 for at in range(head)), *range(head * 8, len(data) * 8)]:
+    data = bytearray(report.data)
+    path = tmp_path / "report.jsonl"
+    head = len(report.line)
+    for bit in [*(offset * 8 + offset % 8 for offset in range(head)), *range(head * 8, len(data) * 8)]:
         data[bit // 8] ^= 1 << bit % 8
         path.write_bytes(data)
         assert look(path, signer.public)[0] != 0, bit
@@ -117,7 +129,8 @@ def test_every_bit(tmp_path: Path, replica: Replica, signer: Signer) -> None:
 def test_every_bit_of_a_packed_report(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """Every bit of a packed report, turned, is found, unless it says nothing: a time stamp in the head, a filling."""
     report = make.make_report(replica, signer, ROWS[:3])
-    packed, path = bytearray(report.gzip), tmp_path / "report.jsonl.gz"
+    packed = bytearray(report.gzip)
+    path = tmp_path / "report.jsonl.gz"
     for bit in range(0, len(packed) * 8, 11):
         packed[bit // 8] ^= 1 << bit % 8
         path.write_bytes(packed)
@@ -132,9 +145,11 @@ def test_cut_short_anywhere(tmp_path: Path, replica: Replica, signer: Signer) ->
     for length in [*range(0, len(report.line), 9), *range(len(report.line), len(report.data))]:
         (tmp_path / "cut.jsonl").write_bytes(report.data[:length])
         assert look(tmp_path / "cut.jsonl", signer.public)[0] != 0
+
     for length in range(0, len(report.gzip), 5):
         (tmp_path / "cut.jsonl.gz").write_bytes(report.gzip[:length])
         assert look(tmp_path / "cut.jsonl.gz", signer.public)[0] != 0
+
     assert "line 1 alone" in both(tmp_path, signer, report.line)[1]
 
 
@@ -143,7 +158,8 @@ def test_lines_that_were_moved(tmp_path: Path, replica: Replica, signer: Signer)
     report, other = (make.make_report(replica, signer, map(make.file_row, names)) for names in ("abc", "abd"))
     lines = report.body.splitlines(keepends=True)
     for order in ([1, 2], [0, 1], [0, 1, 1, 2], [1, 0, 2], [0, 2, 1], [0, 1, 2, 0]):
-        assert both(tmp_path, signer, report.line + b"".join(lines[at] for at in order))[0] == 1
+        assert both(tmp_path, signer, report.line + b"".join(lines[index] for index in order))[0] == 1
+
     assert both(tmp_path, signer, report.line + other.body)[0] == 1
     assert both(tmp_path, signer, other.line + report.body)[0] == 1
 
@@ -152,8 +168,8 @@ def test_lines_that_were_moved(tmp_path: Path, replica: Replica, signer: Signer)
 def test_bad_lines(tmp_path: Path, replica: Replica, signer: Signer, name: str) -> None:
     """A line that is not in its one form is found by its number, whatever the signature says."""
     body = encode_record(make.file_row("A")) + BAD_LINES[name] + b"\n"
-    code, said = both(tmp_path, signer, make.with_body(replica, signer, body).data)
-    assert code == 1 and said.startswith("line 3: "), said
+    code, output = both(tmp_path, signer, make.make_report_with_body(replica, signer, body).data)
+    assert code == 1 and output.startswith("line 3: "), output
 
 
 @pytest.mark.parametrize("name", BAD_PAYLOADS)
@@ -167,8 +183,8 @@ def test_bad_statements(tmp_path: Path, replica: Replica, signer: Signer, name: 
 def test_bad_paths(tmp_path: Path, replica: Replica, signer: Signer, path: str) -> None:
     """A path that is absolute, climbs, or is not in its coded form is found in any kind of line."""
     for row in (make.file_row(path), make.file_row("zz", detail=path), make.link_row(path, "t"), make.error_row(path)):
-        code, said = both(tmp_path, signer, make.with_body(replica, signer, encode_record(row)).data)
-        assert code == 1 and said.startswith("line 2: ")
+        code, output = both(tmp_path, signer, make.make_report_with_body(replica, signer, encode_record(row)).data)
+        assert code == 1 and output.startswith("line 2: ")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +223,7 @@ def test_records_that_differ(tmp_path: Path, replica: Replica, signer: Signer, c
     records = make.make_statement(replica, rows).records._replace(**changes)
     if "line_count" in changes:
         records = records._replace(blocks=(*records.blocks, "0" * 64))
+
     assert both(tmp_path, signer, make.make_report(replica, signer, rows, records=records).data)[0] == 1
 
 
@@ -215,7 +232,7 @@ def test_another_key_and_another_purpose(tmp_path: Path, replica: Replica, signe
     report = make.make_report(replica, signer)
     forged = seal_envelope(RUN_TYPE, report.statement.payload(), make.make_signer().sign, signer.keyid)
     assert "did not sign" in both(tmp_path, signer, forged)[1]
-    assert both(tmp_path, signer, make.signed(report.statement, signer, "application/other"))[0] == 1
+    assert both(tmp_path, signer, make.sign_statement(report.statement, signer, "application/other"))[0] == 1
 
 
 def chain(replica: Replica, signer: Signer, count: int) -> list[Report]:
@@ -225,12 +242,14 @@ def chain(replica: Replica, signer: Signer, count: int) -> list[Report]:
         previous = reports[-1].digest if reports else None
         fields = {"sequence": number, "previous": previous, "break_": "the spool was\x1b lost" if number == 3 else None}
         reports.append(make.make_report(replica, signer, [make.file_row(f"f{number}")], **fields))
+
     return reports
 
 
 def test_chains(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """Runs that follow one another hold in any order of files; gaps, swaps, forks and breaks are named."""
-    key, reports = signer.public.hex(), chain(replica, signer, 4)
+    key = signer.public.hex()
+    reports = chain(replica, signer, 4)
     fork = make.make_report(replica, signer, [], sequence=2, previous=reports[0].digest)
     loose = make.make_report(replica, signer, [], sequence=5, previous="0" * 128)
     moved = make.make_report(replica, signer, [], sequence=5, previous=reports[3].digest, root="/other")
@@ -238,49 +257,61 @@ def test_chains(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     paths = [tmp_path / f"{'dcbagfe'[number]}.jsonl" for number in range(len(every))]
     for path, report in zip(paths, every, strict=True):
         path.write_bytes(report.data)
-    code, said = call("--key", key, *paths[:4])
+    code, output = call("--key", key, *paths[:4])
+
     assert (
-        code == 0 and "begins here with run 1" in said and "run 3 began the chain anew: the spool was\\x1b lost" in said
+        code == 0
+        and "begins here with run 1" in output
+        and "run 3 began the chain anew: the spool was\\x1b lost" in output
     )
     assert call("--key", key, *paths[2:4])[0] == 0 and call("--key", key, paths[1], paths[0], paths[1])[0] == 0
-    for given, words in (
+
+    for arguments, words in (
         ((paths[0], paths[3]), "runs 2 to 3 are missing"),
         ((*paths[:2], paths[4]), "run 2 has two statements"),
         ((*paths[:4], paths[5]), "run 5 does not follow run 4"),
         ((*paths[:4], paths[6]), "run 5 does not follow run 4"),
     ):
-        code, said = call("--key", key, *given)
-        assert code == 1 and f"WRONG: {words}" in said and said.endswith("something DOES NOT HOLD\n")
+        code, output = call("--key", key, *arguments)
+        assert code == 1 and f"WRONG: {words}" in output and output.endswith("something DOES NOT HOLD\n")
 
 
 def test_errors_of_the_report(tmp_path: Path, replica: Replica, signer: Signer) -> None:
-    """What the report could not read has no digest to compare with: that is told, and is not said to hold."""
+    """A file that the report could not read has no digest to compare with: it is listed, and does not count as held."""
     rows = [make.error_row("deep", "EACCES", "list"), make.error_row("file"), make.error_row("gone")]
-    report, tree = tmp_path / "r.jsonl", tmp_path / "tree"
+    report = tmp_path / "r.jsonl"
+    tree = tmp_path / "tree"
     report.write_bytes(make.make_report(replica, signer, [*rows, make.special_row("mnt", "mount")]).data)
     for folder in ("deep", "mnt"):
         (tree / folder).mkdir(parents=True)
         (tree / folder / "below").write_bytes(b"")
+
     (tree / "file").write_bytes(b"")
-    code, said = call("--key", signer.public.hex(), "--directory", tree, report)
-    assert code == 2 and "WRONG" not in said and "below" not in said
+    code, output = call("--key", signer.public.hex(), "--directory", tree, report)
+
+    assert code == 2 and "WRONG" not in output and "below" not in output
+
     for path in ("deep", "file"):
-        assert f"NOT CHECKED: {path}: the report has no digest of it, only EACCES" in said
-    assert "NOT CHECKED: gone: not there" in said
+        assert f"NOT CHECKED: {path}: the report has no digest of it, only EACCES" in output
+    assert "NOT CHECKED: gone: not there" in output
 
 
 def test_what_cannot_be_looked_at(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """A missing file, an empty folder and a key that is none end with 2; the rest is looked at all the same."""
-    report, folder = tmp_path / "r.jsonl", tmp_path / "folder"
+    report = tmp_path / "r.jsonl"
+    folder = tmp_path / "folder"
     report.write_bytes(make.make_report(replica, signer, ROWS).data)
     folder.mkdir()
-    code, said = call("--key", signer.public.hex(), tmp_path / "none.jsonl", report)
-    assert code == 2 and "No such file" in said and "9 lines: 4 files" in said
+    code, output = call("--key", signer.public.hex(), tmp_path / "none.jsonl", report)
+
+    assert code == 2 and "No such file" in output and "9 lines: 4 files" in output
     assert call(folder)[0] == call("--key", "x", report)[0] == 2
+
     (folder / "a\x1b[31m.jsonl").write_bytes(report.read_bytes())
     (folder / ".b.jsonl.part").write_bytes(b"half")
-    code, said = call("--key", signer.public.hex(), folder)
-    assert code == 0 and "a\\x1b[31m.jsonl" in said and "\x1b" not in said
+    code, output = call("--key", signer.public.hex(), folder)
+
+    assert code == 0 and "a\\x1b[31m.jsonl" in output and "\x1b" not in output
 
 
 def test_on_the_oldest_python(tmp_path: Path, replica: Replica, signer: Signer) -> None:
@@ -290,10 +321,12 @@ def test_on_the_oldest_python(tmp_path: Path, replica: Replica, signer: Signer) 
         pytest.skip("Python 3.9 is not installed")
     path = tmp_path / "r.jsonl"
     path.write_bytes(make.make_report(replica, signer, ROWS).data)
-    code, said = call(path, python=old)
-    assert code == 2 and "9 lines: 4 files" in said and "NOT CHECKED: the signature" in said
-    code, said = call("--key", signer.public.hex(), path, python=old)
-    assert code == 0 or (code == 2 and "No module named 'cryptography'" in said)
+    code, output = call(path, python=old)
+
+    assert code == 2 and "9 lines: 4 files" in output and "NOT CHECKED: the signature" in output
+
+    code, output = call("--key", signer.public.hex(), path, python=old)
+    assert code == 0 or (code == 2 and "No module named 'cryptography'" in output)
 
 
 def test_its_names_are_those_of_the_format() -> None:

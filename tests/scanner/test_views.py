@@ -62,8 +62,8 @@ def get(client: Client, path: str, **headers: str) -> str:
 def leaves(page: str) -> list[str]:
     """The last parts of the paths in a list, as they are shown."""
     return [
-        re.sub(r"<[^>]*>", "", found)
-        for found in re.findall(r'<span class="leaf">(.*?)</bdi></span>', page, flags=re.DOTALL)
+        re.sub(r"<[^>]*>", "", leaf)
+        for leaf in re.findall(r'<span class="leaf">(.*?)</bdi></span>', page, flags=re.DOTALL)
     ]
 
 
@@ -81,7 +81,7 @@ def test_entries_are_sorted_by_path(viewer: Client, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("search=summer", ["big.raw", "small.jpg"]),
         ("search=%25", []),
@@ -92,9 +92,9 @@ def test_entries_are_sorted_by_path(viewer: Client, run: Run) -> None:
         ("search=jpg&type=file&order=path", ["small.jpg", "winter.jpg"]),
     ],
 )
-def test_entries_are_searched_and_filtered(viewer: Client, run: Run, query: str, found: list[str]) -> None:
+def test_entries_are_searched_and_filtered(viewer: Client, run: Run, query: str, expected: list[str]) -> None:
     """A part of the path, a prefix and a type find what they say; a wildcard of SQL is a character."""
-    assert leaves(get(viewer, f"/runs/{run.uuid}/entries/?{query}")) == found
+    assert leaves(get(viewer, f"/runs/{run.uuid}/entries/?{query}")) == expected
 
 
 def test_an_error_is_explained(viewer: Client, run: Run) -> None:
@@ -120,16 +120,20 @@ def test_more_entries_follow_by_a_link(viewer: Client, run: Run, monkeypatch: py
     """Page follows page by a real link until all were there once; with htmx only the rows come."""
     monkeypatch.setattr("scanner.views.PAGE_ROWS", 3)
     for order in ("-size", "path"):
-        address, seen = f"/runs/{run.uuid}/entries/?order={order}", []
+        address = f"/runs/{run.uuid}/entries/?order={order}"
+        seen = []
         while address:
             page = get(viewer, address)
             seen += leaves(page)
-            found = re.search(r'(?s)class="more">.*?href="([^"]+)"\s+hx-get="([^"]+)"', page)
-            if found:
-                assert found[1] == found[2]
-            address = f"/runs/{run.uuid}/entries/{found[1]}".replace("&amp;", "&") if found else ""
+            match = re.search(r'(?s)class="more">.*?href="([^"]+)"\s+hx-get="([^"]+)"', page)
+            if match:
+                assert match[1] == match[2]
+            address = f"/runs/{run.uuid}/entries/{match[1]}".replace("&amp;", "&") if match else ""
+
         assert len(seen) == len(ROWS)
+
     rows = get(viewer, f"/runs/{run.uuid}/entries/", **{"HX-Request": "true"})
+
     assert "<html" not in rows and len(leaves(rows)) == 3
 
 
@@ -152,8 +156,10 @@ def test_the_tree_shows_one_level(viewer: Client, run: Run) -> None:
     """A level has its directories and its files, and the way back to the root."""
     page = get(viewer, f"/runs/{run.uuid}/tree/")
     assert "?below=2019%2F" in page and "winter.jpg" not in page
+
     page = get(viewer, f"/runs/{run.uuid}/tree/?below=2019/")
     assert leaves(page) == ["winter.jpg"] and "?below=2019%2Fsummer%2F" in page
+
     page = get(viewer, f"/runs/{run.uuid}/tree/?below=2019/summer")
     assert leaves(page) == ["big.raw", "small.jpg"] and "?prefix=2019%2Fsummer%2F" in page
     assert "nothing here" in get(viewer, f"/runs/{run.uuid}/tree/?below=nowhere")
@@ -163,13 +169,14 @@ def test_directories_follow_by_a_link(viewer: Client, run: Run, monkeypatch: pyt
     """A level with more than a page goes on where it stopped."""
     monkeypatch.setattr("scanner.views.PAGE_ROWS", 4)
     page = get(viewer, f"/runs/{run.uuid}/tree/")
-    found = re.search(r'(?s)class="more">.*?href="([^"]+)"', page)
-    assert found is not None
-    assert "latest" in get(viewer, f"/runs/{run.uuid}/tree/{found[1].replace('&amp;', '&')}")
+    match = re.search(r'(?s)class="more">.*?href="([^"]+)"', page)
+
+    assert match is not None
+    assert "latest" in get(viewer, f"/runs/{run.uuid}/tree/{match[1].replace('&amp;', '&')}")
 
 
 def test_notes_are_told(viewer: Client, run: Run) -> None:
-    """What happened in a run is told in words; a run without notes says that, too."""
+    """The notes of a run are shown in words; the page of a run without notes says so."""
     assert "Nothing unusual" in get(viewer, f"/runs/{run.uuid}/notes/")
     Note.objects.create(run=run, note="vanished", path=EVIL, detail="")
     page = get(viewer, f"/runs/{run.uuid}/notes/")
@@ -177,7 +184,7 @@ def test_notes_are_told(viewer: Client, run: Run) -> None:
 
 
 def test_a_state_is_that_of_its_run(viewer: Client, run: Run) -> None:
-    """What a later run ended is still there on the page of the earlier one."""
+    """An entry that a later run ended is still on the page of the earlier one."""
     run.replica.versions.filter(path="2019/winter.jpg").update(until_seq=2)
     assert "winter.jpg" in leaves(get(viewer, f"/runs/{run.uuid}/entries/"))
 
@@ -197,6 +204,7 @@ def test_the_report_is_downloaded_byte_for_byte(viewer: Client) -> None:
     run = factories.receive(server, report.gzip).run
     stage.store_entries(stage.mark_ingested(run), ROWS)
     response: Any = viewer.get(f"/runs/{run.uuid}/report/")
+
     assert b"".join(response.streaming_content) == report.data
     assert response["Content-Disposition"] == f'attachment; filename="{replica.uuid}-1.jsonl"'
 
@@ -207,15 +215,17 @@ def test_rows_that_were_changed_are_not_passed_off_as_the_report(viewer: Client)
     run = stage.make_run(factories.make_replica(server), key)
     stage.store_entries(stage.mark_ingested(run), ROWS)
     response: Any = viewer.get(f"/runs/{run.uuid}/report/")
+
     with pytest.raises(ExportError):
         list(response.streaming_content)
 
 
 def test_a_refused_report_cannot_be_downloaded(viewer: Client) -> None:
-    """Of a report that was refused only the statement is kept; there is no file to give."""
+    """A refused report cannot be downloaded: only its statement is kept."""
     server, key = stage.make_server("alpha")
     run = stage.make_run(factories.make_replica(server), key)
     Run.objects.filter(pk=run.pk).update(state="refused")
+
     assert viewer.get(f"/runs/{run.uuid}/report/").status_code == 404
     assert "/report/" not in get(viewer, f"/runs/{run.uuid}/")
 
@@ -227,11 +237,15 @@ def test_a_run_is_downloaded_in_the_form_of_another_tool(client: Client, form: s
     run = stage.mark_ingested(stage.make_run(factories.make_replica(server), key, 0, rows=ROWS))
     stage.store_entries(run, ROWS)
     address = f"/runs/{run.uuid}/export/{form}/"
+
     assert client.get(address)["Location"].startswith("/login/")
+
     client.force_login(User.objects.create_user("nobody"))
     assert client.get(address).status_code == 403
+
     client.force_login(stage.make_user("viewer"))
     assert f'href="{address}"' in get(client, f"/runs/{run.uuid}/")
+
     response: Any = client.get(address)
     assert response["Content-Disposition"] == f'attachment; filename="{formats.file_name(run, form)}"'
     assert re.fullmatch(r"[0-9a-f-]{36}-1(-entries)?\.[a-z0-9]+", formats.file_name(run, form))
@@ -242,6 +256,7 @@ def test_only_a_complete_run_is_exported(viewer: Client) -> None:
     """A run without a state, and a form that there is not, are not found; the page of a failed run offers none."""
     server, key = stage.make_server("alpha")
     run = stage.make_run(factories.make_replica(server), key)
+
     assert viewer.get(f"/runs/{run.uuid}/export/csv/").status_code == 404
     assert "/export/" not in get(viewer, f"/runs/{run.uuid}/")
     assert viewer.get(f"/runs/{stage.mark_ingested(run).uuid}/export/exe/").status_code == 404
@@ -253,5 +268,6 @@ def test_a_changed_export_breaks_off(viewer: Client) -> None:
     run = stage.make_run(factories.make_replica(server), key)
     stage.store_entries(stage.mark_ingested(run), ROWS)
     response: Any = viewer.get(f"/runs/{run.uuid}/export/sha256sum/")
+
     with pytest.raises(ExportError):
         list(response.streaming_content)

@@ -62,7 +62,9 @@ class Command(BaseCommand):
             run_count += 1
             if exported.problem:
                 problem_count += 1
-                rest = f"{exported.name} holds its line 1 alone" if exported.name else "nothing is written"
+                rest = "nothing is written"
+                if exported.name:
+                    rest = f"{exported.name} holds its line 1 alone"
                 self.stderr.write(f"{exported.problem}: {rest}")
 
         self.stderr.write(f"{run_count} runs, of which {run_count - problem_count} are whole, are in {folder}")

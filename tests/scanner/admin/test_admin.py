@@ -48,7 +48,7 @@ def act(client: Client, row: Any, name: str, **data: str) -> Any:
 
 
 def group_form(group: Group | None, fields: dict[str, Any]) -> dict[str, Any]:
-    """What the form of a group sends."""
+    """Return the fields that the form of a group sends."""
     replicas = list(group.replicas.all()) if group else []
     data: dict[str, Any] = {
         "name": group.name if group else "photos",
@@ -65,8 +65,8 @@ def group_form(group: Group | None, fields: dict[str, Any]) -> dict[str, Any]:
         "replicas-MAX_NUM_FORMS": "1000",
         f"replicas-{len(replicas)}-enabled": "on",
     }
-    for at, replica in enumerate(replicas):
-        data |= {f"replicas-{at}-id": str(replica.pk), f"replicas-{at}-group": str(group.pk if group else "")}
+    for index, replica in enumerate(replicas):
+        data |= {f"replicas-{index}-id": str(replica.pk), f"replicas-{index}-group": str(group.pk if group else "")}
     return data | fields
 
 
@@ -75,7 +75,9 @@ def test_a_group_is_made_with_its_replicas(administrator: Client) -> None:
     server = factories.make_server("alpha")
     extra = {"replicas-0-server": str(server.pk), "replicas-0-root": "/srv/photos", "replicas-0-enabled": "on"}
     response = administrator.post(reverse("admin:scanner_group_add"), group_form(None, extra))
+
     assert response.status_code == 302
+
     replica = Replica.objects.get()
     assert (replica.root, replica.group.expected_interval) == ("/srv/photos", timedelta(days=1))
 
@@ -98,11 +100,14 @@ def test_a_root_is_absolute_and_canonical(administrator: Client, root: str) -> N
 
 
 def test_root_and_server_of_a_replica_never_change(administrator: Client) -> None:
-    """What the form sends for the root or server of an existing replica is not heard."""
-    replica, other = factories.make_replica(), factories.make_server("other")
+    """The root or server of an existing replica stays as it is, whatever the form sends."""
+    replica = factories.make_replica()
+    other = factories.make_server("other")
     extra = {"replicas-0-server": str(other.pk), "replicas-0-root": "/elsewhere", "replicas-0-enabled": ""}
     address = reverse("admin:scanner_group_change", args=[replica.group.pk])
+
     assert administrator.post(address, group_form(replica.group, extra)).status_code == 302
+
     replica.refresh_from_db()
     assert (replica.root, replica.server.name == "other", replica.enabled) == ("/srv/data", False, False)
 
@@ -111,11 +116,13 @@ def test_an_enrolment_token_is_shown_once(operator: Client) -> None:
     """The command line stands on one page alone; the table keeps a digest and the log does not say which."""
     server = factories.make_server("alpha")
     response = act(operator, server, "enrol")
-    found = re.search(r"backup-syncer-collector enroll (bse1\.\S+) --server", response.content.decode())
-    assert found is not None and "no-store" in response["Cache-Control"]
+    match = re.search(r"backup-syncer-collector enroll (bse1\.\S+) --server", response.content.decode())
+
+    assert match is not None and "no-store" in response["Cache-Control"]
+
     token = EnrolmentToken.objects.get()
     assert token.created_by is not None and token.expires_at - token.created_at < timedelta(hours=24, minutes=1)
-    assert found[1] not in operator.get(reverse("admin:scanner_server_change", args=[server.pk])).content.decode()
+    assert match[1] not in operator.get(reverse("admin:scanner_server_change", args=[server.pk])).content.decode()
     assert "bse1" not in LogEntry.objects.get().change_message
 
 
@@ -125,9 +132,11 @@ def test_a_held_server_is_released_with_a_reason(operator: Client) -> None:
     run = stage.make_run(factories.make_replica(server), key)
     second = Equivocation.objects.create(run=run, envelope=b"x", statement=b"y" * 64)
     Server.objects.filter(pk=server.pk).update(held_at=timezone.now(), held_reason="two statements")
+
     assert act(operator, server, "release").status_code == 200
     assert Server.objects.get().held_at is not None
     assert act(operator, server, "release", reason="restored from backup").status_code == 302
+
     second.refresh_from_db()
     assert Server.objects.get().held_at is None and second.resolved_at is not None
     assert "restored from backup" in LogEntry.objects.get().change_message
@@ -137,10 +146,13 @@ def test_tokens_and_keys_are_revoked(operator: Client) -> None:
     """An operator ends what a stolen server could still use; the key itself stays."""
     server, _key = stage.make_server("alpha")
     factories.make_bearer(server)
+
     assert act(operator, server, "revoke-tokens", reason="stolen").status_code == 302
     assert not ServerToken.objects.filter(revoked_at=None).exists()
+
     key = server.keys.get()
     assert act(operator, key, "revoke", reason="stolen").status_code == 302
+
     key.refresh_from_db()
     assert key.revoked_at is not None
 
@@ -150,9 +162,12 @@ def test_a_replaced_disk_is_accepted_once(operator: Client) -> None:
     replica = factories.make_replica()
     act(operator, replica, "accept-root", reason="new disk")
     replica.refresh_from_db()
+
     assert replica.accept_root
+
     act(operator, replica, "refuse-root")
     replica.refresh_from_db()
+
     assert not replica.accept_root
 
 
@@ -161,9 +176,12 @@ def test_a_break_is_acknowledged(operator: Client) -> None:
     server, key = stage.make_server("alpha")
     run = stage.make_run(factories.make_replica(server), key, break_="state lost")
     listed = operator.get(reverse("admin:scanner_run_changelist") + "?breaks=open").content.decode()
+
     assert f"/run/{run.pk}/change/" in listed
+
     act(operator, run, "acknowledge", reason="disk was changed")
     run.refresh_from_db()
+
     assert run.break_acknowledged_at is not None
     assert (
         "Nothing to do" in operator.get(reverse("admin:scanner_run_act", args=[run.pk, "acknowledge"])).content.decode()
@@ -178,29 +196,38 @@ def test_a_run_set_aside_is_taken_up_again_while_it_is_the_newest(operator: Clie
     Run.objects.filter(pk=first.pk).update(state="set_aside", reason="poison")
     act(operator, first, "take-up", reason="repaired")
     first.refresh_from_db()
+
     assert first.state == Run.State.RECEIVED
+
     Run.objects.filter(pk=first.pk).update(state="set_aside")
     stage.make_run(replica, key)
     act(operator, first, "take-up", reason="once more")
     first.refresh_from_db()
+
     assert first.state == Run.State.SET_ASIDE
 
 
 def test_evidence_is_archived_and_never_deleted(administrator: Client) -> None:
-    """What has runs or keys has no way to be deleted; an act archives it and fetches it back."""
+    """Rows with runs or keys cannot be deleted; an action archives them and restores them."""
     server, key = stage.make_server("alpha")
     replica = factories.make_replica(server)
     stage.make_run(replica, key)
     for row in (server, replica, replica.group):
         address = reverse(f"admin:scanner_{row._meta.model_name}_delete", args=[row.pk])
         assert administrator.post(address, {"post": "yes"}).status_code == 403
+
         act(administrator, row, "archive")
         row.refresh_from_db()
+
         assert row.archived_at is not None
+
         act(administrator, row, "restore")
         row.refresh_from_db()
+
         assert row.archived_at is None
+
     empty = factories.make_group("empty")
+
     assert (
         administrator.post(reverse("admin:scanner_group_delete", args=[empty.pk]), {"post": "yes"}).status_code == 302
     )
@@ -223,6 +250,7 @@ def test_every_row_has_its_page(administrator: Client) -> None:
         assert row is not None
         address = reverse(f"admin:scanner_{row._meta.model_name}_change", args=[row.pk])
         assert administrator.get(address).status_code == 200
+
     assert administrator.get(reverse("admin:checker_proof_change", args=[run.pk])).status_code == 200
     assert administrator.get(reverse("admin:checker_proof_changelist")).status_code == 200
     assert administrator.get(reverse("admin:admin_logentry_changelist")).status_code == 200
@@ -234,10 +262,13 @@ def test_history_is_listed_by_replica_and_counted_to_a_bound(administrator: Clie
     run = stage.mark_ingested(stage.make_run(factories.make_replica(server), key))
     stage.store_entries(run, [factories.file_row("a\u202eb")])
     address = reverse("admin:scanner_version_changelist")
+
     assert "a\\u202eb" not in administrator.get(address).content.decode()
+
     with CaptureQueriesContext(connection) as queries:
         page = administrator.get(f"{address}?replica__id__exact={run.replica.pk}").content.decode()
     assert "a\\u202eb" in page
+
     counts = [query["sql"] for query in queries if "COUNT(" in query["sql"] and "scanner_version" in query["sql"]]
     assert counts and all("LIMIT 10000" in sql for sql in counts)
 
@@ -263,6 +294,7 @@ def test_acts_need_the_right_to_act(client: Client) -> None:
     user = stage.make_user("viewer", is_staff=True)
     client.force_login(user)
     server = factories.make_server("alpha")
+
     assert act(client, server, "enrol").status_code == 403
     assert "/act/enrol/" not in client.get(reverse("admin:scanner_server_change", args=[server.pk])).content.decode()
 
@@ -288,6 +320,8 @@ def test_what_a_groups_data_is(administrator: Client) -> None:
     for wrong in ({"policy": "rotating"}, {"limit_share": "101"}, {"limit_files": "-1"}, {"policy": "x"}):
         assert administrator.post(url, group_form(group, wrong)).status_code == 200, wrong
     right = {"policy": "rotating", "keep_days": "30", "limit_files": "0", "limit_share": ""}
+
     assert administrator.post(url, group_form(group, right)).status_code == 302
+
     group.refresh_from_db()
     assert (group.policy, group.keep_days, group.limit_files, group.limit_share) == ("rotating", 30, 0, None)

@@ -44,10 +44,11 @@ def bearer(replica: Replica) -> str:
 
 @pytest.fixture(autouse=True)
 def _chain_goes_on(replica: Replica, signer: Signer) -> Iterator[None]:
-    """Whatever a test sent: nothing is half-stored, and the next honest report is taken."""
+    """Check after each test that nothing is half-stored, and that the next honest report is accepted."""
     yield
     runs = Run.objects.filter(replica=replica)
     uploads = {name for name in inbox.report_storage().names() if name.startswith(str(replica.uuid))}
+
     assert uploads == {run.upload for run in runs if run.upload}
     assert all(run.upload for run in runs if run.state == Run.State.RECEIVED)
     assert make.accept(replica, signer, [make.file_row("honest")]).state == Run.State.RECEIVED
@@ -57,7 +58,7 @@ def test_gzip_cut_short(replica: Replica, signer: Signer, bearer: str) -> None:
     """A report that ends too early is refused wherever it ends; only a cut behind the envelope takes a place."""
     whole = make.make_report(replica, signer, [make.file_row("a"), make.file_row("b")]).gzip
     for length in range(0, len(whole), 7):
-        make.refused(make.upload(bearer, whole[:length]), 400, 422, 429)
+        make.read_refusal(make.upload(bearer, whole[:length]), 400, 422, 429)
     assert Run.objects.filter(replica=replica).count() <= 1
 
 
@@ -68,6 +69,7 @@ def test_gzip_cut_on_its_way(replica: Replica, signer: Signer, settings: Any) ->
         with pytest.raises(Refusal) as caught:
             make.receive(replica.server, whole[:length], digest=hashlib.sha256(whole).digest())
         assert caught.value.status in (400, 408)
+
     assert not Run.objects.exists()
     assert make.receive(replica.server, whole).new
 
@@ -76,7 +78,7 @@ def test_gzip_cut_on_its_way(replica: Replica, signer: Signer, settings: Any) ->
 def test_something_after_the_gzip_stream(replica: Replica, signer: Signer, bearer: str, tail: bytes) -> None:
     """A second member and garbage behind the first are refused."""
     report = make.make_report(replica, signer, [make.file_row("a")])
-    assert "follows" in make.refused(make.upload(bearer, report.gzip + tail), 422)["detail"]
+    assert "follows" in make.read_refusal(make.upload(bearer, report.gzip + tail), 422)["detail"]
 
 
 def bomb(line: bytes) -> bytes:
@@ -94,20 +96,21 @@ def test_gzip_bomb(replica: Replica, signer: Signer, bearer: str, announced: int
     statement = statement._replace(
         records=statement.records._replace(line_count=1, byte_count=announced, blocks=("0" * 64,))
     )
-    packed = bomb(make.signed(statement, signer))
+    packed = bomb(make.sign_statement(statement, signer))
     tracemalloc.start()
     try:
-        make.refused(make.upload(bearer, packed), 422)
+        make.read_refusal(make.upload(bearer, packed), 422)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
     assert peak < 16 << 20
     assert Run.objects.get().state == Run.State.REFUSED
 
 
 def test_gzip_bomb_without_an_envelope(bearer: str) -> None:
     """A bomb that nobody signed is unpacked no further than a line 1 can be."""
-    assert "first line" in make.refused(make.upload(bearer, bomb(b"")), 400)["detail"]
+    assert "first line" in make.read_refusal(make.upload(bearer, bomb(b"")), 400)["detail"]
 
 
 def test_gzip_bomb_of_many_lines(replica: Replica, signer: Signer) -> None:
@@ -115,11 +118,12 @@ def test_gzip_bomb_of_many_lines(replica: Replica, signer: Signer) -> None:
     packer = zlib.compressobj(9, wbits=31)
     statement = make.make_report(replica, signer).statement
     records = statement.records._replace(line_count=1 << 20, byte_count=1 << 30, blocks=("0" * 64,) * 256)
-    packed = packer.compress(make.signed(statement._replace(records=records), signer))
+    packed = packer.compress(make.sign_statement(statement._replace(records=records), signer))
     body = packer.compress(b"\n" * (64 << 20)) + packer.flush()
-    stream = iter([packed, *[body[at : at + 4096] for at in range(0, len(body), 4096)]])
+    stream = iter([packed, *[body[offset : offset + 4096] for offset in range(0, len(body), 4096)]])
     arrival = ReportStream(lambda _: next(stream, b""), "gzip")
     arrival.expect(read_statement(open_envelope(arrival.read_envelope()).payload))
+
     with pytest.raises(BodyError):
         while arrival.read():
             pass
@@ -128,7 +132,7 @@ def test_gzip_bomb_of_many_lines(replica: Replica, signer: Signer) -> None:
 def test_empty_deflate_blocks_for_ever(bearer: str) -> None:
     """A stream that goes on without ever giving a byte is given up."""
     head = gzip.compress(b"", mtime=0)[:10]
-    members = make.refused(make.upload(bearer, head + b"\0\0\0\xff\xff" * 400_000), 400)
+    members = make.read_refusal(make.upload(bearer, head + b"\0\0\0\xff\xff" * 400_000), 400)
     assert f"no line in {ENVELOPE_LIMIT + GZIP_SLACK_BYTES} bytes" in members["detail"]
 
 
@@ -143,6 +147,7 @@ def test_every_bit_of_line_1(replica: Replica, signer: Signer) -> None:
             pass
         else:
             assert envelope.keyid != signer.keyid or not envelope.verify(signer.public)
+
         data[bit // 8] ^= 1 << bit % 8
 
 
@@ -155,7 +160,9 @@ def test_bits_of_line_1_on_the_whole_road(replica: Replica, signer: Signer) -> N
         with pytest.raises(Refusal) as caught:
             accept.receive_report(replica.server, BytesIO(data).read)
         assert caught.value.status in (400, 403)
+
         data[bit // 8] ^= 1 << bit % 8
+
     assert not Run.objects.exists()
 
 
@@ -169,9 +176,11 @@ def test_every_bit_of_the_lines(replica: Replica, signer: Signer) -> None:
         arrival = ReportStream(BytesIO(data).read, None)
         arrival.read_envelope()
         arrival.expect(report.statement)
+
         with pytest.raises(BodyError):
             while arrival.read():
                 pass
+
         data[bit // 8] ^= 1 << bit % 8
 
 
@@ -184,7 +193,9 @@ def test_every_bit_on_its_way(replica: Replica, signer: Signer) -> None:
         with pytest.raises(Refusal) as caught:
             make.receive(replica.server, bytes(packed), digest=digest, encoding="gzip")
         assert caught.value.status in (400, 403, 408)
+
         packed[bit // 8] ^= 1 << bit % 8
+
     assert not Run.objects.exists()
 
 
@@ -193,12 +204,13 @@ def test_empty_deflate_blocks_behind_the_envelope(replica: Replica, signer: Sign
     report = make.make_report(replica, signer, [make.file_row("a")])
     packer = zlib.compressobj(wbits=31)
     head = packer.compress(report.line) + packer.flush(zlib.Z_FULL_FLUSH)
-    members = make.refused(make.upload(bearer, head + b"\0\0\0\xff\xff" * 400_000), 422)
+    members = make.read_refusal(make.upload(bearer, head + b"\0\0\0\xff\xff" * 400_000), 422)
+
     assert "more bytes than" in members["detail"]
     assert members["recorded"] is True
 
 
 def test_a_line_without_an_end(replica: Replica, signer: Signer, bearer: str) -> None:
     """A line that goes on and on is refused at 64 KiB, not at its end."""
-    report = make.with_body(replica, signer, b"x" * (1 << 20))
-    assert "line 2: longer" in make.refused(make.upload(bearer, report.gzip), 422)["detail"]
+    report = make.make_report_with_body(replica, signer, b"x" * (1 << 20))
+    assert "line 2: longer" in make.read_refusal(make.upload(bearer, report.gzip), 422)["detail"]

@@ -36,10 +36,11 @@ def bearer(replica: Replica) -> str:
 
 @pytest.fixture(autouse=True)
 def _chain_goes_on(replica: Replica, signer: Signer) -> Iterator[None]:
-    """Whatever a test sent: nothing is half-stored, and the next honest report is taken."""
+    """Check after each test that nothing is half-stored, and that the next honest report is accepted."""
     yield
     runs = Run.objects.filter(replica=replica)
     uploads = {name for name in inbox.report_storage().names() if name.startswith(str(replica.uuid))}
+
     assert uploads == {run.upload for run in runs if run.upload}
     assert all(run.upload for run in runs if run.state == Run.State.RECEIVED)
     assert make.accept(replica, signer, [make.file_row("honest")]).state == Run.State.RECEIVED
@@ -104,9 +105,10 @@ BAD_LINES = {
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_bad_line(replica: Replica, signer: Signer, bearer: str, name: str, encoding: str) -> None:
     """A line that is not in its one form is refused for good, by its number, whatever the signature says."""
-    report = make.with_body(replica, signer, encode_record(make.file_row("A")) + BAD_LINES[name] + b"\n")
+    report = make.make_report_with_body(replica, signer, encode_record(make.file_row("A")) + BAD_LINES[name] + b"\n")
     data = report.gzip if encoding == "gzip" else report.data
-    members = make.refused(make.upload(bearer, data, encoding), 422)
+    members = make.read_refusal(make.upload(bearer, data, encoding), 422)
+
     assert (members["recorded"], members["sequence"]) == (True, 1)
     assert "line 3" in members["detail"]
     assert len(members["detail"]) < 500
@@ -144,7 +146,7 @@ def test_bad_statement(replica: Replica, signer: Signer, bearer: str, name: str)
     """A statement that is not in its one form is refused though its signature holds, and takes no place."""
     payload = BAD_PAYLOADS[name](make.make_report(replica, signer).statement.payload())
     line = seal_envelope(RUN_TYPE, payload, signer.sign, signer.keyid)
-    assert make.refused(make.upload(bearer, line, "identity"), 400)["error"] == "malformed"
+    assert make.read_refusal(make.upload(bearer, line, "identity"), 400)["error"] == "malformed"
     assert not Run.objects.exists()
 
 
@@ -169,7 +171,8 @@ def test_bad_envelopes(replica: Replica, signer: Signer, bearer: str) -> None:
         b'{"payloadType":"' + b"x" * (128 << 10) + b'"}\n',
         b"x" * (1 << 20),
     ):
-        make.refused(make.upload(bearer, bad, "identity"), 400, 403)
+        make.read_refusal(make.upload(bearer, bad, "identity"), 400, 403)
+
     assert not Run.objects.exists()
 
 
@@ -195,15 +198,18 @@ BAD_PATHS = [
 def test_bad_path(replica: Replica, signer: Signer, bearer: str, path: str) -> None:
     """A path that is absolute, climbs, has an empty part or is not in its coded form is refused in any kind of line."""
     for row in (make.file_row(path), make.file_row("zz", detail=path), make.link_row(path, "t"), make.error_row(path)):
-        report = make.with_body(replica, signer, encode_record(row))
-        make.refused(make.upload(bearer, report.gzip), 422)
+        report = make.make_report_with_body(replica, signer, encode_record(row))
+        make.read_refusal(make.upload(bearer, report.gzip), 422)
 
 
 @pytest.mark.parametrize("names", [("b", "a"), ("a", "a"), ("a", "a/b", "a"), ("a/b", "a.b"), ("é", "z")])
 def test_bad_order(replica: Replica, signer: Signer, bearer: str, names: tuple[str, ...]) -> None:
     """Entries that are not in strictly ascending order of their bytes are refused."""
     body = b"".join(encode_record(make.file_row(name)) for name in names)
-    assert "order" in make.refused(make.upload(bearer, make.with_body(replica, signer, body).gzip), 422)["detail"]
+    assert (
+        "order"
+        in make.read_refusal(make.upload(bearer, make.make_report_with_body(replica, signer, body).gzip), 422)["detail"]
+    )
 
 
 def test_an_entry_after_a_note(replica: Replica, signer: Signer, bearer: str) -> None:
@@ -211,7 +217,7 @@ def test_an_entry_after_a_note(replica: Replica, signer: Signer, bearer: str) ->
     body = b'{"note":"vanished","path":"a"}\n' + GOOD
     assert (
         "before all notes"
-        in make.refused(make.upload(bearer, make.with_body(replica, signer, body).gzip), 422)["detail"]
+        in make.read_refusal(make.upload(bearer, make.make_report_with_body(replica, signer, body).gzip), 422)["detail"]
     )
 
 
@@ -223,7 +229,8 @@ def test_a_sum_that_differs(replica: Replica, signer: Signer, bearer: str, membe
     wrong = {"content": "0" * 128}.get(member) or (good.errors - 1 if member == "errors" else good.files + 8)
     wrong = {"files": 1}.get(member, wrong)
     report = make.make_report(replica, signer, rows, **{member: wrong})
-    assert member.strip("_") in make.refused(make.upload(bearer, report.gzip), 422)["detail"]
+
+    assert member.strip("_") in make.read_refusal(make.upload(bearer, report.gzip), 422)["detail"]
 
 
 @pytest.mark.parametrize(
@@ -243,5 +250,6 @@ def test_records_that_differ(replica: Replica, signer: Signer, bearer: str, chan
     if "line_count" in changes:
         records = records._replace(blocks=(*records.blocks, "0" * 64))
     report = make.make_report(replica, signer, rows, records=records)
-    make.refused(make.upload(bearer, report.gzip), 422)
+    make.read_refusal(make.upload(bearer, report.gzip), 422)
+
     assert Run.objects.get().state == Run.State.REFUSED

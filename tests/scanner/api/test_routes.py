@@ -48,15 +48,18 @@ def call(method: str, path: str, bearer: str | None = None, body: Any = None, **
     return Client().generic(method, BASE + path, data, headers=headers, CONTENT_TYPE="application/json", **extra)
 
 
-def opened(response: Any, for_: str, server: Server) -> dict[str, Any]:
-    """The members of a reply, after looking at its signature and its frame."""
+def open_reply(response: Any, purpose: str, server: Server) -> dict[str, Any]:
+    """Return the members of a reply, after checking its signature and its frame."""
     assert response["Content-Type"] == "application/vnd.dsse.envelope.v1+json", response.content
+
     envelope = open_envelope(response.content, REPLY_TYPE)
     assert envelope.keyid == central_key.load_key().keyid
     assert envelope.verify(central_key.load_key().public)
+
     members: dict[str, Any] = json.loads(envelope.payload)
     assert list(members)[:3] == ["for", "server", "time"]
-    assert (members["for"], members["server"]) == (for_, str(server.uuid))
+    assert (members["for"], members["server"]) == (purpose, str(server.uuid))
+
     return members
 
 
@@ -68,7 +71,8 @@ CALLS = [("POST", "/token"), ("GET", "/replicas"), ("POST", "/progress"), ("POST
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_nobody_calls_without_a_token(replica: Replica, bearer: str, method: str, path: str) -> None:
     """No token, a wrong one, another scheme, a revoked one and an archived server's are all 401."""
-    revoked, archived = make.make_bearer(make.make_server()), make.make_server(archived_at=timezone.now())
+    revoked = make.make_bearer(make.make_server())
+    archived = make.make_server(archived_at=timezone.now())
     enrolment.revoke_tokens(enrolment.authenticate(revoked))
     for headers in (
         {},
@@ -81,13 +85,13 @@ def test_nobody_calls_without_a_token(replica: Replica, bearer: str, method: str
         {"authorization": f"Bearer {make.make_bearer(archived)}"},
     ):
         response = Client().generic(method, BASE + path, b"", headers=headers)
-        assert make.refused(response, 401)["error"] == "unauthorised"
+        assert make.read_refusal(response, 401)["error"] == "unauthorised"
         assert response["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_login_is_no_token(replica: Replica, admin_client: Client) -> None:
     """A person's login opens nothing of the API."""
-    make.refused(admin_client.get(f"{BASE}/replicas"), 401)
+    make.read_refusal(admin_client.get(f"{BASE}/replicas"), 401)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/nothing", "/reports/", "/../admin", "/docs", "/openapi.json/", "/\u00e9"])
@@ -95,7 +99,7 @@ def test_unknown_addresses(path: str) -> None:
     """Nothing below /api/ answers in HTML."""
     for address in (BASE + path, "/api" + path, "/api/v2" + path):
         if address != BASE + "/openapi.json":
-            assert make.refused(Client().get(address), 404)["error"] == "not_found"
+            assert make.read_refusal(Client().get(address), 404)["error"] == "not_found"
 
 
 @pytest.mark.parametrize(("method", "path"), [*CALLS, ("POST", "/enrolment"), ("GET", "/openapi.json")])
@@ -103,7 +107,7 @@ def test_unknown_methods(method: str, path: str) -> None:
     """A method that an address does not know is refused in the one shape, with those it knows."""
     for other in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} - {method}:
         response = Client().generic(other, BASE + path)
-        assert make.refused(response, 405)["error"] == "not_allowed"
+        assert make.read_refusal(response, 405)["error"] == "not_allowed"
         assert method in response["Allow"]
 
 
@@ -116,6 +120,7 @@ def test_a_fault_of_the_server(bearer: str, monkeypatch: pytest.MonkeyPatch) -> 
 
         monkeypatch.setattr("scanner.api.routes.list_assigned_replicas", fail)
         response = call("GET", "/replicas", bearer)
+
         assert (response.status_code, b"secret" in response.content) == (status, False)
         assert json.loads(response.content).keys() == {"error", "detail"}
         assert ("Retry-After" in response) is header
@@ -133,8 +138,10 @@ def test_replicas_of_the_caller(replica: Replica, signer: Signer, bearer: str) -
     make.make_replica()
     make.accept(replica, signer)
     run = make.accept(replica, signer, outcome="failed")
-    members = opened(call("GET", "/replicas", bearer), "replicas", replica.server)
+    members = open_reply(call("GET", "/replicas", bearer), "replicas", replica.server)
+
     assert members["name"] == replica.server.name
+
     second, first = members["replicas"]
     assert (first["replica"], first["last"], first["enabled"]) == (str(disabled.uuid), None, False)
     assert second == {
@@ -161,7 +168,7 @@ def test_replicas_of_the_caller(replica: Replica, signer: Signer, bearer: str) -
 def test_a_held_server_still_learns_what_to_do(replica: Replica, bearer: str) -> None:
     """A hold keeps reports out; the list of replicas is still told."""
     Server.objects.filter(pk=replica.server.pk).update(held_at=timezone.now())
-    assert opened(call("GET", "/replicas", bearer), "replicas", replica.server)["replicas"]
+    assert open_reply(call("GET", "/replicas", bearer), "replicas", replica.server)["replicas"]
 
 
 def test_many_replicas_fit_into_a_reply(replica: Replica, bearer: str) -> None:
@@ -169,18 +176,22 @@ def test_many_replicas_fit_into_a_reply(replica: Replica, bearer: str) -> None:
     for number in range(200):
         group = make.make_group(excludes="\n".join(f"pattern-{line}" for line in range(50)))
         make.make_replica(server=replica.server, group=group, root=f"/srv/{number}")
+
     content = call("GET", "/replicas", bearer).content
+
     assert len(json.loads(open_envelope(content, REPLY_TYPE, len(content)).payload)["replicas"]) == 201
 
 
 def test_rotation_of_the_token(replica: Replica, bearer: str) -> None:
     """The old token is good until the new one is first used, so that a lost answer locks nobody out."""
-    lost = opened(call("POST", "/token", bearer), "token", replica.server)["token"]
-    fresh = opened(call("POST", "/token", bearer), "token", replica.server)["token"]
+    lost = open_reply(call("POST", "/token", bearer), "token", replica.server)["token"]
+    fresh = open_reply(call("POST", "/token", bearer), "token", replica.server)["token"]
+
     assert call("GET", "/replicas", bearer).status_code == 200
     assert call("GET", "/replicas", fresh).status_code == 200
+
     for old in (bearer, lost):
-        make.refused(call("GET", "/replicas", old), 401)
+        make.read_refusal(call("GET", "/replicas", old), 401)
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------
@@ -203,13 +214,15 @@ def message(replica: Replica, /, **fields: Any) -> dict[str, Any]:
 
 def test_progress_is_kept(replica: Replica, bearer: str) -> None:
     """The newest word of a run stands, and a replica has one run at a time."""
-    said = message(replica)
+    progress = message(replica)
     assert call("POST", "/progress", bearer, message(replica)).status_code == 204
-    assert call("POST", "/progress", bearer, said).status_code == 204
-    response = call("POST", "/progress", bearer, said | {"phase": "write", "files_done": 10})
+    assert call("POST", "/progress", bearer, progress).status_code == 204
+
+    response = call("POST", "/progress", bearer, progress | {"phase": "write", "files_done": 10})
     assert (response.status_code, response.content) == (204, b"")
+
     row = Progress.objects.get()
-    assert (str(row.uuid), row.phase, row.files_done, row.current) == (said["run"], "write", 10, "a\\xff/b")
+    assert (str(row.uuid), row.phase, row.files_done, row.current) == (progress["run"], "write", 10, "a\\xff/b")
 
 
 def test_late_progress_is_dropped(replica: Replica, signer: Signer, bearer: str) -> None:
@@ -222,7 +235,7 @@ def test_late_progress_is_dropped(replica: Replica, signer: Signer, bearer: str)
 def test_progress_of_others_is_refused(replica: Replica, bearer: str) -> None:
     """A foreign replica and one that does not exist are refused alike."""
     answers = [
-        make.refused(call("POST", "/progress", bearer, message(replica, replica=other)), 403)
+        make.read_refusal(call("POST", "/progress", bearer, message(replica, replica=other)), 403)
         for other in (str(make.make_replica().uuid), str(uuid.uuid4()))
     ]
     assert answers[0] == answers[1]
@@ -250,7 +263,7 @@ def test_progress_of_others_is_refused(replica: Replica, bearer: str) -> None:
 )
 def test_bad_progress(replica: Replica, bearer: str, wrong: dict[str, Any]) -> None:
     """A member that is missing, foreign or out of its range is 400 and named."""
-    members = make.refused(call("POST", "/progress", bearer, message(replica, **wrong)), 400)
+    members = make.read_refusal(call("POST", "/progress", bearer, message(replica, **wrong)), 400)
     assert next(iter(wrong)) in members["detail"]
     assert not Progress.objects.exists()
 
@@ -260,14 +273,14 @@ def test_bad_progress(replica: Replica, bearer: str, wrong: dict[str, Any]) -> N
     [b"", b"{", b"[]", b"null", b"NaN", b'{"run":1,"run":2}', b"\xff", b"[" * 9999, b"1" * 9999, b'{"files_done":3.0}'],
 )
 def test_bad_json(bearer: str, body: bytes) -> None:
-    """What is no JSON, or has two meanings, is 400."""
-    make.refused(call("POST", "/progress", bearer, body), 400)
+    """A body that is no JSON, or has two meanings, is 400."""
+    make.read_refusal(call("POST", "/progress", bearer, body), 400)
 
 
 def test_small_requests_are_small(bearer: str) -> None:
     """More than 128 KiB is 413 where no report is expected."""
-    make.refused(call("POST", "/progress", bearer, b" " * (200 << 10)), 413)
-    make.refused(call("POST", "/enrolment", None, b" " * (200 << 10)), 413)
+    make.read_refusal(call("POST", "/progress", bearer, b" " * (200 << 10)), 413)
+    make.read_refusal(call("POST", "/enrolment", None, b" " * (200 << 10)), 413)
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
@@ -286,7 +299,7 @@ def test_a_receipt(replica: Replica, signer: Signer, bearer: str) -> None:
     for status in (201, 200):
         response = make.upload(bearer, report.gzip)
         assert response.status_code == status
-        members = opened(response, "report", replica.server)
+        members = open_reply(response, "report", replica.server)
         assert {name: members[name] for name in expected} == expected
 
 
@@ -317,26 +330,26 @@ def test_headers_of_an_upload(
 ) -> None:
     """Coding and digest are needed in the one form; nothing is recorded when they are wrong."""
     report = make.make_report(replica, signer, [make.file_row("a")])
-    make.refused(make.upload(bearer, report.gzip, **headers), status)
+    make.read_refusal(make.upload(bearer, report.gzip, **headers), status)
     assert not Run.objects.exists()
     assert make.upload(bearer, report.gzip).status_code == 201
 
 
 def test_another_media_type(replica: Replica, bearer: str) -> None:
-    """What is no report by its type is not read."""
-    make.refused(call("POST", "/reports", bearer, b"{}"), 415)
+    """A body of another media type is not read."""
+    make.read_refusal(call("POST", "/reports", bearer, b"{}"), 415)
 
 
 def test_a_body_that_no_report_can_be(replica: Replica, bearer: str, settings: Any) -> None:
     """A body longer than the longest report that is taken here is 413 by its Content-Length, and not read."""
     settings.BACKUP_SYNCER_RECORDS_BYTES = 1000
-    assert make.refused(make.upload(bearer, b"x" * (2 << 20)), 413)["error"] == "too_large"
+    assert make.read_refusal(make.upload(bearer, b"x" * (2 << 20)), 413)["error"] == "too_large"
 
 
 def test_a_gap_over_http(replica: Replica, signer: Signer, bearer: str) -> None:
     """409 gap carries what is expected, which no other 409 does."""
     report = make.make_report(replica, signer, sequence=4, previous="0" * 128)
-    members = make.refused(make.upload(bearer, report.gzip), 409)
+    members = make.read_refusal(make.upload(bearer, report.gzip), 409)
     assert (members["error"], members["expected"]) == ("gap", {"sequence": 1, "previous": None})
 
 
@@ -344,15 +357,15 @@ def test_equivocation_over_http(replica: Replica, signer: Signer, bearer: str) -
     """409 equivocation, then 403 until an operator has looked."""
     reports = [make.make_report(replica, signer) for _ in range(2)]
     make.upload(bearer, reports[0].gzip)
-    assert make.refused(make.upload(bearer, reports[1].gzip), 409)["error"] == "equivocation"
-    assert make.refused(make.upload(bearer, reports[0].gzip), 403)["error"] == "forbidden"
+    assert make.read_refusal(make.upload(bearer, reports[1].gzip), 409)["error"] == "equivocation"
+    assert make.read_refusal(make.upload(bearer, reports[0].gzip), 403)["error"] == "forbidden"
 
 
 def test_a_token_of_another_server(replica: Replica, signer: Signer) -> None:
     """A report that comes with another server's token is refused, however well it is signed."""
     other = make.make_server()
     make.make_key(other)
-    make.refused(make.upload(make.make_bearer(other), make.make_report(replica, signer).gzip), 403)
+    make.read_refusal(make.upload(make.make_bearer(other), make.make_report(replica, signer).gzip), 403)
 
 
 def test_last_seen(replica: Replica, bearer: str) -> None:
@@ -361,24 +374,27 @@ def test_last_seen(replica: Replica, bearer: str) -> None:
     call("GET", "/replicas", bearer)
     Server.objects.update(last_seen_at=long_ago)
     call("GET", "/replicas", bearer)
+
     assert Server.objects.get(pk=replica.server.pk).last_seen_at == long_ago
+
     replica.server.tokens.update(last_used_at=long_ago)
     call("GET", "/replicas", bearer)
     seen = Server.objects.get(pk=replica.server.pk).last_seen_at
+
     assert seen is not None
     assert timezone.now() - seen < timedelta(minutes=1)
 
 
 def test_a_wrong_host_is_refused_as_the_api_refuses(caplog: pytest.LogCaptureFixture) -> None:
     """Below /api/ it is JSON, elsewhere a page; the log's handler drops the traceback of what a client did wrong."""
-    assert make.refused(call("GET", "/replicas", HTTP_HOST="evil"), 400)["error"] == "malformed"
+    assert make.read_refusal(call("GET", "/replicas", HTTP_HOST="evil"), 400)["error"] == "malformed"
     assert Client().get("/", headers={"host": "evil"})["Content-Type"].startswith("text/html")
     assert not [record for record in caplog.records if record.name == "django.security.DisallowedHost"]
     assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_refusals_have_no_traceback_in_the_log() -> None:
-    """What is answered 400 to 499 loses its traceback, a fault of this server keeps it."""
+    """A response of 400 to 499 loses its traceback in the log; a fault of this server keeps it."""
     try:
         raise ValueError
     except ValueError:

@@ -59,6 +59,7 @@ def test_every_address_is_described() -> None:
     """The description has each operation with its summary, its answers and the one shape of refusals."""
     paths = described()["paths"]
     operations = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+
     assert operations == {
         ("POST", "/api/v1/enrolment"),
         ("POST", "/api/v1/token"),
@@ -67,6 +68,7 @@ def test_every_address_is_described() -> None:
         ("POST", "/api/v1/reports"),
         ("GET", "/api/v1/comparisons/{base}/{run}"),
     }
+
     for methods in paths.values():
         for operation in methods.values():
             assert operation["description"]
@@ -79,7 +81,7 @@ def test_the_upload_is_described() -> None:
     """The streaming upload stands in the same description, with its media type and its headers."""
     upload = described()["paths"]["/api/v1/reports"]["post"]
     assert list(upload["requestBody"]["content"]) == ["application/vnd.backup-syncer.report+jsonl"]
-    assert {each["name"] for each in upload["parameters"]} == {"Content-Digest", "Content-Encoding"}
+    assert {parameter["name"] for parameter in upload["parameters"]} == {"Content-Digest", "Content-Encoding"}
     assert {"200", "201", "408", "409", "422", "429", "503"} <= set(upload["responses"])
     assert upload["security"]
 
@@ -87,5 +89,7 @@ def test_the_upload_is_described() -> None:
 def test_only_enrolment_needs_no_token() -> None:
     """Every operation but enrolment asks for the bearer token."""
     paths = described()["paths"]
-    open_to_all = [path for path, methods in paths.items() for each in methods.values() if not each.get("security")]
+    open_to_all = [
+        path for path, methods in paths.items() for operation in methods.values() if not operation.get("security")
+    ]
     assert open_to_all == ["/api/v1/enrolment"]

@@ -49,11 +49,15 @@ def test_uploads_in_an_hour(replica: Replica, signer: Signer, bearer: str, setti
         assert make.upload(bearer, make.make_report(replica, signer).gzip).status_code == 201
     late = make.make_report(replica, signer)
     refused = make.upload(bearer, late.gzip)
-    assert make.refused(refused, 429)["error"] == "quota"
+
+    assert make.read_refusal(refused, 429)["error"] == "quota"
     assert refused["Retry-After"] == "10"
+
     other = make.make_replica()
     report = make.make_report(other, make.make_key(other.server))
+
     assert make.upload(make.make_bearer(other.server), report.gzip).status_code == 201
+
     clock(datetime(2030, 1, 1, 13, 0, 0, tzinfo=UTC))
     assert make.upload(bearer, late.gzip).status_code == 201
 
@@ -62,8 +66,8 @@ def test_failed_uploads_count(replica: Replica, signer: Signer, bearer: str, set
     """Whoever sends rubbish uses up his quota as well."""
     settings.BACKUP_SYNCER_UPLOADS_PER_HOUR = 3
     for _ in range(3):
-        make.refused(make.upload(bearer, b"rubbish", "identity"), 400)
-    make.refused(make.upload(bearer, make.make_report(replica, signer).gzip), 429)
+        make.read_refusal(make.upload(bearer, b"rubbish", "identity"), 400)
+    make.read_refusal(make.upload(bearer, make.make_report(replica, signer).gzip), 429)
 
 
 def test_bytes_in_a_day(replica: Replica, signer: Signer, bearer: str, settings: Any, clock: Any) -> None:
@@ -71,24 +75,30 @@ def test_bytes_in_a_day(replica: Replica, signer: Signer, bearer: str, settings:
     clock(datetime(2030, 1, 1, 23, 59, 0, tzinfo=UTC))
     settings.BACKUP_SYNCER_UPLOAD_BYTES_PER_DAY = 10
     report = make.make_report(replica, signer)
+
     assert make.upload(bearer, report.gzip).status_code == 201
     assert Usage.objects.get(subject=f"bytes:{replica.server.pk}").used == len(report.gzip)
+
     late = make.make_report(replica, signer)
     refused = make.upload(bearer, late.gzip)
-    make.refused(refused, 429)
+    make.read_refusal(refused, 429)
+
     assert refused["Retry-After"] == "60"
+
     clock(datetime(2030, 1, 2, tzinfo=UTC))
     assert make.upload(bearer, late.gzip).status_code == 201
 
 
 def test_a_server_may_have_its_own_quota(replica: Replica, signer: Signer, bearer: str, settings: Any) -> None:
-    """What a server's row says goes before the setting, nothing at all among it."""
+    """The quota in a server's row counts more than the setting, also when it is 0."""
     settings.BACKUP_SYNCER_UPLOADS_PER_HOUR = 0
     report = make.make_report(replica, signer)
     for fields in ({"uploads_per_hour": 0}, {"uploads_per_hour": 9, "bytes_per_day": 0}):
         Server.objects.filter(pk=replica.server.pk).update(**fields)
-        make.refused(make.upload(bearer, report.gzip), 429)
+        make.read_refusal(make.upload(bearer, report.gzip), 429)
+
     Server.objects.filter(pk=replica.server.pk).update(uploads_per_hour=9, bytes_per_day=None)
+
     assert make.upload(bearer, report.gzip).status_code == 201
 
 
@@ -101,8 +111,10 @@ def test_a_full_inbox(replica: Replica, signer: Signer, bearer: str, settings: A
     setattr(settings, name, limit)
     report = make.make_report(replica, signer)
     refused = make.upload(bearer, report.gzip)
-    assert make.refused(refused, 503)["error"] == "busy"
+
+    assert make.read_refusal(refused, 503)["error"] == "busy"
     assert int(refused["Retry-After"]) > 0
+
     Run.objects.update(state=Run.State.SET_ASIDE)
     assert make.upload(bearer, report.gzip).status_code == 201
 
@@ -113,7 +125,7 @@ def test_a_disk_without_room(replica: Replica, signer: Signer, bearer: str, monk
     report = make.make_report(replica, signer)
     with monkeypatch.context() as patched:
         patched.setattr("shutil.disk_usage", lambda _: usage(throttling.FREE_BYTES + len(report.gzip) - 1))
-        make.refused(make.upload(bearer, report.gzip), 503)
+        make.read_refusal(make.upload(bearer, report.gzip), 503)
         patched.setattr("shutil.disk_usage", lambda _: usage(throttling.FREE_BYTES + len(report.gzip)))
         assert make.upload(bearer, report.gzip).status_code == 201
 
@@ -124,4 +136,5 @@ def test_past_slots_go(replica: Replica, clock: Any) -> None:
     for hours in range(0, 24 * 7, 6):
         clock(start + timedelta(hours=hours))
         throttling.check_upload(replica.server, 0)
+
     assert Usage.objects.count() <= 9

@@ -124,7 +124,7 @@ def answer(client: socket.socket) -> tuple[int, dict[str, Any]]:
 def test_chunked(web: Web, replica: Replica, signer: Signer, bearer: str) -> None:
     """A chunked body, of which Django alone reads nothing, is received."""
     data = make.make_report(replica, signer, [make.file_row(f"f{n:04}") for n in range(2000)]).gzip
-    pieces = (data[at : at + 1000] for at in range(0, len(data), 1000))
+    pieces = (data[offset : offset + 1000] for offset in range(0, len(data), 1000))
     assert web.post(bearer, data, body=pieces, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})[0] == 201
     assert Run.objects.get().upload_size == len(data)
 
@@ -137,7 +137,9 @@ def test_a_chunked_body_that_is_none(web: Web, replica: Replica, signer: Signer,
         client.sendall(body)
         client.shutdown(socket.SHUT_WR)
         status, members = answer(client)
+
         assert (status, members["error"]) == (408, "incomplete")
+
     assert not Run.objects.exists()
 
 
@@ -150,11 +152,11 @@ def test_a_client_that_stalls(web: Web, replica: Replica, signer: Signer, bearer
     stop = threading.Event()
 
     def drip() -> None:
-        for at in range(100, len(data)):
+        for offset in range(100, len(data)):
             if stop.wait(pause):
                 return
             try:
-                client.send(data[at : at + 1])
+                client.send(data[offset : offset + 1])
             except OSError:
                 return
 
@@ -162,10 +164,13 @@ def test_a_client_that_stalls(web: Web, replica: Replica, signer: Signer, bearer
     dripping.start()
     other = make.make_replica()
     report = make.make_report(other, make.make_key(other.server))
+
     assert web.post(make.make_bearer(other.server), report.gzip)[0] == 201
+
     status, members = answer(client)
     stop.set()
     dripping.join()
+
     assert (status, members["error"]) == (408, "incomplete")
     assert web.post(bearer, data)[0] == 201
 
@@ -177,22 +182,29 @@ def test_a_client_that_vanishes(web: Web, replica: Replica, signer: Signer, bear
         client = begin(web, bearer, data)
         client.sendall(data[:part])
         client.close()
+
     assert web.post(bearer, data)[0] == 201
+
     deadline = time.monotonic() + 20
     while len(web.kept()) > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
+
     assert (len(web.kept()), Run.objects.count()) == (1, 1)
 
 
 def test_a_refused_upload_is_not_read_on(web: Web, bearer: str) -> None:
-    """Of a long body that is refused by its first line some MiB are read, then the connection is closed."""
-    line, piece, sent = b"no envelope\n", bytes(1 << 20), 0
+    """Some MiB of a long body that is refused by its first line are read, then the connection is closed."""
+    line = b"no envelope\n"
+    piece = bytes(1 << 20)
+    sent = 0
     client = begin(web, bearer, bytes(256 << 20))
+
     with client, pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
         client.sendall(line)
         while sent < 250 << 20:
             client.sendall(piece)
             sent += len(piece)
+
     assert sent < 64 << 20
     assert web.post(bearer, line, headers={"Content-Encoding": "identity"})[0] == 400
 
@@ -206,16 +218,19 @@ def test_the_same_ten_times_at_once(web: Web, replica: Replica, signer: Signer, 
         thread.start()
     for thread in threads:
         thread.join()
+
     assert sorted(status for status, _ in answers) == [200] * 9 + [201]
+
     receipts = [json.loads(base64.b64decode(members["payload"])) for _, members in answers]
-    assert len({(one["run"], one["sequence"], one["statement"]) for one in receipts}) == 1
+    assert len({(receipt["run"], receipt["sequence"], receipt["statement"]) for receipt in receipts}) == 1
     assert (Run.objects.count(), len(web.kept())) == (1, 1)
+
     journal = next((web.reports.parent / "journal").iterdir()).read_text()
     assert journal.count("\n") == 1
 
 
 def test_two_statements_at_once(web: Web, replica: Replica, signer: Signer, bearer: str) -> None:
-    """Of two statements for one place that come at once one is taken, and the other holds the server."""
+    """One of two statements that come at once for one place is accepted; the other puts the server on hold."""
     reports = [make.make_report(replica, signer, [make.file_row(name)]) for name in "ab"]
     answers: list[int] = []
     threads = [
@@ -226,8 +241,10 @@ def test_two_statements_at_once(web: Web, replica: Replica, signer: Signer, bear
         thread.start()
     for thread in threads:
         thread.join()
+
     assert sorted(answers) == [201, 409]
     assert (Run.objects.count(), len(web.kept())) == (1, 1)
+
     replica.server.refresh_from_db()
     assert replica.server.held_at is not None
 
@@ -236,13 +253,16 @@ def test_a_long_report(web: Web, replica: Replica, signer: Signer, bearer: str) 
     """300,000 lines pass in flat memory; sent again the client hears an answer that is known by line 1."""
     small = make.make_report(replica, signer, [make.file_row("a")])
     assert web.post(bearer, small.gzip)[0] == 201
+
     before = web.peak()
     rows = [make.file_row(f"{n // 500:05}/photograph number {n:06}.jpg", b"%d" % n) for n in range(300_000)]
     report = make.make_report(replica, signer, rows)
     data = report.gzip
+
     assert len(report.data) > 60 << 20
     assert web.post(bearer, data)[0] == 201
     assert web.peak() - before < 48 << 20
+
     for _ in range(3):
         assert web.post(bearer, data)[0] == 200
     assert web.peak() - before < 48 << 20

@@ -33,9 +33,11 @@ def report() -> Report:
 def test_the_command_writes_the_file_as_it_was(report: Report, tmp_path: Path) -> None:
     """By uuid or by replica and number, plain or packed: always the signed bytes."""
     run = Run.objects.select_related("replica").get()
-    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain = tmp_path / "plain"
+    packed = tmp_path / "packed"
     call_command("export_report", str(run.uuid), "--output", str(plain))
     call_command("export_report", f"{run.replica.uuid}:1", "--output", str(packed), "--gzip")
+
     assert plain.read_bytes() == gzip.decompress(packed.read_bytes()) == report.data
 
 
@@ -46,7 +48,7 @@ def test_stdout_gets_the_bytes(report: Report, capfdbinary: pytest.CaptureFixtur
 
 
 def test_changed_rows_are_no_report(report: Report, tmp_path: Path) -> None:
-    """Where the rows are not what was signed there is an error, and no file that could be taken for a report."""
+    """Changed rows end in an error, and leave no file that could be taken for a report."""
     Version.objects.filter(path="a/one").update(size=77)
     with pytest.raises(CommandError, match="not what was signed"):
         call_command("export_report", str(Run.objects.get().uuid), "--output", str(tmp_path / "out"))
@@ -54,7 +56,7 @@ def test_changed_rows_are_no_report(report: Report, tmp_path: Path) -> None:
 
 
 def test_a_refused_run_has_nothing_to_give(report: Report) -> None:
-    """Of a report whose body was refused only the statement is there."""
+    """A report whose body was refused cannot be exported: only its statement is kept."""
     Run.objects.update(state="refused")
     with pytest.raises(ExportError, match="refused"):
         export.export_report(Run.objects.select_related("replica").get())

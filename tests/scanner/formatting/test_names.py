@@ -49,16 +49,16 @@ def test_odd_characters_become_visible_escapes(name: str) -> None:
 
 @given(st.text())
 def test_nothing_that_acts_is_left(text: str) -> None:
-    """Whatever the name, the shown text holds no control, format or separator character."""
+    """The visible text of any name holds no control, format or separator character."""
     categories = {unicodedata.category(char) for char in visible_text(text)}
     assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 @given(st.binary(min_size=1, max_size=40), st.binary(min_size=1, max_size=40))
-def test_two_names_never_look_alike(one: bytes, other: bytes) -> None:
+def test_two_names_never_look_alike(first: bytes, second: bytes) -> None:
     """Names that differ in a byte are shown as different texts."""
-    if one != other:
-        assert visible_text(paths.encode(one)) != visible_text(paths.encode(other))
+    if first != second:
+        assert visible_text(paths.encode(first)) != visible_text(paths.encode(second))
 
 
 def test_markup_is_text() -> None:
@@ -67,6 +67,7 @@ def test_markup_is_text() -> None:
     page = Template('{% load names %}<p title="{{ n|visible_text }}">{{ n|display_name }}</p>').render(
         Context({"n": evil})
     )
+
     assert "<script" not in page and "<img" not in page
     assert html.unescape(re.sub(r"<[^>]*>", "", page)).count("alert(1)") == 1
 
@@ -96,6 +97,6 @@ def test_indentation_stays() -> None:
 
 
 def test_a_sentence_keeps_its_spaces() -> None:
-    """What is said about names that are shown already is escaped for HTML, and its spaces are spaces."""
+    """A sentence about names that are escaped already is escaped for HTML, and its spaces are spaces."""
     assert short_sentence("below 2020/ are <missing>") == "<bdi>below 2020/ are &lt;missing&gt;</bdi>"
     assert "… 300 characters …" in short_sentence("x" * 440)

@@ -50,6 +50,7 @@ def test_first_report_is_received(replica: Replica, signer: Signer) -> None:
     )
     receipt = make.receive(replica.server, report.gzip)
     run = Run.objects.get()
+
     assert receipt == accept.Receipt(run, new=True)
     assert (run.sequence, run.state, run.files, run.bytes, run.errors) == (1, Run.State.RECEIVED, 1, 2, 1)
     assert (bytes(run.envelope or b""), bytes(run.statement).hex()) == (report.line, report.digest)
@@ -69,33 +70,36 @@ def test_the_same_again_is_the_same(replica: Replica, signer: Signer) -> None:
     """A report that comes twice has one run, one upload, one line in the journal, and the same receipt."""
     report = make.make_report(replica, signer, [make.file_row("a")])
     first, again = (make.receive(replica.server, report.gzip) for _ in range(2))
+
     assert (first.run, first.new, again.run, again.new) == (again.run, True, first.run, False)
     assert len(journal.read_journal(replica)) == 1
-    assert len(list(kept(replica))) == 1
+    assert len(list(stored_uploads(replica))) == 1
 
 
 def test_the_same_again_is_answered_before_its_body_is_read(replica: Replica, signer: Signer) -> None:
-    """What is known already is known by line 1: the bytes behind it are not asked for."""
+    """A report that is known already is recognised by line 1: the bytes behind it are not read."""
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(2000)])
     make.receive(replica.server, report.data)
     stream = BytesIO(report.data)
+
     assert not accept.receive_report(replica.server, stream.read).new
     assert stream.tell() < len(report.data) / 4
 
 
 def test_signal_tells_of_the_run(replica: Replica, signer: Signer) -> None:
     """`run_received` is sent once for each run, after its commit."""
-    told: list[Run] = []
+    runs: list[Run] = []
 
     def listen(run: Run, **_: Any) -> None:
-        told.append(run)
+        runs.append(run)
 
     run_received.connect(listen)
     try:
         run = make.accept(replica, signer)
     finally:
         run_received.disconnect(listen)
-    assert told == [run]
+
+    assert runs == [run]
 
 
 def test_a_gap_says_what_is_expected(replica: Replica, signer: Signer) -> None:
@@ -106,11 +110,12 @@ def test_a_gap_says_what_is_expected(replica: Replica, signer: Signer) -> None:
         with pytest.raises(ChainGap) as caught:
             make.receive(replica.server, make.make_report(replica, signer, **fields).gzip)
         assert caught.value.extra == expected
+
     assert Run.objects.count() == 1
 
 
 def test_a_gap_before_the_first(replica: Replica, signer: Signer) -> None:
-    """Where nothing has come yet, number 1 with nothing before it is expected."""
+    """Before the first report, number 1 without a previous statement is expected."""
     report = make.make_report(replica, signer, sequence=5, previous="0" * 128)
     with pytest.raises(ChainGap) as caught:
         make.receive(replica.server, report.gzip)
@@ -129,14 +134,19 @@ def test_another_statement_for_a_place_holds_the_server(replica: Replica, signer
     first = make.make_report(replica, signer, [make.file_row("a")])
     other = make.make_report(replica, signer, [make.file_row("b")])
     make.receive(replica.server, first.gzip)
+
     with pytest.raises(ConflictingStatement):
         make.receive(replica.server, other.gzip)
-    kept = Equivocation.objects.get()
-    assert (bytes(kept.envelope), bytes(kept.statement).hex()) == (other.line, other.digest)
+
+    evidence = Equivocation.objects.get()
+    assert (bytes(evidence.envelope), bytes(evidence.statement).hex()) == (other.line, other.digest)
+
     for report in (first, make.make_report(replica, signer)):
         with pytest.raises(Forbidden, match="held"):
             make.receive(replica.server, report.gzip)
+
     accept.release_server(replica.server)
+
     assert make.accept(replica, signer).sequence == 2
     assert Equivocation.objects.get().resolved_at is not None
 
@@ -146,6 +156,7 @@ def test_an_older_place_equivocates_too(replica: Replica, signer: Signer) -> Non
     other = make.make_report(replica, signer, [make.file_row("b")])
     make.accept(replica, signer)
     make.accept(replica, signer)
+
     with pytest.raises(ConflictingStatement):
         make.receive(replica.server, other.gzip)
     assert Server.objects.get(pk=replica.server.pk).held_at is not None
@@ -157,6 +168,7 @@ def test_a_place_whose_run_is_gone_is_stale(replica: Replica, signer: Signer) ->
     gone = make.receive(replica.server, report.gzip).run
     make.accept(replica, signer)
     Run.objects.filter(pk=gone.pk).delete()
+
     with pytest.raises(StaleStatement):
         make.receive(replica.server, report.gzip)
 
@@ -165,7 +177,7 @@ def test_a_failed_run_is_in_the_chain(replica: Replica, signer: Signer) -> None:
     """A failed run takes its place with its reason; none of its bytes are kept, and the next run goes on."""
     failed = make.accept(replica, signer, outcome="failed")
     assert (failed.state, failed.reason, failed.upload) == (Run.State.FAILED, "the root is missing", "")
-    assert not list(kept(replica))
+    assert not list(stored_uploads(replica))
     assert make.accept(replica, signer).sequence == 2
 
 
@@ -184,16 +196,18 @@ def test_a_refused_run_has_its_place(replica: Replica, signer: Signer) -> None:
         with pytest.raises(FinalRefusal) as caught:
             make.receive(replica.server, report.gzip)
         assert caught.value.extra == {"recorded": True, "sequence": 1}
+
     run = Run.objects.get()
+
     assert (run.state, run.upload) == (Run.State.REFUSED, "")
     assert "files" in run.reason
     assert len(journal.read_journal(replica)) == 1
-    assert not list(kept(replica))
+    assert not list(stored_uploads(replica))
     assert make.accept(replica, signer, [make.file_row("a")]).sequence == 2
 
 
 def test_a_file_may_be_tried_again(replica: Replica, signer: Signer) -> None:
-    """Where a good copy may be had, a bad body records nothing."""
+    """A bad body of a file records nothing, since a good copy may exist."""
     report = make.make_report(replica, signer, [make.file_row("a")])
     with pytest.raises(FinalRefusal) as caught:
         make.receive(replica.server, report.data[:-9], final=False, digest=None)
@@ -205,6 +219,7 @@ def test_more_records_than_this_server_takes(replica: Replica, signer: Signer, s
     """A report that announces more bytes than BACKUP_SYNCER_RECORDS_BYTES is refused for good without being read."""
     settings.BACKUP_SYNCER_RECORDS_BYTES = 1000
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(200)])
+
     with pytest.raises(FinalRefusal, match="more than this central server takes"):
         make.receive(replica.server, report.data)
     assert Run.objects.get().state == Run.State.REFUSED
@@ -213,21 +228,24 @@ def test_more_records_than_this_server_takes(replica: Replica, signer: Signer, s
 @pytest.mark.parametrize("kind", [ENROLMENT_TYPE, REPLY_TYPE, "text/plain"])
 def test_another_payload_type_is_no_report(replica: Replica, signer: Signer, kind: str) -> None:
     """A statement that is signed for another purpose is no report."""
-    line = make.signed(make.make_statement(replica), signer, kind)
+    line = make.sign_statement(make.make_statement(replica), signer, kind)
     with pytest.raises(Malformed):
         make.receive(replica.server, line)
 
 
 def test_only_the_servers_own_good_key_signs(replica: Replica, signer: Signer) -> None:
     """An unknown key, another server's, a revoked one, and a known key's name on another's signature are refused."""
-    stranger, neighbour = make.make_signer(), make.make_key(make.make_server())
+    stranger = make.make_signer()
+    neighbour = make.make_key(make.make_server())
     report = make.make_report(replica, signer)
     false_name = report.line.replace(signer.keyid.encode(), stranger.keyid.encode())
     lines = [make.make_report(replica, other).line for other in (stranger, neighbour)]
     for line in (*lines, false_name):
         with pytest.raises(Forbidden, match="not signed by a key of this server"):
             make.receive(replica.server, line)
+
     replica.server.keys.update(revoked_at=timezone.now())
+
     with pytest.raises(Forbidden):
         make.receive(replica.server, report.gzip)
     assert not Run.objects.exists()
@@ -248,17 +266,20 @@ def test_a_statement_speaks_for_its_own_replica(replica: Replica, signer: Signer
     for fields in cases:
         with pytest.raises(Forbidden, match="another server, group, replica or root"):
             make.receive(replica.server, make.make_report(replica, signer, **fields).gzip)
+
     assert not Run.objects.exists()
 
 
 def test_an_archived_or_imported_replica_takes_no_report(replica: Replica, signer: Signer) -> None:
-    """What is archived, or holds unsigned imports, is not uploaded to; what is disabled still is."""
+    """An archived replica, or one of unsigned imports, accepts no upload; a disabled one does."""
     report = make.make_report(replica, signer)
     for fields in ({"archived_at": timezone.now()}, {"archived_at": None, "origin": Replica.Origin.UNSIGNED}):
         Replica.objects.filter(pk=replica.pk).update(**fields)
         with pytest.raises(Forbidden):
             make.receive(replica.server, report.gzip)
+
     Replica.objects.filter(pk=replica.pk).update(origin=Replica.Origin.COLLECTOR, enabled=False)
+
     assert make.receive(replica.server, report.gzip).new
 
 
@@ -277,6 +298,7 @@ def test_arrival_ends_progress(replica: Replica, signer: Signer) -> None:
     now = timezone.now()
     Progress.objects.create(uuid=report.statement.run, replica=replica, started_at=now, updated_at=now, phase="send")
     make.receive(replica.server, report.gzip)
+
     assert not Progress.objects.exists()
 
 
@@ -326,7 +348,7 @@ def test_an_engine_may_be_called_anything(replica: Replica, signer: Signer) -> N
     assert Run.objects.count() == 4
 
 
-def kept(replica: Replica) -> list[str]:
+def stored_uploads(replica: Replica) -> list[str]:
     return [name for name in inbox.report_storage().names() if name.startswith(str(replica.uuid))]
 
 
@@ -335,6 +357,7 @@ def test_content_digest_of_another_body(replica: Replica, signer: Signer) -> Non
     report = make.make_report(replica, signer, [make.file_row("a")])
     damaged = report.data[:-40] + b"0" + report.data[-39:]
     digest = hashlib.sha256(report.data).digest()
+
     with pytest.raises(Incomplete):
         make.receive(replica.server, damaged, digest=digest)
     assert not Run.objects.exists()
@@ -359,8 +382,9 @@ def test_the_same_while_it_is_read(replica: Replica, signer: Signer) -> None:
     report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(500)])
     read = meanwhile(report.data, lambda: make.receive(replica.server, report.data))
     receipt = accept.receive_report(replica.server, read)
+
     assert (receipt.new, receipt.run) == (False, Run.objects.get())
-    assert kept(replica) == [receipt.run.upload]
+    assert stored_uploads(replica) == [receipt.run.upload]
 
 
 def test_another_while_it_is_read(replica: Replica, signer: Signer) -> None:
@@ -368,7 +392,7 @@ def test_another_while_it_is_read(replica: Replica, signer: Signer) -> None:
     report, other = (make.make_report(replica, signer, [make.file_row("a" * 2000)]) for _ in range(2))
     with pytest.raises(ConflictingStatement):
         accept.receive_report(replica.server, meanwhile(report.data, lambda: make.receive(replica.server, other.data)))
-    assert kept(replica) == [Run.objects.get().upload]
+    assert stored_uploads(replica) == [Run.objects.get().upload]
     assert bytes(Equivocation.objects.get().envelope) == report.line
 
 
@@ -376,9 +400,10 @@ def test_held_while_it_is_read(replica: Replica, signer: Signer) -> None:
     """A server that is held meanwhile gets no receipt, and leaves nothing."""
     report = make.make_report(replica, signer, [make.file_row("a" * 2000)])
     hold = Server.objects.filter(pk=replica.server.pk)
+
     with pytest.raises(Forbidden, match="held"):
         accept.receive_report(replica.server, meanwhile(report.data, lambda: hold.update(held_at=timezone.now())))
-    assert (Run.objects.count(), kept(replica)) == (0, [])
+    assert (Run.objects.count(), stored_uploads(replica)) == (0, [])
 
 
 def test_an_id_that_is_taken_while_it_is_read(replica: Replica, signer: Signer) -> None:
@@ -386,7 +411,8 @@ def test_an_id_that_is_taken_while_it_is_read(replica: Replica, signer: Signer) 
     report = make.make_report(replica, signer, [make.file_row("a" * 2000)])
     other = make.make_replica(server=replica.server, root="/srv/other")
     twin = make.make_report(other, signer, run=report.statement.run)
+
     with pytest.raises(FinalRefusal, match="id") as caught:
         accept.receive_report(replica.server, meanwhile(report.data, lambda: make.receive(other.server, twin.data)))
-    assert (caught.value.extra["recorded"], kept(replica)) == (False, [])
+    assert (caught.value.extra["recorded"], stored_uploads(replica)) == (False, [])
     assert make.accept(replica, signer).sequence == 1

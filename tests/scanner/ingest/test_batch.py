@@ -1,4 +1,4 @@
-"""The quick road for lines: whatever it accepts, and what it makes of it, is what the plain road says."""
+"""Lines read in batches: what is accepted, and the totals, are those of lines read one by one."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def rows(draw: st.DrawFn) -> Record:
         link = {"detail": draw(PATHS)} if draw(st.booleans()) else {}
         content = draw(st.sampled_from([b"", b"x"]))
         return make.file_row(path, content, **fields, **link)
+
     if kind == 6:
         return make.error_row(path)
     if kind == 7:
@@ -41,25 +42,27 @@ def rows(draw: st.DrawFn) -> Record:
     return Note(path, "confirmed")
 
 
-def slow(texts: list[bytes]) -> tuple[object, ...] | str:
-    """What the plain road says: the sums, or the refusal."""
+def read_one_by_one(texts: list[bytes]) -> tuple[object, ...] | str:
+    """Return the totals of the plain reader, or its error."""
     tally = RecordTotals(len(texts))
     try:
         for _ in read_records(texts, tally, parse):
             pass
     except RecordError as error:
         return str(error)
+
     return sums(tally)
 
 
-def quick(texts: list[bytes], cuts: list[int]) -> tuple[object, ...] | str:
-    """What the quick road says when the lines come in these batches."""
+def read_in_batches(texts: list[bytes], cuts: list[int]) -> tuple[object, ...] | str:
+    """Return the totals of the batch reader for lines in these batches, or its error."""
     tally = BatchTotals(len(texts))
     try:
         for start, end in zip([0, *cuts], [*cuts, len(texts)]):
             tally.add_text(b"".join(texts[start:end]))
     except RecordError as error:
         return str(error)
+
     return sums(tally)
 
 
@@ -69,28 +72,30 @@ def sums(tally: RecordTotals) -> tuple[object, ...]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(rows(), max_size=12), st.booleans(), st.data())
-def test_both_roads_agree(records: list[Record], ordered: bool, data: st.DataObject) -> None:
+def test_both_readers_agree(records: list[Record], ordered: bool, data: st.DataObject) -> None:
     """The same sums for good lines, the same line named for bad ones, however the lines are cut into batches."""
     if ordered:
         records = sorted(set(records), key=lambda record: (isinstance(record, Note), record[0]))
     texts = [encode_record(record) for record in records]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=3)))
-    assert quick(texts, cuts) == slow(texts)
+
+    assert read_in_batches(texts, cuts) == read_one_by_one(texts)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32), st.binary(min_size=1, max_size=3))
 def test_damaged_text_is_never_taken(seed: int, patch: bytes) -> None:
-    """Bytes put into good lines at random are refused, or make lines that the plain road takes as well."""
+    """Bytes put into good lines at random are refused, or make lines that the plain reader accepts as well."""
     chance = random.Random(seed)
     texts = [encode_record(make.file_row(f"d/{number:03}", b"x" * number)) for number in range(20)]
     text = b"".join(texts)
-    at = chance.randrange(len(text) - 4)
-    text = text[:at] + patch + text[at + chance.choice([0, len(patch)]) :]
+    offset = chance.randrange(len(text) - 4)
+    text = text[:offset] + patch + text[offset + chance.choice([0, len(patch)]) :]
     if not text.endswith(b"\n"):
         text += b"\n"
     split = [line + b"\n" for line in text.split(b"\n")[:-1]]
-    assert quick(split, []) == slow(split)
+
+    assert read_in_batches(split, []) == read_one_by_one(split)
 
 
 def test_a_line_that_is_too_long_is_refused() -> None:
@@ -101,11 +106,11 @@ def test_a_line_that_is_too_long_is_refused() -> None:
 
 
 def test_sums_on_a_thread_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where SHA3-512 has its own thread the digests are those of one thread."""
+    """SHA3-512 on its own thread has the same results as on one thread."""
     texts = [encode_record(make.file_row(f"d/{number:06}", b"x" * (number % 7))) for number in range(9000)]
-    plain = quick(texts, [1000, 5000])
+    plain = read_in_batches(texts, [1000, 5000])
     monkeypatch.setattr(batch, "THREADED_FROM_LINES", 10)
-    assert quick(texts, [1000, 5000]) == plain == slow(texts)
+    assert read_in_batches(texts, [1000, 5000]) == plain == read_one_by_one(texts)
 
 
 def test_rows_of_every_kind_are_counted() -> None:
@@ -119,4 +124,5 @@ def test_rows_of_every_kind_are_counted() -> None:
     ]
     tally = BatchTotals(5)
     tally.add_text(b"".join(map(encode_record, records)))
+
     assert (tally.files, tally.errors, tally.size, tally.lines) == (2, 1, 7, 6)

@@ -74,8 +74,8 @@ def signer(replica: Replica) -> Signer:
 
 
 def files(number: int, content: bytes = b"x") -> list[Record]:
-    """So many files."""
-    return [file_row(f"file {each:06d}", content) for each in range(number)]
+    """Return the entries of `number` files."""
+    return [file_row(f"file {index:06d}", content) for index in range(number)]
 
 
 def kill_worker(point: str, replica: Replica) -> None:
@@ -85,7 +85,8 @@ def kill_worker(point: str, replica: Replica) -> None:
 
 def ingested_at_last(replica: Replica) -> int:
     """Runs that are dealt with once the database has seen that the worker died."""
-    until, done = time.monotonic() + 20, 0
+    until = time.monotonic() + 20
+    done = 0
     while store.find_queued_replicas() and time.monotonic() < until:
         done += ingest.ingest_replica(replica.pk)
     return done
@@ -93,20 +94,23 @@ def ingested_at_last(replica: Replica) -> int:
 
 @pytest.mark.parametrize("point", ["begun", "copying", "written", "finished", "committed"])
 def test_a_killed_worker_loses_nothing(replica: Replica, signer: Signer, point: str) -> None:
-    """Wherever a worker dies, the next one finishes: each run is in the history once, as it was sent."""
+    """The next worker finishes wherever one died: each run is in the history once, as it was sent."""
     first = accept(replica, signer, files(300))
     second = accept(replica, signer, files(250, b"y"))
     sent = [b"".join(export.export_report(run)) for run in (first, second)]
     kill_worker(point, replica)
     first.refresh_from_db()
+
     assert first.state == ("ingested" if point == "committed" else "received")
     assert first.attempts == 1
     assert Version.objects.count() == (300 if point == "committed" else 0)
     assert ingested_at_last(replica) == (1 if point == "committed" else 2)
+
     for run, data in zip((first, second), sent, strict=True):
         run.refresh_from_db()
         assert run.state == "ingested"
         assert b"".join(export.export_report(run)) == data
+
     assert (second.opened, second.closed) == (250, 300)
     assert ingest.ingest_waiting() == 0
 
@@ -119,9 +123,12 @@ def test_a_report_that_kills_its_worker_is_set_aside(replica: Replica, signer: S
     after = accept(replica, signer, files(2))
     for _ in range(3):
         kill_worker("copying", replica)
+
     assert ingested_at_last(replica) == 2
+
     poison.refresh_from_db()
     after.refresh_from_db()
+
     assert (poison.state, after.state) == ("set_aside", "ingested")
     assert "started 3 times and never finished" in poison.reason
     assert poison.upload and b"".join(export.export_report(poison))
@@ -144,20 +151,24 @@ ROTTEN: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("way", ROTTEN)
 def test_bytes_that_rotted_are_not_taken_in(replica: Replica, signer: Signer, way: str) -> None:
-    """What is not, to the last byte, what was accepted is set aside at once; nothing of it is in the history."""
+    """An upload that is not, to the last byte, what was accepted is set aside at once; history has nothing of it."""
     report = accept(replica, signer, files(50))
     data = b"".join(export.export_report(report))
     Run.objects.filter(pk=report.pk).update(upload=report.upload.replace(".gz", ""))
     report.refresh_from_db()
     rot(report, ROTTEN[way](data))
+
     assert ingest.ingest_replica(replica.pk) == 1
+
     report.refresh_from_db()
     assert report.state == "set_aside"
     assert "not the one that was accepted" in report.reason
     assert not Version.objects.exists()
+
     rot(report, data)
     assert store.requeue(report)
     assert ingest.ingest_replica(replica.pk) == 1
+
     report.refresh_from_db()
     assert (report.state, report.reason, report.attempts) == ("ingested", "", 1)
 
@@ -168,13 +179,15 @@ def test_bytes_that_are_gone_are_named(replica: Replica, signer: Signer) -> None
     inbox.report_storage().delete(run.upload)
     ingest.ingest_replica(replica.pk)
     run.refresh_from_db()
+
     assert (run.state, run.reason) == ("set_aside", "the stored upload is missing")
 
 
 def test_a_lost_connection_spends_no_try(replica: Replica, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database ends the session in the middle: nothing is stored, the try is given back, the next time it works."""
     run = accept(replica, signer, files(2000))
-    real, ended = inbox.record_lines, list[bool]()
+    real = inbox.record_lines
+    ended = list[bool]()
 
     def ending(of: Run) -> object:
         for number, line in enumerate(real(of)):
@@ -183,13 +196,16 @@ def test_a_lost_connection_spends_no_try(replica: Replica, signer: Signer, monke
                 with psycopg.connect(**{**connection.get_connection_params(), "cursor_factory": None}) as other:
                     assert connection.connection is not None
                     other.execute("SELECT pg_terminate_backend(%s)", (connection.connection.info.backend_pid,))
+
                 time.sleep(0.5)
             yield line
 
     monkeypatch.setattr(inbox, "record_lines", ending)
     monkeypatch.setattr(store, "COPY_PIECE_BYTES", 1000)
+
     with pytest.raises(RetryableError):
         ingest.ingest_replica(replica.pk)
+
     run.refresh_from_db()
     assert (run.state, run.attempts) == ("received", 0)
     assert ingest.ingest_replica(replica.pk) == 1
@@ -205,7 +221,7 @@ DATA_STATES = ["22021", "23505", "23514"]
     [*((state, RetryableError) for state in PASSING_STATES), *((state, PermanentError) for state in DATA_STATES)],
 )
 def test_database_errors_are_told_apart(state: str, kind: type[Exception]) -> None:
-    """What may pass is tried again later; what the data cause never passes."""
+    """Errors that may pass are tried again later; errors that the data cause never pass."""
     with pytest.raises(kind), translate_database_errors(), connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{state}'; END $$")
 
@@ -222,13 +238,18 @@ def test_an_unforeseen_error_is_the_reason_after_three_tries(
     for number in (1, 2):
         with pytest.raises(IsADirectoryError):
             ingest.ingest_replica(replica.pk)
+
         run.refresh_from_db()
         assert (run.state, run.attempts) == ("received", number)
         assert f"attempt {number} of 3 failed: IsADirectoryError" in run.reason
+
     assert ingest.ingest_replica(replica.pk) == 2
+
     run.refresh_from_db()
     next_one.refresh_from_db()
+
     assert (run.state, next_one.state) == ("set_aside", "ingested")
+
     broken.rmdir()
 
 
@@ -249,7 +270,9 @@ def test_workers_at_once_do_everything_once(replica: Replica, signer: Signer) ->
         worker.start()
     for worker in workers:
         worker.join()
+
     assert sum(done) == 5
+
     runs = Run.objects.filter(replica=replica).order_by("sequence")
     assert list(runs.values_list("opened", "closed", "attempts")) == [(26, 0, 1), *[(20, 20, 1)] * 4]
     assert Note.objects.count() == 10

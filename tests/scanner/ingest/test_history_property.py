@@ -34,8 +34,14 @@ FILES = st.builds(
     lambda path, size, mtime, mode, uid, gid, digest: Entry(
         path, EntryType.FILE, size, mtime, mode, uid, gid, digest, digest[:16]
     ),
-    st.one_of(PATH, LONG), st.integers(0, 2**57), INT64, st.integers(0, 2**31 - 1), UINT32, UINT32, DIGEST,
-)  # fmt: skip
+    st.one_of(PATH, LONG),
+    st.integers(0, 2**57),
+    INT64,
+    st.integers(0, 2**31 - 1),
+    UINT32,
+    UINT32,
+    DIGEST,
+)
 OTHERS = st.one_of(
     st.builds(
         lambda path, stage: Entry(path, EntryType.ERROR, detail="EIO", stage=stage),
@@ -68,6 +74,7 @@ def histories(draw: st.DrawFn) -> list[list[Record]]:
         before = kept | {row.path: row for row in rows}
         before = {path: _linked(row, before) for path, row in before.items()}
         runs.append([*before.values(), *notes])
+
     return runs
 
 
@@ -89,7 +96,9 @@ def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
         report = make_report(replica, signer, records)
         receive(replica.server, report.gzip)
         sent.append(report.data)
+
     assert worker.ingest_replica(replica.pk) == len(runs)
+
     inquiry = RunVerifier(replica)
     for run, data in zip(Run.objects.filter(replica=replica).order_by("sequence"), sent, strict=True):
         assert run.state == Run.State.INGESTED, run.reason
@@ -101,7 +110,7 @@ def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.integers(1, 3))
 def test_pages_together_are_the_whole(runs: list[list[Record]], limit: int) -> None:
-    """However small the pages, lists and trees show every entry of a run exactly once, in order."""
+    """Lists and trees show every entry of a run exactly once, in order, however small the pages are."""
     replica = make_replica()
     signer = make_key(replica.server)
     for records in runs:
@@ -109,9 +118,12 @@ def test_pages_together_are_the_whole(runs: list[list[Record]], limit: int) -> N
     worker.ingest_replica(replica.pk)
     run = Run.objects.filter(replica=replica).order_by("sequence")[len(runs) // 2]
     rows = [record for record in runs[run.sequence - 1] if isinstance(record, Entry)]
+
     assert pages(run, "path", limit) == sorted(row.path for row in rows)
+
     by_size = pages(run, "-size", limit)
     sizes = {row.path: -1 if row.size is None else row.size for row in rows}
+
     assert [sizes[path] for path in by_size] == sorted(sizes.values(), reverse=True)
     assert sorted(by_size) == sorted(sizes)
     assert sorted(tree(run, "", limit)) == sorted(sizes)
@@ -119,35 +131,38 @@ def test_pages_together_are_the_whole(runs: list[list[Record]], limit: int) -> N
 
 def pages(run: Run, order: str, limit: int) -> list[str]:
     """Paths of all pages."""
-    found, after = [], ""
+    paths = []
+    after = ""
     while True:
         page = entries.list_entries(run, order=order, after=after, limit=limit)
-        found += [row.path for row in page.rows]
+        paths += [row.path for row in page.rows]
         after = page.after
         if not after:
-            return found
+            return paths
 
 
 def tree(run: Run, prefix: str, limit: int) -> list[str]:
     """Paths of all entries, directory by directory."""
-    found, after = [], ""
+    paths = []
+    after = ""
     while True:
         page = entries.list_children(run, prefix, after, limit)
         for child in page.rows:
-            found += tree(run, child.path, limit) if child.entry is None else [child.entry.path]
+            paths += tree(run, child.path, limit) if child.entry is None else [child.entry.path]
         after = page.after
         if not after:
-            return found
+            return paths
 
 
 @pytest.mark.parametrize(
     "token", ["x", "AAAA", keyset.page_token([1]), keyset.page_token("a\0"), keyset.page_token(2**70), "é"]
 )
 def test_a_made_up_token_is_refused(token: str) -> None:
-    """What no page gave is an invalid token, not an error of the database."""
+    """A token that no page gave is refused, and is no error of the database."""
     run = Run(replica_id=1, sequence=1)
     for order in ("path", "-size"):
         with pytest.raises(InvalidPageToken):
             entries.list_entries(run, order=order, after=token)
+
     with pytest.raises(InvalidPageToken):
         entries.list_children(run, after=token)

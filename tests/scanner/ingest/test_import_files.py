@@ -39,12 +39,14 @@ def foreign(signer: Signer) -> Report:
 
 
 def run_import(*arguments: str) -> tuple[str, str]:
-    """What the command says on stdout and stderr."""
-    out, err = StringIO(), StringIO()
+    """Return what the command writes on stdout and stderr."""
+    out = StringIO()
+    err = StringIO()
     try:
         call_command("import_report", *arguments, stdout=out, stderr=err)
     except CommandError as error:
         err.write(str(error))
+
     return out.getvalue(), err.getvalue()
 
 
@@ -60,27 +62,33 @@ def test_an_unknown_identity_needs_trust(tmp_path: Path, signer: Signer, packed:
     report = foreign(signer)
     path = tmp_path / "report"
     path.write_bytes(report.gzip if packed else report.data)
+
     assert "needs --trust" in run_import(str(path))[1]
     assert "its fingerprint alone" in run_import(str(path), "--trust", signer.keyid)[1]
     assert "unknown key" in run_import(str(path), "--trust", make_signer().public.hex())[1]
     assert not Server.objects.exists() and not Run.objects.exists()
+
     out, err = run_import(str(path), "--trust", signer.public.hex(), "--server", "nas", "--group", "photos")
     assert "run 1 of replica" in out and not err
+
     replica = Replica.objects.get()
     made = ("server", "named nas"), ("key", signer.keyid), ("group", "named photos"), ("replica", str(replica.uuid))
+
     assert all(f"made {kind} " in out and name in out for kind, name in made)
     assert not replica.enabled
     assert worker.ingest_waiting() == 1
+
     run = Run.objects.select_related("replica__server", "replica__group").get()
     assert (run.state, run.replica.server.name, run.replica.group.name) == ("ingested", "nas", "photos")
     assert "here already" in run_import(str(path))[0]
 
 
 def test_a_refused_report_leaves_no_identity(tmp_path: Path, signer: Signer) -> None:
-    """What was made for a report goes with it when its body is refused."""
+    """Rows that were created for a report are deleted when its body is refused."""
     report = foreign(signer)
     path = tmp_path / "report.jsonl"
     path.write_bytes(report.line + report.body.replace(b"1573", b"1574"))
+
     assert "refused" in run_import(str(path), "--trust", signer.public.hex())[1]
     assert not (Server.objects.exists() or ServerKey.objects.exists() or Group.objects.exists() or Run.objects.exists())
 
@@ -93,6 +101,7 @@ def test_a_known_key_brings_a_new_replica_with_trust(tmp_path: Path) -> None:
     other.pk = 0
     path = tmp_path / "report.jsonl"
     path.write_bytes(make_report(other, signer, [file_row("a")]).data)
+
     assert f"--trust {signer.keyid}" in run_import(str(path))[1]
     assert "run 1 of" in run_import(str(path), "--trust", signer.keyid)[0]
     assert Replica.objects.filter(uuid=other.uuid, root="/srv/other").exists()
@@ -100,7 +109,8 @@ def test_a_known_key_brings_a_new_replica_with_trust(tmp_path: Path) -> None:
 
 def test_an_unknown_key_does_not_speak_for_what_is_here(tmp_path: Path, signer: Signer) -> None:
     """A trusted key that is unknown is refused for a server, group or replica that is here; a named server gets it."""
-    known, path = make_replica(), tmp_path / "report.jsonl"
+    known = make_replica()
+    path = tmp_path / "report.jsonl"
     trust = ["--trust", signer.public.hex()]
     path.write_bytes(make_report(known, signer, [file_row("a")]).data)
     for more in ([], ["--server", "another"]):
@@ -114,17 +124,21 @@ def test_an_unknown_key_does_not_speak_for_what_is_here(tmp_path: Path, signer: 
         replica.pk = 0
         path.write_bytes(make_report(replica, signer, [file_row("a")]).data)
         assert f"unknown, and {why} " in run_import(str(path), *trust)[1]
+
     assert not ServerKey.objects.exists() and Server.objects.count() == 1
+
     path.write_bytes(make_report(known, signer, [file_row("a")]).data)
     assert f"made key {signer.keyid}" in run_import(str(path), *trust, "--server", known.server.name)[0]
 
 
 def test_an_enrolled_server_gets_its_keys_by_enrolment(tmp_path: Path, signer: Signer) -> None:
     """Naming a server that was enrolled gives no unknown key a voice for it."""
-    known, path = make_replica(), tmp_path / "report.jsonl"
+    known = make_replica()
+    path = tmp_path / "report.jsonl"
     make_bearer(known.server)
     path.write_bytes(make_report(known, signer, [file_row("a")]).data)
     out, err = run_import(str(path), "--trust", signer.public.hex(), "--server", known.server.name)
+
     assert "by enrolment alone" in err and not out
     assert not (ServerKey.objects.exists() or Run.objects.exists())
 
@@ -132,7 +146,8 @@ def test_an_enrolled_server_gets_its_keys_by_enrolment(tmp_path: Path, signer: S
 @pytest.mark.parametrize("seekable", [True, False])
 def test_a_report_comes_through_stdin(tmp_path: Path, seekable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` takes a file, or a pipe, that the shell has opened."""
-    replica, path = make_replica(), tmp_path / "report.jsonl"
+    replica = make_replica()
+    path = tmp_path / "report.jsonl"
     path.write_bytes(make_report(replica, make_key(replica.server), [file_row("a")]).data)
     reading, writing = os.pipe()
     os.write(writing, path.read_bytes())
@@ -153,12 +168,14 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_file_is_one_clear_line(tmp_path: Path, kind: str) -> None:
-    """What is no report is told in one line, and the others are taken all the same."""
-    bad, good = tmp_path / "bad", tmp_path / "good"
+    """A file that is no report gets one line, and the others are imported all the same."""
+    bad = tmp_path / "bad"
+    good = tmp_path / "good"
     bad.write_bytes(BAD[kind])
     replica = make_replica()
     good.write_bytes(make_report(replica, make_key(replica.server), [file_row("a")]).data)
     out, err = run_import(str(bad), str(good))
+
     assert "run 1 of replica" in out
     assert err.startswith(f"{bad}: ") and err.count("\n") == 1
     assert "1 of 2 files were not taken" in err
@@ -183,13 +200,16 @@ def test_what_cannot_be_looked_at_is_exit_code_2(tmp_path: Path) -> None:
     report = tmp_path / "report"
     replica = make_replica()
     report.write_bytes(make_report(replica, make_key(replica.server), [file_row("a")]).data)
+
     assert (exit_code(bad)[0], exit_code(tmp_path / "none")[0]) == (1, 2)
+
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE scanner_serverkey RENAME TO hidden")
         try:
             code, text = exit_code(report)
         finally:
             cursor.execute("ALTER TABLE hidden RENAME TO scanner_serverkey")
+
     assert code == 2 and "database cannot be used" in text and "\n" not in text
 
 
@@ -198,5 +218,6 @@ def test_a_forbidden_file_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "report"
     path.touch(mode=0o000)
     with without_root():
-        said = run_import(str(path))[1]
-    assert "import_report - < FILE" in said
+        message = run_import(str(path))[1]
+
+    assert "import_report - < FILE" in message

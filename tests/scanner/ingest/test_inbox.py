@@ -39,6 +39,7 @@ def test_as_it_was_sent(replica: Replica, signer: Signer, encoding: str) -> None
         assert file.read() == sent
     with inbox.open_upload(run) as plain:
         assert b"".join(iter(lambda: plain.read(1000), b"")) == report.data
+
     assert list(inbox.record_lines(run)) == report.body.splitlines(keepends=True)
 
 
@@ -48,11 +49,12 @@ def test_no_lines(replica: Replica, signer: Signer) -> None:
 
 
 def test_forgotten(replica: Replica, signer: Signer) -> None:
-    """What is deleted is gone, on the disk and in the row; its size stays known."""
+    """A deleted upload is gone on the disk and in the row; its size stays known."""
     run = make.accept(replica, signer, ROWS)
     name = run.upload
     inbox.delete_upload(run)
     run.refresh_from_db()
+
     assert (run.upload, run.upload_size > 0, inbox.report_storage().exists(name)) == ("", True, False)
     with pytest.raises(FileNotFoundError), inbox.open_upload(run):
         pass
@@ -64,6 +66,7 @@ def test_rotten(replica: Replica, signer: Signer) -> None:
     path = inbox.report_storage().path(run.upload)
     with open(path, "r+b") as file:
         file.truncate(run.upload_size - 20)
+
     with pytest.raises(BodyError):
         list(inbox.record_lines(run))
 
@@ -78,11 +81,14 @@ def test_orphans(replica: Replica, signer: Signer) -> None:
         with open(target, "wb"):
             then = (timezone.now() - timedelta(days=days)).timestamp()
             os.utime(target, (then, then))
+
     then = (timezone.now() - timedelta(days=9)).timestamp()
     os.utime(kept.path(run.upload), (then, then))
+
     assert inbox.remove_orphans() == 2
     assert {name for name in kept.names() if name.startswith("x/")} == {"x/young.jsonl"}
     assert kept.exists(run.upload)
+
     kept.delete("x/young.jsonl")
 
 
@@ -97,6 +103,7 @@ def test_a_disk_that_is_full(replica: Replica, signer: Signer, monkeypatch: pyte
         patched.setattr("os.replace", full)
         with pytest.raises(Busy):
             make.receive(replica.server, report.gzip)
+
     assert not Run.objects.exists()
     assert make.receive(replica.server, report.gzip).new
 
@@ -105,6 +112,7 @@ def test_names_are_ours(replica: Replica, signer: Signer) -> None:
     """A name is made of ids and chance, whatever the report calls anything, and fits its column."""
     run = make.accept(replica, signer, [make.file_row("x/../../etc".replace("..", "…"))])
     folder, name = run.upload.split("/")
+
     assert folder == str(replica.uuid)
     assert name.startswith(f"{run.uuid}-")
     assert len(run.upload) <= 100

@@ -40,7 +40,7 @@ def sequences(replica: Replica) -> list[int]:
 
 
 def forget_marks(*runs: Run) -> None:
-    """As if the process had been killed between the journal's fsync and the mark."""
+    """Undo the marks, as if the process had been killed between the journal's fsync and the mark."""
     Run.objects.filter(pk__in=[run.pk for run in runs]).update(journaled_at=None)
 
 
@@ -48,6 +48,7 @@ def test_a_line_for_each_statement(replica: Replica, signer: Signer) -> None:
     """Every run leaves its statement's digest, in order, in a file that the service alone can read."""
     runs = [make.accept(replica, signer, outcome=outcome) for outcome in ("complete", "failed", "complete")]
     entries = journal.read_journal(replica)
+
     assert [entry.statement for entry in entries] == [bytes(run.statement).hex() for run in runs]
     assert {(entry.replica, entry.keyid) for entry in entries} == {(str(replica.uuid), signer.keyid)}
     assert [(entry.sequence, entry.run) for entry in entries] == [(n, str(run.uuid)) for n, run in enumerate(runs, 1)]
@@ -63,6 +64,7 @@ def test_a_crash_after_the_line(replica: Replica, signer: Signer) -> None:
     """A line that was written but not marked is not written twice."""
     runs = [make.accept(replica, signer) for _ in range(3)]
     forget_marks(*runs[1:])
+
     assert journal.journal_pending() == 1
     assert sequences(replica) == [1, 2, 3]
     assert journal.journal_pending() == 0
@@ -71,12 +73,14 @@ def test_a_crash_after_the_line(replica: Replica, signer: Signer) -> None:
 
 @pytest.mark.parametrize("cut", [1, 2, 50, 300])
 def test_a_torn_line(replica: Replica, signer: Signer, cut: int) -> None:
-    """What a crash tore is passed over, and the run that it was about is written again behind it."""
+    """A line that a crash tore is skipped, and its run is written again behind it."""
     runs = [make.accept(replica, signer) for _ in range(3)]
     data = path_of(replica).read_bytes()
     path_of(replica).write_bytes(data[:-cut])
     forget_marks(runs[2])
+
     assert sequences(replica) == [1, 2]
+
     journal.append(runs[2])
     assert sequences(replica) == [1, 2, 3]
     assert runs[2].journaled_at is not None
@@ -90,6 +94,7 @@ def test_what_waits_is_written_first(replica: Replica, signer: Signer) -> None:
     path_of(replica).unlink()
     forget_marks(*runs)
     make.accept(replica, signer)
+
     assert sequences(replica) == [1, 2, 3]
 
 
@@ -100,6 +105,7 @@ def test_another_statement_of_a_known_number_is_written(replica: Replica, signer
     path_of(replica).write_text(json.dumps(json.loads(lines[0]) | {"statement": "00"}) + "\n")
     forget_marks(run)
     journal.append(run)
+
     assert [entry.statement for entry in journal.read_journal(replica)] == ["00", bytes(run.statement).hex()]
 
 
@@ -107,9 +113,12 @@ def test_a_journal_that_cannot_be_written(replica: Replica, signer: Signer, sett
     """No receipt without a journal: the run waits, the collector is told to come again, and gets its receipt then."""
     report = make.make_report(replica, signer)
     (tmp_path / "file").touch()
-    good, settings.BACKUP_SYNCER_JOURNAL = settings.BACKUP_SYNCER_JOURNAL, tmp_path / "file" / "journal"
+    good = settings.BACKUP_SYNCER_JOURNAL
+    settings.BACKUP_SYNCER_JOURNAL = tmp_path / "file" / "journal"
+
     with pytest.raises(Busy, match="journal"):
         make.receive(replica.server, report.gzip)
+
     settings.BACKUP_SYNCER_JOURNAL = good
     assert Run.objects.get().journaled_at is None
     assert make.receive(replica.server, report.gzip) == accept.Receipt(Run.objects.get(), new=False)
@@ -136,4 +145,5 @@ def test_many_writers_at_once(replica: Replica, signer: Signer) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
     assert sequences(replica) == list(range(1, 13))

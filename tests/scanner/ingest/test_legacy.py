@@ -22,7 +22,8 @@ from scanner.format.entry_type import EntryType
 from scanner.ingest import inbox, legacy, worker
 from scanner.models import Replica, Run, Server, Version
 
-SHA, MD5 = hashlib.sha256(b"x").hexdigest(), hashlib.md5(b"x").hexdigest()
+SHA = hashlib.sha256(b"x").hexdigest()
+MD5 = hashlib.md5(b"x").hexdigest()
 
 
 def document(**changes: Any) -> bytes:
@@ -77,7 +78,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_document_is_refused_with_its_reason(kind: str) -> None:
-    """Whatever is wrong with a document, one sentence says it."""
+    """One sentence says what is wrong with a document."""
     data, words = BAD[kind]
     with pytest.raises(LegacyFormatError, match=words):
         legacy.parse_report(data)
@@ -87,23 +88,29 @@ def test_a_bad_document_is_refused_with_its_reason(kind: str) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_old_report_becomes_an_unsigned_run(tmp_path: Path, packed: bool) -> None:
     """Imported, ingested, exported as it was; its replica is of its own kind, and nothing ever calls it proven."""
-    path, data = tmp_path / "old.json", document()
+    path = tmp_path / "old.json"
+    data = document()
     path.write_bytes(gzip.compress(data) if packed else data)
     out = StringIO()
     call_command("import_report", str(path), "--server", "nas", stdout=out)
+
     assert "run 1 of replica" in out.getvalue()
     assert worker.ingest_waiting() == 1
+
     run = Run.objects.select_related("replica__server").get()
     assert (run.state, run.files, run.errors, run.bytes, run.envelope) == ("ingested", 3, 2, 0, None)
     assert (run.replica.origin, run.replica.enabled, run.replica.server.name) == ("unsigned", False, "nas")
     assert not Version.objects.exclude(size=None).exists()
     assert b"".join(export.export_report(run)) == data
     assert b"".join(report_lines.record_lines(run)) == b"".join(legacy.record_lines(run))
+
     verdict = verify_run(run)
     assert [check.name for check in verdict.checks if not check.ok] == ["signature"]
     assert verify_new() == 0 and not Proof.objects.exists()
+
     forget_uploads()
     run.refresh_from_db()
+
     assert run.upload
 
 
@@ -115,10 +122,12 @@ def test_old_reports_make_one_history(tmp_path: Path) -> None:
     for number, data in enumerate([document(), later, later, early]):
         (tmp_path / f"{number}.json").write_bytes(data)
     err = StringIO()
+
     with pytest.raises(CommandError, match="1 of 4 files"):
         call_command(
             "import_report", *sorted(map(str, tmp_path.iterdir())), "--server", "nas", stdout=StringIO(), stderr=err
         )
+
     assert "3.json: It is older than run 2" in err.getvalue()
     assert worker.ingest_waiting() == 2
     assert list(Run.objects.order_by("sequence").values_list("opened", "closed")) == [(5, 0), (0, 2)]
@@ -128,8 +137,10 @@ def test_old_reports_make_one_history(tmp_path: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_bad_file_leaves_nothing(tmp_path: Path) -> None:
     """Nothing of a refused file is stored: no server, no run, no bytes."""
-    path, before = tmp_path / "bad.json", set(inbox.report_storage().names())
+    path = tmp_path / "bad.json"
+    before = set(inbox.report_storage().names())
     path.write_bytes(document().replace(b"12.5", b"13.5"))
+
     with pytest.raises(CommandError):
         call_command("import_report", str(path), "--server", "nas", stderr=StringIO())
     assert not Server.objects.exists() and not Run.objects.exists()
@@ -138,4 +149,5 @@ def test_a_bad_file_leaves_nothing(tmp_path: Path) -> None:
         err = StringIO()
         path.write_bytes(document())
         call_command("import_report", str(path), stderr=err)
+
     assert "give --server NAME" in err.getvalue()

@@ -41,8 +41,9 @@ def files(folder: Path) -> list[str]:
 
 
 def test_a_file_is_whole(storage: DurableStorage, tmp_path: Path) -> None:
-    """What was saved can be read, is nobody else's to read, and left no other file."""
+    """A saved file can be read by its owner alone, and no other file is left."""
     assert storage.save("r/a.jsonl", File(BytesIO(b"x" * 200_000))) == "r/a.jsonl"
+
     with storage.open("r/a.jsonl") as file:
         assert file.read() == b"x" * 200_000
     assert stat.S_IMODE((tmp_path / "r/a.jsonl").stat().st_mode) == 0o600
@@ -51,7 +52,7 @@ def test_a_file_is_whole(storage: DurableStorage, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError(), KeyboardInterrupt()])
 def test_a_failed_write_leaves_nothing(storage: DurableStorage, tmp_path: Path, error: BaseException) -> None:
-    """Whatever ends the save, no part of the file stays."""
+    """No part of a file stays, whatever ends the save."""
     with pytest.raises(type(error)):
         storage.save("r/a.jsonl", Failing(error))  # type: ignore[arg-type]  # it has what `save` asks for
     assert files(tmp_path) == []
@@ -82,6 +83,7 @@ def test_file_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", renamed)
     DurableStorage(location=tmp_path).save("r/a.jsonl", File(BytesIO(b"1")))
+
     assert done == ["sync a.jsonl.part", "rename", "sync r", f"sync {tmp_path.name}"]
 
 

@@ -50,7 +50,9 @@ def test_a_run_becomes_rows_and_its_report_again(replica: Replica, signer: Signe
     """Entries of all types and notes are stored; what is written again from them is the report, byte for byte."""
     run = accept(replica, signer, FIRST)
     with_upload = b"".join(report.export_report(run))
+
     assert worker.ingest_replica(replica.pk) == 1
+
     run.refresh_from_db()
     assert (run.state, run.opened, run.closed, run.attempts) == ("ingested", 6, 0, 1)
     assert Note.objects.filter(run=run).count() == 2
@@ -61,14 +63,22 @@ def test_only_what_changed_is_written(replica: Replica, signer: Signer) -> None:
     """Gone and changed versions end, changed and new ones begin, the rest is not touched."""
     accept(replica, signer, FIRST)
     accept(replica, signer, [file_row("a/one", b"1"), file_row("a/two", b"two"), file_row("c")])
+
     assert worker.ingest_replica(replica.pk) == 2
     assert state(replica) == [
-        ("a/one", 1, None), ("a/two", 1, 2), ("a/two", 2, None), ("a/two2", 1, 2), ("b", 1, 2), ("c", 2, None),
-        ("l\\xff", 1, 2), ("z", 1, 2),
-    ]  # fmt: skip
+        ("a/one", 1, None),
+        ("a/two", 1, 2),
+        ("a/two", 2, None),
+        ("a/two2", 1, 2),
+        ("b", 1, 2),
+        ("c", 2, None),
+        ("l\\xff", 1, 2),
+        ("z", 1, 2),
+    ]
     assert list(Run.objects.filter(replica=replica).order_by("sequence").values_list("opened", "closed")) == [
-        (6, 0), (2, 5),
-    ]  # fmt: skip
+        (6, 0),
+        (2, 5),
+    ]
 
 
 def test_an_unchanged_run_adds_no_version(replica: Replica, signer: Signer) -> None:
@@ -77,6 +87,7 @@ def test_an_unchanged_run_adds_no_version(replica: Replica, signer: Signer) -> N
         accept(replica, signer, notes)
     worker.ingest_replica(replica.pk)
     runs = Run.objects.filter(replica=replica).order_by("sequence")
+
     assert list(runs.values_list("opened", "closed")) == [(6, 0), (0, 0), (0, 0)]
     assert Version.objects.count() == 6
     assert [Note.objects.filter(run=run).count() for run in runs] == [2, 2, 1]
@@ -88,6 +99,7 @@ def test_runs_without_a_state_are_stepped_over(replica: Replica, signer: Signer)
     accept(replica, signer, outcome="failed")
     accept(replica, signer, [])
     accept(replica, signer, FIRST[:1])
+
     assert worker.ingest_replica(replica.pk) == 3
     assert [row for row in state(replica) if row[0] == "a/one"] == [("a/one", 1, 3), ("a/one", 4, None)]
     assert not Version.objects.filter(from_seq=2).exists()
@@ -108,6 +120,7 @@ def test_replicas_keep_to_themselves(replica: Replica, signer: Signer) -> None:
     accept(replica, signer, FIRST)
     accept(other, make_key(other.server), FIRST[:2])
     accept(replica, signer, FIRST[:1])
+
     assert worker.ingest_waiting() == 3
     assert state(other) == [("a/one", 1, None), ("a/two", 1, None)]
 
@@ -126,5 +139,6 @@ def test_one_path_has_its_whole_life(replica: Replica, signer: Signer) -> None:
     for content in (b"1", b"2", b"2"):
         accept(replica, signer, [file_row(long, content), file_row(long + "y", content)])
     worker.ingest_replica(replica.pk)
+
     assert [(row.from_seq, row.until_seq) for row in entries.list_versions(replica, long)] == [(1, 2), (2, None)]
     assert store.find_queued_replicas() == []

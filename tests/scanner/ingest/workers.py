@@ -27,4 +27,5 @@ def killed_worker(script: str, *arguments: str) -> None:
     }
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[3], capture_output=True, check=False)
+
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
