@@ -1,5 +1,5 @@
--- How many paths below each of the directories had rows of a finding that hold for what is there still: other content is
--- another loss. The part says which replicas held the path of a row.
+-- How many paths below each of the directories had rows of a finding, and have the same content still: other content
+-- is another loss. The part says which replicas held the path of a row.
 SELECT directory.path, divergence.finding_id, count(*), min(divergence.since)
 FROM unnest(%(directories)s::text[]) AS directory(path)
 CROSS JOIN LATERAL (

@@ -1,8 +1,8 @@
 -- Fill `diverging` with the paths that are not the same on all participants, and those that one of them could not read.
 --
--- It is one pass over the states, grouped by what they say of each path: what all have alike falls out in HAVING. What a
--- missing directory stands for falls out with it. Only the directory that comes last before a path in their sorted list
--- can be above it, since none of them lies in another.
+-- It is one pass over the states, grouped by what they say of each path: what all have alike falls out in HAVING. What
+-- a missing directory stands for falls out with it. Only the directory that comes last before a path in their sorted
+-- list can be above it, since none of them lies in another.
 --
 -- The parts have an expression for each participant: versionN is what participant N has at the path, and unreadableN
 -- says that it could not read it.
@@ -37,4 +37,4 @@ FROM (
                     false))
     ) AS content
     GROUP BY path
-) AS found
+) AS path_in_states

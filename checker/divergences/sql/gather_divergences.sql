@@ -30,7 +30,7 @@ FROM (
             NULL::bigint AS attributed_finding_id, NULL::timestamptz AS attributed_since
         FROM diverging
         LEFT JOIN diverging_judged USING (path)
-    ) AS found
+    ) AS path_with_kind
     WHERE kind IS NOT NULL
     UNION ALL
     SELECT path, array_fill(NULL::bigint, ARRAY[length(cells)]), cells, 'lost', '', '', NULL, '', mark, current,

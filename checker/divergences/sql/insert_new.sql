@@ -1,5 +1,5 @@
--- What did not diverge before. It comes in the order of the paths: in any other order each of a million rows would touch
--- another page of each index.
+-- What did not diverge before. It comes in the order of the paths: in any other order each of a million rows would
+-- touch another page of each index.
 INSERT INTO checker_divergence (comparison_id, path, finding_id, since, versions, current, kind, verdict, cells, judged,
     others, alike, mark, number, holder)
 SELECT comparison_id, path, finding_id, since, versions, current, kind, verdict, cells, judged, others, alike, mark,

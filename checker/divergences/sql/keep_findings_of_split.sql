@@ -1,5 +1,5 @@
--- A path that was lost with all of its directory, and now by itself, keeps the finding of the directory: as long as it is
--- what the holder had there then, and, where the finding was accepted, had there when it was.
+-- A path that was lost with all of its directory, and now by itself, keeps the finding of the directory: as long as it
+-- is what the holder had there then, and, where the finding was accepted, had there when it was.
 --
 -- The parts say which replicas hold the path of a new row, and which held the directory.
 CREATE INDEX ON diverging_kept ("left"(path, 512));

@@ -1,4 +1,5 @@
--- Name beside each missing path one that is there and is spelled almost alike: in another case, or normalised otherwise.
+-- Name beside each missing path one that is there and is spelled almost alike: in another case, or in another
+-- normalisation.
 WITH pair AS (
     SELECT gone.path, place.position, min(come.path) AS other, bool_or(name.composed = alike.composed) AS unicode
     FROM diverging_name AS name

@@ -1,5 +1,5 @@
--- Pair each missing path with another one of the same content that is there instead, by one key: nearly the same path, the
--- same name, the same directory, or nothing but the content. Somewhere else it must be the other way round.
+-- Pair each missing path with another one of the same content that is there instead, by one key: nearly the same path,
+-- the same name, the same directory, or nothing but the content. Somewhere else it must be the other way round.
 WITH keyed AS (
     SELECT path, position, cell, cells, sha256,
         CASE %(key)s

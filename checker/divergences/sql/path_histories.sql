@@ -3,17 +3,17 @@
 --
 -- Every LATERAL subquery looks its rows up by their key, and OFFSET 0 keeps it that way: planned as joins, whole
 -- histories are read, since the planner does not know how few paths differ.
-SELECT wanted.path, participant.position, version.type, version.size, version.mtime_ns, version.mode, version.uid,
+SELECT chosen.path, participant.position, version.type, version.size, version.mtime_ns, version.mode, version.uid,
     version.gid, encode(version.sha256, 'hex'), encode(version.md5, 'hex'), version.detail, version.stage,
     version.from_seq, version.until_seq, run.received_at, run.uuid, change.kind,
     change.notes IS NOT NULL AND change.notes ? 'confirmed', previous_run.received_at
-FROM {paths} AS wanted(path)
+FROM {paths} AS chosen(path)
 CROSS JOIN unnest(%(positions)s::int[], %(replicas)s::int[], %(sequences)s::int[])
     AS participant(position, replica_id, sequence)
 CROSS JOIN LATERAL (
     SELECT * FROM scanner_version AS held
     WHERE held.replica_id = participant.replica_id AND held.from_seq <= participant.sequence
-        AND left(held.path, 512) = left(wanted.path, 512) AND held.path = wanted.path
+        AND left(held.path, 512) = left(chosen.path, 512) AND held.path = chosen.path
     OFFSET 0
 ) AS version
 LEFT JOIN LATERAL (
@@ -33,7 +33,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT made.kind, made.notes FROM checker_change AS made
     WHERE made.comparison_id = run.comparison_id
-        AND left(made.path, 512) = left(wanted.path, 512) AND made.path = wanted.path AND NOT made.departed
+        AND left(made.path, 512) = left(chosen.path, 512) AND made.path = chosen.path AND NOT made.departed
     OFFSET 0
 ) AS change ON true
-ORDER BY wanted.path, participant.position, version.from_seq
+ORDER BY chosen.path, participant.position, version.from_seq

@@ -1,5 +1,5 @@
--- The directories at one depth between two bounds in which something diverges. A parameter that is NULL does not filter.
--- The part sums up what is damaged, and what is wrong on each participant.
+-- The directories at one depth between two bounds in which something diverges. A parameter that is NULL does not
+-- filter. The part sums up what is damaged, and what is wrong on each participant.
 SELECT directory, json_object_agg(kind, number), {sums}
 FROM checker_divergencebranch
 WHERE comparison_id = %(comparison)s AND depth = %(depth)s

@@ -1,5 +1,5 @@
--- The topmost directories that some participant has and another one lacks: the parent is on all of them, or it is one of
--- those that had to be split.
+-- The topmost directories that some participant has and another one lacks: the parent is on all of them, or it is one
+-- of those that had to be split.
 SELECT presence.directory, presence.present
 FROM diverging_presence AS presence
 JOIN diverging_presence AS parent ON parent.directory = presence.parent
