@@ -19,7 +19,7 @@ from scanner.format.timestamps import format_timestamp
 from scanner.models import Run, Scope
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed_note
-from tests.checker.findings.test_update import mass, told
+from tests.checker.findings.staging import open_findings, run_with_changes
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row
 
@@ -37,7 +37,7 @@ def damaged() -> tuple[StagedReplica, Run]:
     world = StagedReplica()
     first = world.run([file("x", b"A")])
     second = world.run([file("x", b"B"), against(first)])
-    assert told(world) == [("corrupted", "x", 1)]
+    assert open_findings(world) == [("corrupted", "x", 1)]
     return world, second
 
 
@@ -47,13 +47,13 @@ def test_a_write_that_was_lost(policy: str) -> None:
     world = StagedReplica(policy=policy)
     world.run([file("x", b"A")])
     second = world.run([file("x", b"B", mtime_ns=LATER_MTIME)])
-    told(world)
+    open_findings(world)
     world.run([file("x", b"A", mtime_ns=LATER_MTIME), against(second)])
     assert change_kinds(world.compare()) == {"x": "reverted"}
     if policy == "append_only":  # there the earlier change is open, and what was before it is there again
-        assert told(world) == []
+        assert open_findings(world) == []
         return
-    assert told(world) == [("corrupted", "x", 1)]
+    assert open_findings(world) == [("corrupted", "x", 1)]
     finding = Finding.objects.get()
     assert (
         "no program wrote it" in " ".join(description.describe(finding).reasons)
@@ -64,7 +64,7 @@ def test_a_write_that_was_lost(policy: str) -> None:
     page = client.get(reverse("finding", args=[finding.uuid])).content.decode()
     assert "?kind=reverted" in page
     world.run([file("x", b"B", mtime_ns=LATER_MTIME), against(finding.first_run)])
-    assert told(world) == []
+    assert open_findings(world) == []
 
 
 def test_an_earlier_content_that_somebody_put_back_is_none() -> None:
@@ -73,16 +73,16 @@ def test_an_earlier_content_that_somebody_put_back_is_none() -> None:
     world.run([file("x", b"A")])
     second = world.run([file("x", b"B", mtime_ns=LATER_MTIME)])
     world.run([file("x", b"A", mtime_ns=LATER_MTIME), confirmed_note("x", str(second.uuid), same=False)])
-    assert change_kinds(world.compare()) == {"x": "reverted"} and told(world) == []
+    assert change_kinds(world.compare()) == {"x": "reverted"} and open_findings(world) == []
 
 
 def test_a_mirror_that_answers_from_either_disk() -> None:
     """Damage that went by itself and is there again is named again."""
     world, second = damaged()
     third = world.run([file("x", b"A"), against(second)])
-    assert told(world) == []
+    assert open_findings(world) == []
     world.run([file("x", b"B"), against(third)])
-    assert change_kinds(world.compare()) == {"x": "reverted"} and told(world) == [("corrupted", "x", 1)]
+    assert change_kinds(world.compare()) == {"x": "reverted"} and open_findings(world) == [("corrupted", "x", 1)]
 
 
 @pytest.mark.parametrize("accepted", [False, True])
@@ -92,9 +92,9 @@ def test_a_damaged_copy_is_restored(accepted: bool) -> None:
     if accepted:
         actions.accept(Finding.objects.get(), stage.make_user("operator"), "written to the disk itself")
     world.run([file("x", b"A", mtime_ns=LATER_MTIME)])
-    assert told(world) == []
+    assert open_findings(world) == []
     world.run([file("x", b"B", mtime_ns=LATER_MTIME + 9)])
-    assert told(world) == ([] if accepted else [("reverted", "x", 1)])
+    assert open_findings(world) == ([] if accepted else [("reverted", "x", 1)])
     if not accepted:
         finding = Finding.objects.get(kind="reverted")
         said = description.describe(finding)
@@ -108,7 +108,7 @@ def test_what_was_compared_with_another_run_claims_no_more() -> None:
     world.run([file("x", b"A")])
     other = "00000000-0000-4000-8000-000000000000"
     run = world.run([file("x", b"B"), confirmed_note("x", other)])
-    assert told(world) == [("rewritten", "x", 1)]
+    assert open_findings(world) == [("rewritten", "x", 1)]
     why = " ".join(description.describe(Finding.objects.get()).reasons)
     assert "some other run, not the previous one" in why and "no program wrote" not in why
     client = Client()
@@ -133,7 +133,7 @@ def test_an_unlistable_directory_that_is_excluded() -> None:
     world.compare()
     world.run([KEEP], config=less)
     assert change_kinds(world.compare()) == {"lost+found": "out_of_scope", "lost+found/x": "out_of_scope"}
-    assert told(world) == [("unreadable", "lost+found", 1)]
+    assert open_findings(world) == [("unreadable", "lost+found", 1)]
 
 
 def test_seen_again_and_gone_between_two_runs() -> None:
@@ -155,15 +155,15 @@ def test_accepted_then_hidden_then_as_before(error: str | None, again: str) -> N
     world, same = StagedReplica(), "ECHANGED" if error == "ECHANGED" else "EACCES"
     world.run([KEEP, file("d/b", b"b")])
     world.run([KEEP, error_row("d/b", same)])
-    told(world)
+    open_findings(world)
     for finding in Finding.objects.filter(state="open"):
         actions.accept(finding, stage.make_user("operator"), "not for the collector")
     for _ in range(2):
         world.run([KEEP, error_row("d", stage="list")])
-        assert told(world) == [("unreadable", "d", 1)]
+        assert open_findings(world) == [("unreadable", "d", 1)]
     world.run([KEEP, error_row("d/b", error) if error else file("d/b", b"b")])
     assert change_kinds(world.compare()).get("d/b", "") == again
-    assert told(world) == ([("unreadable", "d/b", 1)] if error == "EIO" else [])
+    assert open_findings(world) == ([("unreadable", "d/b", 1)] if error == "EIO" else [])
 
 
 def test_never_at_rest_before_and_after_it_was_hidden() -> None:
@@ -172,10 +172,10 @@ def test_never_at_rest_before_and_after_it_was_hidden() -> None:
     restless = [KEEP, error_row("d/b", "ECHANGED")]
     for records in (restless, [KEEP, error_row("d", stage="list")], restless, restless):
         world.run(records)
-        told(world)
-    assert told(world) == []
+        open_findings(world)
+    assert open_findings(world) == []
     world.run(restless)
-    assert told(world) == [("restless", "d/b", 1)]
+    assert open_findings(world) == [("restless", "d/b", 1)]
 
 
 def nights(world: StagedReplica, numbers: range, *, content: bytes = b"the same", renamed: bool = False) -> None:
@@ -194,14 +194,14 @@ def test_the_same_dump_each_night_is_a_new_file() -> None:
     """By its content it is the one that went; its time says that it is new."""
     world = StagedReplica(policy="rotating", keep_days=2, expected_interval=timedelta(days=1))
     nights(world, range(9, 0, -1))
-    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == []
+    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved"} and open_findings(world) == []
 
 
 def test_an_old_dump_under_a_new_name_is_none() -> None:
     """Renaming keeps the time: nothing new has come."""
     world = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
     nights(world, range(5, 0, -1), renamed=True)
-    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved"} and told(world) == [
+    assert set(change_kinds(world.compare()).values()) == {"-moved", "moved"} and open_findings(world) == [
         ("no_new_file", "", 0)
     ]
 
@@ -226,7 +226,7 @@ def test_dumps_under_the_names_of_older_ones(same: bool) -> None:
         ]
         at = now - ago * 86400
         world.run([KEEP, *rows], started_at=format_timestamp(at - 9), finished_at=format_timestamp(at))
-        assert told(world) == ([("no_new_file", "", 0)] if ago == 2 else []), ago
+        assert open_findings(world) == ([("no_new_file", "", 0)] if ago == 2 else []), ago
 
 
 @pytest.mark.parametrize("how", ["expires", "undone"])
@@ -237,13 +237,13 @@ def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:
     finding, user = Finding.objects.get(), stage.make_user("operator")
     actions.accept(finding, user, "until it is restored", timezone.now() + timedelta(days=1))
     world.run([file("x", b"A" if restored else b"B"), KEEP])
-    assert told(world) == []
+    assert open_findings(world) == []
     if how == "undone":
         actions.undo(finding, user, "by mistake")
     else:
         Finding.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         assert actions.reopen_expired() == 1
-    assert told(world) == ([] if restored else [("corrupted", "x", 1)])
+    assert open_findings(world) == ([] if restored else [("corrupted", "x", 1)])
     what = [entry.action for entry in AuditEntry.objects.filter(finding=finding).order_by("pk")]
     assert what == ["opened", "accepted", "expired" if how == "expires" else "undone", *["resolved"] * restored]
 
@@ -251,26 +251,26 @@ def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:
 def test_what_was_undone_without_paths_stays_open() -> None:
     """A mass change has no path that could prove anything."""
     world = StagedReplica(limit_files=5, limit_share=5)
-    mass(world, 50, 0)
-    mass(world, 50, 20)
-    assert told(world) == [("mass_change", "", 20)]
+    run_with_changes(world, 50, 0)
+    run_with_changes(world, 50, 20)
+    assert open_findings(world) == [("mass_change", "", 20)]
     finding, user = Finding.objects.get(), stage.make_user("operator")
     actions.release(finding, user, "meant")
     actions.undo(finding, user, "by mistake")
-    assert told(world) == [("mass_change", "", 20)]
+    assert open_findings(world) == [("mass_change", "", 20)]
 
 
 def test_what_was_held_is_not_usual() -> None:
     """A mass change that was released once does not open the door to the next one."""
     world = StagedReplica()
-    mass(world, 500, 0)
+    run_with_changes(world, 500, 0)
     for at in range(6):
-        mass(world, 500, 10, b"day" * (at + 1))
-    mass(world, 500, 200, b"migrated")
-    assert told(world) == [("mass_change", "", 200)]
+        run_with_changes(world, 500, 10, b"day" * (at + 1))
+    run_with_changes(world, 500, 200, b"migrated")
+    assert open_findings(world) == [("mass_change", "", 200)]
     actions.release(Finding.objects.get(), stage.make_user("operator"), "a migration")
-    mass(world, 500, 450, b"encrypted")
-    assert told(world) == [("mass_change", "", 450)] and mass_change.limits_for(world.compare()) == (
+    run_with_changes(world, 500, 450, b"encrypted")
+    assert open_findings(world) == [("mass_change", "", 450)] and mass_change.limits_for(world.compare()) == (
         100,
         100,
         True,
