@@ -19,7 +19,7 @@ from scanner.format.timestamps import format_timestamp
 from scanner.models import Run, Scope
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed_note
-from tests.checker.findings.test_update import mass, told
+from tests.checker.findings.test_update import mass, open_findings
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row
 
@@ -40,7 +40,7 @@ def damaged() -> tuple[StagedReplica, Run]:
     first = staged.run([file("x", b"A")])
     second = staged.run([file("x", b"B"), confirmed_against(first)])
 
-    assert told(staged) == [("corrupted", "x", 1)]
+    assert open_findings(staged) == [("corrupted", "x", 1)]
 
     return staged, second
 
@@ -51,16 +51,16 @@ def test_a_write_that_was_lost(policy: str) -> None:
     staged = StagedReplica(policy=policy)
     staged.run([file("x", b"A")])
     second = staged.run([file("x", b"B", mtime_ns=LATER_MTIME)])
-    told(staged)
+    open_findings(staged)
     staged.run([file("x", b"A", mtime_ns=LATER_MTIME), confirmed_against(second)])
 
     assert change_kinds(staged.compare()) == {"x": "reverted"}
 
     # Under this policy the earlier change is an open finding, and the content before it is there again.
     if policy == "append_only":
-        assert told(staged) == []
+        assert open_findings(staged) == []
         return
-    assert told(staged) == [("corrupted", "x", 1)]
+    assert open_findings(staged) == [("corrupted", "x", 1)]
 
     finding = Finding.objects.get()
     assert "no program wrote it" in " ".join(description.describe(finding).reasons)
@@ -73,7 +73,7 @@ def test_a_write_that_was_lost(policy: str) -> None:
     assert "?kind=reverted" in page
 
     staged.run([file("x", b"B", mtime_ns=LATER_MTIME), confirmed_against(finding.first_run)])
-    assert told(staged) == []
+    assert open_findings(staged) == []
 
 
 def test_an_earlier_content_that_somebody_restored_is_no_damage() -> None:
@@ -83,7 +83,7 @@ def test_an_earlier_content_that_somebody_restored_is_no_damage() -> None:
     second = staged.run([file("x", b"B", mtime_ns=LATER_MTIME)])
     staged.run([file("x", b"A", mtime_ns=LATER_MTIME), confirmed_note("x", str(second.uuid), same=False)])
 
-    assert change_kinds(staged.compare()) == {"x": "reverted"} and told(staged) == []
+    assert change_kinds(staged.compare()) == {"x": "reverted"} and open_findings(staged) == []
 
 
 def test_a_mirror_that_answers_from_either_disk() -> None:
@@ -91,10 +91,10 @@ def test_a_mirror_that_answers_from_either_disk() -> None:
     staged, second = damaged()
     third = staged.run([file("x", b"A"), confirmed_against(second)])
 
-    assert told(staged) == []
+    assert open_findings(staged) == []
 
     staged.run([file("x", b"B"), confirmed_against(third)])
-    assert change_kinds(staged.compare()) == {"x": "reverted"} and told(staged) == [("corrupted", "x", 1)]
+    assert change_kinds(staged.compare()) == {"x": "reverted"} and open_findings(staged) == [("corrupted", "x", 1)]
 
 
 @pytest.mark.parametrize("accepted", [False, True])
@@ -105,10 +105,10 @@ def test_a_damaged_copy_is_restored(accepted: bool) -> None:
         actions.accept(Finding.objects.get(), stage.make_user("operator"), "written to the disk itself")
     staged.run([file("x", b"A", mtime_ns=LATER_MTIME)])
 
-    assert told(staged) == []
+    assert open_findings(staged) == []
 
     staged.run([file("x", b"B", mtime_ns=LATER_MTIME + 9)])
-    assert told(staged) == ([] if accepted else [("reverted", "x", 1)])
+    assert open_findings(staged) == ([] if accepted else [("reverted", "x", 1)])
 
     if not accepted:
         finding = Finding.objects.get(kind="reverted")
@@ -124,7 +124,7 @@ def test_a_note_against_another_run_proves_no_damage() -> None:
     other = "00000000-0000-4000-8000-000000000000"
     run = staged.run([file("x", b"B"), confirmed_note("x", other)])
 
-    assert told(staged) == [("rewritten", "x", 1)]
+    assert open_findings(staged) == [("rewritten", "x", 1)]
 
     why = " ".join(description.describe(Finding.objects.get()).reasons)
     assert "some other run, not the previous one" in why and "no program wrote" not in why
@@ -152,7 +152,7 @@ def test_an_unlistable_directory_that_is_excluded() -> None:
     staged.run([KEEP], config=smaller_scope)
 
     assert change_kinds(staged.compare()) == {"lost+found": "out_of_scope", "lost+found/x": "out_of_scope"}
-    assert told(staged) == [("unreadable", "lost+found", 1)]
+    assert open_findings(staged) == [("unreadable", "lost+found", 1)]
 
 
 def test_seen_again_and_gone_between_two_runs() -> None:
@@ -176,16 +176,16 @@ def test_accepted_then_hidden_then_as_before(error: str | None, again: str) -> N
     first_error = "ECHANGED" if error == "ECHANGED" else "EACCES"
     staged.run([KEEP, file("d/b", b"b")])
     staged.run([KEEP, error_row("d/b", first_error)])
-    told(staged)
+    open_findings(staged)
     for finding in Finding.objects.filter(state="open"):
         actions.accept(finding, stage.make_user("operator"), "not for the collector")
     for _ in range(2):
         staged.run([KEEP, error_row("d", stage="list")])
-        assert told(staged) == [("unreadable", "d", 1)]
+        assert open_findings(staged) == [("unreadable", "d", 1)]
     staged.run([KEEP, error_row("d/b", error) if error else file("d/b", b"b")])
 
     assert change_kinds(staged.compare()).get("d/b", "") == again
-    assert told(staged) == ([("unreadable", "d/b", 1)] if error == "EIO" else [])
+    assert open_findings(staged) == ([("unreadable", "d/b", 1)] if error == "EIO" else [])
 
 
 def test_unstable_before_and_after_it_was_hidden() -> None:
@@ -194,12 +194,12 @@ def test_unstable_before_and_after_it_was_hidden() -> None:
     unstable = [KEEP, error_row("d/b", "ECHANGED")]
     for records in (unstable, [KEEP, error_row("d", stage="list")], unstable, unstable):
         staged.run(records)
-        told(staged)
+        open_findings(staged)
 
-    assert told(staged) == []
+    assert open_findings(staged) == []
 
     staged.run(unstable)
-    assert told(staged) == [("restless", "d/b", 1)]
+    assert open_findings(staged) == [("restless", "d/b", 1)]
 
 
 def run_nightly(
@@ -228,7 +228,7 @@ def test_the_same_dump_each_night_is_a_new_file() -> None:
     staged = StagedReplica(policy="rotating", keep_days=2, expected_interval=timedelta(days=1))
     run_nightly(staged, range(9, 0, -1))
 
-    assert set(change_kinds(staged.compare()).values()) == {"-moved", "moved"} and told(staged) == []
+    assert set(change_kinds(staged.compare()).values()) == {"-moved", "moved"} and open_findings(staged) == []
 
 
 def test_an_old_dump_under_a_new_name_is_no_new_file() -> None:
@@ -236,7 +236,7 @@ def test_an_old_dump_under_a_new_name_is_no_new_file() -> None:
     staged = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
     run_nightly(staged, range(5, 0, -1), renamed=True)
 
-    assert set(change_kinds(staged.compare()).values()) == {"-moved", "moved"} and told(staged) == [
+    assert set(change_kinds(staged.compare()).values()) == {"-moved", "moved"} and open_findings(staged) == [
         ("no_new_file", "", 0)
     ]
 
@@ -258,7 +258,7 @@ def test_dumps_under_the_names_of_older_ones(same: bool) -> None:
             content = b"the same" if same else b"%d" % days
             dumps.append(file(name, content, mtime_ns=int(now - days * DAY) * 10**9))
         run_at_night(staged, now - ago * DAY, dumps)
-        assert told(staged) == ([("no_new_file", "", 0)] if ago == 2 else []), ago
+        assert open_findings(staged) == ([("no_new_file", "", 0)] if ago == 2 else []), ago
 
 
 @pytest.mark.parametrize("how", ["expires", "undone"])
@@ -271,14 +271,14 @@ def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:
     actions.accept(finding, user, "until it is restored", timezone.now() + timedelta(days=1))
     staged.run([file("x", b"A" if restored else b"B"), KEEP])
 
-    assert told(staged) == []
+    assert open_findings(staged) == []
 
     if how == "undone":
         actions.undo(finding, user, "by mistake")
     else:
         Finding.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         assert actions.reopen_expired() == 1
-    assert told(staged) == ([] if restored else [("corrupted", "x", 1)])
+    assert open_findings(staged) == ([] if restored else [("corrupted", "x", 1)])
 
     actions_logged = [entry.action for entry in AuditEntry.objects.filter(finding=finding).order_by("pk")]
     assert actions_logged == [
@@ -295,14 +295,14 @@ def test_an_undone_finding_without_paths_stays_open() -> None:
     mass(staged, 50, 0)
     mass(staged, 50, 20)
 
-    assert told(staged) == [("mass_change", "", 20)]
+    assert open_findings(staged) == [("mass_change", "", 20)]
 
     finding = Finding.objects.get()
     user = stage.make_user("operator")
     actions.release(finding, user, "meant")
     actions.undo(finding, user, "by mistake")
 
-    assert told(staged) == [("mass_change", "", 20)]
+    assert open_findings(staged) == [("mass_change", "", 20)]
 
 
 def test_a_released_mass_change_is_not_usual() -> None:
@@ -313,11 +313,11 @@ def test_a_released_mass_change_is_not_usual() -> None:
         mass(staged, 500, 10, b"day" * (day + 1))
     mass(staged, 500, 200, b"migrated")
 
-    assert told(staged) == [("mass_change", "", 200)]
+    assert open_findings(staged) == [("mass_change", "", 200)]
 
     actions.release(Finding.objects.get(), stage.make_user("operator"), "a migration")
     mass(staged, 500, 450, b"encrypted")
-    assert told(staged) == [("mass_change", "", 450)] and mass_change.limits_for(staged.compare()) == (
+    assert open_findings(staged) == [("mass_change", "", 450)] and mass_change.limits_for(staged.compare()) == (
         100,
         100,
         True,

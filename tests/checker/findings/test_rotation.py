@@ -1,0 +1,51 @@
+"""Rotating data: files go at their age and not before, and a new one comes in each interval."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from checker.findings import actions
+from checker.models import Finding
+from scanner.format.timestamps import format_timestamp
+from tests.checker import stage
+from tests.checker.findings.staging import open_findings
+from tests.checker.staged_replica import StagedReplica, file
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_age_and_new_files() -> None:
+    """What goes at its age was expected to; what goes earlier, and a new file that does not come, are findings."""
+    replica = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
+    now = timezone.now().timestamp()
+    old_ns = int(now - 40 * 86400) * 10**9
+    young_ns = int(now - 3 * 86400) * 10**9
+
+    began = now - 3 * 86400
+    replica.run(
+        [file("old", b"1", mtime_ns=old_ns), file("young", b"2", mtime_ns=young_ns), file("z")],
+        started_at=format_timestamp(began),
+        finished_at=format_timestamp(began + 9),
+    )
+    replica.run([file("z")])
+    assert open_findings(replica) == [("no_new_file", "", 0), ("removed", "young", 1)]
+
+    replica.run([file("fresh", b"3"), file("z")])
+    assert open_findings(replica) == [("removed", "young", 1)]
+
+
+def test_no_new_file_is_accepted_once() -> None:
+    """Who accepted that nothing new comes is not told again by the next run."""
+    replica = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(hours=1))
+    now = timezone.now().timestamp()
+    for hours in (9, 5):
+        end = now - hours * 3600
+        replica.run([file("a")], started_at=format_timestamp(end - 9), finished_at=format_timestamp(end))
+    assert open_findings(replica) == [("no_new_file", "", 0)]
+
+    actions.accept(Finding.objects.get(), stage.make_user("operator"), "a holiday")
+    replica.run([file("a")])
+    assert open_findings(replica) == []
