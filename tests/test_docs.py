@@ -300,22 +300,22 @@ def test_both_have_the_same_code(name: str) -> None:
     """Commands, configuration and examples do not depend on the language; only comments and drawings do."""
     ru, en = blocks_of(read(page("ru", name))), blocks_of(read(page("en", name)))
     assert [block.kind for block in ru] == [block.kind for block in en]
-    for here, present in zip(ru, en, strict=True):
-        if "───" not in here.code:
-            assert strip_comments(here.code) == strip_comments(present.code)
+    for russian, english in zip(ru, en, strict=True):
+        if "───" not in russian.code:
+            assert strip_comments(russian.code) == strip_comments(english.code)
 
 
 @each_page
 def test_both_have_the_same_tables(name: str) -> None:
     """Tables have the same rows in both languages, told by the code in their first and second cells."""
     ru, en = tables_of(read(page("ru", name))), tables_of(read(page("en", name)))
-    for here, present in zip(ru, en, strict=True):
+    for russian, english in zip(ru, en, strict=True):
         if name == "glossary":  # its second column in Russian is the first one in English
-            assert [row[1] for row in here.rows] == [row[0].replace("*", "") for row in present.rows], here.under
+            assert [row[1] for row in russian.rows] == [row[0].replace("*", "") for row in english.rows], russian.under
             continue
-        assert [[spans(cell) for cell in row[:2]] for row in here.rows] == [
-            [spans(cell) for cell in row[:2]] for row in present.rows
-        ], here.under
+        assert [[spans(cell) for cell in row[:2]] for row in russian.rows] == [
+            [spans(cell) for cell in row[:2]] for row in english.rows
+        ], russian.under
 
 
 @both

@@ -43,9 +43,9 @@ def blocks(language: str, anchor: str) -> list[str]:
     return matches
 
 
-def values(block: str) -> dict[str, str]:
+def values(first: str) -> dict[str, str]:
     """Return the pairs of a block whose lines are a name, blanks and a value."""
-    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in block.splitlines())
+    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in first.splitlines())
 
 
 def table(language: str, anchor: str) -> list[list[str]]:
@@ -79,18 +79,18 @@ def second_report(language: str) -> bytes:
 def test_example_holds_for_every_reader(language: str, tmp_path: Path) -> None:
     """The two reports of the page hold for the standalone verifier and for the project's own reader."""
     key = values(blocks(language, "example-key")[0])["public"]
-    block = tmp_path / "report-1.jsonl"
-    two = tmp_path / "report-2.jsonl"
-    block.write_bytes(first_report(language))
-    two.write_bytes(second_report(language))
+    first = tmp_path / "report-1.jsonl"
+    second = tmp_path / "report-2.jsonl"
+    first.write_bytes(first_report(language))
+    second.write_bytes(second_report(language))
 
     public = bytes.fromhex(key)
-    for path in (block, two):
+    for path in (first, second):
         assert look(path, public) == (0, "")
         keys = {hashlib.sha256(public).hexdigest(): verify.KnownKey(public, "the key")}
         assert verify.verify_report(path, keys).exit_code == 0
 
-    code, output = call("--key", key, block, two)
+    code, output = call("--key", key, first, second)
     assert code == 0
     assert output.replace(f"{tmp_path}/", "") == blocks(language, "signer")[1]
 
@@ -131,7 +131,7 @@ def test_every_value_of_the_example(language: str) -> None:
     scope, config = blocks(language, "example-config")[0].splitlines()
     assert config == hashlib.sha3_512(scope.encode()).hexdigest() == excludes.scope_digest(["*.tmp"], False)
 
-    statement, statement_digest = (block.strip() for block in blocks(language, "example-statement"))
+    statement, statement_digest = (first.strip() for first in blocks(language, "example-statement"))
     payload = statement.encode()
     assert statement_digest == hashlib.sha3_512(payload).hexdigest()
     members = json.loads(payload)
