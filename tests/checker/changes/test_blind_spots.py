@@ -19,7 +19,7 @@ from scanner.format.timestamps import format_timestamp
 from scanner.models import Run, Scope
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed_note
-from tests.checker.findings.test_update import mass, open_findings
+from tests.checker.findings.staging import open_findings, run_with_changes
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
 from tests.scanner.factories import error_row
 
@@ -292,8 +292,8 @@ def test_restored_while_it_was_accepted(how: str, restored: bool) -> None:
 def test_an_undone_finding_without_paths_stays_open() -> None:
     """A mass change has no path that could prove anything."""
     staged = StagedReplica(limit_files=5, limit_share=5)
-    mass(staged, 50, 0)
-    mass(staged, 50, 20)
+    run_with_changes(staged, 50, 0)
+    run_with_changes(staged, 50, 20)
 
     assert open_findings(staged) == [("mass_change", "", 20)]
 
@@ -308,15 +308,15 @@ def test_an_undone_finding_without_paths_stays_open() -> None:
 def test_a_released_mass_change_is_not_usual() -> None:
     """A mass change that was released does not raise the limits for the next one."""
     staged = StagedReplica()
-    mass(staged, 500, 0)
+    run_with_changes(staged, 500, 0)
     for day in range(6):
-        mass(staged, 500, 10, b"day" * (day + 1))
-    mass(staged, 500, 200, b"migrated")
+        run_with_changes(staged, 500, 10, b"day" * (day + 1))
+    run_with_changes(staged, 500, 200, b"migrated")
 
     assert open_findings(staged) == [("mass_change", "", 200)]
 
     actions.release(Finding.objects.get(), stage.make_user("operator"), "a migration")
-    mass(staged, 500, 450, b"encrypted")
+    run_with_changes(staged, 500, 450, b"encrypted")
     assert open_findings(staged) == [("mass_change", "", 450)] and mass_change.limits_for(staged.compare()) == (
         100,
         100,
