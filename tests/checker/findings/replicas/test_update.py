@@ -153,7 +153,7 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
     spread = "it has content that appeared on some replica through damage"
     assert sum(spread in reason for reason in words.reasons) == 2
 
-    rows = overview.read_overview(timezone.now()).sections[0].lines
+    rows = overview.read_overview(timezone.now()).sections[0].rows
     assert len(rows) == 3
     assert {row.assessment.status for row in rows} == {"damaged"}
 
