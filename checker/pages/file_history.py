@@ -24,7 +24,7 @@ MAX_FINDINGS = 20
 
 
 class CopyState(StrEnum):
-    """What is known of another replica's copy of a path."""
+    """Knowledge of another replica's copy of a path."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -49,7 +49,7 @@ class Period(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """What another replica of the group holds under the path."""
+    """Copy of the path on another replica of the group."""
 
     replica: Replica
     run: Run | None

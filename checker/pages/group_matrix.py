@@ -56,7 +56,7 @@ class Column(NamedTuple):
 
 
 class MatrixCell(NamedTuple):
-    """What a path is on a replica."""
+    """Cell of a path on a replica."""
 
     name: str
     """Decides its colour."""

@@ -17,7 +17,7 @@ MAX_SILENCE = 300
 
 
 class Health(NamedTuple):
-    """Which parts of the central server work."""
+    """State of the parts of the central server."""
 
     database: bool
     tasks: bool

@@ -35,7 +35,7 @@ class GroupSection(NamedTuple):
 
 
 class StatusCount(NamedTuple):
-    """How many replicas have a status."""
+    """Number of replicas with a status."""
 
     status: Status
     number: int
@@ -121,7 +121,7 @@ def running_runs(now: datetime) -> RunningRuns:
 
 
 class FirstSteps(NamedTuple):
-    """Which steps are done of those that must precede the first run."""
+    """Steps before the first run, and whether each is done."""
 
     group: bool
     server: bool

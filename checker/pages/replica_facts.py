@@ -24,7 +24,7 @@ PROGRESS_TIMEOUT = timedelta(minutes=3)
 
 
 class ReplicaAnnotations(TypedDict):
-    """What `all_replicas` adds to a row."""
+    """Annotations that `all_replicas` adds to a row."""
 
     newest_id: int | None
     complete_id: int | None
@@ -131,7 +131,7 @@ def _compared_runs(run_ids: set[int]) -> set[int]:
 
 
 class _StatusCount(NamedTuple):
-    """How many open findings give a replica a status, and the key of the first of them."""
+    """Return how many open findings give a replica a status, and the key of the first of them."""
 
     replica_id: int
     status: str

@@ -90,7 +90,7 @@ class RunDetail(NamedTuple):
 
 
 class RunProgress(NamedTuple):
-    """How far a run is, from its first message to its proof."""
+    """Progress of a run, from its first message to its proof."""
 
     uuid: UUID
     progress: Progress | None

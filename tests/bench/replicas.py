@@ -96,7 +96,7 @@ class Bench:
     """Three replicas and what is measured of them."""
 
     def __init__(self, group: Any, replicas: list[Any], entries: int, digests_known: bool) -> None:
-        self.group, self.replicas, self.entries, self.told = group, replicas, entries, digests_known
+        self.group, self.replicas, self.entries, self.digests_known = group, replicas, entries, digests_known
         self.held = {replica.pk: entries for replica in replicas}
         self.sequence = 0
         """Of the newest run of each replica."""
@@ -143,7 +143,7 @@ class Bench:
         peaks = f"processor {memory['here']:.2f} s here, {memory['there']:.2f} s PostgreSQL"
         peaks += f"   peak {memory['worker']:.0f} MiB here, {memory['server']:.0f} MiB PostgreSQL"
         print(f"{name:<26}{seconds:7.2f} s {limit}   {peaks}   {made.counts} {findings} findings", flush=True)
-        if self.told:
+        if self.digests_known:
             for statement, seconds in spent.most_common(8):
                 print(f"        {seconds:6.2f} s  {' '.join(statement.split())[:110]}", flush=True)
         return seconds

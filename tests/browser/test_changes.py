@@ -26,7 +26,7 @@ HOSTILE = "evil\n\x1b[31m\u202egpj.<script>alert(1)<"
 LONG = "long/" + "/".join(["d" * 250] * 15)
 
 
-class Told(NamedTuple):
+class StagedChanges(NamedTuple):
     """Data that the pages show."""
 
     user: User
@@ -35,7 +35,7 @@ class Told(NamedTuple):
 
 
 @pytest.fixture
-def told(transactional_db: None) -> Told:
+def staged_changes(transactional_db: None) -> StagedChanges:
     """A replica with every kind of change, findings, a held one, and a second replica of the group."""
     world = StagedReplica(name="Photos")
     photos = [file(f"2019/summer/IMG_{number:04}.jpg", str(number).encode() * 50) for number in range(160)]
@@ -44,7 +44,7 @@ def told(transactional_db: None) -> Told:
     first = world.replica.runs.get(sequence=1)
     world.run([], outcome="failed")
     changed: list[Record] = [
-        *(file(one.path, b"edited" + one.path.encode(), mtime_ns=LATER_MTIME) for one in photos[:120]), *photos[121:],
+        *(file(row.path, b"edited" + row.path.encode(), mtime_ns=LATER_MTIME) for row in photos[:120]), *photos[121:],
         file("2018/a.jpg", b"rotten"), confirmed_note("2018/a.jpg", str(first.uuid)), file("2020/b.jpg", b"b"),
         file(HOSTILE, b"rewritten"), file(LONG, b"d", mode=0o100600), link_row("latest", "2019"), error_row("secret"),
         file("new/file", b"new"),
@@ -59,7 +59,7 @@ def told(transactional_db: None) -> Told:
     far.run([file("2018/a.jpg", b"a")])
     far.compare()
     assert comparison.counts["modified"] == 120
-    return Told(stage.make_user("administrator"), world, addresses(world, first, last))
+    return StagedChanges(stage.make_user("administrator"), world, addresses(world, first, last))
 
 
 def addresses(world: StagedReplica, first: Run, last: Run) -> dict[str, str]:
@@ -86,16 +86,21 @@ def addresses(world: StagedReplica, first: Run, last: Run) -> dict[str, str]:
 
 @pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
 def test_the_pages(
-    open_page: Open, shoot: Callable[[Page, str], None], told: Told, language: str, scheme: Any, width: int
+    open_page: Open,
+    shoot: Callable[[Page, str], None],
+    staged_changes: StagedChanges,
+    language: str,
+    scheme: Any,
+    width: int,
 ) -> None:
     """Every page fits, is readable, has names for what can be used, and obeys no hostile name."""
-    page = open_page("/", told.user, language, width, color_scheme=scheme)
-    look_at_each(page, told.pages, shoot, f"{language}-{scheme}-{width}")
+    page = open_page("/", staged_changes.user, language, width, color_scheme=scheme)
+    look_at_each(page, staged_changes.pages, shoot, f"{language}-{scheme}-{width}")
 
 
-def test_accept_undo_and_release(open_page: Open, told: Told) -> None:
+def test_accept_undo_and_release(open_page: Open, staged_changes: StagedChanges) -> None:
     """A person accepts damage with a reason, undoes it, and releases what is held; the overview follows."""
-    page = open_page("/", told.user)
+    page = open_page("/", staged_changes.user)
     assert page.locator(".replica-cell .state").first.inner_text() == "Damaged"
     page.locator(".lines").get_by_role("link", name="corrupted: 2018/a.jpg").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("2018/a.jpg")
@@ -118,9 +123,9 @@ def test_accept_undo_and_release(open_page: Open, told: Told) -> None:
     assert page.locator(".replica-cell .state").first.inner_text() == "Damaged"
 
 
-def test_keyboard_and_paging(open_page: Open, told: Told) -> None:
+def test_keyboard_and_paging(open_page: Open, staged_changes: StagedChanges) -> None:
     """A kind is chosen, a change opened and more of them fetched by the keyboard alone."""
-    page = open_page(told.pages["diff"], told.user)
+    page = open_page(staged_changes.pages["diff"], staged_changes.user)
     page.get_by_role("link", name="modified 120").focus()
     page.keyboard.press("Enter")
     expect(page.locator("details.entry")).to_have_count(100)
@@ -136,10 +141,10 @@ def test_keyboard_and_paging(open_page: Open, told: Told) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("2019/summer/IMG_0000.jpg")
 
 
-def test_two_far_runs_and_a_download(open_page: Open, told: Told) -> None:
+def test_two_far_runs_and_a_download(open_page: Open, staged_changes: StagedChanges) -> None:
     """Two numbers lead to the changes between them, and the file holds what the page shows."""
-    told.world.run([file("2018/a.jpg", b"a")])
-    page = open_page(told.pages["diff"], told.user)
+    staged_changes.world.run([file("2018/a.jpg", b"a")])
+    page = open_page(staged_changes.pages["diff"], staged_changes.user)
     page.get_by_label("Compare run").fill("1")
     page.get_by_label("with run").fill("4")
     page.get_by_role("button", name="Compare").click()
@@ -149,9 +154,9 @@ def test_two_far_runs_and_a_download(open_page: Open, told: Told) -> None:
     assert download.value.suggested_filename.endswith("-1-4.jsonl")
 
 
-def test_several_findings_at_once(open_page: Open, told: Told) -> None:
+def test_several_findings_at_once(open_page: Open, staged_changes: StagedChanges) -> None:
     """Findings without damage are selected by a box and accepted together; damage has no box."""
-    page = open_page("/findings/", told.user)
+    page = open_page("/findings/", staged_changes.user)
     expect(page.locator("tr", has_text="corrupted").locator("input[type=checkbox]")).to_have_count(0)
     for box in page.locator("input[name=finding]").all():
         box.check()

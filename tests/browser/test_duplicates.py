@@ -20,7 +20,7 @@ HOSTILE = "evil\n\x1b[31m\u202egpj.<script>alert(1)<"
 LONG = "long/" + "/".join(["d" * 250] * 15)
 
 
-class Told(NamedTuple):
+class StagedDuplicates(NamedTuple):
     """Data that the pages show."""
 
     user: User
@@ -28,11 +28,15 @@ class Told(NamedTuple):
 
 
 @pytest.fixture
-def told(transactional_db: None) -> Told:
+def staged_duplicates(transactional_db: None) -> StagedDuplicates:
     """A group of three replicas: many contents twice on the first one, some once on the second, no run of the third."""
     world = StagedReplica(name="Photos")
     photos = [b"photo %d" % number * (number + 1) for number in range(70)]
-    twice = [file(f"{name}/IMG_{at:04}.jpg", one) for name in ("2019/summer", "copy") for at, one in enumerate(photos)]
+    twice = [
+        file(f"{name}/IMG_{number:04}.jpg", entry)
+        for name in ("2019/summer", "copy")
+        for number, entry in enumerate(photos)
+    ]
     big = b"x" * 3_000_000
     rest = [file("backup.tar", big), file("linked.tar", big, detail="backup.tar"), file(HOSTILE, big), file(LONG, big)]
     world.run([*twice, *rest, *(file(f"many/{number:03}", b"same") for number in range(40)), file("only", b"one")])
@@ -42,7 +46,7 @@ def told(transactional_db: None) -> Told:
     single = StagedReplica(name="single")
     single.run([file("a")])
     replica, group = world.replica, world.replica.group
-    return Told(
+    return StagedDuplicates(
         stage.make_user("administrator"),
         {
             "duplicates": f"/replicas/{replica.uuid}/duplicates/",
@@ -58,16 +62,21 @@ def told(transactional_db: None) -> Told:
 
 @pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
 def test_the_pages(
-    open_page: Open, shoot: Callable[[Page, str], None], told: Told, language: str, scheme: Any, width: int
+    open_page: Open,
+    shoot: Callable[[Page, str], None],
+    staged_duplicates: StagedDuplicates,
+    language: str,
+    scheme: Any,
+    width: int,
 ) -> None:
     """Every page fits, is readable, has names for what can be used, and obeys no hostile name."""
-    page = open_page("/", told.user, language, width, color_scheme=scheme)
-    look_at_each(page, told.pages, shoot, f"{language}-{scheme}-{width}")
+    page = open_page("/", staged_duplicates.user, language, width, color_scheme=scheme)
+    look_at_each(page, staged_duplicates.pages, shoot, f"{language}-{scheme}-{width}")
 
 
-def test_keyboard_and_paging(open_page: Open, told: Told) -> None:
+def test_keyboard_and_paging(open_page: Open, staged_duplicates: StagedDuplicates) -> None:
     """From the replica's page to its duplicates, to more of them and to the life of a path, by the keyboard alone."""
-    page = open_page(told.pages["duplicates-link"], told.user)
+    page = open_page(staged_duplicates.pages["duplicates-link"], staged_duplicates.user)
     page.get_by_role("link", name="Duplicates").focus()
     page.keyboard.press("Enter")
     expect(page.locator("details.entry")).to_have_count(50)
@@ -82,9 +91,9 @@ def test_keyboard_and_paging(open_page: Open, told: Told) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("backup.tar")
 
 
-def test_without_scripts(open_page: Open, told: Told) -> None:
+def test_without_scripts(open_page: Open, staged_duplicates: StagedDuplicates) -> None:
     """Search, the next page and the names work where no script runs."""
-    page = open_page(told.pages["duplicates"], told.user, java_script_enabled=False)
+    page = open_page(staged_duplicates.pages["duplicates"], staged_duplicates.user, java_script_enabled=False)
     page.get_by_role("link", name="Show more").click()
     expect(page.locator("details.entry")).to_have_count(22)
     page.get_by_role("searchbox").fill("linked")
@@ -94,9 +103,9 @@ def test_without_scripts(open_page: Open, told: Told) -> None:
     expect(page.locator(".hardlink")).to_be_visible()
 
 
-def test_a_download(open_page: Open, told: Told) -> None:
+def test_a_download(open_page: Open, staged_duplicates: StagedDuplicates) -> None:
     """The file of a group is named after the group's id and holds what the page shows."""
-    page = open_page(told.pages["duplicates-group"], told.user)
+    page = open_page(staged_duplicates.pages["duplicates-group"], staged_duplicates.user)
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     assert download.value.suggested_filename.startswith("duplicates-")

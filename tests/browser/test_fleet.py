@@ -22,7 +22,7 @@ LOOKS = [
     ("ru", "light", 360, 100, 20),
     ("en", "dark", 360, 20, 100),
 ]
-AT = "document.activeElement.getAttribute('aria-label') || document.activeElement.title"
+MOMENT = "document.activeElement.getAttribute('aria-label') || document.activeElement.title"
 # Head and first column must stay where they can be read: whether an element is what one sees at its own middle.
 SEEN = """e => { const at = e.getBoundingClientRect();
     return e.contains(document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2)); }"""
@@ -34,11 +34,11 @@ SOON = f"""async () => {{ const seen = {SEEN}, until = performance.now() + 2000;
 
 def place(page: Page) -> tuple[int, int]:
     """Row and column of what has the focus in the grid."""
-    found = page.evaluate(
+    matches = page.evaluate(
         "(() => { const e = document.activeElement;"
         "return [e.closest('tr').rowIndex, e.closest('th, td').cellIndex]; })()"
     )
-    return found[0], found[1]
+    return matches[0], matches[1]
 
 
 def press(page: Page, *keys: str) -> tuple[int, int]:
@@ -121,8 +121,8 @@ def test_the_grid_is_one_stop_and_keys_go_from_cell_to_cell(open_page: Open) -> 
     assert press(page, "PageUp") == (20, 0)
     assert press(page, "Control+End") == (30, 8) and press(page, "Control+Home") == (0, 1)
     assert press(page, "ArrowDown") == (1, 1)
-    said = page.evaluate(AT)
-    assert page.locator("[data-told]").inner_text() == said and " on node" in said
+    text = page.evaluate(MOMENT)
+    assert page.locator("[data-told]").inner_text() == text and " on node" in text
     assert page.evaluate("document.activeElement.matches(':focus-visible')")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('[data-grid]')") is None
@@ -154,12 +154,12 @@ def test_the_focus_stays_when_the_page_looks_again(open_page: Open) -> None:
     page = open_page("/", stage.make_user("viewer"))
     page.focus(".fleet tbody td a")
     assert press(page, "ArrowDown", "ArrowRight") == (2, 2)
-    said = page.evaluate(AT)
+    text = page.evaluate(MOMENT)
     page.evaluate("document.querySelector('[data-grid]').dataset.old = 'yes'")
     Progress.objects.all().delete()
     page.wait_for_selector("[data-grid]:not([data-old])")
     expect(page.locator("[data-grid] a[tabindex='0']")).to_have_count(1)
-    assert page.evaluate(AT) == said and press(page, "ArrowLeft") == (2, 1)
+    assert page.evaluate(MOMENT) == text and press(page, "ArrowLeft") == (2, 1)
 
 
 def test_without_scripts_each_cell_is_a_link(browser: Browser, live_server: Any) -> None:

@@ -21,7 +21,7 @@ from tests.scanner.factories import error_row
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Told(NamedTuple):
+class StagedComparison(NamedTuple):
     """Data that the pages show."""
 
     user: User
@@ -30,14 +30,14 @@ class Told(NamedTuple):
 
 
 @pytest.fixture
-def told(transactional_db: None) -> Told:
+def staged_comparison(transactional_db: None) -> StagedComparison:
     """Three replicas that differ in every way, and a fourth without a run."""
     fleet = StagedGroup(4, name="Photos", limit_files=1000)
-    for at, name in enumerate(("alpha", "beta", "gamma", "delta")):
-        server = fleet.replicas[at].replica.server
+    for number, name in enumerate(("alpha", "beta", "gamma", "delta")):
+        server = fleet.replicas[number].replica.server
         server.name = f"{name}.example.net"
         server.save()
-    many = [file(f"2019/summer/IMG_{at:04}.jpg", str(at).encode() * 40) for at in range(230)]
+    many = [file(f"2019/summer/IMG_{number:04}.jpg", str(number).encode() * 40) for number in range(230)]
     shut, first, second = file("shut", b"s"), file("2018/a.jpg", b"a"), file("2018/b.jpg", b"b")
     odd = [file(HOSTILE, b"c"), file(LONG, b"d")]
     fleet.runs(*[[*many, first, second, *odd, shut]] * 3)
@@ -49,7 +49,7 @@ def told(transactional_db: None) -> Told:
         [*many, first, second, *odd, error_row("shut")],
     )
     fleet.compare()
-    return Told(stage.make_user("administrator"), fleet, addresses(fleet))
+    return StagedComparison(stage.make_user("administrator"), fleet, addresses(fleet))
 
 
 def addresses(fleet: StagedGroup) -> dict[str, str]:
@@ -74,16 +74,21 @@ def addresses(fleet: StagedGroup) -> dict[str, str]:
 
 @pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
 def test_the_pages(
-    open_page: Open, shoot: Callable[[Page, str], None], told: Told, language: str, scheme: Any, width: int
+    open_page: Open,
+    shoot: Callable[[Page, str], None],
+    staged_comparison: StagedComparison,
+    language: str,
+    scheme: Any,
+    width: int,
 ) -> None:
     """Every page fits, is readable, has names for what can be used, and obeys no hostile name."""
-    page = open_page("/", told.user, language, width, color_scheme=scheme)
-    look_at_each(page, told.pages, shoot, f"{language}-{scheme}-{width}")
+    page = open_page("/", staged_comparison.user, language, width, color_scheme=scheme)
+    look_at_each(page, staged_comparison.pages, shoot, f"{language}-{scheme}-{width}")
 
 
-def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None:
+def test_from_the_overview_to_the_good_copy(open_page: Open, staged_comparison: StagedComparison) -> None:
     """The damaged copy with a good one elsewhere is the first thing on the overview, and leads to all that is known."""
-    page = open_page("/", told.user)
+    page = open_page("/", staged_comparison.user)
     expect(page.locator("#repairs h2")).to_contain_text("2 copies are damaged")
     assert page.locator("main section").first.get_attribute("aria-labelledby") == "repairs-head"
     page.locator("#repairs a", has_text="2018/a.jpg").click()
@@ -97,9 +102,9 @@ def test_from_the_overview_to_the_good_copy(open_page: Open, told: Told) -> None
     expect(page.locator(".square-good")).to_have_count(2)
 
 
-def test_folded_branches_filters_and_paging(open_page: Open, told: Told) -> None:
+def test_folded_branches_filters_and_paging(open_page: Open, staged_comparison: StagedComparison) -> None:
     """Only the branches that differ are there; they open, are filtered by replica and kind, and go on page by page."""
-    page = open_page(told.pages["group"], told.user)
+    page = open_page(staged_comparison.pages["group"], staged_comparison.user)
     expect(page.locator(".notice-alarm")).to_contain_text("Check beta.example.net first")
     page.get_by_role("link", name="2019/", exact=True).click()
     page.get_by_role("link", name="summer/", exact=True).click()
@@ -110,7 +115,7 @@ def test_folded_branches_filters_and_paging(open_page: Open, told: Told) -> None
     page.get_by_label("Affected replica").select_option(label="alpha.example.net /srv/data")
     page.get_by_role("button", name="Show", exact=True).last.click()
     expect(page.locator("main")).to_contain_text("No results.")
-    page.goto(told.pages["group"])
+    page.goto(staged_comparison.pages["group"])
     page.get_by_role("link", name="newer version 1").click()
     expect(page.locator("table.matrix tbody tr")).to_have_count(1)
     expect(page.locator(".square-newer")).to_have_count(1)
@@ -124,9 +129,9 @@ def test_a_directory_that_a_replica_lacks_wholly(
 ) -> None:
     """It is kept as one row; the pages show each path below it like any other, and one finding for all."""
     fleet = StagedGroup(3, name="Films")
-    some = [file(f"2019/{at}.mkv", str(at).encode()) for at in range(3)]
-    lost = [file(f"2020/part-{at % 4}/{at:04}.mkv", str(at).encode() * 9) for at in range(1200)]
-    fleet.runs([*some, *lost], [*some, *lost], some)
+    entries = [file(f"2019/{number}.mkv", str(number).encode()) for number in range(3)]
+    lost = [file(f"2020/part-{number % 4}/{number:04}.mkv", str(number).encode() * 9) for number in range(1200)]
+    fleet.runs([*entries, *lost], [*entries, *lost], entries)
     fleet.compare()
     assert Divergence.objects.get().number == 1200
     finding = Finding.objects.get(replica=None)

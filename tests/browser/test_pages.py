@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 LOOKS = [("en", "light", 1280), ("en", "dark", 360), ("ru", "light", 360), ("ru", "dark", 1280)]
 ROWS = [
-    *(file_row(f"2019/summer/IMG_{at:04}.jpg", b"x" * (at * 977 % 9000)) for at in range(150)),
+    *(file_row(f"2019/summer/IMG_{number:04}.jpg", b"x" * (number * 977 % 9000)) for number in range(150)),
     file_row("big/backup.tar", b"q", size=81 * 10**9),
     file_row("evil\n\x1b[31m\u202egpj.exe"),
     file_row("<script>alert(1)<"),

@@ -22,10 +22,10 @@ def test_comparison_for_programs() -> None:
     client = Client()
     assert read_refusal(client.get(url), 401)["error"] == "unauthorised"
     own = {"authorization": f"Bearer {factories.make_bearer(world.replica.server)}"}
-    found = client.get(url + "?limit=2", headers=own).json()
-    assert found["counts"] == {"rewritten": 3} and [one["path"] for one in found["changes"]] == ["a", "b"]
-    rest = client.get(url, {"limit": 2, "after": found["after"]}, headers=own).json()
-    assert [one["path"] for one in rest["changes"]] == ["c"] and rest["after"] == ""
+    changes = client.get(url + "?limit=2", headers=own).json()
+    assert changes["counts"] == {"rewritten": 3} and [change["path"] for change in changes["changes"]] == ["a", "b"]
+    rest = client.get(url, {"limit": 2, "after": changes["after"]}, headers=own).json()
+    assert [change["path"] for change in rest["changes"]] == ["c"] and rest["after"] == ""
     other = {"authorization": f"Bearer {factories.make_bearer(factories.make_server())}"}
     assert read_refusal(client.get(url, headers=other), 404)
     client.force_login(stage.make_user("viewer"))

@@ -87,7 +87,7 @@ def test_the_audit_log_is_not_emptied(tables: str) -> None:
 
 
 def test_two_people_accept_at_once() -> None:
-    """Of two who accept the same finding at the same time one is told that it is not open any more."""
+    """If two people accept a finding at the same time, one is told that it is not open any more."""
     finding, _replica = open_one_finding()
     users = [stage.make_user("operator"), stage.make_user("operator")]
     start = threading.Barrier(2)

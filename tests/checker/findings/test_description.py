@@ -66,7 +66,7 @@ def test_a_renewed_finding_says_what_is_true_now() -> None:
 
 
 def test_a_file_that_is_edited_again() -> None:
-    """Where nothing may change each edit has its own facts; those of the third take the place of the second's."""
+    """If nothing may change, each edit has its own facts; those of the third take the place of the second's."""
     replica = StagedReplica(policy="immutable", limit_files=1000)
     for number, content in enumerate((b"1", b"2", b"3", b"4")):
         replica.run([file("a", content, mtime_ns=LATER_MTIME + number), file("keep")])
@@ -104,7 +104,7 @@ def test_advice_fits_the_error(error: str, advised: str, not_advised: str) -> No
 
 
 def test_a_sign_says_nothing_of_limits() -> None:
-    """Where ransomware or an emptied replica is the cause, no limit is said to be exceeded, nor where it comes from."""
+    """If ransomware or an emptied replica is the cause, no limit is said to be exceeded, nor where it comes from."""
     attacked = StagedReplica()
     run_ransomware(attacked)
     emptied = StagedReplica()
@@ -137,7 +137,7 @@ def test_where_limits_come_from(limits: dict[str, int], runs: int, origin: str) 
 
 
 def test_a_released_replica_is_not_said_to_be_on_hold() -> None:
-    """What to do, and what it means, is true of a replica that was released; undone, it is on hold again."""
+    """The next steps and the meaning are true of a replica that was released; undone, it is on hold again."""
     replica = StagedReplica()
     user = stage.make_user("operator")
     run_ransomware(replica)
@@ -177,7 +177,7 @@ def test_a_released_replica_is_not_said_to_be_on_hold() -> None:
     ],
 )
 def test_facts_of_a_change(kind: str, before: Record, after: Record | None, sentence: str) -> None:
-    """What differs is named from what to what, and of what was removed what it was."""
+    """Each difference is named with both values, and a removed path with what it was."""
     replica = StagedReplica(policy="immutable", limit_files=1000)
     replica.run([file("keep", b"keep"), before])
     replica.run([file("keep", b"keep"), *([after] if after else [])])
@@ -185,7 +185,7 @@ def test_facts_of_a_change(kind: str, before: Record, after: Record | None, sent
 
 
 def test_age_of_what_was_removed() -> None:
-    """Of rotating data the age of a file is named, and how long one is kept; without a time, how long it was known."""
+    """For rotating data the age of a file is named, and how long one is kept; without a time, how long it was known."""
     replica = StagedReplica(policy="rotating", keep_days=30)
     now = timezone.now().timestamp()
     young_ns = int((now - 3 * 86400) * 10**9)
@@ -240,7 +240,7 @@ def test_a_long_path_stands_whole_once(client: Client) -> None:
 
 
 def test_a_short_path_is_not_repeated(client: Client) -> None:
-    """Where the heading has the whole path already it is not repeated."""
+    """A whole path in the heading is not repeated."""
     replica = StagedReplica()
     for content in (b"x", b"y"):
         replica.run([file("a/short/path", content), file("keep")])

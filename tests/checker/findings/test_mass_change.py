@@ -237,7 +237,7 @@ def test_what_a_person_accepted_is_good() -> None:
 
 
 def test_no_run_is_good() -> None:
-    """Where no run before is proven, or each has damage, no run is named and the words say so."""
+    """If no run before is proven, or each has damage, no run is named and the words say so."""
     replica = StagedReplica(limit_files=10, limit_share=10)
     run_with_changes(replica, 100, 0)
     run_with_changes(replica, 100, 50)

@@ -14,7 +14,7 @@ KEPT = file("keep", b"k")
 
 
 def test_damage_that_went_on_is_resolved_by_the_first_content() -> None:
-    """What the path held before the first damage resolves it; what lay between is damage as well."""
+    """The content before the first damage resolves it; what lay between is damage as well."""
     replica = StagedReplica()
     run = replica.run([file("a", b"good"), KEPT])
     for content in (b"bad", b"worse"):
@@ -28,7 +28,7 @@ def test_damage_that_went_on_is_resolved_by_the_first_content() -> None:
 
 
 def test_what_lay_between_restores_nothing() -> None:
-    """Of data that must not change, a return to what a finding had in between is a change like any other."""
+    """In data that must not change, a return to what a finding had in between is a change like any other."""
     replica = StagedReplica(policy="immutable", limit_files=1000)
     for number, content in enumerate((b"one", b"two", b"three", b"two")):
         replica.run([file("a", content, mtime_ns=LATER_MTIME + number), KEPT])
@@ -51,7 +51,7 @@ def test_hidden_is_not_gone() -> None:
 
 
 def test_a_directory_that_another_hides_was_not_read() -> None:
-    """What covers an unreadable directory proves nothing of it, nor does its removal."""
+    """A parent that hides an unreadable directory proves nothing of it, nor does its removal."""
     replica = StagedReplica()
     replica.run([file("p/d/a", b"a"), file("p/b", b"b"), file("q/a", b"qa"), file("keep")])
     replica.run([error_row("p/d", stage="list"), file("p/b", b"b"), error_row("q", stage="list"), file("keep")])

@@ -50,9 +50,9 @@ def test_what_was_not_read_and_is_accepted_is_a_remark() -> None:
 
 def test_what_was_read_wrong_at_first_is_a_remark() -> None:
     """The copy is good; that something reads wrong is told, and what to look at."""
-    one, many = (assess(facts(misread=number)) for number in (1, 3))
-    assert one.status == many.status == Status.PROVEN and not one.reasons
-    assert one.remarks[0].startswith("1 file was misread at first") and "memory, cable" in one.remarks[0]
+    assessment, many = (assess(facts(misread=number)) for number in (1, 3))
+    assert assessment.status == many.status == Status.PROVEN and not assessment.reasons
+    assert assessment.remarks[0].startswith("1 file was misread at first") and "memory, cable" in assessment.remarks[0]
     assert many.remarks[0].startswith("3 files were misread at first")
 
 
@@ -83,9 +83,9 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
         ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, Status.HELD, "clone"),
     ],
 )
-def test_whatever_is_missing_is_said(given: dict[str, Any], state: Status, word: str) -> None:
+def test_whatever_is_missing_is_said(facts: dict[str, Any], state: Status, word: str) -> None:
     """Each thing that speaks against *proven* decides the state and is named in a sentence."""
-    assessment = assess(facts(**given))
+    assessment = assess(facts(**facts))
     assert assessment.status == state
     assert any(word in reason.text for reason in assessment.reasons)
 

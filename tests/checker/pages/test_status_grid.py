@@ -205,7 +205,7 @@ def test_who_may_see_a_server(client: Client, viewer: Client) -> None:
 
 
 def test_a_held_or_archived_server_says_so(viewer: Client) -> None:
-    """What concerns the whole server stands above its replicas; archived replicas are not listed."""
+    """Facts of the whole server stand above its replicas; archived replicas are not listed."""
     server, key = stage.make_server("alpha")
     stage.make_history(factories.make_replica(server), key, 2)
     factories.make_replica(server, root="/gone", archived_at=timezone.now())

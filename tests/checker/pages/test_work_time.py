@@ -1,4 +1,4 @@
-"""How long runs took: the lines of a group and of a server, where their points lie, and the table of the same data."""
+"""Durations of runs: the lines of a group and of a server, where their points lie, and the table of the same data."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_filters(operator: Client) -> None:
 
 @pytest.mark.parametrize("change", ["grows", "gets graver", "is held again"])
 def test_nothing_is_accepted_unseen(operator: Client, change: str) -> None:
-    """What grew or became more severe since the page was loaded is refused, and accepted once it was seen."""
+    """A finding that grew or became more severe since the page was loaded is refused, and accepted once it was seen."""
     is_held = change == "is held again"
     group = {"limit_files": 0} if is_held else {"policy": "append_only", "limit_files": 1000}
     replica = StagedReplica(**group)

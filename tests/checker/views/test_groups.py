@@ -132,7 +132,7 @@ def test_no_run_yet(viewer: Client, group: StagedGroup) -> None:
 
 
 def test_one_proven_run_is_not_enough(viewer: Client, group: StagedGroup) -> None:
-    """What was found with runs that no longer hold is not shown as the present state; findings stay open."""
+    """Divergences of runs that no longer hold is not shown as the present state; findings stay open."""
     Proof.objects.exclude(run__replica=group.replicas[0].replica).update(ok=False, proven_at=None)
     group.compare()
     page = get(viewer, group, {"view": "list"})

@@ -57,7 +57,7 @@ def test_the_table(policy: str, kind: str) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_an_earlier_content(policy: str) -> None:
-    """What has again what it had before its last change is a finding where nothing should change."""
+    """A path with the content before its last change is a finding where nothing should change."""
     replica = StagedReplica(**group_fields(policy))
     for number, content in enumerate((b"1", b"2", b"3", b"2")):
         replica.run([file("keep"), file("x", content, mtime_ns=LATER_MTIME + number)])

@@ -199,7 +199,7 @@ def test_who_lacks_what() -> None:
 
 
 def test_where_a_moved_file_is() -> None:
-    """What is said of a copy that has another path names that path."""
+    """The words on a copy at another path name that path."""
     group = StagedGroup(2)
     group.runs([file("a/x", b"1")], [file("b/x", b"1")])
     context = ComparisonContext(group.compare())
