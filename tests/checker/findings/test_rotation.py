@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_age_and_new_files() -> None:
-    """A file removed at its age was expected to go; one removed earlier, and a new file that does not come, are findings."""
+    """A file removed at its age was expected to go; one removed earlier, and a missing new file, are findings."""
     replica = StagedReplica(policy="rotating", keep_days=30, expected_interval=timedelta(days=1))
     now = timezone.now().timestamp()
     old_ns = int(now - 40 * 86400) * 10**9

@@ -57,7 +57,7 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "state", "word"),
+    ("members", "state", "word"),
     [
         ({"newest": None, "complete": None, "proof": None}, Status.UNKNOWN, "No run has arrived"),
         ({"proof": None}, Status.UNKNOWN, "has not been verified yet"),
@@ -83,9 +83,9 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
         ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, Status.HELD, "clone"),
     ],
 )
-def test_whatever_is_missing_is_said(facts: dict[str, Any], state: Status, word: str) -> None:
+def test_whatever_is_missing_is_said(members: dict[str, Any], state: Status, word: str) -> None:
     """Each thing that speaks against *proven* decides the state and is named in a sentence."""
-    assessment = assess(facts(**facts))
+    assessment = assess(facts(**members))
     assert assessment.status == state
     assert any(word in reason.text for reason in assessment.reasons)
 
