@@ -334,6 +334,6 @@ def test_the_tree_shows_no_search() -> None:
     client = Client()
     client.force_login(stage.make_user("viewer"))
     page = client.get(reverse("changes", args=[run.uuid]), {"search": "one"}).content.decode()
-    (tree,) = re.findall(r'href="([^"]*)" >[^<]*</a></span>', page)
+    (tree,) = re.findall(r'href="([^"]*)"[^<>]*>Tree</a>', page)
 
     assert tree == "?view=tree"
