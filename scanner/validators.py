@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from scanner.format import paths
 from scanner.format.errors import ExcludeError, PathError
 from scanner.format.excludes import parse_excludes
+from scanner.formatting.reasons import reason_text
 
 
 def validate_excludes(text: str) -> None:
@@ -15,7 +16,7 @@ def validate_excludes(text: str) -> None:
     try:
         parse_excludes(text)
     except ExcludeError as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(reason_text(str(error))) from error
 
 
 def validate_root(text: str) -> None:

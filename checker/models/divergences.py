@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from scanner.models import Group, Replica, Run
 
@@ -69,7 +70,7 @@ class Participant(models.Model):
 
         CURRENT = "current", _("current")
         STALE = "stale", _("stale")
-        HELD = "held", _("on hold")
+        HELD = "held", pgettext_lazy("replica", "on hold")
         FAILED = "failed", _("newest run failed")
         BROKEN = "broken", _("not proven")
         OFF = "off", _("switched off")

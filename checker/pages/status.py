@@ -17,6 +17,7 @@ from checker.findings import description
 from checker.models import Finding, Proof
 from scanner.formatting.names import short_text, visible_text
 from scanner.formatting.numbers import number, time_span
+from scanner.formatting.reasons import reason_text
 from scanner.intervals import grace, next_run_due
 from scanner.models import Replica, Run
 
@@ -158,7 +159,7 @@ def _trust_reasons(facts: ReplicaFacts) -> list[Reason]:
     server = facts.replica.server
     if server.held_at is not None:
         text = _("The server is on hold, and its reports are not accepted: %(reason)s")
-        reasons.append(Reason(Status.HELD, text % {"reason": visible_text(server.held_reason)}))
+        reasons.append(Reason(Status.HELD, text % {"reason": visible_text(reason_text(server.held_reason))}))
     if facts.broken is not None:
         reasons.append(_stored_data_differs(facts.broken))
     if facts.open_break is not None:
@@ -175,7 +176,7 @@ def _newest_run_reasons(facts: ReplicaFacts) -> list[Reason]:
     if run is None:
         return [Reason(Status.UNKNOWN, _("No run has arrived yet."))]
 
-    values = {"sequence": run.sequence, "reason": visible_text(run.reason)}
+    values = {"sequence": run.sequence, "reason": visible_text(reason_text(run.reason))}
     texts = {
         Run.State.FAILED: _("Run %(sequence)d failed on its server: %(reason)s"),
         Run.State.REFUSED: _("Run %(sequence)d was refused: %(reason)s"),

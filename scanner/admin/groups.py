@@ -21,6 +21,7 @@ from scanner.admin.base import EvidenceAdmin, TabularInline
 from scanner.format.errors import ExcludeError
 from scanner.format.excludes import parse_excludes
 from scanner.formatting.numbers import interval, time_span
+from scanner.formatting.reasons import reason_text
 from scanner.models import Group, Replica, Server
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class GroupForm(GroupModelForm):
             try:
                 parse_excludes(line)
             except ExcludeError as error:
-                errors.append(gettext("Line %(number)d: %(error)s") % {"number": number, "error": error})
+                values = {"number": number, "error": reason_text(str(error))}
+                errors.append(gettext("Line %(number)d: %(error)s") % values)
         if errors:
             raise ValidationError(errors)
         return text

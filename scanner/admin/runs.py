@@ -18,6 +18,7 @@ from scanner.admin.base import ReadOnlyAdmin
 from scanner.formatting.entries import hex_digest
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import brief_size, duration, number
+from scanner.formatting.reasons import reason_text
 from scanner.ingest import store
 from scanner.models import Equivocation, Run
 
@@ -153,12 +154,12 @@ class RunAdmin(ReadOnlyAdmin, RowActionsAdmin):
     @admin.display(description=_("reason"))
     def shown_reason(self, run: Run) -> str:
         """Return why the run failed, was refused or set aside."""
-        return visible_text(run.reason) or "–"
+        return visible_text(reason_text(run.reason)) or "–"
 
     @admin.display(description=_("break in the chain"))
     def break_text(self, run: Run) -> str:
         """Return why a new chain starts."""
-        return visible_text(run.break_reason) or "–"
+        return visible_text(reason_text(run.break_reason)) or "–"
 
     @admin.display(description=_("new chain"), boolean=True)
     def is_break(self, run: Run) -> bool | None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from scanner import enrolment
@@ -120,7 +120,7 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
         """Return whether a key speaks for the server."""
         return any(key.revoked_at is None for key in server.keys.all())
 
-    @admin.display(description=_("on hold"), boolean=True)
+    @admin.display(description=pgettext_lazy("server", "on hold"), boolean=True)
     def held(self, server: Server) -> bool | None:
         """Mark a server on hold red. Others have no mark."""
         return None if server.held_at is None else False

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from scanner.models.groups import Replica
 from scanner.models.servers import ServerKey
@@ -124,7 +125,7 @@ class Equivocation(models.Model):
     envelope = models.BinaryField()
     statement = models.BinaryField(max_length=64)
     received_at = models.DateTimeField(_("received"), db_default=Now())
-    resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
+    resolved_at = models.DateTimeField(pgettext_lazy("conflict", "resolved"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("conflicting statement")

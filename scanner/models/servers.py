@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Server(models.Model):
@@ -18,7 +19,7 @@ class Server(models.Model):
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
-    held_at = models.DateTimeField(_("on hold"), null=True, blank=True, editable=False)
+    held_at = models.DateTimeField(pgettext_lazy("server", "on hold"), null=True, blank=True, editable=False)
     held_reason = models.TextField(_("reason for the hold"), blank=True, editable=False)
     """On hold, nothing of this server is accepted: it sent two statements for one sequence."""
     last_seen_at = models.DateTimeField(_("last contact"), null=True, blank=True, editable=False)
