@@ -21,7 +21,8 @@ ENGINE_NAMES = ("auto", "native", "hashlib")
 
 EngineDescription = Dict[str, Union[str, List[ToolDescription]]]
 
-_LARGE_TRIAL_FILE = 1 << 20
+MIB = 1 << 20
+_LARGE_TRIAL_FILE = MIB
 _SMALL_TRIAL_FILE = 2 << 10
 _TRIAL_SIZES = (_LARGE_TRIAL_FILE,) * 8 + (_SMALL_TRIAL_FILE,) * 64
 """Bytes of each file of a trial. Most trees have many small files, which cost an engine more than their bytes."""
@@ -83,13 +84,11 @@ def _try_tools(hashlib_engine: Engine, requested: str, tools: ToolCatalogue, tri
 
     hashlib_rate = trial.rate(hashlib_engine)
     native_rate = trial.rate(native_engine)
-    figures = f"hashlib {_format_rate(hashlib_rate)}, native {_format_rate(native_rate)}"
+    hashlib_mib = hashlib_rate / MIB
+    native_mib = native_rate / MIB
     faster = native_engine if native_rate > hashlib_rate else hashlib_engine
-    return EngineChoice(faster, requested, f"the faster in a trial: {figures}")
-
-
-def _format_rate(bytes_per_second: float) -> str:
-    return f"{bytes_per_second / (1 << 20):.0f} MiB/s"
+    why = f"the faster in a trial: hashlib {hashlib_mib:.0f} MiB/s, native {native_mib:.0f} MiB/s"
+    return EngineChoice(faster, requested, why)
 
 
 def _pick_tools(trial: _Trial, tools: ToolCatalogue, refusals: List[str]) -> Optional[List[VerifiedTool]]:
