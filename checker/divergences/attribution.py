@@ -157,11 +157,13 @@ class AttributionLookup:
         same_holders = [known for known in known_directories if known.held == self._held]
 
         for directory in self._directories:
+            # Part of a larger directory that was missing already: it belongs to the same finding.
             above = [known for known in same_holders if directory.startswith(known.path)]
             if above:
                 yield directory, above[0].attribution
                 continue
 
+            # Otherwise all paths, whether they had rows of their own or not, must have belonged to one finding.
             within = [known for known in same_holders if known.path.startswith(directory)]
             parts = rows.get(directory, []) + self._read_known_paths(within)
             if not parts:

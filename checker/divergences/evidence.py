@@ -102,6 +102,7 @@ def build_spread_evidence(
     What was damaged in the `previous` evidence is damaged wherever it is now. `row` is what still diverges there, for
     example that the path is missing somewhere.
     """
+    # Copies of the damage are told by their content: history has nothing to say of replicas that agree.
     damaged_copies = [copy for copy in previous["copies"] if copy["copy"] == CopyVerdict.DAMAGED]
     reasons = {copy["replica"]: copy["why"] for copy in damaged_copies}
     damaged_contents = {_content(copy) for copy in damaged_copies}

@@ -76,6 +76,7 @@ def find_damage(histories: Sequence[ReplicaHistory]) -> dict[str, Damage]:
             if not is_damage or _is_from_elsewhere(held, history, histories):
                 continue
 
+            # Confirmed damage, once known, is not replaced by a mere write.
             known = damages.get(held.content)
             if known is None or known.kind != Change.Kind.CORRUPTED:
                 damages[held.content] = Damage(previous.content, str(held.kind))

@@ -98,6 +98,7 @@ def read_query(parameters: QueryDict) -> DivergenceListQuery:
     view = parameters.get("view", "")
     verdict = parameters.get("verdict", "")
     position = parameters.get("at", "")
+    # Three digits are enough for any group, and keep numbers that no column holds away from the database.
     is_position = position.isdecimal() and 0 < len(position) < 4 and int(position) > 0
 
     query = DivergenceListQuery(
@@ -125,6 +126,7 @@ def filter_options(comparison: GroupComparison, query: DivergenceListQuery) -> l
             explanation = str(EXPLANATIONS[kind.value])
             options.append(FilterOption(kind.value, str(kind.label), number, kind in query.kinds, toggled, explanation))
 
+    # A verdict says which contents differ, so it replaces the choice of kinds.
     for verdict in Divergence.PathVerdict:
         number = comparison.counts.get(verdict)
         if number:

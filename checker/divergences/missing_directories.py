@@ -73,6 +73,8 @@ def find_diverging(
         candidates = _find_candidates(replicas, certain, previous, recent_from)
         attributions = _leave_own_rows(previous, candidates)
 
+    # Only what diverges otherwise shows whether something of a missing directory is elsewhere. If so, its paths are
+    # told one by one, which takes a second pass.
     compare.find_diverging(replicas, equal=equal, missing=attributions)
     crossed = set(_find_crossed(replicas, list(attributions)))
     if crossed:
@@ -99,6 +101,7 @@ def _find_candidates(
 ) -> Attributions:
     """Return missing directories of which all is known, and between which nothing can have moved."""
     entries = [replica.entries for replica in replicas]
+    # A replica that lacks a large directory has fewer entries: mostly this spares counting at all.
     if max(entries) - min(entries) < LEAST:
         return {}
 
@@ -120,6 +123,7 @@ def _find_candidates(
             continue
         if any((missing.directory, position) in unseen for position in missing.lacking):
             continue
+
         candidates[_with_exceptions(replicas, missing, attribution, recent_from)] = attribution
     return candidates
 
@@ -245,6 +249,7 @@ def _find_spelled_alike(directories: Sequence[str], parameters: dict[str, Any]) 
 
 def _keep(replicas: Sequence[ComparedReplica], attributions: Mapping[MissingDirectory, Attribution]) -> None:
     """Write the missing directories, in the order of their paths, and count what lies in them."""
+    # `count_missing` looks directories up in this order.
     directories = sorted(attributions, key=lambda missing: missing.directory)
     first_holders = [_holders(replicas, missing)[0] for missing in directories]
     parameters: dict[str, Any] = {

@@ -41,6 +41,7 @@ def pair_names(replicas: Sequence[ComparedReplica]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(PATTERNS, {})
         patterns = [cells for (cells,) in cursor.fetchall()]
+        # Most comparisons have no pair to find, and this spares the work on names.
         crossed = [cells for cells in patterns if any(may_be_pair(cells, other) for other in patterns)]
         if not crossed:
             return
@@ -50,6 +51,7 @@ def pair_names(replicas: Sequence[ComparedReplica]) -> None:
         _name_beyond_ascii(crossed)
 
         cursor.execute(statement("find_pair_sides"), {"positions": [replica.position for replica in replicas]})
+        # The closest likeness comes first: what one key has paired, the next one leaves alone.
         for key in KEYS:
             cursor.execute(statement("pair_moved"), {"key": key, "empty_file": EMPTY_FILE})
         cursor.execute(statement("pair_alike"))

@@ -103,6 +103,8 @@ class GroupMember:
     def compared(self, position: int) -> ComparedReplica:
         """Return the member as SQL needs it."""
         assert self.run is not None
+
+        # A digest of the uuid, since ids of rows are few and small: marks are made of these by exclusive or.
         identity = int.from_bytes(hashlib.sha256(self.replica.uuid.bytes).digest()[:8], "big", signed=True)
         return ComparedReplica(
             position=position,

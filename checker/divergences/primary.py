@@ -52,4 +52,6 @@ def allow_differences(primary: ComparedReplica, followers: Sequence[Follower], l
                 "finished": follower.finished,
             }
             cursor.execute(statement("allow_lagging"), parameters | follower_parameters)
+
+        # Only when the cells of all followers are known, it shows whether anything else differs.
         cursor.execute(statement("settle_lagging"), parameters)

@@ -210,6 +210,7 @@ def read_subdirectories(
 
     `participants` is how many the comparison has. Raise as `read_page` does.
     """
+    # Directories are bounded like paths: each one below `chosen.below` begins with it.
     bounds: dict[str, Any] = {"lower": "", "upper": None} | keyset.prefix_bounds(chosen.below)
     if after:
         bounds["lower"] = max(keyset.read_path_token(after), chosen.below)
@@ -271,6 +272,8 @@ def _filter_parameters(comparison_id: int, chosen: DivergenceFilter) -> dict[str
 
 def _read_page(parameters: dict[str, Any], after: str, limit: int, table: str = STORED_TABLE) -> DivergencePage:
     parameters = NO_FILTER | parameters | {"limit": limit + 1}
+
+    # The next page begins at a bound behind the last path, but never before the directory that is asked for.
     if after:
         parameters["lower"] = max(keyset.read_path_token(after), parameters["lower"] or "")
     rows = [_divergence_row(row) for row in fetch_all(statement("divergence_page", table=table), parameters)]

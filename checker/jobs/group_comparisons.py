@@ -56,6 +56,7 @@ def catch_up(group_id: int) -> bool:
     """Compare the replicas of a group by their newest proven runs, unless that is done. Return whether it was not."""
     compared = False
     with advisory_lock(LockClass.GROUP_COMPARISON, group_id) as is_alone:
+        # A run may become proven meanwhile: compare until nothing is new.
         while is_alone:
             comparison = _due_comparison(group_id)
             if comparison is None:
@@ -76,6 +77,7 @@ def get_or_request(group: Group, moment: datetime) -> GroupComparison:
     It is computed anew when it rests on something else now: runs of then came late, or the moment lay ahead.
     """
     comparison, _created = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=moment)
+    # While somebody asks, `delete_unused` leaves it.
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
 
     members = participants.read_members([group], timezone.now(), moment).get(group.pk, [])
@@ -216,6 +218,8 @@ def _find_divergences(group: Group, compared: list[_Compared], previous: Previou
         equal=_are_equal([pair.member for pair in compared]),
         recent_from=_recent_from(lead, followers, group.lag),
     )
+
+    # From here on cells are refined: first what need not be there, then what may lag, then what is elsewhere.
     _mark_out_of_scope(compared)
     if group.relation == Group.Relation.SUBSET:
         _mark_unwanted(compared)
@@ -261,6 +265,7 @@ def _recent_from(lead: ComparedReplica | None, followers: list[Follower], lag: t
     """Return the position of the primary and the first of its runs that some follower may lag behind."""
     if lead is None:
         return None
+    # The follower whose run ended first may lag behind most.
     sequence = primary.first_lagging_run(lead, min(follower.finished for follower in followers), lag)
     return None if sequence is None else (lead.position, sequence)
 
