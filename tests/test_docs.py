@@ -228,7 +228,7 @@ def ours() -> dict[str, argparse.ArgumentParser]:
 
 def of_test_script() -> set[str]:
     """The options of deploy/test.sh."""
-    collected = re.findall(r'add_argument\("(--[a-z-]+)"', (CHECKOUT / "deploy/test.py").read_text(encoding="utf-8"))
+    collected = re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (CHECKOUT / "deploy/test.py").read_text(encoding="utf-8"))
     assert collected
     return set(collected)
 
@@ -236,7 +236,7 @@ def of_test_script() -> set[str]:
 def of_verifier() -> set[str]:
     """The options of deploy/verify_report.py."""
     text = (CHECKOUT / "deploy/verify_report.py").read_text(encoding="utf-8")
-    collected = re.findall(r'add_argument\("(--[a-z-]+)"', text)
+    collected = re.findall(r'add_argument\(\s*"(--[a-z-]+)"', text)
     assert collected
     return set(collected)
 

@@ -66,7 +66,7 @@ def modules() -> list[Path]:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_reason_in_the_code_is_known(path: Path) -> None:
-    """Whatever collector and server can give as a reason has a message here."""
+    """Each reason that the collector or the server can give has a message here."""
     reasons = reasons_of(ast.parse(path.read_text(encoding="utf-8")))
     # What consists of values alone, such as a path and the system's own words, has nothing to translate.
     worded = [reason for reason in reasons if any(character.isalpha() for character in reason)]
@@ -107,7 +107,7 @@ def test_english_pages_show_the_text_itself() -> None:
 
 
 def test_a_text_without_end_is_not_compared() -> None:
-    """What is longer than any reason is shown as it is, at once."""
+    """A text longer than any reason is shown as it is, without being parsed."""
     text = "line 1: " * MAX_LENGTH
     with translation.override("ru"):
         assert reason_text(text) == text
