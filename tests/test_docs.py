@@ -57,8 +57,6 @@ PAGES = (
 """The pages that there are in both languages."""
 ENGLISH_ONLY = frozenset({"architecture"})
 """Pages for those who change the code, which is English."""
-SCREENSHOTS = frozenset({"docs/images/overview.png"})
-"""Pictures that are taken when the pages no longer change."""
 SERVICES = frozenset({"serve", "quickstart"})
 """What `backup-syncer` does by itself; all its other commands are Django's."""
 FOREIGN = frozenset({"--deploy", "--home-dir", "--no-build-isolation", "--no-create-home", "--no-deps", "--now"})
@@ -412,7 +410,7 @@ def test_links_lead_somewhere(language: str) -> None:
     """Each link within the project leads to a file, and to an explicit address in it; so does each path in code."""
     for path in pages(language):
         for target in LINK.findall(prose_of(read(path))):
-            if "://" in target or target in SCREENSHOTS:
+            if "://" in target:
                 continue
             file, _hash, anchor = target.partition("#")
             other = (path.parent / file).resolve() if file else path
