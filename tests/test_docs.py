@@ -137,7 +137,8 @@ def headings_of(markdown: str) -> list[tuple[int, str]]:
 def tables_of(markdown: str) -> list[Table]:
     """Return the tables of a text, in order."""
     collected: list[Table] = []
-    under, rows = "", list[list[str]]()
+    under = ""
+    rows = list[list[str]]()
     for line in [*prose_of(markdown).splitlines(), ""]:
         if line.startswith("#"):
             under = line.lstrip("# ")
@@ -176,7 +177,8 @@ def calls(path: Path) -> Iterator[tuple[str, str, ast.expr | None]]:
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
             yield "os.environ", str(ast.literal_eval(node.slice)), None
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            name, function = node.args[0].value, ast.unparse(node.func)
+            name = node.args[0].value
+            function = ast.unparse(node.func)
             if function.startswith(("environment.", "os.environ.", "os.getenv")) and isinstance(name, str):
                 yield function, name, node.args[1] if len(node.args) > 1 else None
 
@@ -296,7 +298,8 @@ def test_html_is_nothing_but_anchors(language: str) -> None:
 @each_page
 def test_both_have_the_same_code(name: str) -> None:
     """Commands, configuration and examples do not depend on the language; only comments and drawings do."""
-    ru, en = blocks_of(read(page("ru", name))), blocks_of(read(page("en", name)))
+    ru = blocks_of(read(page("ru", name)))
+    en = blocks_of(read(page("en", name)))
     assert [block.kind for block in ru] == [block.kind for block in en]
     for russian, english in zip(ru, en, strict=True):
         if "───" not in russian.code:
@@ -306,7 +309,8 @@ def test_both_have_the_same_code(name: str) -> None:
 @each_page
 def test_both_have_the_same_tables(name: str) -> None:
     """Tables have the same rows in both languages, told by the code in their first and second cells."""
-    ru, en = tables_of(read(page("ru", name))), tables_of(read(page("en", name)))
+    ru = tables_of(read(page("ru", name)))
+    en = tables_of(read(page("en", name)))
     for russian, english in zip(ru, en, strict=True):
         if name == "glossary":  # its second column in Russian is the first one in English
             assert [row[1] for row in russian.rows] == [row[0].replace("*", "") for row in english.rows], russian.under

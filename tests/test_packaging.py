@@ -22,7 +22,8 @@ OLDEST = "3.9"
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, built from a copy without the network."""
-    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    copy = tmp_path_factory.mktemp("source")
+    out = tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README_eng.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     for name in ("backup_syncer", "checker", "scanner", "docs", "templates"):

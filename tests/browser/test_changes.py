@@ -44,18 +44,25 @@ def staged_changes(transactional_db: None) -> StagedChanges:
     first = world.replica.runs.get(sequence=1)
     world.run([], outcome="failed")
     changed: list[Record] = [
-        *(file(row.path, b"edited" + row.path.encode(), mtime_ns=LATER_MTIME) for row in photos[:120]), *photos[121:],
-        file("2018/a.jpg", b"rotten"), confirmed_note("2018/a.jpg", str(first.uuid)), file("2020/b.jpg", b"b"),
-        file(HOSTILE, b"rewritten"), file(LONG, b"d", mode=0o100600), link_row("latest", "2019"), error_row("secret"),
+        *(file(row.path, b"edited" + row.path.encode(), mtime_ns=LATER_MTIME) for row in photos[:120]),
+        *photos[121:],
+        file("2018/a.jpg", b"rotten"),
+        confirmed_note("2018/a.jpg", str(first.uuid)),
+        file("2020/b.jpg", b"b"),
+        file(HOSTILE, b"rewritten"),
+        file(LONG, b"d", mode=0o100600),
+        link_row("latest", "2019"),
+        error_row("secret"),
         file("new/file", b"new"),
-    ]  # fmt: skip
+    ]
     last = world.run(changed)
     comparison = world.compare()
     for run in (first, last):
         stage.make_proof(run)
     other = factories.make_replica(group=world.replica.group, root="/srv/second")
     far = StagedReplica(name="elsewhere")
-    far.replica, far.signer = other, factories.make_key(other.server)
+    far.replica = other
+    far.signer = factories.make_key(other.server)
     far.run([file("2018/a.jpg", b"a")])
     far.compare()
     assert comparison.counts["modified"] == 120

@@ -45,7 +45,8 @@ def staged_duplicates(transactional_db: None) -> StagedDuplicates:
     third = add_replica(world, "/srv/third")
     single = StagedReplica(name="single")
     single.run([file("a")])
-    replica, group = world.replica, world.replica.group
+    replica = world.replica
+    group = world.replica.group
     return StagedDuplicates(
         stage.make_user("administrator"),
         {

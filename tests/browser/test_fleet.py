@@ -97,7 +97,8 @@ def test_the_grid_moves_in_its_own_frame_on_a_phone(open_page: Open) -> None:
     frame = page.evaluate("(f => [f.scrollLeft, f.scrollTop])(document.querySelector('.fleet-frame'))")
     assert frame[0] > 300 and frame[1] > 500
     row = page.locator(".fleet tbody tr").nth(20)
-    name, cell = row.locator("th a"), row.locator("td a").nth(15)
+    name = row.locator("th a")
+    cell = row.locator("td a").nth(15)
     assert name.evaluate(SEEN) and cell.evaluate(SEEN)
     assert page.locator(".fleet thead th a").nth(15).evaluate(SEEN)
     box = cell.bounding_box()

@@ -38,7 +38,9 @@ def staged_comparison(transactional_db: None) -> StagedComparison:
         server.name = f"{name}.example.net"
         server.save()
     many = [file(f"2019/summer/IMG_{number:04}.jpg", str(number).encode() * 40) for number in range(230)]
-    shut, first, second = file("shut", b"s"), file("2018/a.jpg", b"a"), file("2018/b.jpg", b"b")
+    shut = file("shut", b"s")
+    first = file("2018/a.jpg", b"a")
+    second = file("2018/b.jpg", b"b")
     odd = [file(HOSTILE, b"c"), file(LONG, b"d")]
     fleet.runs(*[[*many, first, second, *odd, shut]] * 3)
     fleet.compare()

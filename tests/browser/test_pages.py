@@ -111,7 +111,8 @@ def test_the_admin(
     open_page: Open, shoot: Callable[[Page, str], None], world: World, language: str, scheme: Any, width: int
 ) -> None:
     """The admin works under the same strict policy, down to an enrolment token that is shown once."""
-    group, server = world.replicas["proven"].group, world.replicas["proven"].server
+    group = world.replicas["proven"].group
+    server = world.replicas["proven"].server
     page = open_page("/admin/", world.user, language, width, color_scheme=scheme)
     for name, address in {
         "admin": "/admin/",
@@ -195,7 +196,8 @@ def test_progress_moves_and_ends_by_itself(open_page: Open, world: World) -> Non
     assert "34 %" in page.inner_text("#course")
     Progress.objects.update(bytes_done=900 * 10**9)
     expect(page.locator("#course")).to_contain_text("74 %")
-    server, key = world.replicas["proven"].server, factories.make_key(world.replicas["proven"].server)
+    server = world.replicas["proven"].server
+    key = factories.make_key(world.replicas["proven"].server)
     replica = factories.make_replica(server, root="/srv/new")
     run = stage.mark_ingested(stage.make_run(replica, key, run=str(world.progress.uuid)))
     stage.make_proof(run)

@@ -34,7 +34,9 @@ class Group:
     """A process that leads a group of its own, its output in a file."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
-        self.command, self.environment, self.log = command, dict(environment), log
+        self.command = command
+        self.environment = dict(environment)
+        self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -66,7 +68,9 @@ class RunningSystem:
     """
 
     def __init__(self, folder: Path, url: str, like: RunningSystem | None = None) -> None:
-        self.folder, self.maintenance, self.like = folder, url, like
+        self.folder = folder
+        self.maintenance = url
+        self.like = like
         self.database = f"flow_{uuid.uuid4().hex[:12]}"
         self.own_database = urllib.parse.urlsplit(url)._replace(path=f"/{self.database}").geturl()
         self.port = free_port()
@@ -176,7 +180,8 @@ class Collector:
     """A collector with a state folder of its own."""
 
     def __init__(self, folder: Path, url: str, patience: int = 60) -> None:
-        self.folder, self.state = folder, folder / "state"
+        self.folder = folder
+        self.state = folder / "state"
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "collector.conf"
         self.config.write_text(f"[collector]\nserver = {url}\nstate = {self.state}\npatience = {patience}\n")

@@ -33,7 +33,8 @@ class Copies:
     """Three trees that begin alike, each on a file system of its own."""
 
     def __init__(self, images: list[DiskImage], seed: int) -> None:
-        self.images, self.roots = images, [image.mount_point / "data" for image in images]
+        self.images = images
+        self.roots = [image.mount_point / "data" for image in images]
         self.garden = Gardener(images[0], self.roots[0], seed)
         self.dice = self.garden.dice
         self.expected: dict[str, Expected] = {}

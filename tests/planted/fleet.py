@@ -19,7 +19,8 @@ from tests.planted.scatter import Scatter
 from tests.planted.suite import Matrix, Road
 from tests.scanner import factories
 
-FILES, MEGABYTES = 350, 40
+FILES = 350
+MEGABYTES = 40
 GOOD = {"g", "n"}
 
 
@@ -127,8 +128,12 @@ def grow(
         scatter = Scatter(images, seed)
         fleet = Fleet(folder, scatter.roots)
         for prepare in (
-            scatter.before_the_first, scatter.edits_for_all, scatter.scatter, scatter.spread, scatter.spread
-        ):  # fmt: skip
+            scatter.before_the_first,
+            scatter.edits_for_all,
+            scatter.scatter,
+            scatter.spread,
+            scatter.spread,
+        ):
             prepare()
             tables.add(scatter, fleet.night())
         if look is not None:

@@ -20,7 +20,9 @@ class Gardener:
     """A tree with its expectations; `expected` is path → kind, a path that left by a move with `-`."""
 
     def __init__(self, image: DiskImage, root: Path, seed: int) -> None:
-        self.image, self.root, self.dice = image, root, random.Random(seed)
+        self.image = image
+        self.root = root
+        self.dice = random.Random(seed)
         self.expected: dict[str, str] = {}
         self.wrecked: dict[str, int] = {}
         self.earlier: dict[str, bytes] = {}
@@ -79,7 +81,8 @@ class Gardener:
 
     def plant(self) -> None:
         """One or more of each kind."""
-        kept, self.expected = self.expected, {}
+        kept = self.expected
+        self.expected = {}
         for name in kept:
             path = self.root / name
             path.write_bytes(self.earlier[name])
@@ -144,7 +147,8 @@ class Gardener:
             self.expect(path, "-moved" if moves else "removed")
             self.expect(target / path.relative_to(folder), "moved" if moves else "added")
         folder.rename(target)
-        first, second = self.take(), self.take()
+        first = self.take()
+        second = self.take()
         times = [path.stat().st_mtime_ns for path in (first, second)]
         between = self.root / "between"
         first.rename(between)

@@ -97,7 +97,8 @@ class Scatter(Copies):
 
     def scatter(self) -> None:
         """One or more of each kind."""
-        due, self.later = self.later, []
+        due = self.later
+        self.later = []
         for act in due:
             act()
         self._damaged()
@@ -110,7 +111,8 @@ class Scatter(Copies):
 
     def spread(self) -> None:
         """The night after: what sync tools make of it."""
-        due, self.later = self.later, []
+        due = self.later
+        self.later = []
         for act in due:
             act()
 
@@ -118,7 +120,8 @@ class Scatter(Copies):
         """Copy one source to all: what is damaged there is damaged everywhere now."""
         source = self.dice.randrange(3)
         self.left_damaged = {name for name, position in self.broken if position == source}
-        self.expected, self.broken = {}, set()
+        self.expected = {}
+        self.broken = set()
         for position in {0, 1, 2} - {source}:
             shutil.rmtree(self.roots[position])
             shutil.copytree(self.roots[source], self.roots[position], symlinks=True)
@@ -196,9 +199,11 @@ class Scatter(Copies):
             self.edit(roles[0], name)
             self.expect(name, roles, "mismatch", "+++", "noo")
         for then, judged in (
-            (self._to_one_of_two, "nno"), (self._edited_again, "noo"), (self._edit_damaged, "ndo"),
+            (self._to_one_of_two, "nno"),
+            (self._edited_again, "noo"),
+            (self._edit_damaged, "ndo"),
             (self._only_edit_damaged, "uoo"),
-        ):  # fmt: skip
+        ):
             name, roles = self.take()
             self.edit(roles[0], name)
             self.expect(name, roles, "mismatch", "+++", "noo")
@@ -273,7 +278,8 @@ class Scatter(Copies):
                     self.path(position, name).unlink()
                 self.expect(name, roles, "lost", "--+" if number == 2 else "-++")
             self.doing = f"new on {number}"
-            name, roles = f"new-on-{number}", self.dice.sample(range(3), 3)
+            name = f"new-on-{number}"
+            roles = self.dice.sample(range(3), 3)
             content = self.dice.randbytes(5000)
             for position in roles[:number]:
                 self.path(position, name).write_bytes(content)
@@ -308,7 +314,8 @@ class Scatter(Copies):
                 self.expect(name, roles, "moved", ">>+" if number == 2 else ">++")
                 self.expect(target, roles, "moved", "++>" if number == 2 else "+>>")
         self.doing = "a directory renamed on one"
-        folder, roles = self.garden.reserved[0], self.dice.sample(range(3), 3)
+        folder = self.garden.reserved[0]
+        roles = self.dice.sample(range(3), 3)
         for path in sorted(folder.rglob("*")):
             if path.is_dir() and not path.is_symlink():
                 continue
@@ -329,7 +336,8 @@ class Scatter(Copies):
         self.beneath(roles[1], name)
         self.expect(name, roles, "mismatch", "!++", " dg")
         self.doing = "a directory that cannot be read on one"
-        folder, roles = self.garden.reserved[1], self.dice.sample(range(3), 3)
+        folder = self.garden.reserved[1]
+        roles = self.dice.sample(range(3), 3)
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_dir():
                 self.expect(self.garden.name(path), roles, "unknown", "?++")

@@ -44,7 +44,9 @@ class Road:
         ServerKey.objects.create(server=self.replica.server, keyid=key.keyid, public=key.public)
         self._runner = ReplicaRunner(key, ResourceLimits(2, None), (), lambda _replica: None, print)
         self._runner._choices = ENGINES
-        self._folder, self._root, self._begun = folder / "replica", root, False
+        self._folder = folder / "replica"
+        self._root = root
+        self._begun = False
         Spool(self._folder).prepare()
 
     def run(self, excludes: str = "") -> Run:
@@ -99,7 +101,8 @@ def grow(folder: Path, base: Path, seed: int) -> Matrix:
     subprocess.run(["cp", "--sparse=always", str(base), str(folder / "image")], check=True)
     with DiskImage(folder) as image:
         root = image.mount_point / "data"
-        road, matrix = Road(folder, root), Matrix()
+        road = Road(folder, root)
+        matrix = Matrix()
         road.run()
         gardener = Gardener(image, root, seed)
         gardener.prelude()

@@ -24,7 +24,8 @@ class Life:
     """A tree that lives between runs, and a second one beside it from which tools copy."""
 
     def __init__(self, folder: Path) -> None:
-        self.tree, self.other = folder / "tree", folder / "other"
+        self.tree = folder / "tree"
+        self.other = folder / "other"
         for root in (self.tree, self.other):
             (root / "docs").mkdir(parents=True)
             for number in range(8):

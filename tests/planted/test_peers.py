@@ -95,13 +95,17 @@ def hashdeep(first: Path, second: Path) -> Pair:
     known.write_bytes(listed.stdout)
     done = subprocess.run(
         ["hashdeep", "-a", "-vvv", "-k", str(known), "-l", "-r", "-o", "f", "."],
-        cwd=second, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=second,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     known.unlink()
     names = {
         line.split(b",", 2)[2].decode().removeprefix("./") for line in listed.stdout.splitlines() if b",./" in line
     }
-    same, second_version = set[str](), set[str]()
+    same = set[str]()
+    second_version = set[str]()
     for line in done.stdout.splitlines():
         name, _colon, verdict = line.removeprefix("./").partition(": ")
         if verdict == "Ok":
@@ -128,7 +132,8 @@ def test_they_say_the_same(tmp_path: Path, small: Path) -> None:
     seen = []
 
     def look(fleet: Fleet, scatter: Scatter) -> None:
-        apart, strange = unread(fleet), not_files(fleet)
+        apart = unread(fleet)
+        strange = not_files(fleet)
         assert apart
         scatter.unwreck()
         for first, second in combinations(range(3), 2):

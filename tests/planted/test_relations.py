@@ -24,14 +24,17 @@ class Leading:
     """A leader and two followers, what is done to them, and what must be said: while they may lag, and after that."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.dice, self.soon, self.late = random.Random(seed), dict[str, Expected](), dict[str, Expected]()
+        self.dice = random.Random(seed)
+        self.soon = dict[str, Expected]()
+        self.late = dict[str, Expected]()
         self.roots = [folder / f"tree{number}" for number in range(3)]
         names = [f"{self.dice.choice('abc')}/{number:03}" for number in range(60)]
         for name in names:
             for root in self.roots:
                 write(root / name, f"content of {name}")
         self.fleet = Fleet(folder, self.roots)
-        self.fleet.group.relation, self.fleet.group.lag = Group.Relation.PRIMARY, timedelta(hours=6)
+        self.fleet.group.relation = Group.Relation.PRIMARY
+        self.fleet.group.lag = timedelta(hours=6)
         self.fleet.group.save()
         self.leader = self.fleet.roads[0].replica
         self.leader.leads = True
@@ -53,7 +56,8 @@ class Leading:
         if act.startswith("edit"):
             (self.roots[0] / name).write_text("edited")
         if act == "edit":
-            self.soon[name], self.late[name] = Expected("lagging", "+~~"), Expected("mismatch", "+++", "noo")
+            self.soon[name] = Expected("lagging", "+~~")
+            self.late[name] = Expected("mismatch", "+++", "noo")
         if act == "removed":
             (self.roots[0] / name).unlink()
             self.soon[name] = self.late[name] = Expected("lingering", ".~~")

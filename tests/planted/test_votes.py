@@ -93,9 +93,13 @@ def mass_change(fleet: Fleet) -> None:
     """The breaker holds the last replica."""
     run = Run.objects.filter(replica=fleet.roads[2].replica).latest("sequence")
     Finding.objects.create(
-        group=fleet.group, replica=fleet.roads[2].replica, kind=Finding.Kind.MASS_CHANGE,
-        severity=Finding.Severity.CRITICAL, first_run=run, last_run=run,
-    )  # fmt: skip
+        group=fleet.group,
+        replica=fleet.roads[2].replica,
+        kind=Finding.Kind.MASS_CHANGE,
+        severity=Finding.Severity.CRITICAL,
+        first_run=run,
+        last_run=run,
+    )
 
 
 def grow_stale(fleet: Fleet) -> None:
