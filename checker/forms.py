@@ -6,6 +6,7 @@ because a person typed its numbers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 
@@ -15,12 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from checker.changes.export import CONTENT_TYPES
-from checker.findings.listing import FindingFilter
 from checker.pages.status import Status
-from scanner.listing import TextField, TokenField
+from scanner.listing import ListQuery, NumberField, OneOfField, TextField, TokenField, parameter
 
-MAX_FILTER = 200
-"""Characters of a filter of findings."""
 MAX_PATH = 32_000
 """Characters of a path. No path of a report has more, not even in its coded form."""
 MAX_RUN_NUMBER = 999_999_999
@@ -35,7 +33,7 @@ class PathField(TextField):
 
 
 class QueryForm(forms.Form):
-    """GET parameters of a page. Values that mean nothing count as absent."""
+    """GET parameters of a page that is no list; lists have a `ListQuery`. Values that mean nothing count as absent."""
 
     def __init__(self, query: QueryDict) -> None:
         """Clean the parameters at once."""
@@ -46,17 +44,30 @@ class QueryForm(forms.Form):
         """Return a value as text; empty when it is absent or means nothing."""
         return str(self.cleaned_data.get(name) or "")
 
-    def number(self, name: str) -> int | None:
-        """Return a number; None when it is absent or means nothing."""
-        number: int | None = self.cleaned_data.get(name)
-        return number
+
+class NameField(TextField):
+    """Part of a name."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the text without spaces around it."""
+        return super().to_python(value).strip()
 
 
-class OverviewForm(QueryForm):
+class OverviewForm(forms.Form):
     """A filter of the overview by a part of a name and by status."""
 
-    name = TextField()
-    state = forms.ChoiceField(choices=Status.choices, required=False)
+    state = OneOfField(choices=Status.choices, initial="")
+    name = NameField()
+
+
+@dataclass(frozen=True)
+class OverviewQuery(ListQuery):
+    """The overview, or the replicas of it that match."""
+
+    form_class = OverviewForm
+
+    status: str = parameter("state", default="")
+    name: str = ""
 
 
 class RunningForm(QueryForm):
@@ -65,10 +76,19 @@ class RunningForm(QueryForm):
     were = TokenField()
 
 
-class RunListForm(QueryForm):
+class RunListForm(forms.Form):
     """The number of the run before which a page of runs begins."""
 
-    before = forms.IntegerField(min_value=0, max_value=MAX_RUN_NUMBER, required=False)
+    before = NumberField(min_value=0, max_value=MAX_RUN_NUMBER)
+
+
+@dataclass(frozen=True)
+class RunListQuery(ListQuery):
+    """A page of the runs of a replica."""
+
+    form_class = RunListForm
+
+    before: int | None = None
 
 
 class RunProgressForm(QueryForm):
@@ -93,28 +113,6 @@ class DownloadForm(QueryForm):
     """The format of a download; empty when there is none of that name."""
 
     format = forms.ChoiceField(choices=[(name, name) for name in CONTENT_TYPES], required=False)
-
-
-class PageForm(QueryForm):
-    """The token of a page of a list."""
-
-    after = TokenField()
-
-
-class FindingListForm(PageForm):
-    """A filter of findings. Without a state open findings are meant; an empty state means all."""
-
-    state = TextField()
-    kind = TextField()
-    severity = TextField()
-    group = TextField()
-    replica = TextField()
-    search = TextField()
-
-    def filters(self) -> FindingFilter:
-        """Return the filter that the parameters describe."""
-        parameters = {name: self.text(name)[:MAX_FILTER] for name in FindingFilter._fields if name in self.data}
-        return FindingFilter(**parameters)
 
 
 class CompareRunsForm(forms.Form):

@@ -1,4 +1,4 @@
-"""Clean the GET parameters of the pages of a run: its entries, its tree, its notes."""
+"""Clean the GET parameters of the pages of a run: its entries and its tree."""
 
 from __future__ import annotations
 
@@ -74,19 +74,4 @@ class TreeQuery(ListQuery):
     form_class = TreeForm
 
     below: str = ""
-    after: str = ""
-
-
-class NoteListForm(forms.Form):
-    """Parameters of the list of a run's notes."""
-
-    after = TokenField()
-
-
-@dataclass(frozen=True)
-class NoteListQuery(ListQuery):
-    """A page of the list of a run's notes."""
-
-    form_class = NoteListForm
-
     after: str = ""

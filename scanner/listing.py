@@ -15,7 +15,7 @@ make one for changes:
     class ChangeListQuery(ListQuery):
         form_class = ChangeListForm
 
-        kinds: tuple[str, ...] = list_parameter("kind")
+        kinds: tuple[str, ...] = parameter("kind", default=())
         below: str = ""
         search: str = ""
         view: str = "list"
@@ -26,6 +26,8 @@ A view reads the query, hands a filter and `after` to the function that lists a 
     query = ChangeListQuery.read(request.GET)
     page = list_changes(comparison, ChangeFilter(query.kinds, query.below, query.search), query.after)
     context = {"query": query, "page": page, "more": query.address(after=page.after)}
+
+Filters of one kind each are `FilterOption`s, made of the same query.
 
 The fields never refuse anything: a parameter that is missing or makes no sense has its default, so that an old or
 mistyped address still shows a list.
@@ -76,6 +78,21 @@ class TokenField(forms.Field):
         return str(value or "")
 
 
+class NumberField(forms.IntegerField):
+    """A whole number; None when something else, or nothing, is asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def clean(self, value: Any) -> int | None:
+        """Return the number."""
+        try:
+            number: int | None = super().clean(value)
+        except ValidationError:
+            return None
+        return number
+
+
 class OneOfField(forms.ChoiceField):
     """One of several values; `initial` when another one, or none, is asked for."""
 
@@ -99,9 +116,9 @@ class SeveralField(forms.MultipleChoiceField):
         return tuple(known for known in self._values if known in (value or ()))
 
 
-def list_parameter(name: str) -> Any:
-    """Return a dataclass field of several values, whose GET parameter has this name."""
-    return dataclasses.field(default=(), metadata={"parameter": name})
+def parameter(name: str, *, default: Any) -> Any:
+    """Return a dataclass field whose GET parameter has this name, and not that of the field."""
+    return dataclasses.field(default=default, metadata={"parameter": name})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +153,21 @@ def _parameter(field: dataclasses.Field[Any]) -> str:
     return str(field.metadata.get("parameter", field.name))
 
 
+class PageForm(forms.Form):
+    """The one parameter of a list without filters."""
+
+    after = TokenField()
+
+
+@dataclasses.dataclass(frozen=True)
+class PageQuery(ListQuery):
+    """A page of a list without filters."""
+
+    form_class = PageForm
+
+    after: str = ""
+
+
 class FilterOption(NamedTuple):
     """A value of a filter as a link: how many rows have it, whether it is selected, and the address that toggles it."""
 
@@ -144,6 +176,13 @@ class FilterOption(NamedTuple):
     number: int
     is_selected: bool
     address: str
+    explanation: str = ""
+
+
+def toggle(selected: Sequence[str], value: str, values: Sequence[str]) -> tuple[str, ...]:
+    """Return the selected values with `value` added or taken away, in the order of `values`."""
+    toggled = set(selected) ^ {value}
+    return tuple(candidate for candidate in values if candidate in toggled)
 
 
 class Breadcrumb(NamedTuple):
@@ -152,6 +191,13 @@ class Breadcrumb(NamedTuple):
     name: str
     below: str
     """Its path with a slash at the end."""
+
+
+def with_parameters(url: str, parameters: QueryDict) -> str:
+    """Return the address `url` with the GET parameters of another one."""
+    if not parameters:
+        return url
+    return f"{url}?{parameters.urlencode()}"
 
 
 def breadcrumbs(directory: str) -> list[Breadcrumb]:

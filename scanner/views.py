@@ -14,8 +14,8 @@ from scanner.errors import ExportError, InvalidPageToken
 from scanner.export import formats
 from scanner.export import report as report_export
 from scanner.export.omissions import Omissions
-from scanner.forms import TYPE_CHOICES, EntryListQuery, NoteListQuery, TreeQuery
-from scanner.listing import breadcrumbs
+from scanner.forms import TYPE_CHOICES, EntryListQuery, TreeQuery
+from scanner.listing import PageQuery, breadcrumbs
 from scanner.models import Run
 
 PAGE_ROWS = 100
@@ -70,7 +70,7 @@ def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
 def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
     """Show the notes, which are no part of the state; with htmx only the rows that follow."""
     run = _get_complete_run(uuid)
-    query = NoteListQuery.read(request.GET)
+    query = PageQuery.read(request.GET)
     try:
         listing = list_notes(run, query.after, PAGE_ROWS)
     except InvalidPageToken as error:

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from urllib.parse import urlencode
+from dataclasses import dataclass
 
-from django.http import QueryDict
+from django import forms
 
 from checker.changes.queries import ChangeFilter
 from checker.models import Change, Comparison
-from scanner.listing import MAX_TEXT, directory_path
+from scanner.listing import (
+    Breadcrumb,
+    DirectoryField,
+    FilterOption,
+    ListQuery,
+    OneOfField,
+    SeveralField,
+    TextField,
+    TokenField,
+    breadcrumbs,
+    parameter,
+    toggle,
+)
 
 VIEWS = ("list", "tree")
 
 
-class ChangeListQuery(NamedTuple):
-    """A page of changes as an address asks for it."""
+class ChangeListForm(forms.Form):
+    """Parameters of the changes of a comparison."""
 
-    kinds: tuple[str, ...] = ()
+    kind = SeveralField(choices=Change.Kind.choices)
+    below = DirectoryField()
+    search = TextField()
+    view = OneOfField(choices=[(view, view) for view in VIEWS], initial="list")
+    after = TokenField()
+
+
+@dataclass(frozen=True)
+class ChangeListQuery(ListQuery):
+    """A page of the changes of a comparison, as a list or as one directory of a tree."""
+
+    form_class = ChangeListForm
+
+    kinds: tuple[str, ...] = parameter("kind", default=())
     below: str = ""
     search: str = ""
-    view: str = VIEWS[0]
+    view: str = "list"
     after: str = ""
 
     @property
@@ -28,38 +52,28 @@ class ChangeListQuery(NamedTuple):
         """The changes that it asks for."""
         return ChangeFilter(self.kinds, self.below, self.search)
 
-    def query(self, **changes: object) -> str:
-        """Return the query part of an address that asks for the same but for `changes`. Defaults are left out."""
-        changed = self._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
-        defaults = ChangeListQuery()
+    @property
+    def tree_address(self) -> str:
+        """The address of the tree. A search has no place in it."""
+        return self.address(view="tree", search="", after="")
 
-        parameters: list[tuple[str, str]] = [("kind", kind) for kind in changed.kinds]
-        for field in ("below", "search", "view", "after"):
-            value = getattr(changed, field)
-            if value != getattr(defaults, field):
-                parameters.append((field, value))
-        return f"?{urlencode(parameters)}"
+    @property
+    def list_address(self) -> str:
+        """The address of the list."""
+        return self.address(view="list", after="")
 
+    @property
+    def unfiltered_address(self) -> str:
+        """The address of the same view without any filter."""
+        return self.address(kinds=(), below="", search="", after="")
 
-class FilterOption(NamedTuple):
-    """A kind as a filter: how many changes it has, whether it is chosen, and the address that changes that."""
+    def directory_address(self, directory: str) -> str:
+        """Return the address of a directory in the tree, with the kinds that are selected."""
+        return self.address(view="tree", below=directory, search="", after="")
 
-    kind: Change.Kind
-    number: int
-    chosen: bool
-    query: str
-
-
-def read_query(query: QueryDict) -> ChangeListQuery:
-    """Return what an address asks for. What has no meaning is ignored."""
-    view = query.get("view", "")
-    return ChangeListQuery(
-        kinds=tuple(kind for kind in Change.Kind.values if kind in query.getlist("kind")),
-        below=directory_path(query.get("below", "")),
-        search=query.get("search", "")[:MAX_TEXT].replace("\0", ""),
-        view=view if view in VIEWS else VIEWS[0],
-        after=query.get("after", ""),
-    )
+    def breadcrumbs(self) -> list[Breadcrumb]:
+        """Return the directories that lead to the one that is shown."""
+        return breadcrumbs(self.below)
 
 
 def filter_options(comparison: Comparison, list_query: ChangeListQuery) -> list[FilterOption]:
@@ -69,17 +83,20 @@ def filter_options(comparison: Comparison, list_query: ChangeListQuery) -> list[
         number = comparison.counts.get(kind)
         if not number:
             continue
-        query = list_query.query(kinds=_toggle(list_query.kinds, kind), after="")
-        options.append(FilterOption(kind, number, kind in list_query.kinds, query))
+
+        kinds = toggle(list_query.kinds, kind.value, Change.Kind.values)
+        option = FilterOption(
+            value=kind.value,
+            label=str(kind.label),
+            number=number,
+            is_selected=kind in list_query.kinds,
+            # The token of a page holds only in the list that gave it.
+            address=list_query.address(kinds=kinds, after=""),
+        )
+        options.append(option)
     return options
 
 
 def count_changes(comparison: Comparison) -> int:
     """Return the number of all changes; a move counts once."""
     return sum(comparison.counts.values())
-
-
-def _toggle(chosen: tuple[str, ...], kind: Change.Kind) -> tuple[str, ...]:
-    """Return the chosen kinds with `kind` added or taken away, in the order of urgency."""
-    toggled = set(chosen) ^ {kind.value}
-    return tuple(value for value in Change.Kind.values if value in toggled)

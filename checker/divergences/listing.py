@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
+from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -14,23 +15,95 @@ from django.utils.dateparse import parse_datetime
 from checker.divergences.kinds import EXPLANATIONS
 from checker.divergences.queries import DivergenceFilter
 from checker.models import Divergence, GroupComparison
-from scanner.listing import MAX_TEXT, directory_path
+from scanner.listing import (
+    Breadcrumb,
+    DirectoryField,
+    FilterOption,
+    ListQuery,
+    OneOfField,
+    SeveralField,
+    TextField,
+    TokenField,
+    breadcrumbs,
+    parameter,
+    toggle,
+)
 
 VIEWS = ("tree", "list")
 YEARS = range(1970, 9000)
 """Near the first and the last year that Python knows, a time has no counterpart in another zone."""
 LONGEST_MOMENT = 40
 """Characters of a time as a person writes it."""
-PARAMETERS = {"position": "at"}
-"""Names in the address of fields that are called otherwise."""
+LONGEST_POSITION = 3
+"""Digits of a replica's position: enough for any group, and too few for a number that no column holds."""
 
 
-class DivergenceListQuery(NamedTuple):
-    """The page of divergences that an address asks for."""
+def parse_moment(text: str) -> datetime | None:
+    """Return a time as a person writes it, without a zone in that of the site. None for what is no time of a run."""
+    try:
+        moment = parse_datetime(text)
+        if moment is None or moment.year not in YEARS:
+            return None
+        if timezone.is_naive(moment):
+            return timezone.make_aware(moment)
+        return moment
+    except ValueError:
+        return None
 
-    kinds: tuple[str, ...] = ()
+
+class PositionField(forms.Field):
+    """The position of a replica among those of a comparison, as text; empty for what is none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def to_python(self, value: Any) -> str:
+        """Return the position as it came: it stands in the address again."""
+        position = str(value or "")
+        if not position.isdecimal() or len(position) > LONGEST_POSITION:
+            return ""
+        # Positions begin with one.
+        return position if int(position) > 0 else ""
+
+
+class MomentField(forms.Field):
+    """A time as `parse_moment` reads it, as text; empty for what is none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def to_python(self, value: Any) -> str:
+        """Return the time as it came: it stands in the address and in its input field again."""
+        text = str(value or "")[:LONGEST_MOMENT]
+        return text if parse_moment(text) is not None else ""
+
+
+class DivergenceListForm(forms.Form):
+    """Parameters of the divergences of a group."""
+
+    kind = SeveralField(choices=Divergence.Kind.choices)
+    verdict = OneOfField(choices=Divergence.PathVerdict.choices, initial="")
+    below = DirectoryField()
+    search = TextField()
+    view = OneOfField(choices=[(view, view) for view in VIEWS], initial="")
+    after = TokenField()
+    moment = MomentField()
+
+    def __init__(self, parameters: QueryDict) -> None:
+        """Take the parameter `at`, too. The address is short, but a field is called what it holds: a position."""
+        super().__init__(parameters)
+        self.fields["at"] = PositionField()
+
+
+@dataclass(frozen=True)
+class DivergenceListQuery(ListQuery):
+    """A page of the divergences of a group, as a list or as one directory of a tree."""
+
+    form_class = DivergenceListForm
+
+    kinds: tuple[str, ...] = parameter("kind", default=())
     verdict: str = ""
-    position: str = ""
+    position: str = parameter("at", default="")
     """The position of a replica: only what is wrong there."""
     below: str = ""
     search: str = ""
@@ -56,92 +129,68 @@ class DivergenceListQuery(NamedTuple):
         """The moment that is asked for. None: now."""
         return parse_moment(self.moment)
 
-    def query(self, **changes: object) -> str:
-        """Return the query part of an address that asks for the same but for `changes`. Defaults are left out."""
-        changed = self._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
-        pairs: list[tuple[str, str]] = [("kind", kind) for kind in changed.kinds]
-        for field in ("verdict", "position", "below", "search", "view", "after", "moment"):
-            value = getattr(changed, field)
-            if value:
-                pairs.append((PARAMETERS.get(field, field), value))
-        return f"?{urlencode(pairs)}"
+    @property
+    def tree_address(self) -> str:
+        """The address of the tree. A search has no place in it."""
+        return self.address(view="tree", search="", after="")
+
+    @property
+    def list_address(self) -> str:
+        """The address of the list."""
+        return self.address(view="list", after="")
+
+    @property
+    def unfiltered_address(self) -> str:
+        """The address of the same view without any filter."""
+        return self.address(kinds=(), verdict="", position="", below="", search="", after="")
+
+    def directory_address(self, directory: str) -> str:
+        """Return the address of a directory in the tree, with the same filters."""
+        return self.address(below=directory, after="", view="")
+
+    def breadcrumbs(self) -> list[Breadcrumb]:
+        """Return the directories that lead to the one that is shown."""
+        return breadcrumbs(self.below)
 
 
-class FilterOption(NamedTuple):
-    """A kind or a verdict by which one can filter."""
-
-    name: str
-    label: str
-    number: int
-    """How many divergences have it."""
-    chosen: bool
-    query: str
-    """The query part of the address that chooses it, or no longer does."""
-    explanation: str
-
-
-def parse_moment(text: str) -> datetime | None:
-    """Return a time as a person writes it, without a zone in that of the site. None for what is no time of a run."""
-    try:
-        moment = parse_datetime(text)
-        if moment is None or moment.year not in YEARS:
-            return None
-        if timezone.is_naive(moment):
-            return timezone.make_aware(moment)
-        return moment
-    except ValueError:
-        return None
-
-
-def read_query(parameters: QueryDict) -> DivergenceListQuery:
-    """Return what an address asks for. Parameters without a meaning count as absent."""
-    view = parameters.get("view", "")
-    verdict = parameters.get("verdict", "")
-    position = parameters.get("at", "")
-    # Three digits are enough for any group, and keep numbers that no column holds away from the database.
-    is_position = position.isdecimal() and 0 < len(position) < 4 and int(position) > 0
-
-    query = DivergenceListQuery(
-        kinds=tuple(kind for kind in Divergence.Kind.values if kind in parameters.getlist("kind")),
-        verdict=verdict if verdict in Divergence.PathVerdict.values else "",
-        position=position if is_position else "",
-        below=directory_path(parameters.get("below", "")),
-        search=parameters.get("search", "")[:MAX_TEXT].replace("\0", ""),
-        view=view if view in VIEWS else "",
-        after=parameters.get("after", ""),
-        moment=parameters.get("moment", "")[:LONGEST_MOMENT],
-    )
-    if query.time is None:
-        return query._replace(moment="")
-    return query
-
-
-def filter_options(comparison: GroupComparison, query: DivergenceListQuery) -> list[FilterOption]:
+def filter_options(comparison: GroupComparison, list_query: DivergenceListQuery) -> list[FilterOption]:
     """Return the kinds and verdicts that occur, as filters."""
     options = []
     for kind in Divergence.Kind:
         number = comparison.counts.get(kind)
-        if number:
-            toggled = query.query(kinds=_toggle(query.kinds, kind), after="", verdict="")
-            explanation = str(EXPLANATIONS[kind.value])
-            options.append(FilterOption(kind.value, str(kind.label), number, kind in query.kinds, toggled, explanation))
+        if not number:
+            continue
+
+        kinds = toggle(list_query.kinds, kind.value, Divergence.Kind.values)
+        option = FilterOption(
+            value=kind.value,
+            label=str(kind.label),
+            number=number,
+            is_selected=kind in list_query.kinds,
+            address=list_query.address(kinds=kinds, after="", verdict=""),
+            explanation=str(EXPLANATIONS[kind.value]),
+        )
+        options.append(option)
 
     # A verdict says which contents differ, so it replaces the choice of kinds.
     for verdict in Divergence.PathVerdict:
         number = comparison.counts.get(verdict)
-        if number:
-            chosen = query.verdict == verdict
-            toggled = query.query(verdict="" if chosen else verdict.value, after="", kinds=())
-            explanation = str(EXPLANATIONS[verdict.value])
-            options.append(FilterOption(verdict.value, str(verdict.label), number, chosen, toggled, explanation))
+        if not number:
+            continue
+
+        is_selected = list_query.verdict == verdict
+        option = FilterOption(
+            value=verdict.value,
+            label=str(verdict.label),
+            number=number,
+            is_selected=is_selected,
+            address=list_query.address(verdict="" if is_selected else verdict.value, after="", kinds=()),
+            explanation=str(EXPLANATIONS[verdict.value]),
+        )
+        options.append(option)
     return options
 
 
 def count_divergences(comparison: GroupComparison, kinds: Iterable[str] = tuple(Divergence.Kind.values)) -> int:
     """Return how many paths diverge."""
     return sum(comparison.counts.get(kind, 0) for kind in kinds)
-
-
-def _toggle(kinds: tuple[str, ...], kind: str) -> tuple[str, ...]:
-    """Return the kinds with one more or one less, in the order of urgency."""
-    return tuple(value for value in Divergence.Kind.values if (value in kinds) != (value == kind))

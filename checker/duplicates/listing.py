@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from urllib.parse import urlencode
+from dataclasses import dataclass
 
-from django.http import QueryDict
+from django import forms
 
 from checker.duplicates.queries import DuplicateFilter
-from scanner.listing import MAX_TEXT
+from scanner.listing import ListQuery, TextField, TokenField
 
 
-class DuplicateListQuery(NamedTuple):
-    """A page of duplicates as an address asks for it."""
+class DuplicateListForm(forms.Form):
+    """Parameters of the duplicates of a replica or a group."""
+
+    search = TextField()
+    after = TokenField()
+
+
+@dataclass(frozen=True)
+class DuplicateListQuery(ListQuery):
+    """A page of the duplicates of a replica or a group."""
+
+    form_class = DuplicateListForm
 
     search: str = ""
     after: str = ""
@@ -21,16 +30,3 @@ class DuplicateListQuery(NamedTuple):
     def filter(self) -> DuplicateFilter:
         """The contents that it asks for."""
         return DuplicateFilter(self.search)
-
-    def query(self, **changes: str) -> str:
-        """Return the query part of an address that asks for the same but for `changes`. Defaults are left out."""
-        changed = self._asdict() | changes
-        return f"?{urlencode({field: value for field, value in changed.items() if value})}"
-
-
-def read_query(query: QueryDict) -> DuplicateListQuery:
-    """Return what an address asks for."""
-    return DuplicateListQuery(
-        search=query.get("search", "")[:MAX_TEXT].replace("\0", ""),
-        after=query.get("after", ""),
-    )

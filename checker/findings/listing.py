@@ -1,17 +1,22 @@
-"""List findings as a person asks for them, count them by kind, and pick those that can be repaired."""
+"""List findings as an address asks for them, count them by kind, and pick those that can be repaired."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from django import forms
 from django.db.models import Count, Func, IntegerField, Q, QuerySet, Sum
 
 from checker.models import Comparison, Finding
 from scanner.db import keyset
+from scanner.listing import FilterOption, ListQuery, TextField, TokenField
 
 PAGE = 50
+MAX_FILTER = 200
+"""Characters of a filter."""
 
 
 class FindingFilter(NamedTuple):
@@ -23,6 +28,53 @@ class FindingFilter(NamedTuple):
     group: str = ""
     replica: str = ""
     search: str = ""
+
+
+class FilterField(TextField):
+    """A value to filter by. One that no finding has is no mistake: it finds nothing."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the value; `initial` when the parameter is missing, which is not the same as empty."""
+        if value is None:
+            return str(self.initial or "")
+        return super().to_python(value)[:MAX_FILTER]
+
+
+class FindingListForm(forms.Form):
+    """Parameters of the list of findings. Without a state open findings are meant; an empty state means all."""
+
+    state = FilterField(initial=Finding.State.OPEN.value)
+    kind = FilterField()
+    severity = FilterField()
+    group = FilterField()
+    replica = FilterField()
+    search = FilterField()
+    after = TokenField()
+
+
+@dataclass(frozen=True)
+class FindingListQuery(ListQuery):
+    """A page of the list of findings."""
+
+    form_class = FindingListForm
+
+    state: str = Finding.State.OPEN.value
+    kind: str = ""
+    severity: str = ""
+    group: str = ""
+    replica: str = ""
+    search: str = ""
+    after: str = ""
+
+    @property
+    def filter(self) -> FindingFilter:
+        """The findings that it asks for."""
+        return FindingFilter(self.state, self.kind, self.severity, self.group, self.replica, self.search)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Return True when it asks for anything but all open findings."""
+        return self.filter != FindingFilter()
 
 
 class FindingPage(NamedTuple):
@@ -73,7 +125,7 @@ def matching_findings(filters: FindingFilter) -> QuerySet[Finding]:
 
 
 def list_findings(filters: FindingFilter, after: str = "", limit: int = PAGE) -> FindingPage:
-    """Return a page of findings. Raise keyset.BadToken for an `after` that no page gave."""
+    """Return a page of findings. Raise InvalidPageToken for an `after` that no page gave."""
     findings = matching_findings(filters).select_related(
         "group", "replica__server", "first_run", "last_run", "accepted_by"
     )
@@ -90,11 +142,29 @@ def list_findings(filters: FindingFilter, after: str = "", limit: int = PAGE) ->
     return FindingPage(rows[:limit], keyset.page_token([last.severity, last.pk]))
 
 
-def count_by_kind(filters: FindingFilter) -> list[tuple[Finding.Kind, int]]:
-    """Return how many findings of each kind match, in the order of urgency. The kind that is asked for is ignored."""
-    findings = matching_findings(filters._replace(kind="")).order_by()
+def filter_options(list_query: FindingListQuery) -> list[FilterOption]:
+    """Return the kinds of the findings that match, in the order of urgency, as filters.
+
+    The kind that is asked for is ignored, so that each option tells what choosing it would show.
+    """
+    findings = matching_findings(list_query.filter._replace(kind="")).order_by()
     numbers = dict(findings.values_list("kind").annotate(number=Count("pk")))
-    return [(kind, numbers[kind]) for kind in Finding.Kind if kind in numbers]
+
+    options = []
+    for kind in Finding.Kind:
+        if kind not in numbers:
+            continue
+
+        is_selected = list_query.kind == kind
+        option = FilterOption(
+            value=kind.value,
+            label=str(kind.label),
+            number=numbers[kind],
+            is_selected=is_selected,
+            address=list_query.address(kind="" if is_selected else kind.value, after=""),
+        )
+        options.append(option)
+    return options
 
 
 def last_compared_at() -> datetime | None:

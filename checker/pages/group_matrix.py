@@ -78,7 +78,7 @@ class Directory(NamedTuple):
     """A directory with the number of wrong paths below it on each replica, and the address that opens it."""
 
     summary: DirectorySummary
-    query: str
+    address: str
 
 
 class Matrix(NamedTuple):
@@ -87,7 +87,7 @@ class Matrix(NamedTuple):
     directories: list[Directory]
     rows: list[MatrixRow]
     next_page: str
-    """Query of the next page; empty on the last one."""
+    """Address of the next page; empty on the last one."""
 
 
 def read_columns(comparison: GroupComparison, rows: list[ReplicaRow]) -> list[Column]:
@@ -135,23 +135,29 @@ def read_matrix(comparison: GroupComparison, list_query: DivergenceListQuery) ->
         return _tree_page(comparison, context, list_query)
 
     rows, after = queries.read_page(comparison.pk, list_query.filter, list_query.after, PAGE_SIZE)
-    next_page = list_query.query(after=after) if after else ""
+    next_page = list_query.address(after=after) if after else ""
     return Matrix([], _matrix_rows(context, rows), next_page)
 
 
 def _tree_page(comparison: GroupComparison, context: ComparisonContext, list_query: DivergenceListQuery) -> Matrix:
     directories: list[Directory] = []
-    if not list_query.after.startswith(ROWS_PREFIX):
+    rows_after = ""
+    if list_query.after.startswith(ROWS_PREFIX):
+        rows_after = list_query.after.removeprefix(ROWS_PREFIX)
+    else:
         summaries, after = queries.read_subdirectories(
             comparison.pk, list_query.filter, len(context.compared), list_query.after, PAGE_SIZE
         )
-        directories = [Directory(summary, list_query.query(below=summary.directory, after="")) for summary in summaries]
+        # A directory is opened with the filters as they are.
+        directories = [
+            Directory(summary, list_query.address(below=summary.directory, after="")) for summary in summaries
+        ]
         if after:
-            return Matrix(directories, [], list_query.query(after=after))
+            return Matrix(directories, [], list_query.address(after=after))
 
-    rows_after = list_query.after.removeprefix(ROWS_PREFIX)
+    # The rows begin on the last page of subdirectories, so that a small directory is whole on one page.
     rows, after = queries.read_directory_page(comparison.pk, list_query.filter, rows_after, PAGE_SIZE)
-    next_page = list_query.query(after=ROWS_PREFIX + after) if after else ""
+    next_page = list_query.address(after=ROWS_PREFIX + after) if after else ""
     return Matrix(directories, _matrix_rows(context, rows), next_page)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 from django import template
@@ -10,8 +9,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from checker.changes.listing import ChangeListQuery
 from checker.divergences.listing import DivergenceListQuery
+from checker.forms import OverviewQuery
 from checker.models import Finding, Participant
+from checker.pages.status import Status
 from scanner.formatting.names import display_name, short_name
 from scanner.models import Replica
 
@@ -28,10 +30,9 @@ def replica_label(replica: Replica) -> SafeString:
 
 
 @register.simple_tag
-def overview_url(name: str, status: str, chosen_status: str) -> str:
-    """Return the query of the overview that shows one status alone, or all of them when it is chosen already."""
-    parameters = {"state": "" if status == chosen_status else str(status), "name": name}
-    return "?" + urlencode({key: value for key, value in parameters.items() if value})
+def overview_url(list_query: OverviewQuery, status: Status) -> str:
+    """Return the query of the overview that shows one status alone, or all of them when it is selected already."""
+    return list_query.address(status="" if status == list_query.status else status.value)
 
 
 @register.simple_tag
@@ -41,9 +42,9 @@ def file_url(replica: Replica, path: str) -> str:
 
 
 @register.simple_tag
-def directory_url(list_query: Any, directory: str) -> str:
-    """Return the address of a directory in the tree of changes, with the kinds that are chosen."""
-    return str(list_query.query(view="tree", below=directory, search="", after=""))
+def directory_url(list_query: ChangeListQuery | DivergenceListQuery, directory: str) -> str:
+    """Return the address of a directory in the tree of changes or of divergences."""
+    return list_query.directory_address(directory)
 
 
 @register.simple_tag
@@ -72,7 +73,7 @@ def finding_matrix_url(finding: Finding) -> str:
 def matrix_url(list_query: DivergenceListQuery, participant: Participant, verdict: str = "") -> str:
     """Return the address of what is wrong on a replica, at the same moment that the page shows."""
     wrong_there = DivergenceListQuery(position=str(participant.position), verdict=verdict, moment=list_query.moment)
-    return f"{wrong_there.query()}#matrix"
+    return f"{wrong_there.address()}#matrix"
 
 
 def _with_query(url: str, parameters: dict[str, str]) -> str:

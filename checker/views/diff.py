@@ -12,20 +12,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRefresh
 
-from checker.changes import export, listing, queries
+from checker.changes import export, listing
 from checker.changes.listing import ChangeListQuery
 from checker.forms import CompareRunsForm, DownloadForm, PollForm
 from checker.jobs import run_comparisons
 from checker.models import Comparison
+from checker.pages import change_list
 from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
-from scanner.listing import breadcrumbs
+from scanner.listing import with_parameters
 from scanner.models import Replica, Run
-
-PAGE_SIZE = 100
-"""Rows on a page."""
-ROWS_PREFIX = "."
-"""Marks an `after` that points into the rows of a directory. Without it, `after` points into its subdirectories."""
 
 
 @page_view
@@ -42,7 +38,7 @@ def diff_page(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse:
     if comparison.base is not None and comparison.base.uuid != base:
         # The runs were named in the wrong order.
         url = reverse("diff", args=[comparison.base.uuid, comparison.run.uuid])
-        return redirect(f"{url}?{request.GET.urlencode()}" if request.GET else url)
+        return redirect(with_parameters(url, request.GET))
     return _show(request, _complete_run(comparison.run.uuid), comparison)
 
 
@@ -76,7 +72,7 @@ def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | Str
     if comparison.state != Comparison.State.DONE:
         return redirect("diff", base, uuid)
 
-    lines = export.export_bytes(comparison, listing.read_query(request.GET).filter, file_format)
+    lines = export.export_bytes(comparison, ChangeListQuery.read(request.GET).filter, file_format)
     response = StreamingHttpResponse(lines, content_type=export.CONTENT_TYPES[file_format])
     response["Content-Disposition"] = f'attachment; filename="{export.file_name(comparison, file_format)}"'
     return response
@@ -107,11 +103,19 @@ def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> Http
     if polls:
         return HttpResponseClientRefresh()
 
-    list_query = listing.read_query(request.GET)
+    list_query = ChangeListQuery.read(request.GET)
     try:
-        context = _context(request, run, comparison) | _list_context(comparison, list_query)
+        page = change_list.read_change_list(comparison, list_query)
     except InvalidPageToken as error:
         raise Http404 from error
+
+    context = _context(list_query, run, comparison) | {
+        "filter_options": listing.filter_options(comparison, list_query),
+        "change_count": listing.count_changes(comparison),
+        "change_list": page,
+        "skipped_runs": run_comparisons.skipped_runs(comparison),
+    }
+    # A boosted link of a page comes through htmx, too, and wants the whole page.
     is_fragment = request.htmx and not request.htmx.boosted
     return render(request, "checker/_change_rows.html" if is_fragment else "checker/diff.html", context)
 
@@ -122,7 +126,7 @@ def _show_unfinished(request: PageRequest, run: Run, comparison: Comparison | No
     if polls and not is_waiting:
         return HttpResponseClientRefresh()
 
-    context = _context(request, run, comparison) | {
+    context = _context(ChangeListQuery.read(request.GET), run, comparison) | {
         "is_waiting": is_waiting,
         "steps_done": comparison.steps_done if comparison else 0,
         "step_count": len(run_comparisons.STEPS),
@@ -130,41 +134,13 @@ def _show_unfinished(request: PageRequest, run: Run, comparison: Comparison | No
     return render(request, "checker/_run_comparison_progress.html" if polls else "checker/diff.html", context)
 
 
-def _context(request: PageRequest, run: Run, comparison: Comparison | None) -> dict[str, Any]:
+def _context(list_query: ChangeListQuery, run: Run, comparison: Comparison | None) -> dict[str, Any]:
+    """Return what the page shows whether the comparison is done or not."""
     complete_runs = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED)
     return {
         "run": run,
         "comparison": comparison,
-        "list_query": listing.read_query(request.GET),
+        "list_query": list_query,
         "active": "changes",
         "newest_run": complete_runs.latest("sequence"),
     }
-
-
-def _list_context(comparison: Comparison, list_query: ChangeListQuery) -> dict[str, Any]:
-    """Return a page of the list, or a level of the tree: its subdirectories first, then what lies directly in it."""
-    context: dict[str, Any] = {
-        "filter_options": listing.filter_options(comparison, list_query),
-        "change_count": listing.count_changes(comparison),
-        "skipped_runs": run_comparisons.skipped_runs(comparison),
-        "parent_directories": breadcrumbs(list_query.below),
-        "subdirectories": [],
-        "tree_url": list_query.query(view="tree", search="", after=""),
-        "list_url": list_query.query(view="list", after=""),
-        "all_url": list_query.query(kinds=(), below="", search="", after=""),
-    }
-    if list_query.view != "tree":
-        changes = queries.read_page(comparison, list_query.filter, list_query.after, PAGE_SIZE)
-        next_page = list_query.query(after=changes.after) if changes.after else ""
-        return context | {"changes": changes.rows, "next_page": next_page}
-
-    if not list_query.after.startswith(ROWS_PREFIX):
-        levels, after = queries.read_subdirectories(comparison, list_query.filter, list_query.after, PAGE_SIZE)
-        context["subdirectories"] = levels
-        if after:
-            return context | {"changes": [], "next_page": list_query.query(after=after)}
-
-    rows_after = list_query.after.removeprefix(ROWS_PREFIX)
-    changes = queries.read_directory_page(comparison, list_query.filter, rows_after, PAGE_SIZE)
-    next_page = list_query.query(after=ROWS_PREFIX + changes.after) if changes.after else ""
-    return context | {"changes": changes.rows, "next_page": next_page}

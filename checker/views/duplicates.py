@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from checker.duplicates import export, listing, places, queries
+from checker.duplicates import export, places, queries
+from checker.duplicates.listing import DuplicateListQuery
 from checker.duplicates.places import Place
 from checker.forms import DownloadForm
 from scanner.decorators import PageRequest, page_view
@@ -39,29 +40,30 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponseBase:
 
 
 def _show(request: PageRequest, place: Place) -> HttpResponseBase:
-    list_query = listing.read_query(request.GET)
-    if request.GET.get("format"):
-        return _download(place, list_query, DownloadForm(request.GET).text("format"))
+    list_query = DuplicateListQuery.read(request.GET)
+    download_form = DownloadForm(request.GET)
+    if not download_form.is_valid():
+        # A format that does not exist is no page either.
+        raise Http404
+    file_format = download_form.text("format")
+    if file_format:
+        return _download(place, list_query, file_format)
 
     duplicates = queries.read_page(place, list_query.filter, list_query.after, PAGE_SIZE, MAX_NAMES)
     context = {
         "place": place,
         "list_query": list_query,
         "duplicates": duplicates,
-        "next_page": list_query.query(after=duplicates.after) if duplicates.after else "",
-        "file_query": list_query.query(after=""),
+        "next_page": list_query.address(after=duplicates.after) if duplicates.after else "",
+        "file_query": list_query.address(after=""),
     }
     is_fragment = request.htmx and not request.htmx.boosted
     template = "checker/_duplicate_rows.html" if is_fragment else "checker/duplicates.html"
     return render(request, template, context)
 
 
-def _download(
-    place: Place, list_query: listing.DuplicateListQuery, file_format: str
-) -> HttpResponse | StreamingHttpResponse:
+def _download(place: Place, list_query: DuplicateListQuery, file_format: str) -> StreamingHttpResponse:
     """Stream all contents that match, with all their paths."""
-    if not file_format:
-        raise Http404
     lines = export.export_bytes(place, list_query.filter, file_format)
     response = StreamingHttpResponse(lines, content_type=export.CONTENT_TYPES[file_format])
     response["Content-Disposition"] = f'attachment; filename="{export.file_name(place, file_format)}"'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any, cast
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
@@ -18,13 +17,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from checker.changes import queries
 from checker.findings import actions, description, listing
-from checker.findings.listing import FindingFilter
+from checker.findings.listing import FindingListQuery
 from checker.findings.replicas import members
-from checker.forms import AcceptForm, FindingListForm, PageForm, ReasonForm
+from checker.forms import AcceptForm, ReasonForm
 from checker.models import Finding
 from scanner.decorators import PageRequest, action_view, page_view
 from scanner.errors import InvalidPageToken
 from scanner.formatting.names import FOLDED_FROM
+from scanner.listing import PageQuery, with_parameters
 from scanner.models import Group, Replica
 from scanner.roles import OPERATE
 
@@ -36,27 +36,21 @@ ACTIONS = ("accept", "undo", "release")
 @page_view
 def findings_page(request: PageRequest) -> HttpResponse:
     """Show findings, the most severe first. With htmx only the rows that follow."""
-    form = FindingListForm(request.GET)
-    filters = form.filters()
-    after = form.text("after")
+    list_query = FindingListQuery.read(request.GET)
     try:
-        finding_page = listing.list_findings(filters, after)
+        finding_page = listing.list_findings(list_query.filter, list_query.after)
     except InvalidPageToken as error:
         raise Http404 from error
 
-    parameters = _filter_parameters(filters)
-    without_kind = {name: value for name, value in parameters.items() if name != "kind"}
     context = {
         "finding_page": finding_page,
-        "after": after,
-        "filters": filters,
-        "kinds": listing.count_by_kind(filters),
+        "list_query": list_query,
+        "filter_options": listing.filter_options(list_query),
         "states": Finding.State.choices,
         "severities": Finding.Severity.choices,
         "groups": Group.objects.filter(findings__isnull=False).distinct(),
-        "next_page": "?" + urlencode(parameters | {"after": finding_page.after}),
-        "query": urlencode(parameters),
-        "query_without_kind": urlencode(without_kind),
+        "next_page": list_query.address(after=finding_page.after),
+        "filter_address": list_query.address(after=""),
         "may_operate": request.user.has_perm(OPERATE),
         "last_compared_at": listing.last_compared_at(),
         "form": ReasonForm(),
@@ -118,12 +112,6 @@ DONE_MESSAGES = {
 }
 
 
-def _filter_parameters(filters: FindingFilter) -> dict[str, str]:
-    """Return the parameters of an address that asks for this filter, without those that are as usual."""
-    usual = FindingFilter()
-    return {name: value for name, value in filters._asdict().items() if value != getattr(usual, name)}
-
-
 def _carry_out(request: HttpRequest, finding: Finding, act: str, form: ReasonForm) -> None:
     """Do what the form asks for. Raise ActionRefused when the finding is no longer what its reader has seen."""
     user = cast(User, request.user)
@@ -139,10 +127,7 @@ def _carry_out(request: HttpRequest, finding: Finding, act: str, form: ReasonFor
 
 def _back_to_list(request: HttpRequest) -> HttpResponse:
     """Redirect to the findings, filtered as they were."""
-    url = reverse("findings")
-    if request.GET:
-        url = f"{url}?{request.GET.urlencode()}"
-    return redirect(url)
+    return redirect(with_parameters(reverse("findings"), request.GET))
 
 
 def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None, status: int = 200) -> HttpResponse:
@@ -181,7 +166,7 @@ def _finding(uuid: UUID) -> Finding:
 
 def _members(request: HttpRequest, finding: Finding) -> Any:
     """Return a page of the paths that a folded finding stands for."""
-    after = PageForm(request.GET).text("after")
+    after = PageQuery.read(request.GET).after
     try:
         if finding.replica_id is None:
             return members.list_paths(finding, after, MAX_MEMBERS)

@@ -21,7 +21,6 @@ from checker.pages.replica_row import ReplicaRow
 from checker.pages.status import Status
 from scanner.decorators import PageRequest, page_view
 from scanner.errors import InvalidPageToken
-from scanner.listing import breadcrumbs
 from scanner.models import Group
 
 MAX_FINDINGS = 8
@@ -33,7 +32,7 @@ DATETIME_INPUT = "%Y-%m-%dT%H:%M"
 def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     """Show a group: its replicas, their work time, and the matrix of divergences. With htmx only more rows of it."""
     group = get_object_or_404(Group, uuid=uuid)
-    list_query = listing.read_query(request.GET)
+    list_query = DivergenceListQuery.read(request.GET)
     comparison = _comparison(group, list_query)
     is_done = comparison is not None and comparison.state == GroupComparison.State.DONE
     if request.htmx and PollForm(request.GET).text("poll"):
@@ -66,7 +65,7 @@ def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpRe
     if not file_format:
         raise Http404
     group = get_object_or_404(Group, uuid=uuid)
-    list_query = listing.read_query(request.GET)
+    list_query = DivergenceListQuery.read(request.GET)
     comparison = _comparison(group, list_query)
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
@@ -89,18 +88,11 @@ def _matrix_context(comparison: GroupComparison, list_query: DivergenceListQuery
         matrix = group_matrix.read_matrix(comparison, list_query)
     except InvalidPageToken as error:
         raise Http404 from error
-    parents = [
-        (parent, list_query.query(below=parent.below, after="", view="")) for parent in breadcrumbs(list_query.below)
-    ]
+
     return {
         "matrix": matrix,
         "divergence_count": listing.count_divergences(comparison),
         "filter_options": listing.filter_options(comparison, list_query),
-        "parent_directories": parents,
-        "root_url": list_query.query(below="", after="", view=""),
-        "tree_url": list_query.query(view="tree", search="", after=""),
-        "list_url": list_query.query(view="list", after=""),
-        "all_url": list_query.query(kinds=(), verdict="", position="", below="", search="", after=""),
     }
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django_htmx.http import trigger_client_event
 
 from checker.findings import listing
-from checker.forms import OverviewForm, RunningForm
+from checker.forms import OverviewQuery, RunningForm
 from checker.pages import overview
 from scanner.decorators import PageRequest, page_view
 
@@ -19,17 +19,16 @@ MAX_REPAIRS = 5
 @page_view
 def overview_page(request: PageRequest) -> HttpResponse:
     """Show groups and replicas with their statuses, most urgent first, filtered by name and status."""
-    form = OverviewForm(request.GET)
-    name = form.text("name").strip()
-    status = form.text("state")
+    list_query = OverviewQuery.read(request.GET)
     now = timezone.now()
-    shown = overview.read_overview(now, name, status)
+    shown = overview.read_overview(now, list_query.name, list_query.status)
+
     context = {
         "overview": shown,
-        "name": name,
-        "chosen_status": status,
+        "list_query": list_query,
         "running": overview.running_runs(now),
         "repairs": listing.list_repairable(MAX_REPAIRS),
+        # They are for whoever has no replica yet.
         "steps": None if shown.replica_count else overview.first_steps(),
     }
     return render(request, "checker/overview.html", context)

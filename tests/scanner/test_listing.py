@@ -12,12 +12,14 @@ from scanner.listing import (
     MAX_TEXT,
     DirectoryField,
     ListQuery,
+    NumberField,
     OneOfField,
     SeveralField,
     TextField,
     TokenField,
     breadcrumbs,
-    list_parameter,
+    parameter,
+    toggle,
 )
 
 
@@ -28,6 +30,7 @@ class FruitForm(forms.Form):
     below = DirectoryField()
     search = TextField()
     view = OneOfField(choices=[("list", "List"), ("tree", "Tree")], initial="list")
+    most = NumberField(min_value=1)
     after = TokenField()
 
 
@@ -37,7 +40,8 @@ class FruitQuery(ListQuery):
 
     form_class = FruitForm
 
-    kinds: tuple[str, ...] = list_parameter("kind")
+    kinds: tuple[str, ...] = parameter("kind", default=())
+    most: int | None = None
     below: str = ""
     search: str = ""
     view: str = "list"
@@ -48,7 +52,9 @@ def read(query_string: str) -> FruitQuery:
     return FruitQuery.read(QueryDict(query_string))
 
 
-@pytest.mark.parametrize("query_string", ["", "kind=stone&view=&order=size", "view=grid&below=/&search=&after="])
+@pytest.mark.parametrize(
+    "query_string", ["", "kind=stone&view=&order=size", "view=grid&below=/&search=&after=", "most=x", "most=0"]
+)
 def test_nonsense_has_its_default(query_string: str) -> None:
     """A parameter that is missing, unknown or empty does not refuse the list."""
     assert read(query_string) == FruitQuery()
@@ -56,12 +62,13 @@ def test_nonsense_has_its_default(query_string: str) -> None:
 
 def test_values_are_cleaned() -> None:
     """Kinds come in their own order, directories with one slash, text without NUL and not longer than it may be."""
-    query = read(f"kind=pear&kind=apple&below=/a/b&search=%00%20x{'y' * MAX_TEXT}&view=tree&after=%00token")
+    query = read(f"kind=pear&kind=apple&below=/a/b&search=%00%20x{'y' * MAX_TEXT}&view=tree&after=%00token&most=7")
     assert query.kinds == ("apple", "pear")
     assert query.below == "a/b/"
     assert query.search == f" x{'y' * (MAX_TEXT - 3)}"
     assert query.view == "tree"
     assert query.after == "\0token"
+    assert query.most == 7
 
 
 def test_addresses_hold_what_is_no_default() -> None:
@@ -70,6 +77,13 @@ def test_addresses_hold_what_is_no_default() -> None:
     assert query.address() == "?kind=apple&kind=pear&search=%26&view=tree"
     assert read(query.address().removeprefix("?")) == query
     assert query.address(kinds=("pear",), view="list", after="t") == "?kind=pear&search=%26&after=t"
+
+
+def test_a_value_is_toggled_in_its_place() -> None:
+    """Values keep their own order, whatever the order of the clicks was."""
+    values = ["apple", "pear", "quince"]
+    assert toggle(("quince",), "apple", values) == ("apple", "quince")
+    assert toggle(("apple", "quince"), "apple", values) == ("quince",)
 
 
 def test_breadcrumbs_lead_to_a_directory() -> None:

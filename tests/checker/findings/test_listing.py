@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.http import QueryDict
 
 from checker.findings import listing
-from checker.findings.listing import FindingFilter
+from checker.findings.listing import FindingFilter, FindingListQuery
 from checker.models import Finding
 from scanner.format.records import Record
 from tests.checker.changes.test_compare import confirmed_note
@@ -33,7 +34,24 @@ def test_list_and_its_filters() -> None:
     assert findings[0].path == "5/x"
     assert len({finding.pk for finding in findings}) == len(findings) == 9
 
-    assert listing.count_by_kind(FindingFilter()) == [(Finding.Kind.CORRUPTED, 1), (Finding.Kind.REWRITTEN, 8)]
+    options = listing.filter_options(FindingListQuery(kind="rewritten"))
+    assert [(option.value, option.number) for option in options] == [("corrupted", 1), ("rewritten", 8)]
+    assert [option.address for option in options] == ["?kind=corrupted", "?"]
     matching = listing.list_findings(FindingFilter(search="7/"))
     assert [finding.path for finding in matching.rows] == ["7/x"]
     assert not listing.list_findings(FindingFilter(group="nonsense")).rows
+
+
+def test_addresses() -> None:
+    """Without a state the open findings are meant, with an empty one all; addresses tell the two apart."""
+    usual = FindingListQuery.read(QueryDict("kind=&after="))
+    assert usual == FindingListQuery()
+    assert usual.state == "open" and not usual.is_filtered
+    assert usual.address() == "?"
+
+    everything = FindingListQuery.read(QueryDict("state="))
+    assert everything.state == "" and everything.is_filtered
+    assert everything.address(kind="corrupted") == "?state=&kind=corrupted"
+
+    unknown = FindingListQuery.read(QueryDict(f"state=lost&severity=x&search={'y' * 500}"))
+    assert unknown.filter == FindingFilter(state="lost", severity="x", search="y" * 200)
