@@ -70,6 +70,7 @@ def find_changes(comparison: Comparison, scopes_of_runs: ScopesOfRuns, report_st
         cursor.execute(statement("create_changes", kind=kind_expression()), parameters)
 
         report_step("moves")
+        # The best reason first: what one key has paired, the next one leaves alone.
         for key in MOVE_KEYS:
             cursor.execute(statement("pair_moved"), parameters | {"key": key})
 
@@ -120,6 +121,8 @@ def _find_out_of_scope(cursor: Any, parameters: dict[str, Any], old: Excludes, n
         ]
         if not excluded:
             continue
+
+        # The rows are still being fetched from the other cursor.
         with connection.cursor() as writing:
             writing.execute(MARK_OUT_OF_SCOPE, {"paths": excluded})
 

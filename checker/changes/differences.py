@@ -33,6 +33,7 @@ def attribute_differences(old: ChangeSide, new: ChangeSide) -> list[Difference]:
 
     A value that one side lacks is left out, unless it is the target of a link.
     """
+    # Labels are translated, so they are compared in the language of the reader.
     targets = {_("Points to"), _("Hard link to")}
     attributes = {_("Type"), _("Mode"), _("Owner, group")}
 

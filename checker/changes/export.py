@@ -55,11 +55,13 @@ def _json_lines(rows: Iterator[ChangeRow]) -> Iterator[bytes]:
         if len(chunk) >= ROWS_PER_CHUNK:
             yield "".join(chunk).encode()
             chunk.clear()
+
     yield "".join(chunk).encode()
 
 
 def _csv(rows: Iterator[ChangeRow]) -> Iterator[bytes]:
     buffer = io.StringIO()
+    # RFC 4180 ends each line with CR LF.
     writer = csv.writer(buffer, lineterminator="\r\n")
     old_columns = [f"old_{column}" for column in SIDE_COLUMNS]
     new_columns = [f"new_{column}" for column in SIDE_COLUMNS]
@@ -68,10 +70,12 @@ def _csv(rows: Iterator[ChangeRow]) -> Iterator[bytes]:
     for number, row in enumerate(rows, 1):
         own_cells = [row.kind, escape_formula(row.path), escape_formula(row.other)]
         writer.writerow(own_cells + _side_cells(row.old) + _side_cells(row.new))
+
         if number % ROWS_PER_CHUNK == 0:
             yield buffer.getvalue().encode()
             buffer.seek(0)
             buffer.truncate()
+
     yield buffer.getvalue().encode()
 
 

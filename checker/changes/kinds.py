@@ -228,7 +228,10 @@ def kind_of(value: str) -> ChangeKind:
 
 def kind_expression() -> str:
     """Return the SQL expression that gives a path its kind."""
-    conditions = [
-        f"WHEN {rule.condition} THEN '{kind.value.value}'" for kind in KINDS for rule in kind.rules if rule.condition
-    ]
-    return "CASE\n" + "\n".join(conditions) + "\nEND"
+    branches = []
+    for kind in KINDS:
+        # `pair_moved.sql` finds what has no condition of its own.
+        conditions = [rule.condition for rule in kind.rules if rule.condition]
+        branches += [f"WHEN {condition} THEN '{kind.value.value}'" for condition in conditions]
+
+    return "CASE\n" + "\n".join(branches) + "\nEND"

@@ -138,7 +138,7 @@ def read_subdirectories(
         "limit": limit + 1,
     }
     directories = [DirectorySummary(*row) for row in fetch_all(statement("list_subdirectories"), parameters)]
-    return keyset.cut_page(directories, limit, lambda summary: _key_behind(summary.directory))
+    return keyset.cut_page(directories, limit, lambda summary: keyset.key_behind(summary.directory))
 
 
 def read_path_changes(replica_id: int, path: str) -> dict[int, ChangeRow]:
@@ -154,23 +154,22 @@ def _filter_parameters(comparison: Comparison, change_filter: ChangeFilter) -> d
         parameters["kind"] = change_filter.kinds[0]
     elif change_filter.kinds:
         parameters["kinds"] = list(change_filter.kinds)
+
     if change_filter.search:
         parameters["search"] = like_pattern(change_filter.search)
+    # Whoever looks into a directory or for a name expects what moved away from there, too.
     parameters["with_departed"] = bool(change_filter.below or change_filter.search)
     return parameters
 
 
 def _read_page(parameters: dict[str, Any], after: str, limit: int) -> ChangePage:
     if after:
+        # Never below the directory of the filter, whatever the token says.
         parameters["lower"] = max(keyset.read_path_token(after), parameters["lower"] or "")
+    # One more than the page holds tells whether there is a next one.
     parameters["limit"] = limit + 1
     rows = [_change_row(row) for row in fetch_all(statement("list_changes"), parameters)]
-    return keyset.cut_page(rows, limit, lambda row: _key_behind(row.path))
-
-
-def _key_behind(path: str) -> str:
-    """Return the first text that follows a path: no path holds NUL."""
-    return path + "\x01"
+    return keyset.cut_page(rows, limit, lambda row: keyset.key_behind(row.path))
 
 
 def _change_row(row: Any) -> ChangeRow:

@@ -31,6 +31,7 @@ def write_changes(comparison: Comparison) -> dict[str, int]:
 
         cursor.execute(COUNT_CHANGES)
         counts: dict[str, int] = dict(cursor.fetchall())
+
         if sum(counts.values()) >= ANALYZE_FROM:
             cursor.execute(ANALYZE)
         return counts

@@ -86,7 +86,9 @@ def find_diverging(
     Paths in `missing` directories, of which none lies in another, are left out where all that have any of them have the
     same. Read `diverging_own`.
     """
-    missing = sorted(missing, key=lambda absence: absence.directory)  # by code points: the order of the bytes
+    # By code points, which is the order of the bytes: SQL looks directories up in it.
+    missing = sorted(missing, key=lambda absence: absence.directory)
+
     with connection.cursor() as cursor:
         cursor.execute(DROP_TABLES)
         cursor.execute(SET_WORK_MEM)
@@ -116,6 +118,7 @@ def mark_missing(position: int, cell: str, is_marked: Callable[[str], bool]) -> 
         paths = [path for (path,) in rows if is_marked(path)]
         if not paths:
             continue
+
         with connection.cursor() as cursor:
             cursor.execute(SET_CELL, {"cell": cell, "position": position, "paths": paths})
 
@@ -174,6 +177,7 @@ def _find_parameters(
         "any_own_rows": any(absence.keeps_own_rows for absence in missing),
         "own_rows": [absence.keeps_own_rows for absence in missing],
     }
+
     for replica in replicas:
         sequences = [dict(absence.recent_from).get(replica.position) for absence in missing]
         parameters[f"recent_from{replica.position}"] = sequences

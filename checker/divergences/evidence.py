@@ -67,6 +67,7 @@ def current_version(participant: Participant, versions: Sequence[PathVersion]) -
 def build_evidence(context: ComparisonContext, row: DivergenceRow, history: PathHistory) -> dict[str, Any]:
     """Return the evidence for a divergence: each copy with its verdict, and the votes."""
     judgement = judge_path(context.compared, context.voters, history)
+
     copies = []
     for participant, judged in zip(context.by_position, judgement.copies, strict=True):
         copies.append(
@@ -118,13 +119,17 @@ def build_spread_evidence(
             other=None,
         )
         is_present = "type" in copy
+
+        # Where nothing diverges any more, there are no cells: they follow from what each replica has.
         if not copy["cell"]:
             copy["cell"] = Cell.UNWANTED.value
             if is_present:
                 copy["cell"] = Cell.HERE.value
+
         if is_present and _content(copy) in damaged_contents:
             copy["copy"] = CopyVerdict.DAMAGED.value
             copy["why"] = reasons.get(participant.replica_id) or verdicts.VerdictReason.SPREAD.value
+
         copies.append(copy)
 
     return {
@@ -181,6 +186,8 @@ def _describe_copy(
         "other": other,
         "ended": ended,
     }
+
+    # A replica without the path has a description without a version.
     if current is not None:
         description |= _describe_version(current)
     return description

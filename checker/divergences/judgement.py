@@ -45,10 +45,12 @@ def replica_history(versions: Sequence[PathVersion], replica: ComparedReplica, v
     for version in versions:
         if version.type == _ERROR or version.received_at is None:
             continue
+
         # A version that only changes times or mode is the same content, with its newest time.
         if contents and contents[-1].content == version.content:
             contents[-1] = contents[-1]._replace(mtime_ns=version.mtime_ns)
             continue
+
         contents.append(
             HeldContent(
                 content=version.content,

@@ -262,6 +262,7 @@ def _keep(replicas: Sequence[ComparedReplica], attributions: Mapping[MissingDire
         "findings": [attributions[missing].finding_id for missing in directories],
         "sinces": [attributions[missing].since for missing in directories],
     }
+
     with connection.cursor() as cursor:
         cursor.execute(statement("create_missing_tables"))
         if directories:

@@ -41,6 +41,7 @@ def pair_names(replicas: Sequence[ComparedReplica]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(PATTERNS, {})
         patterns = [cells for (cells,) in cursor.fetchall()]
+
         # Most comparisons have no pair to find, and this spares the work on names.
         crossed = [cells for cells in patterns if any(may_be_pair(cells, other) for other in patterns)]
         if not crossed:

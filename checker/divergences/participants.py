@@ -89,10 +89,14 @@ class GroupMember:
         filesystem: dict[str, Any] = {}
         if self.statement is not None:
             filesystem = self.statement.host.get("filesystem") or {}
+
         kind = str(filesystem.get("type", ""))
         name = str(filesystem.get("id", ""))
+
         if kind in SHARED_FILESYSTEMS and name:
             return f"{kind} {name}"
+
+        # A file system that names no id is told from others of its server by its mount point.
         return f"{self.replica.server.uuid} {name or filesystem.get('mount', '')}"
 
     @property
@@ -141,6 +145,7 @@ def read_members(
 
     run_ids = {replica.chosen_id for replica in replicas} | {replica.newest_id for replica in replicas}
     runs = Run.objects.defer("envelope").in_bulk([run_id for run_id in run_ids if run_id])
+
     # One query for each question about all replicas, since the overview asks for every group at once.
     on_hold = set(_mass_changes(until).values_list("replica", flat=True))
     broken = set(Run.objects.filter(replica__in=replicas, proof__ok=False).values_list("replica", flat=True))
@@ -212,6 +217,8 @@ def _decide_standing(
     """Return whether a run stands for what the replica has at a moment, or else why not."""
     if run is None:
         return Participant.Standing.NONE
+
+    # The first reason that applies is shown: a replica that is switched off is late, too, and the switch explains it.
     if replica.origin == Replica.Origin.UNSIGNED:
         return Participant.Standing.UNSIGNED
     if not replica.enabled:

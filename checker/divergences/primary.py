@@ -42,8 +42,10 @@ def allow_differences(primary: ComparedReplica, followers: Sequence[Follower], l
     Behind is who lacks it, or has an older content of the primary.
     """
     parameters = state_parameters(primary) | {"primary": primary.replica_id, "lag": lag}
+
     with connection.cursor() as cursor:
         cursor.execute(statement("allow_lingering"), parameters)
+
         for follower in followers:
             follower_parameters = {
                 "follower": follower.replica.replica_id,

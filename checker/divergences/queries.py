@@ -12,7 +12,7 @@ from checker.divergences.compare import ComparedReplica
 from checker.divergences.statements import ENTRY_TYPES, statement
 from checker.models import Divergence
 from scanner.db import keyset
-from scanner.db.sql import fetch_all, fetch_batches
+from scanner.db.sql import fetch_all, fetch_batches, like_pattern
 from scanner.format.entry_type import EntryType
 
 _FILE = EntryType.FILE.value
@@ -57,7 +57,10 @@ class PathVersion(NamedTuple):
         """A text that is equal for equal contents."""
         if self.type == _FILE:
             return self.sha256 or ""
-        return f"{'link' if self.type == _LINK else 'special'}:{self.detail}"
+
+        # The prefix keeps a link from being equal to a special file whose detail reads alike.
+        kind = "link" if self.type == _LINK else "special"
+        return f"{kind}:{self.detail}"
 
     def holds_at(self, sequence: int) -> bool:
         """Return whether the version had not ended by a run that came after its beginning."""
@@ -114,11 +117,7 @@ class DivergenceRow(NamedTuple):
     """The uuid of its finding, or None."""
 
 
-class DivergencePage(NamedTuple):
-    """A page of divergences. `after` asks for the next one; it is empty on the last."""
-
-    rows: list[DivergenceRow]
-    after: str
+DivergencePage = keyset.Page[DivergenceRow]
 
 
 class DirectorySummary(NamedTuple):
@@ -141,13 +140,6 @@ class DirectorySummary(NamedTuple):
         return sum(self.counts.values())
 
 
-class DirectoryPage(NamedTuple):
-    """A page of directories. `after` asks for the next one; it is empty on the last."""
-
-    rows: list[DirectorySummary]
-    after: str
-
-
 class DivergenceFilter(NamedTuple):
     """A choice of divergences. Empty fields do not restrict it."""
 
@@ -161,16 +153,20 @@ class DivergenceFilter(NamedTuple):
     """Only paths that contain this text."""
 
 
-def read_page(comparison_id: int, chosen: DivergenceFilter, after: str = "", limit: int = 100) -> DivergencePage:
-    """Return a page of divergences in the order of their paths. Raise keyset.BadToken for an `after` that is none."""
-    return _read_page(_filter_parameters(comparison_id, chosen), after, limit)
+def read_page(
+    comparison_id: int, divergence_filter: DivergenceFilter, after: str = "", limit: int = 100
+) -> DivergencePage:
+    """Return a page of divergences in the order of their paths. Raise InvalidPageToken for an `after` that is none."""
+    return _read_page(_filter_parameters(comparison_id, divergence_filter), after, limit)
 
 
 def read_directory_page(
-    comparison_id: int, chosen: DivergenceFilter, after: str = "", limit: int = 100
+    comparison_id: int, divergence_filter: DivergenceFilter, after: str = "", limit: int = 100
 ) -> DivergencePage:
-    """Return a page of those that lie directly in the directory `chosen.below`. Raise as `read_page` does."""
-    parameters = _filter_parameters(comparison_id, chosen) | {"name_offset": len(chosen.below) + 1}
+    """Return a page of the divergences directly in the directory of the filter. Raise as `read_page` does."""
+    parameters = _filter_parameters(comparison_id, divergence_filter) | {
+        "name_offset": len(divergence_filter.below) + 1
+    }
     return _read_page(parameters, after, limit)
 
 
@@ -195,31 +191,32 @@ def read_divergences(comparison_id: int, paths: Sequence[str]) -> dict[str, Dive
     return {row.path: row for row in _read_page(parameters, "", len(paths)).rows}
 
 
-def iterate_divergences(comparison_id: int, chosen: DivergenceFilter) -> Iterator[DivergenceRow]:
+def iterate_divergences(comparison_id: int, divergence_filter: DivergenceFilter) -> Iterator[DivergenceRow]:
     """Yield all divergences of a choice in the order of their paths. Memory stays flat."""
-    parameters = NO_FILTER | _filter_parameters(comparison_id, chosen)
+    parameters = NO_FILTER | _filter_parameters(comparison_id, divergence_filter)
     for rows in fetch_batches(statement("divergence_page", table=STORED_TABLE), parameters):
         for row in rows:
             yield _divergence_row(row)
 
 
 def read_subdirectories(
-    comparison_id: int, chosen: DivergenceFilter, participants: int, after: str = "", limit: int = 100
-) -> DirectoryPage:
-    """Return a page of the directories directly below `chosen.below` in which something diverges.
+    comparison_id: int, divergence_filter: DivergenceFilter, participants: int, after: str = "", limit: int = 100
+) -> keyset.Page[DirectorySummary]:
+    """Return a page of the directories directly below that of the filter in which something diverges.
 
     `participants` is how many the comparison has. Raise as `read_page` does.
     """
-    # Directories are bounded like paths: each one below `chosen.below` begins with it.
-    bounds: dict[str, Any] = {"lower": "", "upper": None} | keyset.prefix_bounds(chosen.below)
+    # Directories are bounded like paths: each one below that of the filter begins with it.
+    bounds: dict[str, Any] = {"lower": "", "upper": None} | keyset.prefix_bounds(divergence_filter.below)
     if after:
-        bounds["lower"] = max(keyset.read_path_token(after), chosen.below)
+        bounds["lower"] = max(keyset.read_path_token(after), divergence_filter.below)
+
     parameters: dict[str, Any] = bounds | {
         "comparison": comparison_id,
-        "depth": chosen.below.count("/") + 1,
-        "kinds": list(chosen.kinds) or None,
-        "position": chosen.position or None,
-        "only_damaged": chosen.verdict == Divergence.PathVerdict.DAMAGED,
+        "depth": divergence_filter.below.count("/") + 1,
+        "kinds": list(divergence_filter.kinds) or None,
+        "position": divergence_filter.position or None,
+        "only_damaged": divergence_filter.verdict == Divergence.PathVerdict.DAMAGED,
         "limit": limit + 1,
     }
     sums_wrong = [f"sum(wrong[{position}])" for position in range(1, participants + 1)]
@@ -228,10 +225,7 @@ def read_subdirectories(
     rows = []
     for directory, counts, damaged, *wrong in fetch_all(subdirectories, parameters):
         rows.append(DirectorySummary(directory, counts, int(damaged), [int(number) for number in wrong]))
-    # One row more than the page holds says that there is a next page.
-    if len(rows) <= limit:
-        return DirectoryPage(rows, "")
-    return DirectoryPage(rows[:limit], keyset.page_token(rows[limit - 1].directory + "\x01"))
+    return keyset.cut_page(rows, limit, lambda summary: keyset.key_behind(summary.directory))
 
 
 NO_FILTER: dict[str, Any] = ENTRY_TYPES | {
@@ -253,20 +247,20 @@ NO_FILTER: dict[str, Any] = ENTRY_TYPES | {
 """The parameters of `divergence_page` that choose everything."""
 
 
-def _filter_parameters(comparison_id: int, chosen: DivergenceFilter) -> dict[str, Any]:
-    parameters: dict[str, Any] = {"comparison": comparison_id, **keyset.prefix_bounds(chosen.below)}
+def _filter_parameters(comparison_id: int, divergence_filter: DivergenceFilter) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"comparison": comparison_id, **keyset.prefix_bounds(divergence_filter.below)}
     # One kind is asked for with `=`, so that its index gives the rows in the order of their paths.
-    if len(chosen.kinds) == 1:
-        parameters["kind"] = chosen.kinds[0]
-    elif chosen.kinds:
-        parameters["kinds"] = list(chosen.kinds)
-    if chosen.verdict:
-        parameters["verdict"] = chosen.verdict
-    if chosen.position:
-        parameters["position"] = chosen.position
-    if chosen.search:
-        literal = chosen.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        parameters["search"] = f"%{literal}%"
+    if len(divergence_filter.kinds) == 1:
+        parameters["kind"] = divergence_filter.kinds[0]
+    elif divergence_filter.kinds:
+        parameters["kinds"] = list(divergence_filter.kinds)
+
+    if divergence_filter.verdict:
+        parameters["verdict"] = divergence_filter.verdict
+    if divergence_filter.position:
+        parameters["position"] = divergence_filter.position
+    if divergence_filter.search:
+        parameters["search"] = like_pattern(divergence_filter.search)
     return parameters
 
 
@@ -276,10 +270,9 @@ def _read_page(parameters: dict[str, Any], after: str, limit: int, table: str = 
     # The next page begins at a bound behind the last path, but never before the directory that is asked for.
     if after:
         parameters["lower"] = max(keyset.read_path_token(after), parameters["lower"] or "")
+
     rows = [_divergence_row(row) for row in fetch_all(statement("divergence_page", table=table), parameters)]
-    if len(rows) <= limit:
-        return DivergencePage(rows, "")
-    return DivergencePage(rows[:limit], keyset.page_token(rows[limit - 1].path + "\x01"))
+    return keyset.cut_page(rows, limit, lambda row: keyset.key_behind(row.path))
 
 
 def _divergence_row(row: Sequence[Any]) -> DivergenceRow:

@@ -77,9 +77,11 @@ def gather_divergences(
         "now": now,
         "deepest": Branch.DEPTH,
     }
+
     with connection.cursor() as cursor:
         cursor.execute(DROP_KEPT)
         cursor.execute(statement("gather_divergences"), parameters)
+
         # Most comparisons have no missing directories, and spare themselves the index that this statement makes.
         if _is_true(cursor, statement("has_missing_directories"), parameters):
             keep_findings = statement(
@@ -88,6 +90,7 @@ def gather_divergences(
                 held=previous.old_holders("old", replicas),
             )
             cursor.execute(keep_findings, parameters)
+
         cursor.execute(statement("find_grown"), parameters)
         cursor.execute(DELETE_BRANCHES, parameters)
         cursor.execute(_count_branches([replica.position for replica in replicas]), parameters)
@@ -99,6 +102,7 @@ def write_divergences(comparison_id: int) -> None:
     with connection.cursor() as cursor:
         # A first comparison, which may bring a million rows, looks none of them up.
         has_divergences = _is_true(cursor, HAS_DIVERGENCES, {"comparison": comparison_id})
+
         parameters = {"comparison": comparison_id, "nothing_stored": not has_divergences}
         if has_divergences:
             cursor.execute(statement("delete_ended"), parameters)
@@ -109,12 +113,15 @@ def write_divergences(comparison_id: int) -> None:
 def count_cells() -> dict[int, Counter[str]]:
     """Return, for each position, how many gathered paths have each character of `cells` and of `judged` there."""
     counts: dict[int, Counter[str]] = {}
+
     with connection.cursor() as cursor:
         cursor.execute(PATTERNS)
         for cells, judged, number in cursor.fetchall():
             for position, cell in enumerate(cells, 1):
                 counter = counts.setdefault(position, Counter())
                 counter[cell] += int(number)
+
+                # A slice and no index: paths that were not judged have no verdicts at all.
                 verdict = judged[position - 1 : position].strip()
                 if verdict:
                     counter[verdict] += int(number)

@@ -162,10 +162,13 @@ class _PathJudge:
     def _find_superseded(self) -> set[str]:
         """Return the contents that an edit replaced for good."""
         suspects = self._doubtful.union(self._damages)
+
         superseded = set()
         for edit in self._edits:
             if edit.new_content in suspects or edit.last_content == edit.old_content:
                 continue
+
+            # What goes both ways says nothing of either content.
             if not self._is_edit(edit.new_content, edit.old_content):
                 superseded.add(edit.old_content)
         return superseded
@@ -182,6 +185,7 @@ class _PathJudge:
         """Return the content that is known to be undamaged, where none is newest."""
         candidates = self._undamaged - self._doubtful - self._superseded
 
+        # What a replica had before damage outweighs any number of votes: a sync tool spreads damage.
         before_damage = self._before_damage() & candidates
         if len(before_damage) == 1 and (len(self._undamaged) == 1 or not self._is_history_mixed()):
             return before_damage.pop()
@@ -218,6 +222,7 @@ class _PathJudge:
 
 def _damage_reason(history: ReplicaHistory, damage: Damage) -> VerdictReason:
     last = history.contents[-1]
+
     if last.kind == Change.Kind.CORRUPTED:
         return VerdictReason.DAMAGED_HERE
     if last.kind == Change.Kind.REWRITTEN and damage.kind == Change.Kind.REWRITTEN:
@@ -227,10 +232,12 @@ def _damage_reason(history: ReplicaHistory, damage: Damage) -> VerdictReason:
 
 def _judge_by_age(history: ReplicaHistory, newest: str) -> JudgedCopy:
     last = history.contents[-1]
+
     if last.content == newest:
         if last.kind in (Change.Kind.MODIFIED, Change.Kind.RETYPED):
             return JudgedCopy(CopyVerdict.NEWER, VerdictReason.EDITED_HERE)
         return JudgedCopy(CopyVerdict.NEWER, VerdictReason.CAME_LATER)
+
     if _was_put_back(last, history, newest):
         return JudgedCopy(CopyVerdict.OLDER, VerdictReason.PUT_BACK)
     return JudgedCopy(CopyVerdict.OLDER, VerdictReason.SUPERSEDED)

@@ -36,6 +36,7 @@ def export_bytes(place: Place, duplicate_filter: DuplicateFilter, form: str) -> 
         if len(chunk) >= TEXTS_PER_CHUNK:
             yield "".join(chunk).encode()
             chunk.clear()
+
     yield "".join(chunk).encode()
 
 
@@ -53,12 +54,14 @@ def _json_lines(paths: Iterator[DuplicatePath]) -> Iterator[str]:
         content = json.dumps({"sha256": sha256, "size": size, "waste": waste, "superfluous": extra})
         yield f'{content[:-1]}, "names": ['
 
+        # A hard link is a name, and takes no space of its own.
         copies = 0
         for number, path in enumerate(paths_of_content):
             if path.hardlink is None:
                 copies += 1
             separator = ", " if number else ""
             yield separator + json.dumps(_describe_path(path), ensure_ascii=False)
+
         yield f'], "copies": {copies}}}\n'
 
 
@@ -72,8 +75,10 @@ def _describe_path(path: DuplicatePath) -> dict[str, Any]:
 
 def _csv(paths: Iterator[DuplicatePath]) -> Iterator[str]:
     buffer = io.StringIO()
+    # RFC 4180 ends each line with CR LF.
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
+
     for path in paths:
         cells = [
             path.sha256,
@@ -87,6 +92,8 @@ def _csv(paths: Iterator[DuplicatePath]) -> Iterator[str]:
         ]
         writer.writerow(cells)
         yield _take_text(buffer)
+
+    # A file without duplicates still has its heads.
     yield _take_text(buffer)
 
 

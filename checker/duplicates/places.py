@@ -46,6 +46,7 @@ def find_group(uuid: UUID) -> Place:
 
 def find_place(name: str) -> Place:
     """Return what a person names: a replica by its uuid, a group by name or uuid. Raise LookupError in one sentence."""
+    # A name comes first: a group may be called like a uuid.
     group = Group.objects.filter(name=name).first()
     if group is not None:
         return _place_of_group(group)
@@ -54,6 +55,7 @@ def find_place(name: str) -> Place:
         uuid = UUID(name)
     except ValueError as error:
         raise LookupError(f"there is no group {name[:100]!r}; a replica is named by its uuid") from error
+
     if Replica.objects.filter(uuid=uuid).exists():
         return find_replica(uuid)
     if not Group.objects.filter(uuid=uuid).exists():

@@ -180,6 +180,7 @@ def read_page(
 
     if not contents or len(rows) <= limit:
         return ContentPage(contents, "", totals)
+
     last = contents[-1]
     return ContentPage(contents, keyset.page_token([last.waste, last.extra, last.sha256]), totals)
 
@@ -198,6 +199,7 @@ def iterate_paths(
         with connection.cursor() as cursor:
             cursor.execute(SET_MEMORY)
             cursor.execute(SET_WHOLE)
+
         for rows in fetch_batches(text, parameters):
             for sha256, size, extra, waste, position, path, hardlink in rows:
                 yield DuplicatePath(sha256, size, int(extra), int(waste), place.runs[position], path, hardlink)
@@ -216,6 +218,7 @@ def _add_paths(place: Place, rows: list[tuple[Any, ...]], names: int) -> list[Co
         "sizes": _index_keys(rows),
         "names": names,
     }
+
     for sha256, paths, position, copies, number, path, hardlink in _fetch(text, parameters):
         path_counts[bytes(sha256)] = paths
         of_content = holdings.setdefault(bytes(sha256), {})

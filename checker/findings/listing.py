@@ -77,11 +77,8 @@ class FindingListQuery(ListQuery):
         return self.filter != FindingFilter()
 
 
-class FindingPage(NamedTuple):
-    """Findings, the most severe first and then the newest. `after` asks for the next page, empty on the last one."""
-
-    rows: list[Finding]
-    after: str
+FindingPage = keyset.Page[Finding]
+"""Findings, the most severe first and then the newest."""
 
 
 class RepairList(NamedTuple):
@@ -133,13 +130,8 @@ def list_findings(filters: FindingFilter, after: str = "", limit: int = PAGE) ->
         severity, pk = keyset.read_pair_token(after)
         findings = findings.filter(Q(severity__lt=severity) | Q(severity=severity, pk__lt=pk))
 
-    # One more than the page holds tells whether there is a next one.
     rows = list(findings.order_by("-severity", "-pk")[: limit + 1])
-    if len(rows) <= limit:
-        return FindingPage(rows, "")
-
-    last = rows[limit - 1]
-    return FindingPage(rows[:limit], keyset.page_token([last.severity, last.pk]))
+    return keyset.cut_page(rows, limit, lambda finding: [finding.severity, finding.pk])
 
 
 def filter_options(list_query: FindingListQuery) -> list[FilterOption]:

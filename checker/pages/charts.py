@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -41,10 +42,12 @@ def area_chart(values: Sequence[tuple[str, int]]) -> AreaChart:
     maximum = max((value for _label, value in values), default=0)
     step = (WIDTH - 2 * SIDE) / max(1, len(values) - 1)
     foot = HEIGHT - BOTTOM
+
     points = []
     for position, (label, value) in enumerate(values):
         x = SIDE + step * position
         if len(values) == 1:
+            # A single value has no direction: its point stands in the middle.
             x = WIDTH / 2
         y = foot - _scaled(value, maximum, HEIGHT)
         points.append(Point(_coordinate(x), _coordinate(y), label, value))
@@ -93,7 +96,9 @@ def bar_chart(values: Sequence[tuple[str, dict[str, int]]], order: Sequence[str]
     """Return stacked bars of (label, {name: value}) pairs from left to right, their segments in the given order."""
     maximum = max((sum(counts.values()) for _label, counts in values), default=0)
     step = (WIDTH - 2 * SIDE) / max(1, len(values))
+    # A fifth of the room stays free, so that neighbours do not merge.
     width = max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, step * 0.8))
+
     bars = []
     for position, (label, counts) in enumerate(values):
         x = SIDE + step * position + (step - width) / 2
@@ -111,7 +116,9 @@ def _stack(counts: dict[str, int], order: Sequence[str], maximum: int) -> list[S
         value = counts.get(name)
         if not value:
             continue
+
         height = max(MIN_SEGMENT_HEIGHT, _scaled(value, maximum, HEIGHT))
+        # SVG counts y downwards, and a stack grows upwards.
         y -= height
         segments.append(Segment(name, value, _coordinate(y), _coordinate(height)))
     return segments
@@ -203,6 +210,7 @@ def line_chart(named_series: Sequence[tuple[str, Sequence[TimedValue]]]) -> Line
         share_of_span = 0.5
         if span:
             share_of_span = (value.moment - begin).total_seconds() / span
+
         x = SIDE + (WIDTH - 2 * SIDE) * share_of_span
         y = LINE_CHART_HEIGHT - BOTTOM - _scaled(value.value, maximum, LINE_CHART_HEIGHT)
         return x, y
@@ -220,11 +228,12 @@ def _chart_line(
     """Return a line whose shapes are counted back from its newest point, so that this one always has a shape."""
     every = 1
     if len(values) > 2 * SHAPED_MARKS:
-        every = -(-len(values) // SHAPED_MARKS)
+        every = math.ceil(len(values) / SHAPED_MARKS)
 
     marks = []
     for index, (value, (x, y)) in enumerate(zip(values, places, strict=True)):
         has_shape = (len(values) - 1 - index) % every == 0
+        # Without a shape there is a spot, which shows its label when it is pointed at.
         path = _shape(number, x, y) if has_shape else f"M{_coordinate(x)} {_coordinate(y)}h0"
         marks.append(Mark(path, has_shape, value.label, value.value))
 

@@ -31,6 +31,7 @@ def export_bytes(comparison: GroupComparison, divergence_filter: DivergenceFilte
     """Yield the text of a file of the matching divergences, batch by batch. The format is a key of `CONTENT_TYPES`."""
     context = ComparisonContext(comparison)
     rows = queries.iterate_divergences(comparison.pk, divergence_filter)
+
     if file_format == "csv":
         return _csv_batches(rows, _participants(context))
     return _json_batches(context, rows)
@@ -40,6 +41,7 @@ def text_lines(comparison: GroupComparison, divergence_filter: DivergenceFilter)
     """Yield the matching divergences as lines for a terminal, with the reasons below a path of several contents."""
     context = ComparisonContext(comparison)
     rows = queries.iterate_divergences(comparison.pk, divergence_filter)
+
     for row, history in _with_histories(context, rows, KINDS_WITH_REASONS):
         yield f"{row.kind:9} {row.cells}  {visible_text(row.path)}{_remarks(row)}"
         if row.kind in KINDS_WITH_REASONS:
@@ -58,7 +60,9 @@ def _with_histories(
     """Yield divergences, those of these kinds with the history of their paths, in flat memory."""
     while batch := list(islice(rows, BATCH)):
         paths = [row.path for row in batch if row.kind in kinds]
+        # Many batches have no path whose history matters, and then there is nothing to ask for.
         histories = queries.read_path_histories(context.compared, paths) if paths else {}
+
         for row in batch:
             yield row, histories.get(row.path, {})
 
@@ -73,12 +77,15 @@ def _json_members(context: ComparisonContext, row: DivergenceRow, history: PathH
     members: dict[str, Any] = {"kind": row.kind, "path": row.path}
     if row.verdict:
         members["verdict"] = row.verdict
+
     members["replicas"] = [
         _replica_members(row, participant) | _content_members(participant, history)
         for participant in _participants(context)
     ]
     members["since"] = row.since.isoformat()
     members["current"] = row.current
+
+    # Members that say nothing are left out: a file may have a million lines.
     if row.alike:
         members["alike"] = row.alike
     if row.kind in KINDS_WITH_REASONS:
@@ -88,8 +95,10 @@ def _json_members(context: ComparisonContext, row: DivergenceRow, history: PathH
 
 def _replica_members(row: DivergenceRow, participant: Participant) -> dict[str, Any]:
     """Return what a replica has at the path of a divergence."""
+    # Only replicas with a run are compared, and only they have a column.
     assert participant.run is not None
     position = participant.position
+
     members: dict[str, Any] = {
         "replica": str(participant.replica.uuid),
         "server": participant.replica.server.name,
@@ -97,9 +106,12 @@ def _replica_members(row: DivergenceRow, participant: Participant) -> dict[str, 
         "standing": participant.standing,
         "is": Divergence.Cell(row.cells[position - 1]).name.lower(),
     }
+
+    # A slice and no index: paths that were not judged have no verdicts at all.
     verdict = row.judged[position - 1 : position].strip()
     if verdict:
         members["copy"] = Divergence.CopyVerdict(verdict).name.lower()
+
     other_path = row.others.get(str(position))
     if other_path is not None:
         members["other"] = other_path
@@ -114,6 +126,7 @@ def _content_members(participant: Participant, history: PathHistory) -> dict[str
 
 
 def _reasons(context: ComparisonContext, row: DivergenceRow, history: PathHistory) -> list[str]:
+    # A program reads the file, whatever the language of the person who asks for it.
     with translation.override("en"):
         return replicas.describe_copies(row.kind, build_evidence(context, row, history))
 
@@ -124,12 +137,15 @@ def _remarks(row: DivergenceRow) -> str:
     for position, verdict in enumerate(row.judged, 1):
         if verdict.strip():
             remarks.append(f"{position} {Divergence.CopyVerdict(verdict).name.lower()}")
+
     for position_text, other_path in sorted(row.others.items()):
         remarks.append(f"{position_text} has {visible_text(other_path)}")
+
     if row.alike:
         remarks.append(f"alike but for {row.alike}")
     if not row.current:
         remarks.append("differs only on replicas without a vote")
+
     if not remarks:
         return ""
     return f"  [{'; '.join(remarks)}]"
@@ -142,22 +158,27 @@ def _json_batches(context: ComparisonContext, rows: Iterator[DivergenceRow]) -> 
         if len(lines) >= BATCH:
             yield "".join(lines).encode()
             lines.clear()
+
     yield "".join(lines).encode()
 
 
 def _csv_batches(rows: Iterator[DivergenceRow], participants: Sequence[Participant]) -> Iterator[bytes]:
     table = io.StringIO()
+    # RFC 4180 ends each line with CR LF.
     writer = csv.writer(table, lineterminator="\r\n")
     heads = [_csv_head(participant) for participant in participants]
     writer.writerow(["kind", "path", "verdict", *heads, "alike", "current"])
+
     for row_number, row in enumerate(rows, 1):
         cells = [_csv_cell(row, participant) for participant in participants]
         current = "yes" if row.current else "no"
         writer.writerow([row.kind, escape_formula(row.path), row.verdict, *cells, row.alike, current])
+
         if row_number % BATCH == 0:
             yield table.getvalue().encode()
             table.seek(0)
             table.truncate()
+
     yield table.getvalue().encode()
 
 

@@ -78,6 +78,8 @@ class ContentLetters:
         """Return the letter of an entry's content; empty for an error, whose content nobody knows."""
         if entry.type == EntryType.ERROR:
             return ""
+
+        # A file is its bytes; a link is its target; a special file is its kind.
         content = (entry.type, entry.sha256 if entry.type == EntryType.FILE else entry.detail)
         if content not in self._letters:
             self._letters[content] = self._next_letter()
@@ -93,11 +95,15 @@ class ContentLetters:
 def read_file_history(replica: Replica, path: str, now: datetime) -> FileHistory | None:
     """Return the history of a path; None when no replica of the group ever had it."""
     versions = entries.list_versions(replica, path)
+    # The history of this replica is lettered first, so that its oldest content is A.
     letters = ContentLetters()
     periods = _periods(replica, path, versions, letters)
+
     present = _present_version(versions)
     others = replicas_in_use().filter(group=replica.group_id).exclude(pk=replica.pk)
     copies = [_copy(other, path, letters, present, now) for other in others]
+
+    # A replica that never had the path may still be asked about what the others have.
     if not versions and not any(copy.entry for copy in copies):
         return None
     return FileHistory(periods[::-1], copies, _findings(replica, path))
@@ -115,6 +121,7 @@ def _periods(replica: Replica, path: str, versions: list[VersionRow], letters: C
         change = changes.get(version.from_seq)
         periods.append(Period(version, begin_run, end_run, change, letters.letter(version)))
 
+        # Where the next version does not begin at once, the path was absent in between.
         next_from = None
         if position + 1 < len(versions):
             next_from = versions[position + 1].from_seq
@@ -149,10 +156,12 @@ def _copy(
 
     entry = _present_version(entries.list_versions(other, path))
     is_stale = _is_stale(other, run, now)
+
     if entry is None:
         return Copy(other, run, None, "", CopyState.STALE if is_stale else CopyState.ABSENT)
 
     letter = letters.letter(entry)
+    # What could not be read has no content to compare, however new or old the run is.
     if entry.type == EntryType.ERROR:
         return Copy(other, run, entry, "", CopyState.UNREADABLE)
     if is_stale:

@@ -94,7 +94,9 @@ def read_columns(comparison: GroupComparison, rows: list[ReplicaRow]) -> list[Co
     """Return the columns of a comparison in their order."""
     row_of = {row.replica.pk: row for row in rows}
     participants = comparison.participants.select_related("replica__server", "replica__group", "run")
+    # A server's name says which replica it is, unless the server has several.
     replicas_on_server = Counter(participant.replica.server_id for participant in participants)
+
     return [
         _column(
             participant,
@@ -109,6 +111,8 @@ def first_server_to_check(columns: list[Column]) -> str:
     """Return one sentence that names the server to check first; empty when nothing is wrong on any of them."""
     if not columns:
         return ""
+
+    # A damaged copy is worse than a missing one, and that is worse than one of which nothing is known.
     worst = max(columns, key=lambda column: (column.damaged, column.missing, column.unknown))
     counts = (
         (worst.damaged, ngettext("%(n)s damaged copy", "%(n)s damaged copies", worst.damaged)),
@@ -118,6 +122,7 @@ def first_server_to_check(columns: list[Column]) -> str:
     parts = [text % {"n": number(count)} for count, text in counts if count]
     if not parts:
         return ""
+
     values = {"server": visible_text(worst.name), "what": ", ".join(parts)}
     return _("Check %(server)s first: %(what)s.") % values
 
@@ -165,6 +170,7 @@ def _column(participant: Participant, *, with_root: bool, row: ReplicaRow | None
     name = participant.replica.server.name
     if with_root:
         name = f"{name}:{participant.replica.root}"
+
     counts = participant.counts
     return Column(
         participant,
@@ -178,7 +184,9 @@ def _column(participant: Participant, *, with_root: bool, row: ReplicaRow | None
 
 def _matrix_rows(context: ComparisonContext, divergences: list[DivergenceRow]) -> list[MatrixRow]:
     """Return divergences with their cells and what speaks for them."""
+    # One query for the whole page, not one for each path.
     histories = queries.read_path_histories(context.compared, [divergence.path for divergence in divergences])
+
     rows = []
     for divergence in divergences:
         evidence = build_evidence(context, divergence, histories.get(divergence.path, {}))
@@ -192,7 +200,9 @@ def _cell(divergence: DivergenceRow, position: int) -> MatrixCell:
     """Return the cell of a replica: the verdict on its copy where it has one, else what is there."""
     other_path = divergence.others.get(str(position))
     cell = Cell(divergence.cells[position - 1])
+    # A slice and no index: paths that were not judged have no verdicts at all.
     verdict = divergence.judged[position - 1 : position].strip()
+
     if verdict and cell == Cell.HERE:
         copy = CopyVerdict(verdict)
         return MatrixCell(copy.name.lower(), SIGNS[copy], str(copy.label), other_path)

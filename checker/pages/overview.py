@@ -89,7 +89,9 @@ def read_overview(now: datetime, name: str = "", status: str = "") -> Overview:
     Show only replicas whose group, server or root contains `name`, and only those with this status.
     """
     rows = _rows_without_ticks(replica_facts.replicas_in_use(), now)
+    # Counted before the filter: the numbers are links to what the filter hides.
     counts = Counter(row.assessment.status for row in rows)
+
     matching = [row for row in rows if _is_named(row.replica, name) and status in ("", row.assessment.status)]
     matching.sort(key=_urgency)
 
@@ -97,6 +99,7 @@ def read_overview(now: datetime, name: str = "", status: str = "") -> Overview:
         grid=status_grid.build_grid(matching),
         sections=_sections(matching, MAX_ROWS),
         status_counts=[StatusCount(status_, counts[status_]) for status_ in Status],
+        # A group without replicas has no status to ask for.
         empty_groups=[] if status else _empty_groups(name),
     )
 
@@ -150,6 +153,7 @@ def _sections(rows: list[ReplicaRow], max_rows: int) -> list[GroupSection]:
     by_group: dict[Group, list[ReplicaRow]] = {}
     for row in rows:
         by_group.setdefault(row.replica.group, []).append(row)
+
     # Rows come with the worst first: the first row of a group decides the group's status.
     groups = sorted(by_group, key=lambda group: (by_group[group][0].assessment.status.urgency, group.name))
 
@@ -167,6 +171,7 @@ def _sections(rows: list[ReplicaRow], max_rows: int) -> list[GroupSection]:
 
 
 def _rows_without_ticks(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaRow]:
+    # A query set is evaluated once; the facts come in the order of this list.
     replicas = list(replicas)
     all_facts = replica_facts.collect_facts(replicas, now)
     return [_row(replica, facts, now) for replica, facts in zip(replicas, all_facts, strict=True)]

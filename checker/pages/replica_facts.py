@@ -47,8 +47,11 @@ def all_replicas() -> QuerySet[AnnotatedReplica]:
     complete_runs = runs.filter(state=Run.State.INGESTED)
     proofs = Proof.objects.filter(run__replica=OuterRef("pk"), run__state=Run.State.INGESTED).order_by("-run__sequence")
     progress = Prefetch("progress", Progress.objects.order_by("-updated_at"), to_attr="all_progress")
+
+    # Groups and servers come in queries of their own: joined, each of their rows would come once for every replica.
     return (
         Replica.objects.prefetch_related("group", "server")
+        # Keys alone: a run's envelope may have 128 KiB, and `collect_facts` reads all runs in one query.
         .annotate(
             newest_id=Subquery(runs.values("pk")[:1]),
             complete_id=Subquery(complete_runs.values("pk")[:1]),
@@ -74,8 +77,10 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
     replicas = list(replicas)
     replica_ids = [replica.pk for replica in replicas]
     run_ids = {pk for replica in replicas for pk in (replica.newest_id, replica.complete_id) if pk}
+    # What may be large is left in the database.
     runs = Run.objects.defer("envelope", "proof__statements").select_related("proof").in_bulk(run_ids)
 
+    # One query for each question about all replicas, however many there are.
     broken = _unproven_runs(replica_ids)
     open_breaks = _unacknowledged_breaks(replica_ids)
     findings = _open_findings(replica_ids)
@@ -108,6 +113,7 @@ def current_progress(replica: AnnotatedReplica, now: datetime) -> Progress | Non
     """Return the run that is in progress on a replica of `all_replicas`."""
     if not replica.all_progress:
         return None
+
     newest = replica.all_progress[0]
     return newest if now - newest.updated_at < PROGRESS_TIMEOUT else None
 
@@ -188,6 +194,7 @@ def _findings_between_replicas(replica_ids: list[int]) -> list[_StatusCount]:
             known = counts.get(key, _StatusCount(replica_id, status.value, 0, pk))
             counts[key] = known._replace(number=known.number + 1)
 
+    # A finding also concerns replicas that nobody asked about.
     asked = set(replica_ids)
     return [count for count in counts.values() if count.replica_id in asked]
 

@@ -72,6 +72,7 @@ def build_ticks(newest_runs: list[dict[str, Any]]) -> list[Tick]:
 
 def _run_status(run: dict[str, Any]) -> Status:
     state = run["state"]
+    # Unknown comes first: what was not verified yet is never green.
     if state == Run.State.RECEIVED or (state == Run.State.INGESTED and run["proven"] is None):
         return Status.UNKNOWN
     if run["proven"] is False:

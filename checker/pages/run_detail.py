@@ -75,9 +75,12 @@ class RunDetail(NamedTuple):
         """Return the tools that computed digests, as far as the statement describes them in the form known here."""
         if self.statement is None:
             return []
+
+        # A server wrote this part, in a form that this version need not know.
         tools = self.statement.engine["tools"]
         if not isinstance(tools, list):
             return []
+
         return [
             Tool(
                 algorithm=str(tool.get("algorithm", "")),
@@ -112,6 +115,7 @@ class RunProgress(NamedTuple):
         """Return each phase with its state: `done`, `now` or `next`."""
         names = list(PHASES)
         current = names.index(self._phase)
+
         phases = []
         for position, label in enumerate(PHASES.values()):
             state = "next"
@@ -126,6 +130,7 @@ class RunProgress(NamedTuple):
     def _phase(self) -> str:
         if self.run is not None:
             return "ingest" if self.run.state == Run.State.RECEIVED else "proof"
+        # A newer collector may report a phase that this version does not know.
         if self.progress is not None and self.progress.phase in PHASES:
             return self.progress.phase
         return "walk"
@@ -174,6 +179,7 @@ def track_run(uuid: UUID, now: datetime) -> RunProgress | None:
     progress = Progress.objects.select_related("replica__group", "replica__server").filter(uuid=uuid).first()
     if progress is None:
         return None
+
     is_silent = now - progress.updated_at > SILENCE
     return RunProgress(uuid, progress, None, is_over=False, is_silent=is_silent)
 
@@ -185,6 +191,8 @@ def _is_over(run: Run, now: datetime) -> bool:
     waits_for_proof = run.state == Run.State.INGESTED and run.envelope is not None and newest_proof(run) is None
     if not waits_for_proof:
         return True
+
+    # A page does not ask for ever: after some time it says what it knows.
     return run.ingested_at is not None and now - run.ingested_at > PROOF_PATIENCE
 
 

@@ -98,7 +98,9 @@ def assess(facts: ReplicaFacts) -> Assessment:
         *_comparison_reasons(facts),
         *_proof_reasons(facts),
     ]
+    # The sort is stable: among equals, findings stay before the other reasons.
     reasons.sort(key=lambda reason: reason.status.urgency)
+
     status = reasons[0].status if reasons else Status.PROVEN
     return Assessment(status, tuple(reasons), tuple(_remarks(facts)))
 
@@ -109,6 +111,7 @@ def _finding_reasons(facts: ReplicaFacts) -> list[Reason]:
     for findings in facts.findings:
         title = short_text(description.title(findings.worst))
         text = _("%(finding)s (since run %(run)d)") % {"finding": title, "run": findings.worst.first_run.sequence}
+
         others = findings.number - 1
         if others:
             more = ngettext("and %(n)s more finding", "and %(n)s more findings", others)
@@ -131,6 +134,7 @@ def _remarks(facts: ReplicaFacts) -> list[str]:
     if run.errors:
         text = ngettext("%(n)s path could not be read.", "%(n)s paths could not be read.", run.errors)
         remarks.append(text % {"n": number(run.errors)})
+
     if facts.misread:
         text = ngettext(
             "%(n)s file was misread at first; two more reads agreed with each other. Check memory, cable "
@@ -147,6 +151,7 @@ def _comparison_reasons(facts: ReplicaFacts) -> list[Reason]:
     if facts.comparison_aside is not None:
         text = _("The changes of run %(sequence)d could not be determined.")
         return [Reason(Status.ATTENTION, text % {"sequence": facts.comparison_aside})]
+
     if facts.complete is not None and not facts.compared:
         text = _("Run %(sequence)d has not been compared with the previous run yet.")
         return [Reason(Status.UNKNOWN, text % {"sequence": facts.complete.sequence})]
@@ -157,11 +162,13 @@ def _trust_reasons(facts: ReplicaFacts) -> list[Reason]:
     """Return what speaks against believing the server or the stored data."""
     reasons = []
     server = facts.replica.server
+
     if server.held_at is not None:
         text = _("The server is on hold, and its reports are not accepted: %(reason)s")
         reasons.append(Reason(Status.HELD, text % {"reason": visible_text(reason_text(server.held_reason))}))
     if facts.broken is not None:
         reasons.append(_stored_data_differs(facts.broken))
+
     if facts.open_break is not None:
         text = _(
             "Run %(sequence)d starts a new chain: the server lost its memory of earlier runs (cloned or "
@@ -194,6 +201,7 @@ def _schedule_reasons(facts: ReplicaFacts) -> list[Reason]:
     if not replica.enabled:
         return [Reason(Status.UNKNOWN, _("Switched off: no run is expected."))]
 
+    # An import without a signature comes by hand, on no schedule.
     expected = next_run_due(replica, facts.complete)
     if expected is None or replica.origin == Replica.Origin.UNSIGNED:
         return []
@@ -201,6 +209,7 @@ def _schedule_reasons(facts: ReplicaFacts) -> list[Reason]:
     late = facts.now - expected
     if late <= grace(replica.group.expected_interval):
         return []
+
     text = _("The last complete run is too old: the next one was due %(late)s ago.")
     return [Reason(Status.ATTENTION, text % {"late": time_span(late)})]
 
@@ -212,6 +221,7 @@ def _proof_reasons(facts: ReplicaFacts) -> list[Reason]:
     run = facts.complete
     if run is None:
         return []
+
     if facts.proof is None:
         return [Reason(Status.UNKNOWN, _("Run %(sequence)d has not been verified yet.") % {"sequence": run.sequence})]
     # With `broken` the same sentence stands among the reasons already.

@@ -87,18 +87,22 @@ def build_grid(rows: Sequence[ReplicaRow]) -> Grid:
 
     groups = _urgent_first(rows, lambda row: row.replica.group)
     servers = _urgent_first(rows, lambda row: row.replica.server)
+
+    # Each name and each head is made once: a grid has hundreds of cells.
     items: list[Group | Server] = [*groups, *servers]
     names = {item: visible_text(item.name) for item in items}
     cells = {place: _cell(place_rows, names) for place, place_rows in by_place.items()}
     group_heads = [GridHead(group.name, reverse("group", args=[group.uuid])) for group in groups]
     server_heads = [GridHead(server.name, reverse("server", args=[server.uuid])) for server in servers]
 
+    # Rows may be many, columns may not: the shorter side goes across.
     if len(servers) > MAX_COLUMNS and len(servers) > len(groups):
         server_rows = [
             GridRow(head, [cells.get((group.pk, server.pk)) for group in groups])
             for head, server in zip(server_heads, servers, strict=True)
         ]
         return Grid(group_heads, server_rows, is_transposed=True)
+
     group_rows = [
         GridRow(head, [cells.get((group.pk, server.pk)) for server in servers])
         for head, group in zip(group_heads, groups, strict=True)
@@ -108,6 +112,7 @@ def build_grid(rows: Sequence[ReplicaRow]) -> Grid:
 
 def _urgent_first(rows: Sequence[ReplicaRow], item_of: Callable[[ReplicaRow], GroupOrServer]) -> list[GroupOrServer]:
     """Return the groups or the servers of the rows, in the order of their worst status, then of their names."""
+    # The first row that names an item has its worst status.
     worst: dict[GroupOrServer, int] = {}
     for row in rows:
         worst.setdefault(item_of(row), row.assessment.status.urgency)
@@ -120,6 +125,7 @@ def _cell(rows: list[ReplicaRow], names: dict[Group | Server, str]) -> GridCell:
     server = worst.replica.server
     status = worst.assessment.status
     values = {"group": names[group], "server": names[server], "state": status.label, "n": number(len(rows))}
+
     if len(rows) == 1:
         url = reverse("replica", args=[worst.replica.uuid])
         text = _("%(group)s on %(server)s: %(state)s")
@@ -130,6 +136,8 @@ def _cell(rows: list[ReplicaRow], names: dict[Group | Server, str]) -> GridCell:
             "%(group)s on %(server)s, %(n)s replicas: %(state)s",
             len(rows),
         )
+
+    # Colour alone tells nothing to a screen reader, so a cell has its reason in words.
     label = text % values
     if worst.assessment.reasons:
         label = f"{label}. {worst.assessment.reasons[0].text}"

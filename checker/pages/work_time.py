@@ -97,8 +97,10 @@ def _work_time(replicas: list[Replica], name_of: Callable[[Replica], str]) -> Wo
     runs = {replica_id: list(group) for replica_id, group in groupby(newest_runs, key=lambda run: run.replica_id)}
     names = _distinct_names(replicas, name_of)
 
+    # Lines keep the order of their names: whoever comes back finds a replica where it was.
     with_runs = [replica for replica in replicas if replica.pk in runs]
     with_runs.sort(key=lambda replica: (names[replica.pk].casefold(), replica.pk))
+
     slowest_first = sorted(with_runs, key=lambda replica: -runs[replica.pk][-1].work_time_ns)
     drawn_ids = {replica.pk for replica in slowest_first[:MAX_LINES]}
     drawn = [replica for replica in with_runs if replica.pk in drawn_ids]

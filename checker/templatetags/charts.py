@@ -22,7 +22,8 @@ def in_unit(value: int, unit: str) -> str:
 @register.filter
 def point_summary(points: list[Point], unit: str) -> str:
     """Return the first and the last value of a chart."""
-    first, last = points[0], points[-1]
+    first = points[0]
+    last = points[-1]
     return f"{first.label} {in_unit(first.value, unit)} → {last.label} {in_unit(last.value, unit)}"
 
 

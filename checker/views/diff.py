@@ -52,6 +52,7 @@ def compare_runs(request: PageRequest, uuid: UUID) -> HttpResponse:
 
     numbers = [form.cleaned_data["from"], form.cleaned_data["to"]]
     runs = {run.sequence: run for run in Run.objects.filter(replica=replica, sequence__in=numbers)}
+
     for number in numbers:
         run = runs.get(number)
         if run is None:
@@ -59,6 +60,7 @@ def compare_runs(request: PageRequest, uuid: UUID) -> HttpResponse:
         if run.state != Run.State.INGESTED:
             values = {"number": number, "state": run.get_state_display()}
             return _refuse(request, uuid, _("Run %(number)s is not complete: %(state)s.") % values)
+
     return redirect("diff", *(runs[number].uuid for number in numbers))
 
 
@@ -68,7 +70,9 @@ def download(request: PageRequest, base: UUID, uuid: UUID) -> HttpResponse | Str
     file_format = DownloadForm(request.GET).text("format")
     if not file_format:
         raise Http404
+
     comparison = _comparison(base, uuid)
+    # A file of half a comparison would look like a whole one.
     if comparison.state != Comparison.State.DONE:
         return redirect("diff", base, uuid)
 

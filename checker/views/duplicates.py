@@ -57,6 +57,7 @@ def _show(request: PageRequest, place: Place) -> HttpResponseBase:
         "next_page": list_query.address(after=duplicates.after) if duplicates.after else "",
         "file_query": list_query.address(after=""),
     }
+    # A boosted link of a page comes through htmx, too, and wants the whole page.
     is_fragment = request.htmx and not request.htmx.boosted
     template = "checker/_duplicate_rows.html" if is_fragment else "checker/duplicates.html"
     return render(request, template, context)

@@ -20,6 +20,8 @@ def file_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     path = PathForm(request.GET).text("path")
     if not path:
         raise Http404
+
     history = file_history.read_file_history(replica, path, timezone.now())
     context = {"replica": replica, "path": path, "history": history}
+    # The page says that there is no such path; to a program it is not found.
     return render(request, "checker/file.html", context, status=200 if history else 404)

@@ -70,6 +70,7 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
     finding = _finding(uuid)
     if act not in ACTIONS:
         raise Http404
+
     form = AcceptForm(request.POST) if act == "accept" else ReasonForm(request.POST)
     if not form.is_valid():
         return _show(request, finding, form, status=422)
@@ -80,6 +81,7 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
         form.add_error(None, str(refused))
         # The refusal says that the finding has changed: the page shows it as it is now.
         return _show(request, _finding(uuid), form, status=422)
+
     messages.success(request, DONE_MESSAGES[act])
     return redirect("finding", uuid)
 
@@ -90,6 +92,7 @@ def accept_many(request: HttpRequest) -> HttpResponse:
     form = ReasonForm(request.POST)
     seen_revisions = _seen_revisions(request.POST.getlist("finding"))
     findings = list(Finding.objects.filter(uuid__in=seen_revisions))
+
     if not findings or not form.is_valid():
         messages.error(request, _("Select findings and enter a reason."))
         return _back_to_list(request)
@@ -100,6 +103,7 @@ def accept_many(request: HttpRequest) -> HttpResponse:
     except actions.ActionRefused as refused:
         messages.error(request, str(refused))
         return _back_to_list(request)
+
     text = ngettext("%(n)d finding has been accepted.", "%(n)d findings have been accepted.", accepted)
     messages.success(request, text % {"n": accepted})
     return _back_to_list(request)
@@ -116,7 +120,9 @@ def _carry_out(request: HttpRequest, finding: Finding, act: str, form: ReasonFor
     """Do what the form asks for. Raise ActionRefused when the finding is no longer what its reader has seen."""
     user = cast(User, request.user)
     reason = form.cleaned_data["reason"]
+    # What its reader has seen: if the finding has changed since, the decision was about something else.
     seen_revision = request.POST.get("seen", "")
+
     if isinstance(form, AcceptForm):
         actions.accept(finding, user, reason, form.expires_at(), seen_revision)
     elif act == "undo":
@@ -133,6 +139,9 @@ def _back_to_list(request: HttpRequest) -> HttpResponse:
 def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None, status: int = 200) -> HttpResponse:
     finding_description = description.describe(finding)
     action = _possible_action(finding)
+    if form is None:
+        form = AcceptForm() if action == "accept" else ReasonForm()
+
     context = {
         "finding": finding,
         "description": finding_description,
@@ -143,7 +152,7 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
         "replica_with_history": finding.replica or _concerned_replica(finding),
         "may_operate": request.user.has_perm(OPERATE),
         "action": action,
-        "form": form or (AcceptForm() if action == "accept" else ReasonForm()),
+        "form": form,
     }
     return render(request, "checker/finding.html", context, status=status)
 

@@ -35,6 +35,8 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     list_query = DivergenceListQuery.read(request.GET)
     comparison = _comparison(group, list_query)
     is_done = comparison is not None and comparison.state == GroupComparison.State.DONE
+
+    # A page that waits asks again by itself, until there is something to load.
     if request.htmx and PollForm(request.GET).text("poll"):
         if is_done:
             return HttpResponseClientRefresh()
@@ -53,6 +55,7 @@ def group_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     if comparison is not None and has_result and (is_done or list_query.time is None):
         context |= _matrix_context(comparison, list_query)
 
+    # A boosted link of a page comes through htmx, too, and wants the whole page.
     if request.htmx and not request.htmx.boosted:
         return render(request, "checker/_matrix_rows.html", context)
     return render(request, "checker/group.html", context | _group_context(group, rows, context))
@@ -64,9 +67,11 @@ def download(request: PageRequest, uuid: UUID) -> HttpResponse | StreamingHttpRe
     file_format = DownloadForm(request.GET).text("format")
     if not file_format:
         raise Http404
+
     group = get_object_or_404(Group, uuid=uuid)
     list_query = DivergenceListQuery.read(request.GET)
     comparison = _comparison(group, list_query)
+    # Without a result there is no file: the page says what it waits for.
     if comparison is None or comparison.computed_at is None or comparison.participants.exclude(run=None).count() < 2:
         return redirect("group", uuid)
 

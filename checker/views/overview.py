@@ -39,6 +39,8 @@ def running_fragment(request: PageRequest) -> HttpResponse:
     """Show the runs in progress. Tell the page to refresh the rest when runs have started or ended since `were`."""
     running = overview.running_runs(timezone.now())
     response = render(request, "checker/_running_runs.html", {"running": running})
+
+    # The rest of the page takes more queries, and changes only when a run starts or ends.
     if RunningForm(request.GET).text("were") != running.key:
         return trigger_client_event(response, "runs-changed")
     return response

@@ -21,6 +21,7 @@ def run_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     run_progress = run_detail.track_run(uuid, timezone.now())
     if run_progress is None:
         raise Http404
+
     if run_progress.run is None:
         return render(request, "checker/progress.html", {"run_progress": run_progress})
 
@@ -38,6 +39,8 @@ def progress_fragment(request: PageRequest, uuid: UUID) -> HttpResponse:
     """Show how far a run is. Reload the whole page when it is over or at another stage than the page shows."""
     run_progress = run_detail.track_run(uuid, timezone.now())
     shown_stage = RunProgressForm(request.GET).text("stage")
+
+    # A fragment cannot turn into another page.
     if run_progress is not None and (run_progress.is_over or run_progress.stage != shown_stage):
         return HttpResponseClientRefresh()
     return render(request, "checker/_run_progress.html", {"run_progress": run_progress, "uuid": uuid})

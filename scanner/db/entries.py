@@ -108,7 +108,7 @@ def list_entries(
     if after:
         parameters["lower"] = max(keyset.read_path_token(after), entry_filter.prefix)
     rows = [VersionRow(*row) for row in fetch_all(LIST_ENTRIES_BY_PATH, parameters)]
-    return keyset.cut_page(rows, limit, lambda entry: _key_behind(entry.path))
+    return keyset.cut_page(rows, limit, lambda entry: keyset.key_behind(entry.path))
 
 
 def list_children(run: Run, directory: str = "", after: str = "", limit: int = 100) -> Page[Child]:
@@ -165,9 +165,4 @@ def _child_key(child: Child) -> str:
     if child.entry is None:
         # Behind all that lies below the directory: '0' is the character that follows '/'.
         return child.path[:-1] + "0"
-    return _key_behind(child.path)
-
-
-def _key_behind(path: str) -> str:
-    """Return the first text that follows a path, its own continuations included: no path holds NUL."""
-    return path + "\x01"
+    return keyset.key_behind(child.path)

@@ -39,6 +39,11 @@ def cut_page(rows: list[Row], limit: int, key: Callable[[Row], Any]) -> Page[Row
     return Page(rows[:limit], page_token(key(rows[limit - 1])))
 
 
+def key_behind(path: str) -> str:
+    """Return the key of a page that begins behind a path: the first text that follows it, since no path holds NUL."""
+    return path + "\x01"
+
+
 def prefix_bounds(prefix: str) -> dict[str, str]:
     """Return the bounds of all paths that begin with `prefix`: `lower` is in the range, `upper` is the first beyond it.
 

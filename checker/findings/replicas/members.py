@@ -7,6 +7,7 @@ from typing import NamedTuple
 from checker.divergences import queries as divergences
 from checker.findings.text.replicas import describe_deviations
 from checker.models import Finding, GroupComparison
+from scanner.db import keyset
 from scanner.models import Replica
 
 
@@ -17,19 +18,12 @@ class DivergingPath(NamedTuple):
     deviations: str
 
 
-class PathPage(NamedTuple):
-    """A page of paths. `after` asks for the next one and is empty on the last."""
-
-    rows: list[DivergingPath]
-    after: str
-
-
-def list_paths(finding: Finding, after: str, limit: int) -> PathPage:
-    """Return a page of the finding's paths in their order. Raise keyset.BadToken for an `after` that no page gave."""
+def list_paths(finding: Finding, after: str, limit: int) -> keyset.Page[DivergingPath]:
+    """Return a page of the finding's paths in their order. Raise InvalidPageToken for an `after` that no page gave."""
     page = divergences.read_finding_page(finding.pk, after, limit)
     names = _names_by_position(finding)
     rows = [DivergingPath(row.path, describe_deviations(row, names)) for row in page.rows]
-    return PathPage(rows, page.after)
+    return keyset.Page(rows, page.after)
 
 
 def _names_by_position(finding: Finding) -> dict[int, str]:
