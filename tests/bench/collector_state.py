@@ -7,10 +7,10 @@ The walk and the hash pass are replaced by generators, so that only tables, reco
 
 from __future__ import annotations
 
+import argparse
 import collections
 import hashlib
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -62,12 +62,20 @@ def timed(name: str, act: Callable[[], Value], limit: float | None = None) -> Va
     return result
 
 
+def arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("entries", type=int, nargs="?", default=1_000_000, help="entries (default: %(default)s)")
+    parser.add_argument("folder", nargs="?", help="where to make the state (default: the system's temporary folder)")
+    return parser.parse_args()
+
+
 def main() -> None:
     """Print a line for each stage."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as name:
-        measure(Path(name), count)
-        look_back(Path(name), count)
+    options = arguments()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        measure(Path(name), options.entries)
+        look_back(Path(name), options.entries)
 
 
 def measure(folder: Path, count: int) -> None:

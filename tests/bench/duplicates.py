@@ -8,6 +8,7 @@ Beside it, in the same run, a peer: the same rows fetched by digest and counted 
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import statistics
@@ -38,9 +39,16 @@ FROM (SELECT n, CASE WHEN n %% 10 = 0 THEN -(n / 30) ELSE n END AS content FROM 
 """
 
 
+def arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("entries", type=int, nargs="?", default=1_000_000, help="entries (default: %(default)s)")
+    return parser.parse_args()
+
+
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
-    entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
@@ -53,7 +61,7 @@ def main() -> None:
             import django
 
             django.setup()
-            measure(entries)
+            measure(options.entries)
         finally:
             server.stop()
 

@@ -1,6 +1,6 @@
 """Measure the first page over a large fleet: time on the server, queries, bytes.
 
-    python -m tests.bench.fleet [GROUPS SERVERS RUNS]
+    python -m tests.bench.fleet [GROUPS] [SERVERS] [RUNS] [--slow]
 
 Against an embedded PostgreSQL with the settings of a real one, by the real views and templates, without a network.
 Beside it, in the same run, the page of one server with its charts, and what PostgreSQL alone takes of each.
@@ -8,6 +8,7 @@ Beside it, in the same run, the page of one server with its charts, and what Pos
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import sys
@@ -21,9 +22,19 @@ LIMIT_MS, LIMIT_BYTES = 1000.0, 1_500_000
 """For the first page of 100 groups on 20 servers each."""
 
 
+def arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("groups", type=int, nargs="?", default=100, help="groups (default: %(default)s)")
+    parser.add_argument("servers", type=int, nargs="?", default=20, help="servers (default: %(default)s)")
+    parser.add_argument("runs", type=int, nargs="?", default=60, help="runs of each replica (default: %(default)s)")
+    parser.add_argument("--slow", action="store_true", help="print the slowest queries of each page")
+    return parser.parse_args()
+
+
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
-    groups, servers, runs = (int(argument) for argument in sys.argv[1:4]) if len(sys.argv) > 3 else (100, 20, 60)
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
@@ -36,12 +47,12 @@ def main() -> None:
             import django
 
             django.setup()
-            measure(groups, servers, runs)
+            measure(options.groups, options.servers, options.runs, slow=options.slow)
         finally:
             server.stop()
 
 
-def measure(groups: int, servers: int, runs: int) -> None:
+def measure(groups: int, servers: int, runs: int, *, slow: bool) -> None:
     """Both pages."""
     from django.conf import settings
     from django.core.management import call_command
@@ -58,12 +69,12 @@ def measure(groups: int, servers: int, runs: int) -> None:
     print(f"{groups} groups on {servers} servers, {runs} runs each; load {os.getloadavg()[0]:.1f}")
     limits = f" (limits {LIMIT_MS:.0f} ms, {LIMIT_BYTES} bytes)" if (groups, servers) == (100, 20) else ""
     for language in ("en", "ru"):
-        page(client, f"overview, {language}", "/", language, limits)
-    page(client, "overview, one state", "/?state=attention", "en", "")
-    page(client, "server", f"/servers/{made.servers[0].uuid}/", "en", "")
+        page(client, f"overview, {language}", "/", language, limits, slow=slow)
+    page(client, "overview, one state", "/?state=attention", "en", "", slow=slow)
+    page(client, "server", f"/servers/{made.servers[0].uuid}/", "en", "", slow=slow)
 
 
-def page(client: Any, name: str, address: str, language: str, limits: str) -> None:
+def page(client: Any, name: str, address: str, language: str, limits: str, *, slow: bool) -> None:
     """The median of some tries, and what PostgreSQL took of it."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
@@ -83,7 +94,7 @@ def page(client: Any, name: str, address: str, language: str, limits: str) -> No
         f"{name:22} {statistics.median(times):6.0f} ms, best {min(times):.0f} ms, processor {min(worked):.0f} ms, "
         f"{len(asked)} queries {spent:.0f} ms, {len(answer.content)} bytes{limits}", flush=True
     )  # fmt: skip
-    if "--slow" in sys.argv:
+    if slow:
         for query in sorted(asked.captured_queries, key=lambda query: -float(query["time"]))[:6]:
             print(f"    {float(query['time']) * 1000:6.0f} ms {query['sql'][:160]}")
 

@@ -8,6 +8,7 @@ beside the limit, and beside what PostgreSQL and SHA3-512 alone need for the sam
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import json
@@ -28,9 +29,16 @@ LIMITS = {"first": 15.0, "unchanged": 5.0, "unchanged, read": 5.0, "1 % changed"
 WORKER_MIB, BYTES_A_FILE = 300, 550
 
 
+def arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("entries", type=int, nargs="?", default=1_000_000, help="entries (default: %(default)s)")
+    return parser.parse_args()
+
+
 def main() -> None:
     """Start PostgreSQL, walk through the steps, print."""
-    entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
@@ -40,7 +48,7 @@ def main() -> None:
         server = Embedded(Path(folder), unprivileged())
         server.start()
         try:
-            measure(entries)
+            measure(options.entries)
         finally:
             server.stop()
 

@@ -5,11 +5,12 @@
 Equal by their signed digests; equal, but without usable digests; a hundredth different; one replica empty: each against
 an embedded PostgreSQL with the settings of a real one, the first time and once more with a newer run that changed
 nothing. Beside it, in the same run, a peer: the three whole states joined by path, which finds what differs, and
-neither judges nor keeps it. `--statements` tells the dearest statements of each comparison.
+neither judges nor keeps it. `--statements` prints the slowest statements of each comparison.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import sys
@@ -50,9 +51,19 @@ WHERE {WHAT.format(1)} IS DISTINCT FROM {WHAT.format(2)} OR {WHAT.format(2)} IS 
 """
 
 
+def arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "entries", type=int, nargs="?", default=1_000_000, help="of each replica (default: %(default)s)"
+    )
+    parser.add_argument("--statements", action="store_true", help="print the slowest statements of each comparison")
+    return parser.parse_args()
+
+
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
-    words = [word for word in sys.argv[1:] if word != "--statements"]
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
         os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
         Path(folder, "keys").mkdir()
@@ -65,12 +76,12 @@ def main() -> None:
             import django
 
             django.setup()
-            measure(int(words[0]) if words else 1_000_000, digests_known=len(words) < len(sys.argv) - 1)
+            measure(options.entries, show_statements=options.statements)
         finally:
             server.stop()
 
 
-def measure(entries: int, *, digests_known: bool) -> None:
+def measure(entries: int, *, show_statements: bool) -> None:
     """All cases, from run to run of the same three replicas."""
     from django.core.management import call_command
 
@@ -83,7 +94,7 @@ def measure(entries: int, *, digests_known: bool) -> None:
     for replica in replicas:
         execute(FILL, {"replica": replica.pk, "entries": entries})
     execute("VACUUM (ANALYZE) scanner_version", {})
-    bench = Bench(group, replicas, entries, digests_known)
+    bench = Bench(group, replicas, entries, show_statements)
     bench.case("equal, by their digests", bytes(64))
     bench.case("equal, without digests", None)
     bench.end_and_begin(replicas[2], 100)
@@ -95,8 +106,8 @@ def measure(entries: int, *, digests_known: bool) -> None:
 class Bench:
     """Three replicas and what is measured of them."""
 
-    def __init__(self, group: Any, replicas: list[Any], entries: int, digests_known: bool) -> None:
-        self.group, self.replicas, self.entries, self.digests_known = group, replicas, entries, digests_known
+    def __init__(self, group: Any, replicas: list[Any], entries: int, show_statements: bool) -> None:
+        self.group, self.replicas, self.entries, self.show_statements = group, replicas, entries, show_statements
         self.held = {replica.pk: entries for replica in replicas}
         self.sequence = 0
         """Of the newest run of each replica."""
@@ -143,7 +154,7 @@ class Bench:
         peaks = f"processor {memory['here']:.2f} s here, {memory['there']:.2f} s PostgreSQL"
         peaks += f"   peak {memory['worker']:.0f} MiB here, {memory['server']:.0f} MiB PostgreSQL"
         print(f"{name:<26}{seconds:7.2f} s {limit}   {peaks}   {made.counts} {findings} findings", flush=True)
-        if self.digests_known:
+        if self.show_statements:
             for statement, seconds in spent.most_common(8):
                 print(f"        {seconds:6.2f} s  {' '.join(statement.split())[:110]}", flush=True)
         return seconds
