@@ -109,3 +109,21 @@ def test_names_and_docstrings(path: Path) -> None:
     pronouns = [f"line {line}: {name}" for line, name in names_bound_in(tree) if name.strip("_").lower() in PRONOUNS]
     riddles = [f"line {line}: {text[:60]}" for line, text in docstrings_of(tree) if text.startswith(OPENINGS)]
     assert (pronouns, riddles) == ([], [])
+
+
+SQL_FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.sql"))
+SQL_WIDTH = 120
+
+
+def test_there_are_sql_files() -> None:
+    """The next test looks at something."""
+    assert len(SQL_FILES) > 50
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_sql_states_its_purpose(path: Path) -> None:
+    """An SQL file opens with a comment, and no line of it is wider than a line of Python."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("-- "), "say in a comment on the first line what the statement is for"
+    wide = [f"line {number}: {len(line)}" for number, line in enumerate(lines, 1) if len(line) > SQL_WIDTH]
+    assert wide == [], f"wrap these lines at {SQL_WIDTH} characters"

@@ -1,5 +1,5 @@
--- Add what was hidden at the earlier run and is neither there nor hidden at the later one: it went while nobody could see
--- it, so that none of its versions ended between the two.
+-- Add what was hidden at the earlier run and is neither there nor hidden at the later one: it went while nobody could
+-- see it, so that none of its versions ended between the two.
 WITH listed_again AS (
     SELECT path FROM unlistable WHERE runs @> %(base)s::int AND NOT runs @> %(run)s::int
 ), below AS (

@@ -1,4 +1,5 @@
--- Give each path that differs its kind. `moving` is the content by which a removed path may be paired with an added one.
+-- Give each path that differs its kind. `moving` is the content by which a removed path may be paired with an added
+-- one.
 CREATE TEMPORARY TABLE found_change AS
 SELECT row_number() OVER () AS number, difference.path, {kind} AS kind,
     coalesce(last_read.id, CASE WHEN difference.new_id IS NULL THEN difference.old_id END) AS old_id,

@@ -1,5 +1,5 @@
--- Mark paths that were hidden at the earlier run: ever since their last version ended, one of their directories could not
--- be listed. OFFSET 0 keeps one look into the index for each directory.
+-- Mark paths that were hidden at the earlier run: ever since their last version ended, one of their directories could
+-- not be listed. OFFSET 0 keeps one look into the index for each directory.
 UPDATE difference SET hidden_before = true
 FROM (
     SELECT below.path, range_agg(unlistable.runs) AS runs, min(below.ended) AS ended

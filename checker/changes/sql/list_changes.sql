@@ -1,5 +1,5 @@
--- Changes in the order of their paths, with both versions of each. A parameter that is NULL does not filter. The rows are
--- chosen before their versions are looked up, so that a page costs no more than what it shows.
+-- Changes in the order of their paths, with both versions of each. A parameter that is NULL does not filter. The rows
+-- are chosen before their versions are looked up, so that a page costs no more than what it shows.
 SELECT change.path, change.kind, change.departed, change.other, change.notes::json,
     old.type, old.size, old.mtime_ns, old.mode, old.uid, old.gid, encode(old.sha256, 'hex'), encode(old.md5, 'hex'),
     old.detail, old.stage, old.from_seq,

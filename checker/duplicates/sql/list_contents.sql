@@ -1,5 +1,5 @@
--- A page of contents by what they waste, with the totals of all contents beside each. A size may be any number of 64 bits
--- that a server reports, so that a product of it needs more digits.
+-- A page of contents by what they waste, with the totals of all contents beside each. A size may be any number of 64
+-- bits that a server reports, so that a product of it needs more digits.
 WITH duplicate AS MATERIALIZED (
     SELECT sha256, min(smallest) AS smallest, max(size) AS size, sum(copies - 1) AS extra,
         coalesce(sum((copies - 1) * size::numeric), 0) AS waste, bool_or(size IS NULL) AS is_unsized

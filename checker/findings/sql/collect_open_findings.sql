@@ -1,5 +1,5 @@
--- The open findings of a replica, or the one that is asked for, in a table of which the planner knows the size: it knows
--- nothing yet of findings and changes that are new.
+-- The open findings of a replica, or the one that is asked for, in a table of which the planner knows the size: it
+-- knows nothing yet of findings and changes that are new.
 DROP TABLE IF EXISTS open_finding;
 
 CREATE TEMPORARY TABLE open_finding ON COMMIT DROP AS

@@ -1,6 +1,7 @@
 -- Of each path of a concerned finding: whether it is again what it was before the finding. `old` is what it was then,
 -- `began` what it was when the finding began, `now` what it is at the run; of a move, `now` is looked up where the path
--- was before. Of a path that changed several times while its finding was open, what it was before the first time counts.
+-- was before. Of a path that changed several times while its finding was open, what it was before the first time
+-- counts.
 DROP TABLE IF EXISTS finding_member;
 
 CREATE TEMPORARY TABLE finding_member ON COMMIT DROP AS

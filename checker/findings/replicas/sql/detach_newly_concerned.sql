@@ -1,5 +1,5 @@
--- A finding speaks for the replicas that it concerns. What is missing or damaged on one more replica is a finding of its
--- own, whether the first one was accepted or not. Patterns are compared, since many divergences have few of them.
+-- A finding speaks for the replicas that it concerns. What is missing or damaged on one more replica is a finding of
+-- its own, whether the first one was accepted or not. Patterns are compared, since many divergences have few of them.
 UPDATE {gathered} AS divergence
 SET finding_id = NULL
 FROM (
