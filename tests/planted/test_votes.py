@@ -121,7 +121,7 @@ def switch_off(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "standing"),
+    ("act", "expected_standing"),
     [(hold, "held"), (mass_change, "held"), (grow_stale, "stale"), (fail, "failed"), (switch_off, "off")],
 )
 def test_who_has_no_vote(tmp_path: Path, act: Callable[[Fleet], None], expected_standing: str) -> None:
