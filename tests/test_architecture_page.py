@@ -24,9 +24,13 @@ def test_every_path_exists(page: Path) -> None:
 
 def test_every_package_is_described() -> None:
     """Each package but those of migrations says in its `__init__.py` what it is."""
-    silent = []
-    for package in ("backup_syncer", "scanner", "checker"):
-        for path in (ROOT / package).rglob("__init__.py"):
-            if path.parent.name != "migrations" and not path.read_text(encoding="utf-8").startswith('"""'):
-                silent.append(path.relative_to(ROOT).as_posix())
+    packages = [
+        path
+        for folder in ("backup_syncer", "scanner", "checker")
+        for path in (ROOT / folder).rglob("__init__.py")
+        if path.parent.name != "migrations"
+    ]
+    silent = [
+        path.relative_to(ROOT).as_posix() for path in packages if not path.read_text(encoding="utf-8").startswith('"""')
+    ]
     assert silent == [], "begin these files with a docstring: what the folder answers, and who may import it"
