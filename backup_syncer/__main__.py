@@ -60,7 +60,7 @@ def refuse_unmade(state: Path) -> None:
     if state.is_absolute() and not has_secret_key and not os.path.lexists(state / "keys"):
         raise NotStarted(
             f"{state} is not set up yet: start it with `backup-syncer serve` or the quick start, or name the right "
-            "state folder in BACKUP_SYNCER_STATE"
+            "state directory in BACKUP_SYNCER_STATE"
         )
 
 

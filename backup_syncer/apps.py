@@ -1,8 +1,10 @@
-"""The project as an application, so that its templates, static files and commands are found."""
+"""The project as an application, so that templates, static files and commands are found; and Axes, renamed."""
 
 from __future__ import annotations
 
+from axes.apps import AppConfig as AxesConfig
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class WiringConfig(AppConfig):
@@ -16,3 +18,9 @@ class WiringConfig(AppConfig):
         from backup_syncer.launcher import heartbeat  # django_q's signals need loaded applications
 
         heartbeat.connect()
+
+
+class LoginsConfig(AxesConfig):
+    """Axes, under the name that the admin shows."""
+
+    verbose_name = _("Logins")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 
 from backup_syncer import environment
 from backup_syncer.bundled import bundled
@@ -152,7 +153,7 @@ INSTALLED_APPS = [
     "bootstrap",
     "ninja",
     "csp",
-    "axes",
+    "backup_syncer.apps.LoginsConfig",
 ]
 
 MIDDLEWARE = [
@@ -200,7 +201,7 @@ if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
 # is only the wake-up for a row, and rows count their own attempts.
 Q_CLUSTER = {
     "name": "backup_syncer",
-    "label": "Tasks",
+    "label": _("Background tasks"),
     "orm": "default",
     "workers": environment.whole("BACKUP_SYNCER_WORKERS", 2),
     "queue_limit": environment.whole("BACKUP_SYNCER_WORKERS", 2),

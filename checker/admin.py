@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import json
+
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from checker.models import AuditEntry, Finding, Proof
 from scanner.admin.base import ReadOnlyAdmin
+from scanner.formatting.numbers import duration
 
 
 @admin.register(Proof)
 class ProofAdmin(ReadOnlyAdmin):
     """The newest verification of each run."""
 
-    list_display = ["run", "ok", "checked_at", "proven_at"]
+    list_display = ["verified_run", "ok", "checked_at", "proven_at"]
     list_filter = ["ok"]
     list_select_related = ["run__replica__group", "run__replica__server"]
     ordering = ["-checked_at"]
-    fields = ["run", "ok", "checked_at", "proven_at", "statements", "duration_ns"]
+    fields = ["verified_run", "ok", "checked_at", "proven_at", "checks", "time_taken"]
+
+    @admin.display(description=_("run"), ordering="run")
+    def verified_run(self, proof: Proof) -> str:
+        """Return the name of the run that was verified."""
+        return str(proof.run)
+
+    @admin.display(description=_("checks"))
+    def checks(self, proof: Proof) -> str:
+        """Return the checks in order, as JSON."""
+        return json.dumps(proof.statements, ensure_ascii=False)
+
+    @admin.display(description=_("duration"))
+    def time_taken(self, proof: Proof) -> str:
+        """Return how long the verification took."""
+        return duration(proof.duration_ns)
 
 
 @admin.register(Finding)

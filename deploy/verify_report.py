@@ -181,7 +181,7 @@ def read_envelope(line: bytes) -> Envelope:
     """Return the envelope in line 1. Raise CheckFailed unless it is one of a run, in its canonical form."""
     match = ENVELOPE_LINE.fullmatch(line.decode("utf-8", "replace"))
     if match is None or match[1] != PAYLOAD_TYPE or not re.fullmatch(HEX_SHA256, f'"{match[3]}"'):
-        raise CheckFailed("line 1 is no DSSE envelope of a run in its canonical form")
+        raise CheckFailed("line 1 is not a DSSE envelope of a run in its canonical form")
 
     payload = base64.b64decode(match[2])
     signature = base64.b64decode(match[4])
@@ -465,7 +465,7 @@ def read_record(text: str) -> Entry | Note:
     members = json.loads(text)
     check_path(members["path"])
     if canonical(members) + "\n" != text:
-        raise CheckFailed("a key stands twice")
+        raise CheckFailed("a key occurs twice")
     return Note(members["path"], members["note"])
 
 
@@ -829,7 +829,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=DESCRIPTION)
     parser.add_argument("--key", action="append", default=[], help="public key, 64 hex digits, or a file of them")
     parser.add_argument("--directory", type=Path, help="compare the newest complete run with this directory")
-    parser.add_argument("report", type=Path, nargs="+", help=".jsonl, .jsonl.gz, or a folder of them")
+    parser.add_argument("report", type=Path, nargs="+", help=".jsonl, .jsonl.gz, or a directory of them")
     options = parser.parse_args()
 
     output = Output()

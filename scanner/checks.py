@@ -19,11 +19,11 @@ def check_folders(**_: Any) -> Iterable[CheckMessage]:
     """Yield scanner.E001 for the storage of reports and scanner.E002 for the journal when they cannot be written."""
     storage = Path(inbox.report_storage().location)
     if not _is_writable(storage):
-        yield Error(f"{storage}, the folder of the storage of reports, cannot be written.", id="scanner.E001")
+        yield Error(f"{storage}, the directory of the storage of reports, cannot be written.", id="scanner.E001")
 
     journal = Path(settings.BACKUP_SYNCER_JOURNAL)
     if not _is_writable(journal):
-        yield Error(f"{journal}, the folder of the journal, cannot be written.", id="scanner.E002")
+        yield Error(f"{journal}, the directory of the journal, cannot be written.", id="scanner.E002")
 
 
 @register(Tags.security)

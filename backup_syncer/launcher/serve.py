@@ -18,12 +18,14 @@ def parser() -> argparse.ArgumentParser:
     """The options; all else comes from the environment (see the settings in docs/en/central-server.md)."""
     options = argparse.ArgumentParser(
         prog="backup-syncer serve",
-        description="Starts and watches PostgreSQL (unless DATABASE_URL is set), the web server and the task cluster.",
+        description="Start and watch PostgreSQL (unless DATABASE_URL is set), the web server and the task cluster.",
     )
     options.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     options.add_argument("--port", type=int, default=8000, help="port to listen on (default %(default)s)")
     state = os.environ.get("BACKUP_SYNCER_STATE") or default_state()
-    options.add_argument("--state", type=Path, default=state, metavar="DIR", help="where all is kept (%(default)s)")
+    options.add_argument(
+        "--state", type=Path, default=state, metavar="DIR", help="state directory (default %(default)s)"
+    )
     return options
 
 

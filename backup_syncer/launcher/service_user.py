@@ -85,7 +85,7 @@ def open_to_user(state: Path, user: pwd.struct_passwd) -> None:
     completed = subprocess.run(command, capture_output=True, check=False, **run_as(user))
     if completed.returncode:
         raise NoServiceUser(
-            f"{state} lies below a folder that is closed to {user.pw_name}; choose another state folder"
+            f"{state} lies below a directory that is closed to {user.pw_name}; choose another state directory"
         )
 
 

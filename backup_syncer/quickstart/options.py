@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the options of `deploy/quickstart.sh` and of `backup-syncer quickstart`."""
     options = argparse.ArgumentParser(
         prog="quickstart",
-        description="Starts the whole system on this machine, hashes DIR, uploads, ingests and proves the run.",
+        description="Start the whole system on this machine, hash DIR, then upload, ingest and prove the run.",
         epilog="Exit code: 0 the run was proven, 1 it was not, 2 something was not done.",
     )
     options.add_argument("directory", metavar="DIR", nargs="?", help="what to hash (default: a small sample is made)")
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         type=_absolute,
         default=default_state(),
         metavar="DIR",
-        help="where all is kept (default %(default)s)",
+        help="state directory (default %(default)s)",
     )
     return options
 

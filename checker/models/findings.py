@@ -108,7 +108,7 @@ class Finding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.path}"
+        return f"{self.get_kind_display()}: {self.path}" if self.path else self.get_kind_display()
 
     @property
     def latest_evidence(self) -> dict[str, Any]:

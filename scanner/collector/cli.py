@@ -19,7 +19,7 @@ from scanner.collector.version import VERSION
 from scanner.format.errors import SigningError
 
 _PROGRAM = "backup-syncer-collector"
-_DESCRIPTION = "Hash the data that this server keeps and report it, signed, to a central server or into a folder."
+_DESCRIPTION = "Hash the data that this server keeps and report it, signed, to a central server or into a directory."
 _EXIT_CODES = """\
 exit codes:
   0  done: everything was read, proven and delivered

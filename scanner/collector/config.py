@@ -129,13 +129,13 @@ KEYS = (
         "state",
         _parse_path,
         "",
-        "folder for key, enrolment, queue and state: an absolute path; only the collector's user may enter it",
+        "directory for key, enrolment, queue and state: an absolute path; only the collector's user may enter it",
     ),
     ConfigKey(
         "output",
         _parse_path,
         "",
-        "folder for the report files of `run --local`: an absolute path",
+        "directory for the report files of `run --local`: an absolute path",
     ),
     ConfigKey(
         "roots",

@@ -34,7 +34,7 @@ def decode_json(text: bytes) -> Any:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise RecordError("a key stands twice")
+        raise RecordError("a key occurs twice")
     return members
 
 

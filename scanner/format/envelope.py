@@ -74,7 +74,7 @@ def open_envelope(line: bytes, payload_type: str = RUN_TYPE, limit: int = PAYLOA
     """
     # Base64 makes a payload longer by a third. Nothing longer than this is even parsed.
     if len(line) > 2 * limit or not line.endswith(b"\n"):
-        raise ReportError("the first line is no envelope: too long or cut short")
+        raise ReportError("the first line is not an envelope: too long or cut short")
 
     # Only one line carries these values: what a reader of another kind might read differently is refused.
     envelope, sealed_again = _take_apart(line)
@@ -108,5 +108,5 @@ def _take_apart(line: bytes) -> tuple[Envelope, bytes]:
         envelope = Envelope(body["payloadType"], payload, keyid, signature)
         sealed_again = seal_envelope(envelope.payload_type, payload, lambda _: signature, keyid)
     except (RecordError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-        raise ReportError("the first line is no DSSE envelope with one signature") from error
+        raise ReportError("the first line is not a DSSE envelope with one signature") from error
     return envelope, sealed_again

@@ -232,7 +232,7 @@ def _read_character(pattern: str, offset: int) -> _CharacterEnd:
     """Read one character, which may be escaped."""
     character = pattern[offset]
     if "\ud800" <= character <= "\udfff":
-        raise ExcludeError(pattern, "a lone surrogate is no character")
+        raise ExcludeError(pattern, "a lone surrogate is not a character")
     if character != "\\":
         return _CharacterEnd(character, offset + 1)
     if offset + 1 == len(pattern):

@@ -195,7 +195,7 @@ def _check_file(entry: Entry) -> None:
         raise RecordError("sha256 has 64 and md5 has 32 digits")
     # Some tools give the digest of nothing for a file that they cannot read.
     if size and sha256 == _EMPTY_SHA256:
-        raise RecordError("the digest of nothing for a file that is not empty")
+        raise RecordError("a file that is not empty has the digest of empty content")
 
     # The path that is named comes earlier, so that whoever reads the report has met it already.
     if hardlink is not None:
@@ -211,18 +211,18 @@ def _check_other(entry: Entry) -> None:
     if entry.type == _ERROR and not (_ERRNO_NAME.match(detail) and entry.stage in ERROR_STAGES):
         raise RecordError("an error has the name of an errno and a stage")
     if entry.type == _SPECIAL and detail not in SPECIAL_KINDS:
-        raise RecordError("no such kind of special file")
+        raise RecordError("unknown kind of special file")
     if entry.type == _LINK and b"\0" in paths.decode(detail):
         raise RecordError("a link target holds no NUL")
 
 
 def _check_note(note: Note) -> None:
     if note.note not in NOTE_KINDS:
-        raise RecordError("no such note")
+        raise RecordError("unknown note")
     # Flat values only, so that any reader can show them.
     for value in json.loads(note.detail or "{}").values():
         items = [value]
         if isinstance(value, list):
             items = value
         if not all(isinstance(item, (str, int)) for item in items):
-            raise RecordError("a note holds strings, integers, truths and lists of strings")
+            raise RecordError("a note holds strings, integers, booleans and lists of strings")

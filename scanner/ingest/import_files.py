@@ -210,7 +210,7 @@ def _create_rows(statement: Statement, public: bytes, options: ImportOptions) ->
 def _import_legacy_file(file: IO[bytes], options: ImportOptions) -> accept.Receipt:
     """Import a report as a run of an unsigned replica. The file itself is kept for ever."""
     if not options.server:
-        raise ImportFailed("A report in the old form does not say where it comes from: give --server NAME.")
+        raise ImportFailed("A report in the old format does not say where it comes from: give --server NAME.")
 
     suffix = ".json.gz" if _is_gzip(file) else ".json"
     name = inbox.report_storage().save(f"unsigned/{secrets.token_hex(16)}{suffix}", File(file))

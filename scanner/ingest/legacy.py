@@ -73,7 +73,7 @@ def parse_report(document: bytes) -> LegacyReport:
     """Return the report in a document whose digest is right. Raise LegacyFormatError that says what is wrong."""
     outer = _load_json(document)
     if not isinstance(outer, dict) or set(outer) != {"data", "signature"}:
-        raise LegacyFormatError("a report in the old form has data and signature, and nothing else")
+        raise LegacyFormatError("a report in the old format has data and signature, and nothing else")
     if not all(isinstance(value, str) for value in outer.values()):
         raise LegacyFormatError("data and signature are texts")
 
@@ -86,7 +86,7 @@ def parse_report(document: bytes) -> LegacyReport:
 
     inner = _load_json(outer["data"].encode())
     if not isinstance(inner, dict) or not set(_KEYS) <= set(inner):
-        raise LegacyFormatError(f"the data lack one of {', '.join(_KEYS)}")
+        raise LegacyFormatError(f"the data lacks one of {', '.join(_KEYS)}")
 
     return LegacyReport(
         signature=signature,
@@ -165,13 +165,13 @@ def _refuse_constant(text: str) -> Any:
 
 def _group_name(name: Any) -> str:
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_GROUP_NAME or not name.isprintable():
-        raise LegacyFormatError(f"group is no name of at most {MAX_GROUP_NAME} characters")
+        raise LegacyFormatError(f"group is not a name of at most {MAX_GROUP_NAME} characters")
     return name.strip()
 
 
 def _coded_root(root: Any) -> str:
     if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
-        raise LegacyFormatError("root_data is no absolute path")
+        raise LegacyFormatError("root_data is not an absolute path")
 
     coded_root = _encode_path(root.rstrip("/") or "/")
     if len(coded_root) > MAX_ROOT:
@@ -183,20 +183,20 @@ def _work_time_ns(seconds: Any) -> int:
     # A bool is an int in Python, but no number in JSON.
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not is_number or not 0 <= seconds < MAX_WORK_SECONDS:
-        raise LegacyFormatError("work_time is no number of seconds")
+        raise LegacyFormatError("work_time is not a number of seconds")
     return int(seconds * 10**9)
 
 
 def _start_time(text: Any) -> datetime:
     if not isinstance(text, str) or len(text) >= 40:
-        raise LegacyFormatError("start_timestamp is no number of seconds")
+        raise LegacyFormatError("start_timestamp is not a number of seconds")
 
     try:
         moment = datetime.fromtimestamp(float(Decimal(text)), UTC)
     except (InvalidOperation, ValueError, OverflowError, OSError) as error:
-        raise LegacyFormatError("start_timestamp is no number of seconds") from error
+        raise LegacyFormatError("start_timestamp is not a number of seconds") from error
     if moment.year not in _YEARS:
-        raise LegacyFormatError("start_timestamp is of no year from 2000 to 2199")
+        raise LegacyFormatError("start_timestamp is not in the years 2000 to 2199")
     return moment
 
 
@@ -240,7 +240,7 @@ def _encode_path(name: str) -> str:
     try:
         return paths.encode(name.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as error:
-        raise LegacyFormatError(f"{name[:_SHOWN]!r} is no name of a file") from error
+        raise LegacyFormatError(f"{name[:_SHOWN]!r} is not the name of a file") from error
 
 
 def _file_row(path: str, digests: Any) -> Entry:
@@ -258,7 +258,7 @@ def _parse_digest(path: str, text: Any, size: int) -> bytes:
         # GNU tools put a backslash before the digest of a name that they escape.
         digits = text.removeprefix("\\").lower()
     if len(digits) != 2 * size or not _HEX.fullmatch(digits):
-        raise LegacyFormatError(f"{path[:_SHOWN]!r} has a digest that is none")
+        raise LegacyFormatError(f"{path[:_SHOWN]!r} has an invalid digest")
     return bytes.fromhex(digits)
 
 

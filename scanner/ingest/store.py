@@ -169,7 +169,7 @@ def _close_versions(run: Run, ids: array[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(CLOSE_VERSIONS, {"sequence": run.sequence, "ids": list(ids)})
         if cursor.rowcount != len(ids):
-            raise PermanentError(f"{len(ids)} versions were to end, but {cursor.rowcount} did")
+            raise PermanentError(f"{len(ids)} versions should have ended, but {cursor.rowcount} did")
 
 
 def _copy_notes(run: Run, notes: Iterator[Note]) -> None:
@@ -218,4 +218,4 @@ def mark_ingested(run: Run, counts: VersionCounts) -> None:
     with connection.cursor() as cursor:
         cursor.execute(MARK_INGESTED, parameters)
         if cursor.rowcount != 1:
-            raise PermanentError("the run does not wait for ingest any more")
+            raise PermanentError("the run is no longer waiting for ingest")

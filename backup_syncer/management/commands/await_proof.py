@@ -15,7 +15,7 @@ from backup_syncer.quickstart.replica import await_proof
 class Command(BaseCommand):
     """Prints one JSON object: `proven`, `said`, and, when a run came, its `run`, `page`, `files`, `bytes`, `errors`."""
 
-    help = "Waits until a replica's next run is proven, or has failed."
+    help = "Wait until a replica's next run is proven or has failed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the replica and how long to wait."""

@@ -22,13 +22,13 @@ class Command(BaseCommand):
     """Make servers, groups and runs that look like a fortnight of a real fleet."""
 
     help = (
-        "Fills a fresh database with 8 servers, 5 groups and some 60 signed runs: damage, moves, a late server, a held "
-        "mass change. Refused where a server, a group or a run exists. Makes a user who may see everything."
+        "Fill a fresh database with 8 servers, 5 groups and some 60 signed runs: damage, moves, a late server, a mass "
+        "change on hold. Refused if a server, a group or a run exists. Create a user who may see everything."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the name of the user that is made."""
-        parser.add_argument("--user", default=USER, metavar="NAME", help="user to make (default: %(default)s)")
+        parser.add_argument("--user", default=USER, metavar="NAME", help="name of the user (default: %(default)s)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Make the tables if there are none, then the fleet and the user."""

@@ -16,7 +16,7 @@ from scanner.validators import validate_root
 class Command(BaseCommand):
     """Prints one JSON object: `server`, `replica`, `token` (null when the server is enrolled) and `sequence`."""
 
-    help = "Finds or makes group, server and replica of one directory of this machine."
+    help = "Find or create the group, server and replica for one directory of this machine."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the directory, in its coded form."""

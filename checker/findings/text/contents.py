@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from checker.changes import differences
 from checker.changes.queries import ChangeSide
 from scanner.format.entry_type import EntryType
-from scanner.formatting.entries import exact_file_time
+from scanner.formatting.entries import exact_file_time, stage_text
 from scanner.formatting.names import short_text, visible_text
 from scanner.formatting.numbers import exact_size, number
 
@@ -72,7 +72,7 @@ def describe_error(facts: dict[str, Any]) -> list[str]:
     if new.get("type") != EntryType.ERROR:
         return []
 
-    values = {"error": new["detail"], "stage": new["stage"]}
+    values = {"error": new["detail"], "stage": stage_text(new["stage"])}
     return [_("The system reported %(error)s (step: %(stage)s).") % values]
 
 

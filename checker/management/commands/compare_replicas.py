@@ -23,7 +23,7 @@ from scanner.models import Group
 class Command(QuestionCommand):
     """Exit code 0 when the replicas are equal, 1 when they differ, 2 when they could not be compared."""
 
-    help = "Shows where the replicas of a group differ, by the newest proven run of each, and which copy is good."
+    help = "Show where the replicas of a group differ, by the newest proven run of each, and which copy is good."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take a group, a moment, the kinds of divergence to show, and the format."""

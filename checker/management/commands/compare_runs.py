@@ -23,7 +23,7 @@ from scanner.lookup import find_run
 class Command(QuestionCommand):
     """Exit code 0 when nothing changed, 1 when something did, 2 when the runs could not be compared."""
 
-    help = "Shows what changed between two complete runs of a replica."
+    help = "Show what changed between two complete runs of a replica."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take two runs, the kinds of change to show, and the format."""

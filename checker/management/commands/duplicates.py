@@ -19,7 +19,7 @@ from scanner.formatting.numbers import local_time
 class Command(QuestionCommand):
     """Exit code 0 when there are no duplicates, 1 when there are some, 2 when nobody could look for them."""
 
-    help = "Shows which contents a replica, or each replica of a group, holds more than once, and what that costs."
+    help = "Show which contents a replica, or each replica of a group, has more than once, and the space they waste."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take a replica or a group, how much to show, and the format."""

@@ -16,7 +16,7 @@ from checker.proofs.verification import Verification
 class Command(QuestionCommand):
     """Exit code 0 only when all runs are proven, 1 when one is not, 2 when the runs could not be verified."""
 
-    help = "Verifies runs: signature, chain, journal, and the records rebuilt from the database rows."
+    help = "Verify runs: signature, chain, journal, and the records rebuilt from the database rows."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take runs by name, by replica, or all of them."""

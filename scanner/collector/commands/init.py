@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
         "init",
         initialise,
         summary="make this server's key, and an example configuration where there is none",
-        description="Make this server's private key and uuid in the state folder, and an example configuration file "
+        description="Make this server's private key and uuid in the state directory, and an example configuration file "
         "that explains every key. A key and a configuration file that exist already stay as they are. `enroll` and "
         "`run --local` make the key by themselves.",
         exit_codes="0 done; 2 not done",
@@ -45,7 +45,7 @@ def initialise(options: argparse.Namespace) -> int:
         _write_example(path, loaded_config.state)
 
     print_message(
-        f"server {own_identity.server}, key {key.keyid}, state folder {loaded_config.state}, configuration {path}"
+        f"server {own_identity.server}, key {key.keyid}, state directory {loaded_config.state}, configuration {path}"
     )
     return ExitCode.OK
 

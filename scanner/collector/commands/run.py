@@ -32,8 +32,8 @@ def add_parser(commands: Any) -> None:
         "to the central server. With --local, hash one directory into a report file instead.",
         exit_codes="0 everything was read and delivered (what --no-send leaves in the queue counts as delivered); "
         "1 done, but some files could not be read; 2 a run failed, something was not done or not delivered, or another "
-        "collector is working in the state folder. Changed and damaged files do not change the exit code: the central "
-        "server finds and reports them.",
+        "collector is working in the state directory. Changed and damaged files do not change the exit code: the "
+        "central server finds and reports them.",
     )
     parser.add_argument(
         "names",
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="with --local: folder for the report file (default: `output` of the configuration)",
+        help="with --local: directory for the report file (default: `output` of the configuration)",
     )
     parser.add_argument(
         "--exclude",
@@ -145,7 +145,7 @@ def _check_combination(options: argparse.Namespace, loaded_config: Config) -> No
         raise ConfigError("--local takes one directory and sends nothing: leave out the names and --no-send")
     if options.output is None and loaded_config.output is None:
         raise ConfigError(
-            "--local needs a folder for the report: give --output DIR, or set `output` in the configuration"
+            "--local needs a directory for the report: give --output DIR, or set `output` in the configuration"
         )
 
 

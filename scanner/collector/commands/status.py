@@ -218,7 +218,7 @@ def _newest_receipt_time(spool: Spool) -> Optional[str]:
 
 def format_status(status: CollectorStatus) -> List[str]:
     """Return the status in lines for a person."""
-    lines = [f"state folder  {printable(status.state)}"]
+    lines = [f"state         {printable(status.state)}"]
     if status.identity is None:
         return [*lines, status.problem or ""]
 

@@ -54,7 +54,7 @@ def next_position(spool: Spool, central_end: Optional[CentralChainEnd], ever_que
 
     # The spool was lost or restored from a backup. The chain goes on behind the central server's end, visibly broken.
     if newest is None or central_end.sequence > newest.sequence:
-        break_reason = f"report {central_end.sequence}, which the central server has, is unknown to the spool"
+        break_reason = f"report {central_end.sequence}, which the central server has, is missing from the spool"
         return ChainPosition(central_end.sequence + 1, central_end.digest, break_reason)
 
     check_agreement(spool, central_end)
@@ -76,7 +76,7 @@ def check_agreement(spool: Spool, central_end: CentralChainEnd) -> None:
     if own_digest is not None and own_digest != central_end.digest:
         raise ChainError(
             f"equivocation: the central server holds another report {central_end.sequence} than this spool. "
-            "Another collector speaks for this server, or the state folder was restored from an older copy; "
+            "Another collector speaks for this server, or the state directory was restored from an older copy; "
             "nothing more is sent until an operator has compared both"
         )
 

@@ -69,7 +69,7 @@ def _check_allowed(old_identity: Identity, token: EnrolmentToken, address: Optio
     """Raise IdentityError when this state folder cannot redeem the token."""
     if old_identity.enrolled and old_identity.server != token.server:
         raise IdentityError(
-            "this state folder is enrolled as another server: set another folder as `state` in the configuration"
+            "this state directory is enrolled as another server: set another directory as `state` in the configuration"
         )
     if old_identity.enrolled and not rotate:
         raise IdentityError("already enrolled; `enroll --rotate TOKEN` makes a new key")

@@ -20,7 +20,7 @@ FILE_NAME = "identity.json"
 _FIRST_KEY_NAME = "key.pem"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{64}\Z")
-_ADVICE = "restore the state folder, or set another one as `state` and enrol again"
+_ADVICE = "restore the state directory, or set another one as `state` and enrol again"
 
 
 class Identity(NamedTuple):
@@ -118,5 +118,5 @@ def load_enrolled_identity(state: Path) -> Identity:
     """Return the identity of an enrolled state folder. IdentityError when it is not enrolled."""
     identity = read_identity(state)
     if identity is None or not identity.enrolled:
-        raise IdentityError(f"the state folder {state} is not enrolled: run `enroll TOKEN` first")
+        raise IdentityError(f"the state directory {state} is not enrolled: run `enroll TOKEN` first")
     return identity

@@ -149,7 +149,7 @@ class QueueSender:
             self.spool.requeue_from(expected.sequence)
         else:
             break_reason = (
-                f"what stood in place {expected.sequence} of the chain cannot be given: lost, damaged or refused"
+                f"what stood in place {expected.sequence} of the chain can no longer be shown: lost, damaged or refused"
             )
             self.spool.renumber_queue(
                 expected.sequence, expected.previous, break_reason, key, lambda: str(uuid.uuid4())

@@ -18,15 +18,18 @@ from scanner.lookup import find_replica, find_run
 class Command(BaseCommand):
     """Exit code 0 when everything is written whole, 1 when something is missing, 2 when nothing could be written."""
 
-    help = "Writes the report of a run, or of all runs of a replica, byte for byte as the server signed it."
+    help = "Write the report of a run, or of all runs of a replica, byte for byte as the server signed it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("run", metavar="RUN", nargs="?", help="uuid of the run, or REPLICA-UUID:NUMBER")
-        source.add_argument("--replica", metavar="UUID", help="all runs of this replica, a file each")
+        source.add_argument("--replica", metavar="UUID", help="all runs of this replica, one file each")
         parser.add_argument(
-            "--output", type=Path, metavar="FILE", help="write to this file instead of stdout; a folder with --replica"
+            "--output",
+            type=Path,
+            metavar="FILE",
+            help="write to this file instead of stdout; with --replica, to this directory",
         )
         parser.add_argument("--gzip", action="store_true", help="compress")
 
@@ -54,7 +57,7 @@ class Command(BaseCommand):
     def _export_chain(self, replica: str, folder: Path | None, compressed: bool) -> bool:
         """Export all runs of a replica. Return whether each is whole; say which are not."""
         if folder is None:
-            raise CommandError("--replica writes a file for each run: give the folder with --output", returncode=2)
+            raise CommandError("--replica writes a file for each run: give a directory with --output", returncode=2)
 
         run_count = 0
         problem_count = 0

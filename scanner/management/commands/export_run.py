@@ -20,12 +20,12 @@ from scanner.lookup import find_run
 class Command(BaseCommand):
     """Exit code 0 when everything is written, 1 when a file is missing in what was written, 2 when nothing was."""
 
-    help = "Writes the entries of a complete run in a format that other tools check or read."
+    help = "Write the entries of a complete run in a format that other tools check or read."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("run", metavar="RUN", help="uuid of the run, or REPLICA-UUID:NUMBER")
-        parser.add_argument("--format", required=True, choices=list(formats.FORMATS), help="the format")
+        parser.add_argument("--format", required=True, choices=list(formats.FORMATS), help="output format")
         parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of stdout")
         parser.add_argument(
             "--prefix", metavar="DIR", help="put this directory before each name in a list of checksums"

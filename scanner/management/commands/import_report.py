@@ -21,11 +21,11 @@ from scanner.models import Group, Replica, Server, ServerKey
 class Command(BaseCommand):
     """Exit code 0 when all files are imported, 1 when a file is refused, 2 when a file cannot be read."""
 
-    help = "Imports report files: signed ones (.jsonl, .jsonl.gz) and those in the project's first format."
+    help = "Import report files: signed ones (.jsonl, .jsonl.gz) and those in the project's first format."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="- is stdin")
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="report file; - reads stdin")
         parser.add_argument(
             "--trust",
             action="append",

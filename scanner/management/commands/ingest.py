@@ -12,7 +12,7 @@ from scanner.ingest import journal, worker
 class Command(BaseCommand):
     """For operators and tests; the task cluster does the same each minute."""
 
-    help = "Ingests every queued report, and says how many."
+    help = "Ingest every queued report and print how many there were."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Ingest and write one line."""
