@@ -64,7 +64,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no JSON": (b'{"data": ', "not JSON"),
     "no document": (b"[1]", "has data and signature"),
     "another sum": (document().replace(b"12.5", b"13.5"), "digest of the data"),
-    "a key is missing": (document(group=None), "lack one of"),
+    "a key is missing": (document(group=None), "lacks one of"),
     "a path outside": (document(files=["/etc/passwd"]), "is not below the root"),
     "a path upwards": (document(files=["/srv/data/../x"]), "not a relative path"),
     "no digest": (document(checksums={"/srv/data/a": {"sha256": "x", "md5": MD5}}), "invalid digest"),
