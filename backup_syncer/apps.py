@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from axes.apps import AppConfig as AxesConfig
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    AxesConfig = AppConfig
+else:
+    from axes.apps import AppConfig as AxesConfig  # Axes has no types
 
 
 class WiringConfig(AppConfig):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import admin
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from checker.models import AuditEntry, Finding, Proof
+from checker.templatetags.checks import check_name, check_text
 from scanner.admin.base import ReadOnlyAdmin
 from scanner.formatting.numbers import duration
 
@@ -29,8 +29,10 @@ class ProofAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("checks"))
     def checks(self, proof: Proof) -> str:
-        """Return the checks in order, as JSON."""
-        return json.dumps(proof.statements, ensure_ascii=False)
+        """Return what each check found, in order and in the language of the page."""
+        return format_html_join(
+            "", "<div>{}: {}</div>", ((check_name(check["check"]), check_text(check)) for check in proof.statements)
+        )
 
     @admin.display(description=_("duration"))
     def time_taken(self, proof: Proof) -> str:

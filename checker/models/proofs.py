@@ -34,4 +34,4 @@ class Proof(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.run}: {self.ok}"
+        return str(self.run)
