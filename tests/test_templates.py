@@ -78,8 +78,8 @@ def test_every_help_link_leads_to_an_anchor(language: str) -> None:
     everything = "\n".join(map(source, names()))
     assert everything.count('include "checker/_docs_link.html"') == len(HELP_LINK.findall(everything))
     assert set(HELP_LINK.findall(everything)) == set(EXPLAINED)
-    wanted = {beginning + value for beginning, values in EXPLAINED.items() for value in values}
-    assert wanted - anchors(language, "everyday") == set()
+    expected_anchors = {beginning + value for beginning, values in EXPLAINED.items() for value in values}
+    assert expected_anchors - anchors(language, "everyday") == set()
 
     links = DIRECT_LINK.findall(everything)
     assert links
