@@ -34,6 +34,7 @@ def _load(path: Path) -> SigningKey:
 def _create(path: Path) -> None:
     """Create a key under another name and link it: of two processes that do so at once, both use the first key."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     SigningKey.create(temporary)
     try:
@@ -42,11 +43,14 @@ def _create(path: Path) -> None:
         return
     finally:
         temporary.unlink()
+
+    # Collectors know this key. Were its name lost in a power cut, the next start would make another one.
     sync_directory(path.parent)
 
 
 def sign_reply(purpose: str, server: Server, **members: Any) -> bytes:
     """Return the signed envelope line of a reply to `server`. Its payload is {"for", "server", "time", …members}."""
+    # Purpose and server are signed as well: no reply passes for another one, or for one to another server.
     payload = {"for": purpose, "server": str(server.uuid), "time": format_timestamp(time.time()), **members}
     key = load_key()
     return seal_envelope(REPLY_TYPE, canonical_json(payload).encode(), key.sign, key.keyid)

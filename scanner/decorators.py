@@ -42,6 +42,7 @@ def page_view(view: View[P]) -> Callable[Concatenate[PageRequest, P], HttpRespon
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
+    # Vary: the same address gives a page or, with htmx, a fragment of it.
     return require_safe(never_cache(vary_on_headers("HX-Request")(guarded)))
 
 
@@ -51,6 +52,7 @@ def action_view(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if isinstance(request.user, AnonymousUser):
+            # A POST cannot be sent again after the login: begin with the overview.
             return redirect_to_login("/")
         if not request.user.has_perms([VIEW_PAGES, OPERATE]):
             raise PermissionDenied

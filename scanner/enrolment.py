@@ -77,6 +77,7 @@ def redeem_token(line: bytes) -> Enrolment:
     """
     public, members = _verify_enrolment(line)
     token = _valid_tokens(members).select_related("server").first()
+    # One answer for all of these: a stranger does not learn which of them it was.
     if token is None or members["central"] != central_key.load_key().keyid:
         raise Unauthorised(BAD_TOKEN)
 
@@ -153,6 +154,8 @@ def _verify_enrolment(line: bytes) -> tuple[bytes, dict[str, str]]:
         signing.check_public_key(public)
     except SigningError as error:
         raise FinalRefusal(f"{error}.".capitalize(), recorded=False) from error
+
+    # Whoever enrols a key must hold it: nobody registers the public key of somebody else.
     if envelope.keyid != signing.keyid(public) or not envelope.verify(public):
         raise Forbidden("The enrolment is not signed by the key that it names.")
     return public, members
@@ -174,6 +177,7 @@ def _register_key(token: EnrolmentToken, public: bytes) -> ServerKey:
         with transaction.atomic():
             key = ServerKey.objects.create(server=token.server, keyid=signing.keyid(public), public=public)
     except IntegrityError as error:
+        # The refusal also rolls back the use of the token: it can register another key.
         raise FinalRefusal("The key is known already; make a new one.", recorded=False) from error
     EnrolmentToken.objects.filter(pk=token.pk).update(key=key)
     return key

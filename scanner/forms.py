@@ -57,7 +57,9 @@ class EntryListQuery(ListQuery):
     @property
     def effective_order(self) -> str:
         """Return the order of the list: entries without a size are listed by path."""
-        return self.order if self.type in ("", "file") else "path"
+        if self.type in ("", "file"):
+            return self.order
+        return "path"
 
 
 class TreeForm(forms.Form):

@@ -130,9 +130,14 @@ class ListQuery:
     @classmethod
     def read(cls, parameters: QueryDict) -> Self:
         """Return the query of these GET parameters."""
+        # full_clean() and not is_valid(): no field of these forms refuses anything.
         form = cls.form_class(parameters)
         form.full_clean()
-        return cls(**{field.name: form.cleaned_data[_parameter(field)] for field in dataclasses.fields(cls)})
+
+        values = {}
+        for field in dataclasses.fields(cls):
+            values[field.name] = form.cleaned_data[_parameter(field)]
+        return cls(**values)
 
     def address(self, **changes: Any) -> str:
         """Return the query part of an address for the same list with `changes`. Defaults are left out."""
@@ -142,10 +147,12 @@ class ListQuery:
             value = getattr(query, field.name)
             if value == field.default:
                 continue
+
             if isinstance(value, tuple):
                 pairs += [(_parameter(field), element) for element in value]
             else:
                 pairs.append((_parameter(field), value))
+
         return f"?{urlencode(pairs)}"
 
 
@@ -213,4 +220,6 @@ def breadcrumbs(directory: str) -> list[Breadcrumb]:
 def directory_path(text: str) -> str:
     """Return a directory's path as the tree names it: empty for the root, else with one slash at its end."""
     path = text[:MAX_TEXT].replace("\0", "").strip("/")
-    return f"{path}/" if path else ""
+    if not path:
+        return ""
+    return f"{path}/"

@@ -48,6 +48,7 @@ def ingest_replica(replica_id: int) -> int:
 def sweep() -> int:
     """Journal and ingest what a lost task left, each minute. Return how many runs were done."""
     journal.journal_pending()
+    # After the journal: a run waits for ingest only when it stands there.
     return worker.ingest_waiting(SWEEP_SECONDS)
 
 

@@ -31,6 +31,10 @@ def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
     except InvalidPageToken as error:
         raise Http404 from error
 
+    active = "entries"
+    if query.type == "error":
+        active = "errors"
+
     context = {
         "run": run,
         "query": query,
@@ -39,9 +43,12 @@ def entries(request: PageRequest, uuid: UUID) -> HttpResponse:
         "by_path": query.address(order="path", after=""),
         "by_size": query.address(order="-size", after=""),
         "types": TYPE_CHOICES,
-        "active": "errors" if query.type == "error" else "entries",
+        "active": active,
     }
-    return render(request, "scanner/_entry_rows.html" if request.htmx else "scanner/entries.html", context)
+    template = "scanner/entries.html"
+    if request.htmx:
+        template = "scanner/_entry_rows.html"
+    return render(request, template, context)
 
 
 @page_view
@@ -63,7 +70,10 @@ def tree(request: PageRequest, uuid: UUID) -> HttpResponse:
         "more": query.address(after=level.after),
         "active": "tree",
     }
-    return render(request, "scanner/_tree_rows.html" if request.htmx else "scanner/tree.html", context)
+    template = "scanner/tree.html"
+    if request.htmx:
+        template = "scanner/_tree_rows.html"
+    return render(request, template, context)
 
 
 @page_view
@@ -83,7 +93,10 @@ def notes(request: PageRequest, uuid: UUID) -> HttpResponse:
         "more": query.address(after=listing.after),
         "active": "notes",
     }
-    return render(request, "scanner/_note_rows.html" if request.htmx else "scanner/notes.html", context)
+    template = "scanner/notes.html"
+    if request.htmx:
+        template = "scanner/_note_rows.html"
+    return render(request, template, context)
 
 
 @page_view
@@ -98,6 +111,7 @@ def report(_request: PageRequest, uuid: UUID) -> StreamingHttpResponse:
         raise Http404 from error
 
     response = StreamingHttpResponse(chain([first_piece], pieces), content_type="application/octet-stream")
+    # The name is made of ids alone: nothing in it can break the header.
     response["Content-Disposition"] = f'attachment; filename="{report_export.file_name(run)}"'
     return response
 
@@ -117,5 +131,6 @@ def export_form(_request: PageRequest, uuid: UUID, form: str) -> StreamingHttpRe
 
 def _get_complete_run(uuid: UUID) -> Run:
     """Return a run that has a state, or answer 404: others have no entries."""
+    # Without the envelope, which may have 128 KiB and is shown by none of these pages.
     runs = Run.objects.defer("envelope").select_related("replica__group", "replica__server")
     return get_object_or_404(runs, uuid=uuid, state=Run.State.INGESTED)

@@ -105,21 +105,34 @@ class RowActionsAdmin(Admin):
 
     def row_action_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
         """Say what will follow, by GET; perform the action, by POST."""
-        action = next((action for action in self.row_actions if action.name == name), None)
+        action = self._find_action(name)
         if action is None:
             raise Http404
+
+        # `admin_view` lets in everybody with access to the admin: what this person may do is checked here, also by GET.
         if not (request.user.has_perm(action.permission) and self.has_view_permission(request)):
             raise PermissionDenied
 
-        form = ReasonForm(request.POST or None) if action.needs_reason else None
+        form = None
+        if action.needs_reason:
+            form = ReasonForm(request.POST or None)
         if request.method == "POST" and (form is None or form.is_valid()):
-            reason = form.cleaned_data["reason"] if form else ""
+            reason = ""
+            if form is not None:
+                reason = form.cleaned_data["reason"]
             return self._perform(request, pk, action, reason)
 
+        # Not locked: this only shows what may follow, and `_perform` looks again.
         row = self.get_queryset(request).filter(pk=pk).first()
         if row is None:
             raise Http404
         return self._confirmation_page(request, row, action, form)
+
+    def _find_action(self, name: str) -> RowAction | None:
+        for action in self.row_actions:
+            if action.name == name:
+                return action
+        return None
 
     def _confirmation_page(
         self, request: HttpRequest, row: Model, action: RowAction, form: forms.Form | None
@@ -144,10 +157,15 @@ class RowActionsAdmin(Admin):
                 row = self.model.objects.select_for_update(of=("self",)).filter(pk=pk).first()
                 if row is None:
                     raise Http404
+
+                # Behind the lock: somebody else may have acted since this person saw the page.
                 if not action.is_applicable(row):
                     raise ActionRefused(_("Nothing to do: this was already done, or the situation has changed."))
                 result = action.perform(request, row, reason)
+
+                # In the same transaction: nothing is done that the log does not say.
                 self.log_change(request, row, f"{result.message} {reason}".strip())
+        # Outside the transaction, so that what the action had begun is rolled back.
         except ActionRefused as refused:
             self.message_user(request, str(refused), messages.ERROR)
             return row_page
@@ -155,6 +173,8 @@ class RowActionsAdmin(Admin):
         if not result.command:
             self.message_user(request, result.message, messages.SUCCESS)
             return row_page
+
+        # The answer itself and no redirect: the command is stored nowhere, so no other page could show it.
         context = {"title": action.title, "action": action, "row": row, "result": result, "opts": self.opts}
         return TemplateResponse(
             request, "admin/scanner/command_shown_once.html", self.admin_site.each_context(request) | context

@@ -32,6 +32,8 @@ class CappedPaginator(BasePaginator):
         """Return the number of rows, MAX_COUNTED at most."""
         rows = self.object_list
         assert isinstance(rows, QuerySet)
+
+        # Without the order, so that the database stops at the first MAX_COUNTED rows that it meets.
         return rows.order_by()[:MAX_COUNTED].count()
 
 
@@ -54,6 +56,7 @@ class ReadOnlyMixin:
 class ReadOnlyAdmin(ReadOnlyMixin, Admin):
     """A list and pages of rows that nobody edits."""
 
+    # Django would count the whole table beside the filtered list.
     show_full_result_count = False
     paginator = CappedPaginator
     list_per_page = 50
@@ -79,12 +82,15 @@ class FilteredListAdmin(ReadOnlyAdmin):
         context = dict(extra_context or {})
         if not self._is_filtered(request):
             context["subtitle"] = self.hint
+
         return super().changelist_view(request, context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return all rows for the page of one of them, and for the list none unless it is filtered."""
         rows = super().get_queryset(request)
+        # The page of one row asks here as well, and that row must be found without a filter.
         is_list = request.resolver_match is not None and str(request.resolver_match.url_name).endswith("_changelist")
+
         if is_list and not self._is_filtered(request):
             return rows.none()
         return rows
@@ -104,6 +110,7 @@ class EvidenceAdmin(Admin):
         """Return whether this person may delete, and no evidence would be lost."""
         if not super().has_delete_permission(request, obj):
             return False
+        # Django asks without a row when it draws menus and lists.
         if obj is None:
             return True
         return not any(getattr(obj, name).exists() for name in self.evidence)

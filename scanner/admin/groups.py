@@ -109,13 +109,17 @@ class GroupForm(GroupModelForm):
         present: timedelta = getattr(self.instance, name)
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
+
+        # A value that was set otherwise stays selectable: saving the form must not change it silently.
         field.choices = [(int(span.total_seconds()), label(span)) for span in sorted({*spans, present})]
+
         self.initial[name] = int(present.total_seconds())
 
     def clean(self) -> dict[str, Any]:
         """Require the age at which files go for rotating data, and drop it for other data."""
         cleaned: dict[str, Any] = super().clean() or {}
         is_rotating = cleaned.get("policy") == Group.Policy.ROTATING
+
         if is_rotating and not cleaned.get("keep_days"):
             self.add_error("keep_days", gettext("Enter after how many days a file may be removed."))
         if not is_rotating:
@@ -132,6 +136,8 @@ class GroupForm(GroupModelForm):
     def clean_excludes(self) -> str:
         """Check the patterns, and name each bad line by its number."""
         text: str = self.cleaned_data["excludes"]
+
+        # Line by line, and not the text as a whole: each bad line is named, and not only the first.
         errors = []
         for number, line in enumerate(text.splitlines(), 1):
             try:
@@ -139,6 +145,7 @@ class GroupForm(GroupModelForm):
             except ExcludeError as error:
                 values = {"number": number, "error": reason_text(str(error))}
                 errors.append(gettext("Line %(number)d: %(error)s") % values)
+
         if errors:
             raise ValidationError(errors)
         return text
@@ -157,6 +164,8 @@ class ReplicaForm(ReplicaModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+
+        # Disabled and not only read-only on the page: Django ignores whatever is posted for a disabled field.
         for name in ("group", "server", "root"):
             if name in self.fields and self.instance.pk is not None:
                 self.fields[name].disabled = True
@@ -174,6 +183,7 @@ class ReplicaInline(TabularInline):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer the servers in use: they are added and changed on their own pages."""
         if db_field.name == "server":
+            # With the servers that have replicas: a replica of an archived server is valid as it is.
             kwargs["queryset"] = Server.objects.filter(Q(archived_at=None) | Q(replicas__isnull=False)).distinct()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

@@ -72,6 +72,7 @@ class NoteAdmin(FilteredListAdmin):
 
     required_parameter = "run__id__exact"
     hint = _("Add ?run__id__exact=NUMBER to the address: this list shows the notes of one run at a time.")
+    # The order of the report, in which ingest wrote them; the index note_run serves it.
     ordering = ["pk"]
     list_display = ["note", "shown_path", "detail"]
     fields = ["run", "note", "shown_path", "detail"]

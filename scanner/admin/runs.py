@@ -35,8 +35,10 @@ class BreaksFilter(admin.SimpleListFilter):
 
     def queryset(self, _request: HttpRequest, rows: QuerySet[Run]) -> QuerySet[Run]:
         """Return the rows of the choice."""
+        # Nothing is chosen, or the address was typed by hand.
         if self.value() not in ("open", "seen"):
             return rows
+
         return rows.exclude(break_reason="").filter(break_acknowledged_at__isnull=self.value() == "open")
 
 
@@ -59,6 +61,7 @@ class RunAdmin(ReadOnlyAdmin, RowActionsAdmin):
     list_display = ["numbered", "replica", "state", "finished_at", "file_count", "volume", "errors", "is_break"]
     list_filter = ["state", BreaksFilter]
     list_select_related = ["replica__group", "replica__server"]
+    # The primary key is the only index in which all runs stand newest first.
     ordering = ["-pk"]
     date_hierarchy = None
     fields = [

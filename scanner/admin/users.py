@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 else:
     Base = UserAdmin
 
+# Permissions as well: with them a person could be given what no role gives.
 _SUPERUSER_FIELDS = frozenset({"is_superuser", "user_permissions"})
 
 admin.site.unregister(User)
@@ -28,10 +29,13 @@ class PersonAdmin(Base):
         fieldsets = super().get_fieldsets(request, obj)
         if _is_superuser(request):
             return fieldsets
-        return [
-            (title, {**options, "fields": tuple(name for name in options["fields"] if name not in _SUPERUSER_FIELDS)})
-            for title, options in fieldsets
-        ]
+
+        # A field that is not in the form cannot be posted either.
+        permitted = []
+        for title, options in fieldsets:
+            fields = tuple(name for name in options["fields"] if name not in _SUPERUSER_FIELDS)
+            permitted.append((title, {**options, "fields": fields}))
+        return permitted
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Protect superusers. Also called before a password is set."""

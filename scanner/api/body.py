@@ -33,10 +33,15 @@ class RequestBody:
         self._input = request.META["wsgi.input"]
         is_chunked = str(request.META.get("HTTP_TRANSFER_ENCODING", "")).lower() == "chunked"
         length = str(request.META.get("CONTENT_LENGTH") or "0")
+        # int() would also take a sign, spaces, underscores and the digits of other scripts.
         if not (length.isascii() and length.isdigit()):
             raise Malformed("Content-Length is no number.")
 
-        self.length = None if is_chunked else int(length)
+        # Transfer-Encoding overrides Content-Length (RFC 9112, section 6.3).
+        self.length: int | None = int(length)
+        if is_chunked:
+            self.length = None
+
         self.size = 0
         self._is_at_end = False
         self._watch = _StallWatch(request.META.get("gunicorn.socket"))
@@ -49,6 +54,8 @@ class RequestBody:
 
     def read(self, size: int = CHUNK_BYTES) -> bytes:
         """Return the next bytes, none at the end. Raise Incomplete when the body stalls or is cut short."""
+        # Small reads: the server's `read` returns only when all bytes are there, so that a slow but steady client would
+        # look stalled in a large one.
         size = min(size, CHUNK_BYTES)
         if self.length is not None:
             size = min(size, self.length - self.size)
@@ -61,11 +68,13 @@ class RequestBody:
         except (OSError, ParseException) as error:
             self._is_at_end = True
             raise Incomplete(self._watch.reason) from error
+
         self.size += len(data)
 
         is_short = self.length is not None and len(data) < size
         if not data or is_short:
             self._is_at_end = True
+            # Nothing is the proper end of a chunked body, but not when the watch has shut the connection.
             if self.length is not None or self._watch.stalled:
                 raise Incomplete(self._watch.reason)
         return data
@@ -153,6 +162,7 @@ def read_small_body(request: HttpRequest) -> bytes:
 def content_digest(request: HttpRequest) -> bytes:
     """Return the SHA-256 in the header Content-Digest (RFC 9530, section 2). Raise Malformed when there is none."""
     for member in str(request.headers.get("Content-Digest", "")).split(","):
+        # The header may name several digests; others than SHA-256 are for other readers.
         name, _, value = member.strip().partition("=")
         is_bytes = len(value) == _SHA256_MEMBER_LENGTH and value.startswith(":") and value.endswith(":")
         if name == "sha-256" and is_bytes:

@@ -22,6 +22,7 @@ def parse_message(body: bytes) -> Message:
     except RecordError as error:
         raise Malformed(f"The body is {error}.") from error
     except ValidationError as error:
+        # Without the input: what a caller sends is repeated neither in answers nor in logs.
         first = error.errors(include_input=False, include_url=False)[0]
         location = ".".join(map(str, first["loc"])) or "body"
         raise Malformed(f"{location}: {first['msg']}."[:MAX_DETAIL]) from error
@@ -40,9 +41,13 @@ def record_progress(server: Server, message: Message) -> None:
     except ReportError as error:
         raise Malformed(f"started_at: {error}.") from error
 
+    # A message that its report has overtaken would show a run as current that is over.
     if Run.objects.filter(uuid=message.run).exists():
         return
+
     counts = message.model_dump(exclude={"run", "replica", "started_at"})
     defaults = counts | {"started_at": started_at, "updated_at": timezone.now()}
     Progress.objects.update_or_create(uuid=message.run, replica=replica, defaults=defaults)
+
+    # A run that was broken off sends no report to end its row: the next run of the replica does.
     replica.progress.exclude(uuid=message.run).delete()

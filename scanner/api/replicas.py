@@ -12,9 +12,13 @@ def list_assigned_replicas(server: Server) -> list[AssignedReplica]:
     replicas = Replica.objects.select_related("group").filter(
         server=server, origin=Replica.Origin.COLLECTOR, archived_at=None, group__archived_at=None
     )
+
+    # One query for all replicas (DISTINCT ON), served by the index of run_once. Runs of every state count: a failed or
+    # refused run has its place in the chain, too.
     newest_runs = Run.objects.filter(replica__in=replicas).order_by("replica_id", "-sequence").distinct("replica_id")
     newest_run_of = {run.replica_id: run for run in newest_runs}
 
+    # Before the collector can use it: its statement will name the scope by its digest alone.
     for group in {replica.group for replica in replicas}:
         record_scope(group)
 
@@ -24,6 +28,10 @@ def list_assigned_replicas(server: Server) -> list[AssignedReplica]:
 
 def _describe_replica(replica: Replica, newest_run: Run | None) -> AssignedReplica:
     group = replica.group
+    last = None
+    if newest_run is not None:
+        last = _describe_run(newest_run)
+
     return AssignedReplica(
         replica=str(replica.uuid),
         group=str(group.uuid),
@@ -35,7 +43,7 @@ def _describe_replica(replica: Replica, newest_run: Run | None) -> AssignedRepli
         cross_mounts=group.cross_mounts,
         accept_root=replica.accept_root,
         interval_s=int(group.expected_interval.total_seconds()),
-        last=None if newest_run is None else _describe_run(newest_run),
+        last=last,
     )
 
 

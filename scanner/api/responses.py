@@ -31,6 +31,7 @@ def refusal_response(refusal: Refusal) -> JsonResponse:
     response = JsonResponse(refusal.body(), status=refusal.status)
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
+    # A 401 without this header is malformed (RFC 9110, section 15.5.2).
     if refusal.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
@@ -39,6 +40,7 @@ def refusal_response(refusal: Refusal) -> JsonResponse:
 def never_html(view: View) -> View:
     """Make a view answer unknown addresses and methods in the API's shape, too."""
 
+    # A collector has a bearer token and no cookie, so nobody can make it send a request that it does not mean.
     @csrf_exempt
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -46,6 +48,7 @@ def never_html(view: View) -> View:
             response = view(request, *args, **kwargs)
         except Http404:
             return refusal_response(NotFound(NOTHING_HERE))
+        # The framework answers a wrong method by itself, outside its exception handlers.
         if response.status_code != 405:
             return response
 

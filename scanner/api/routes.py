@@ -76,6 +76,7 @@ def refuse_for_now(_: HttpRequest, error: Exception) -> HttpResponse:
 @api.exception_handler(Exception)
 def fail(request: HttpRequest, error: Exception) -> HttpResponse:
     """Log a fault of the central server in full, and answer it in one sentence."""
+    # The log has all of it; the caller, who may be anybody, learns nothing of the program's insides.
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return refusal_response(Refusal("The central server failed; its log says how."))
 
@@ -86,12 +87,15 @@ def fail(request: HttpRequest, error: Exception) -> HttpResponse:
 @api.post("/enrolment", auth=None, openapi_extra=schema.ENROLMENT)
 def enrol(request: HttpRequest) -> HttpResponse:
     """Redeem a one-time token: register the key that signed this envelope, get a bearer token."""
+    # The same address that counts failed logins: behind a proxy, the connection's own address is the proxy's.
     client_address = str(import_string(settings.AXES_CLIENT_IP_CALLABLE)(request))
     throttling.check_enrolment(client_address)
+
     line = read_small_body(request)
     try:
         enrolled = enrolment.redeem_token(line)
     except Refusal:
+        # Failures alone count: servers behind one address may be enrolled together.
         throttling.count_failed_enrolment(client_address)
         raise
 

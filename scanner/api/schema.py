@@ -25,7 +25,10 @@ class Message(BaseModel):
     """Progress of a run, as its collector reports it."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"description": "What a collector says of its run."}
+        # Strict: JSON's true is no 1, and a text of digits is no number.
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"description": "What a collector says of its run."},
     )
 
     run: str = Field(pattern=_UUID)

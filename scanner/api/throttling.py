@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 KEEP_USAGE = timedelta(days=2)
-"""How long the rows of past slots are kept."""
+"""How long the rows of past slots are kept: longer than the longest slot, a day."""
 ENROLMENT_FAILURES = 5
 """Enrolments of one address that may fail in a minute."""
 FREE_BYTES = 512 << 20
@@ -39,14 +39,18 @@ def check_upload(server: Server, announced_bytes: int) -> None:
     max_uploads = server.uploads_per_hour
     if max_uploads is None:
         max_uploads = settings.BACKUP_SYNCER_UPLOADS_PER_HOUR
+
     max_bytes = server.bytes_per_day
     if max_bytes is None:
         max_bytes = settings.BACKUP_SYNCER_UPLOAD_BYTES_PER_DAY
 
     if _used(f"bytes:{server.pk}", DAY) >= max_bytes:
         raise QuotaExceeded("This server has uploaded as many bytes today as it may.", retry_after=_seconds_left(DAY))
+
     _check_inbox()
     _check_disk(announced_bytes)
+
+    # Counted last: an upload that is refused for another reason uses up nothing.
     if _add_use(f"uploads:{server.pk}", HOUR) > max_uploads:
         raise QuotaExceeded(
             "This server has uploaded as often in this hour as it may.", retry_after=_seconds_left(HOUR)
@@ -82,6 +86,7 @@ def _check_inbox() -> None:
 
 def _check_disk(announced_bytes: int) -> None:
     folder = Path(report_storage().location)
+    # The storage makes its folder with the first report.
     if folder.exists() and shutil.disk_usage(folder).free < FREE_BYTES + announced_bytes:
         raise Busy("The disk of the central server is full.", retry_after=1800)
 
@@ -108,6 +113,7 @@ def _add_use(subject: str, length: timedelta, amount: int = 1) -> int:
     """Add to the use of `subject` in this slot, and return the sum."""
     usage, is_new_slot = Usage.objects.get_or_create(subject=subject, slot=_slot_start(length))
     if is_new_slot:
+        # Here and not in a task: whatever adds slots also removes the old ones.
         Usage.objects.filter(slot__lt=timezone.now() - KEEP_USAGE).delete()
 
     # In the database, so that no use is lost when two requests add at once.

@@ -27,6 +27,7 @@ def receive_upload(server: Server, request: HttpRequest) -> HttpResponse:
     max_bytes = settings.BACKUP_SYNCER_RECORDS_BYTES + ENVELOPE_LIMIT + GZIP_SLACK_BYTES
 
     with RequestBody(request) as body:
+        # A chunked body announces nothing; the stream holds it to the length that its statement signs.
         announced_bytes = body.length or 0
         if announced_bytes > max_bytes:
             raise TooLarge(f"No report may be longer than {max_bytes} bytes.")
@@ -34,13 +35,19 @@ def receive_upload(server: Server, request: HttpRequest) -> HttpResponse:
         try:
             throttling.check_upload(server, announced_bytes)
             receipt = accept.receive_report(server, body.read, encoding=encoding, digest=digest)
+            # A report that came before is recognised by its first line, and the rest of it is still on its way.
             body.drain(max_bytes)
         except Refusal:
             # gunicorn closes a connection on which more than this is left.
             body.drain(body.size + DRAINED_BYTES)
             raise
         finally:
+            # Bytes of a refused upload count as well, or a caller could send without end.
             throttling.count_bytes(server, body.size)
+
+    status = 200
+    if receipt.new:
+        status = 201
 
     run = receipt.run
     reply = ReportReply(
@@ -50,7 +57,7 @@ def receive_upload(server: Server, request: HttpRequest) -> HttpResponse:
         statement=bytes(run.statement).hex(),
         state=run.state,
     )
-    return signed_response(reply, server, status=201 if receipt.new else 200)
+    return signed_response(reply, server, status)
 
 
 def _content_encoding(request: HttpRequest) -> str:

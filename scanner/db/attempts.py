@@ -59,6 +59,8 @@ def attempt(
     number: int = row.attempts  # type: ignore[attr-defined]  # see the module's docstring
     last_reason: str = row.reason  # type: ignore[attr-defined]
     if number > MAX_ATTEMPTS:
+        # An attempt that fails for the last time sets the row aside below. Only a worker that died in its last attempt
+        # leaves a row that is queued and has none left.
         reason = f"started {MAX_ATTEMPTS} times and never finished: {last_reason or 'its process died'}"
         _set_aside(queued, states, name, reason)
         return False
@@ -66,6 +68,7 @@ def attempt(
     try:
         with translate_database_errors():
             perform()
+    # The transaction of the work is rolled back by now, so that what is written below stays.
     except final_errors as error:
         _set_aside(queued, states, name, str(error))
         return False
@@ -106,6 +109,7 @@ def _refund_attempt(queued: QuerySet[Any], name: str, seconds: float) -> None:
     while True:
         try:
             with translate_database_errors():
+                # The column takes no number below 0, and somebody may have reset the count meanwhile.
                 queued.filter(attempts__gt=0).update(attempts=F("attempts") - 1)
             return
         except RetryableError as error:

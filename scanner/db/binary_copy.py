@@ -73,7 +73,7 @@ def version_packer(replica_id: int, sequence: int) -> Callable[[Entry], bytes]:
             return b"".join((numbers, sha256, _MD5_LENGTH, md5, pack_length(len(name)), name, _NULL, _NULL))
 
         columns = [_pack_int8(number) for number in (size, mtime_ns, uid, gid)]
-        columns.append(_NULL if mode is None else _INT4.pack(4, mode))
+        columns.append(_pack_int4(mode))
         columns.append(_INT2.pack(2, entry_type))
         columns += [_pack_bytes(value) for value in (sha256, md5, name)]
         columns += [_pack_text(value) for value in (detail, stage)]
@@ -92,13 +92,25 @@ def note_packer(run_id: int) -> Callable[[Note], bytes]:
     return pack
 
 
+def _pack_int4(number: int | None) -> bytes:
+    if number is None:
+        return _NULL
+    return _INT4.pack(4, number)
+
+
 def _pack_int8(number: int | None) -> bytes:
-    return _NULL if number is None else _INT8.pack(8, number)
+    if number is None:
+        return _NULL
+    return _INT8.pack(8, number)
 
 
 def _pack_text(text: str | None) -> bytes:
-    return _NULL if text is None else _pack_bytes(text.encode())
+    if text is None:
+        return _NULL
+    return _pack_bytes(text.encode())
 
 
 def _pack_bytes(value: bytes | None) -> bytes:
-    return _NULL if value is None else _LENGTH.pack(len(value)) + value
+    if value is None:
+        return _NULL
+    return _LENGTH.pack(len(value)) + value

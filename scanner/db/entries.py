@@ -106,6 +106,7 @@ def list_entries(
         return keyset.cut_page(rows, limit, _size_key)
 
     if after:
+        # A token is text from an address: whatever it says, it does not lead out of the prefix.
         parameters["lower"] = max(keyset.read_path_token(after), entry_filter.prefix)
     rows = [VersionRow(*row) for row in fetch_all(LIST_ENTRIES_BY_PATH, parameters)]
     return keyset.cut_page(rows, limit, lambda entry: keyset.key_behind(entry.path))
@@ -144,7 +145,9 @@ def list_notes(run: Run, after: str = "", limit: int = 100) -> Page[NoteRow]:
 
     Raise InvalidPageToken when `after` is not a token of such a page.
     """
-    after_id = keyset.read_id_token(after) if after else 0
+    after_id = 0
+    if after:
+        after_id = keyset.read_id_token(after)
     parameters = {"run": run.pk, "after_id": after_id, "limit": limit + 1}
     rows = [NoteRow(*row) for row in fetch_all(LIST_NOTES, parameters)]
     return keyset.cut_page(rows, limit, lambda note: note.id)
@@ -157,7 +160,9 @@ def list_versions(replica: Replica, path: str) -> list[VersionRow]:
 
 def _size_key(entry: VersionRow) -> list[int]:
     # As in the index version_size: negated, and 1 where there is no size.
-    negated_size = 1 if entry.size is None else -entry.size
+    negated_size = 1
+    if entry.size is not None:
+        negated_size = -entry.size
     return [negated_size, entry.id]
 
 

@@ -25,6 +25,7 @@ def translate_database_errors() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         state = _sqlstate(error)
+        # No SQLSTATE: the connection was lost before the server could say anything.
         if state is None or state.startswith(_PASSING_STATES):
             raise RetryableError(f"the database: {_first_line(error)}") from error
         raise
@@ -52,4 +53,6 @@ def _sqlstate(error: Exception) -> str | None:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).splitlines()
-    return lines[0] if lines else "no message"
+    if not lines:
+        return "no message"
+    return lines[0]

@@ -55,6 +55,7 @@ def prefix_bounds(prefix: str) -> dict[str, str]:
     bounds = {"lower": prefix}
     stem = prefix.rstrip("\U0010ffff")
     if stem:
+        # The first text beyond the prefix: its last character, raised by one.
         code_point = ord(stem[-1]) + 1
         if code_point == 0xD800:
             code_point = 0xE000  # PostgreSQL stores no surrogates
@@ -69,6 +70,7 @@ def page_token(key: Any) -> str:
 
 def read_path_token(token: str) -> str:
     """Return the path in a token. Raise InvalidPageToken when there is none."""
+    # What PostgreSQL cannot store as text would be an error of the query, and not of the address.
     key = _decode(token)
     if not isinstance(key, str) or "\0" in key or any("\ud800" <= character <= "\udfff" for character in key):
         raise InvalidPageToken(token[:_SHOWN])

@@ -36,6 +36,7 @@ def advisory_lock(lock_class: LockClass, key: int) -> Iterator[bool]:
     """Try to take a lock and yield whether it was taken; do not wait. Release it at the end of the block."""
     parameters = {"lock_class": int(lock_class), "key": key}
 
+    # pg_try_…: whoever has the lock does the work, also what came last, so there is nothing to wait for.
     with connection.cursor() as cursor:
         cursor.execute(LOCK, parameters)
         (acquired,) = cursor.fetchone()

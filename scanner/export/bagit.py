@@ -16,6 +16,7 @@ from scanner.models import Run
 ALGORITHMS = ("sha256", "md5")
 _DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _END_OF_ARCHIVE = bytes(2 * tarfile.BLOCKSIZE)
+"""Two blocks of zeros end a tar (POSIX, pax)."""
 
 
 class _TagFile:
@@ -23,6 +24,7 @@ class _TagFile:
 
     def __init__(self, content: bytes = b"") -> None:
         self.size = 0
+        # MD5 is here for readers of old lists and protects nothing: so it also works where a policy forbids it.
         self._digests = {name: hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS}
         self.add(content)
 
@@ -60,6 +62,8 @@ def write_bag(run: Run, _prefix: bytes, omissions: Omissions) -> Iterator[bytes]
     tag_files = {f"manifest-{algorithm}.txt": tag_file for algorithm, tag_file in manifests.tag_files.items()}
     for name, content in small_files.items():
         tag_files[name] = _TagFile(content)
+
+    # A tag manifest lists the other tag files, and no tag manifest.
     for algorithm in ALGORITHMS:
         lines = [f"{tag_file.digest(algorithm)}  {name}\n" for name, tag_file in sorted(tag_files.items())]
         small_files[f"tagmanifest-{algorithm}.txt"] = "".join(lines).encode()
@@ -103,6 +107,7 @@ def _bag_info(run: Run, manifests: _PayloadManifests, omissions: Omissions) -> s
         f"External-Description: Run {run.sequence} of replica {run.replica.uuid}. "
         "The payload, data, is the root directory of the replica and is not in this archive.",
     ]
+
     if run.envelope is not None:  # an unsigned import knows no sizes
         lines.append(f"Payload-Oxum: {manifests.bytes}.{manifests.file_count}")
     lines += [f"Left-Out: {line.removeprefix('left out, ')}" for line in omissions.lines()]

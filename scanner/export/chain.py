@@ -32,7 +32,10 @@ def export_chain(replica: Replica, folder: Path, compressed: bool) -> Iterator[E
     is gone, or when its rows were changed, line 1 is written: it carries the chain on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    suffix = ".gz" if compressed else ""
+    suffix = ""
+    if compressed:
+        suffix = ".gz"
+
     runs = replica.runs.select_related("replica").order_by("sequence")
     for run in runs.iterator(chunk_size=RUNS_AT_A_TIME):
         path = folder / (report.file_name(run) + suffix)

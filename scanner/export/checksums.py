@@ -45,7 +45,9 @@ def _tagged_lines(row: Entry, prefix: bytes) -> bytes:
 def _escape(name: bytes) -> tuple[bytes, bytes]:
     """Return what the line begins with, a backslash or nothing, and the name as it is written."""
     escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-    mark = b"" if escaped == name else b"\\"
+    mark = b""
+    if escaped != name:
+        mark = b"\\"
     return mark, escaped
 
 

@@ -38,12 +38,15 @@ def write_csv(run: Run, _prefix: bytes, _omissions: Omissions) -> Iterator[bytes
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
+
+    # One buffer, emptied again and again, so that memory stays flat.
     for number, row in enumerate(read_entries(run), 1):
         writer.writerow(_cells(row))
         if number % ROWS_PER_CHUNK == 0:
             yield buffer.getvalue().encode()
             buffer.seek(0)
             buffer.truncate()
+
     yield buffer.getvalue().encode()
 
 

@@ -23,6 +23,7 @@ def read_entries(run: Run) -> Iterator[Entry]:
                 record = parse(line)
                 if isinstance(record, Entry):
                     yield record
+    # These lines were checked before they were signed. One that cannot be parsed was changed in the tables.
     except RecordError as error:
         raise report.changed_rows_error(run) from error
 

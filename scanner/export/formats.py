@@ -53,6 +53,7 @@ def available_formats(run: Run) -> dict[str, ExportFormat]:
     """Return the formats in which `run` can be exported, by name; none unless it is complete and in the history."""
     if run.state != Run.State.INGESTED:
         return {}
+    # A size that nobody knows is not made up.
     if run.replica.origin == Replica.Origin.UNSIGNED:
         return {name: export_format for name, export_format in FORMATS.items() if not export_format.states_sizes}
     return FORMATS
@@ -74,6 +75,7 @@ def export_run(run: Run, name: str, omissions: Omissions, prefix: str | None = N
 
     if prefix is None:
         prefix = export_format.prefix or ""
+
     # Bytes, since names in a list are bytes.
     directory = os.fsencode(prefix)
     if directory:

@@ -16,7 +16,10 @@ PIECE_BYTES = 1 << 18
 
 def file_name(run: Run) -> str:
     """Return a name for the exported report, made of ids alone."""
-    suffix = "json" if run.envelope is None else "jsonl"
+    # An unsigned import is one JSON document, and the only kind of run without an envelope.
+    suffix = "jsonl"
+    if run.envelope is None:
+        suffix = "json"
     return f"{run.replica.uuid}-{run.sequence}.{suffix}"
 
 
@@ -26,6 +29,7 @@ def export_report(run: Run) -> Iterator[bytes]:
     An unsigned import, and a run that never came into the history, come from the stored upload. Raise ExportError when
     there is none; and at the end, when the lines differ from those that were signed: the rows were changed.
     """
+    # Not a generator, so that a run that has no report is refused here and not at the first piece.
     is_unsigned = run.replica.origin == Replica.Origin.UNSIGNED
     if is_unsigned or run.state in (Run.State.RECEIVED, Run.State.SET_ASIDE):
         return _stored_report(run)
@@ -44,6 +48,7 @@ def export_records(run: Run) -> Iterator[bytes]:
         digest.update(chunk)
         yield chunk
 
+    # Only at the end: by then nearly all bytes are out. The caller breaks off, and the file is seen to be cut short.
     if digest.digest() != bytes(run.records_digest):
         raise changed_rows_error(run)
 

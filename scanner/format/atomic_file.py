@@ -33,6 +33,8 @@ def open_atomic(path: Path, mode: int = 0o600, on_step: Callable[[str], None] = 
     "rename" before and "renamed" after the file has its name. Raise OSError.
     """
     temporary = temporary_path(path)
+
+    # A killed process may have left its file, which O_EXCL would refuse for ever.
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, _NEW_FILE, mode)
     try:
@@ -58,6 +60,7 @@ def replace(source: Path, target: Path, on_step: Callable[[str], None] = _ignore
     on_step("renamed")
 
     sync_directory(target.parent)
+    # The target first: after a power cut in between, two names are better than none.
     if source.parent != target.parent:
         sync_directory(source.parent)
 

@@ -25,6 +25,7 @@ def decode_json(text: bytes) -> Any:
         return json.loads(
             text.decode(), object_pairs_hook=_unique_keys, parse_float=_refuse_float, parse_constant=_refuse_float
         )
+    # It is a ValueError, too, and says more than the next clause would.
     except RecordError:
         raise
     except (ValueError, RecursionError) as error:

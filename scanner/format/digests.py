@@ -55,6 +55,7 @@ class RecordsDigest:
         self.bytes += len(data)
         self._lines_left_in_block -= len(self._buffer)
         self._buffer.clear()
+
         if self._lines_left_in_block == 0:
             self._finish_block()
 
@@ -66,6 +67,7 @@ class RecordsDigest:
     def finish(self) -> RecordsSummary:
         """Return the summary of all lines that were added."""
         self._flush()
+        # The last block may be shorter. Where the lines end with a block, none is left to finish.
         if self._lines_left_in_block != self._block_size:
             self._finish_block()
         return RecordsSummary(self.count, self.bytes, self._whole.hexdigest(), tuple(self._block_digests))

@@ -123,16 +123,22 @@ def _compile_pattern(pattern: str) -> str:
     only_directories = len(parts) > 1 and not parts[-1]
     if only_directories:
         parts.pop()
+
     anchored = len(parts) > 1
     if anchored and not parts[0]:
         parts.pop(0)
     _refuse_impossible_parts(pattern, parts)
 
     *directories, last = _merge_double_stars(parts)
-    start = "" if anchored else _ANY_DIRECTORIES
+    start = _ANY_DIRECTORIES
+    if anchored:
+        start = ""
     above = "".join(_render_directory(part) for part in directories)
+
     # What is below a matched directory is matched as well.
-    end = "/.*" if only_directories else "(?:/.*)?"
+    end = "(?:/.*)?"
+    if only_directories:
+        end = "/.*"
     return f"(?:{start}{above}{_render_last(last)}{end})"
 
 
@@ -256,6 +262,7 @@ def _read_set(pattern: str, offset: int) -> _TokenEnd:
 
     start = offset
     members: list[str] = []
+    # A ] that comes first is a member and does not end the set.
     while offset == start or not pattern.startswith("]", offset):
         if offset >= len(pattern):
             raise ExcludeError(pattern, "a [ without its ]")

@@ -52,12 +52,13 @@ class SigningKey:
 
     @classmethod
     def create(cls, path: Path) -> SigningKey:
-        """Make a key in a new file, which is on disk when this returns.
+        """Make a key in a new file. Its content is on disk when this returns; the caller synchronises the folder.
 
         Raise SigningError when the file exists or cannot be made.
         """
         body = base64.b64encode(_PKCS8_PREFIX + os.urandom(_KEY_BYTES)).decode()
         try:
+            # O_EXCL: no key replaces another one.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")

@@ -117,6 +117,7 @@ class Statement(NamedTuple):
     group: Annotated[str, _matches(_UUID)]
     root: Annotated[str, _is_root]
     sequence: Annotated[int, _integer(1, 2**31 - 1)]
+    """No greater than an integer of PostgreSQL."""
     previous: Annotated[Optional[str], _optional(_matches(_HEX128))]
     """Digest of the payload before this one in the chain."""
     break_: Annotated[Optional[str], _optional(_text(1000))]
@@ -158,6 +159,7 @@ class Statement(NamedTuple):
         return payload
 
 
+# get_type_hints() and not __annotations__, which holds texts because of the __future__ import.
 _CHECKS: dict[str, Check] = {
     field.rstrip("_"): hint.__metadata__[0] for field, hint in get_type_hints(Statement, include_extras=True).items()
 }
@@ -174,6 +176,7 @@ def read_statement(payload: bytes) -> Statement:
         members = decode_json(payload)
     except RecordError as error:
         raise ReportError(f"the statement is {error}") from error
+
     # A closed schema: a member that this version does not know could change what the others mean.
     if not isinstance(members, dict) or list(members) != STATEMENT_KEYS:
         raise ReportError("the statement's keys are not those of the format, in their order")
@@ -192,6 +195,7 @@ def read_statement(payload: bytes) -> Statement:
 def _from_members(members: dict[str, Any]) -> Statement:
     records = members["records"]
     summary = RecordsSummary(records["count"], records["bytes"], records["sha3_512"], tuple(records["blocks"]))
+    # In the order of the keys, which has been checked: so the values are those of the fields.
     values = {**members, "algorithms": tuple(members["algorithms"]), "records": summary}
     return Statement._make(values.values())
 

@@ -54,4 +54,5 @@ class ThreadedSha3:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # After `digest` nothing is queued, and after an error nobody asks for it.
         self._pool.shutdown(cancel_futures=True)

@@ -71,10 +71,13 @@ def receive_report(
     try:
         receipt = _store_report(stream, claim, final)
     except ConflictingStatement:
+        # Only here: the exception has rolled the transaction back, and the evidence must outlast it.
         _hold_server(claim)
         raise
 
     run = receipt.run
+    # Also for a report that came before: the server may have died between commit and journal. The sender, who had no
+    # answer, comes again.
     if run.journaled_at is None:
         # Not before the commit: the journal holds nothing that the database may still take back.
         transaction.on_commit(partial(_journal_and_announce, run))
@@ -103,6 +106,8 @@ def _verify_claim(server: Server, line: bytes) -> Claim:
     except ReportError as error:
         raise Malformed(f"The report has no good envelope: {error}.") from error
 
+    # The keyid finds the key and proves nothing. The key must be one of the server that the token names: nobody uploads
+    # what another server has signed.
     key = ServerKey.objects.filter(server=server, keyid=envelope.keyid).first()
     if key is None or key.revoked_at is not None or not envelope.verify(bytes(key.public)):
         raise Forbidden("The report is not signed by a key of this server.")
@@ -120,6 +125,7 @@ def _find_replica(server: Server, statement: Statement) -> Replica:
         .filter(uuid=statement.replica, server=server, origin=Replica.Origin.COLLECTOR, archived_at=None)
         .first()
     )
+    # Names inform, uuids bind; the root is compared as well, since another root is another replica.
     if replica is not None:
         expected = (str(server.uuid), str(replica.group.uuid), replica.root)
         if (statement.server, statement.group, statement.root) == expected:
@@ -136,6 +142,7 @@ def _find_recorded_run(claim: Claim) -> Run | None:
     statement = claim.statement
     last_sequence = 0
     last_statement = None
+    # Of any state: a run that failed or was refused has its place in the chain, too.
     newest = claim.replica.runs.order_by("-sequence").first()
     if newest is not None:
         last_sequence = newest.sequence
@@ -143,8 +150,11 @@ def _find_recorded_run(claim: Claim) -> Run | None:
 
     if statement.sequence > last_sequence:
         if statement.sequence > last_sequence + 1 or statement.previous != last_statement:
+            # The collector sends what is missing, or starts a new chain from here when it no longer has it.
             expected = {"sequence": last_sequence + 1, "previous": last_statement}
             raise ChainGap("The statement does not follow the newest one here.", expected=expected)
+
+        # Of any replica: `uuid` is unique in the whole table.
         if Run.objects.filter(uuid=statement.run).exists():
             raise FinalRefusal("Another statement has this run's id.", recorded=False)
         return None
@@ -161,6 +171,7 @@ def _find_recorded_run(claim: Claim) -> Run | None:
 
 def _store_report(stream: ReportStream, claim: Claim, final: bool) -> Receipt:
     """Return the run of this statement. When it is not recorded yet, read and store the body, and record the run."""
+    # Without a lock: reading the body takes as long as the network does. `_record_run` looks again under the lock.
     recorded = _find_recorded_run(claim)
     if recorded is not None:
         return Receipt(recorded, new=False)
@@ -171,6 +182,8 @@ def _store_report(stream: ReportStream, claim: Claim, final: bool) -> Receipt:
     except BaseException:
         inbox.discard_upload(upload)
         raise
+
+    # Somebody sent the same report at the same time and was faster: the run names that file.
     if not receipt.new:
         inbox.discard_upload(upload)
     return receipt
@@ -179,6 +192,7 @@ def _store_report(stream: ReportStream, claim: Claim, final: bool) -> Receipt:
 def _store_body(stream: ReportStream, statement: Statement, final: bool) -> tuple[str, str]:
     """Return the name of the stored upload and an empty text, or an empty name and why the body is refused for good."""
     try:
+        # A body that is too long is refused for good like any bad body, so that the chain goes on behind it.
         if statement.records.byte_count > settings.BACKUP_SYNCER_RECORDS_BYTES:
             raise BodyError(f"{statement.records.byte_count} bytes of records are more than this central server takes")
         return inbox.save_upload(stream, statement), ""
@@ -186,6 +200,7 @@ def _store_body(stream: ReportStream, statement: Statement, final: bool) -> tupl
         # A body that was damaged on its way is not refused for good: its sender has a good copy.
         stream.drain()
         stream.check_digest()
+
         if not final:
             raise FinalRefusal(f"The report is refused: {error}.", recorded=False) from error
         return "", str(error)[:MAX_REASON]
@@ -201,7 +216,12 @@ def _make_run(claim: Claim, upload: str, upload_size: int, refusal: str) -> Run:
     elif statement.outcome == "failed":
         state = Run.State.FAILED
 
-    engine = statement.engine["name"]
+    # The format fixes the keys of `engine` and not the types of their values.
+    engine_name = statement.engine["name"]
+    engine = ""
+    if isinstance(engine_name, str):
+        engine = engine_name[:MAX_ENGINE]
+
     return Run(
         uuid=UUID(statement.run),
         replica=claim.replica,
@@ -216,7 +236,7 @@ def _make_run(claim: Claim, upload: str, upload_size: int, refusal: str) -> Run:
         started_at=parse_timestamp(statement.started_at),
         finished_at=parse_timestamp(statement.finished_at),
         work_time_ns=statement.work_time_ns,
-        engine=engine[:MAX_ENGINE] if isinstance(engine, str) else "",
+        engine=engine,
         files=statement.files,
         bytes=statement.bytes_,
         errors=statement.errors,
@@ -233,8 +253,10 @@ def _record_run(claim: Claim, run: Run) -> Receipt:
     """Save `run` in its place. Return the recorded run instead when the same statement took the place meanwhile."""
     try:
         with transaction.atomic():
-            # One at a time for each replica: its row is the lock. The server's hold is read behind it.
+            # One at a time for each replica: its row is the lock.
             replica = Replica.objects.select_for_update().get(pk=claim.replica.pk)
+
+            # Read again behind the lock: a conflicting report may have come while this body was read.
             if Server.objects.filter(pk=replica.server_id, held_at__isnull=False).exists():
                 raise Forbidden("This server is held until an operator has looked at it.")
 
@@ -247,6 +269,7 @@ def _record_run(claim: Claim, run: Run) -> Receipt:
             _clear_accepted_root(replica, run, claim.statement)
             return Receipt(run, new=True)
     except IntegrityError as error:
+        # A run of another replica took the id meanwhile: locks are by replica, so the index alone sees it.
         raise FinalRefusal("Another statement has this run's id.", recorded=False) from error
 
 
@@ -268,7 +291,9 @@ def _journal_and_announce(run: Run) -> None:
         journal.append(run)
     except OSError as error:
         logger.exception("the journal of replica %s cannot be written", run.replica.uuid)
+        # The run is recorded and stays. When its report comes again, or in the next sweep, the journal is written.
         raise Busy("The central server cannot write its journal now.", retry_after=300) from error
+
     run_received.send(sender=Run, run=run)
 
 
@@ -277,8 +302,10 @@ def _hold_server(claim: Claim) -> None:
     with transaction.atomic():
         run = claim.replica.runs.get(sequence=claim.statement.sequence)
         digest = bytes.fromhex(claim.envelope.digest)
+        # The sender may try again: one row for each conflicting statement, not for each try.
         Equivocation.objects.get_or_create(run=run, statement=digest, defaults={"envelope": claim.line})
 
         reason = f"Two statements for run {run.sequence} of {claim.replica}."
+        # The first reason stays until an operator has looked at it.
         not_held = Server.objects.filter(pk=claim.replica.server_id, held_at=None)
         not_held.update(held_at=timezone.now(), held_reason=reason)

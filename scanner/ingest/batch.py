@@ -37,6 +37,7 @@ _Mode = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _UserId = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
+# gc=False: an entry holds text and numbers, so it is part of no cycle, and the garbage collector need not visit it.
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """A line of any entry. The order of the fields is that of the canonical form."""
 
@@ -109,6 +110,7 @@ class _BatchRecordsDigest(RecordsDigest):
     def add_lines(self, lines: list[bytes]) -> None:
         start = 0
         while start < len(lines):
+            # As far as the block or the buffer reaches: a buffer never holds lines of two blocks.
             end = start + min(self._lines_left_in_block, DIGESTED_LINES) - len(self._buffer)
             self._buffer += lines[start:end]
             start = end
@@ -127,6 +129,7 @@ class _BatchContentDigest(ContentDigest):
             self._digest = ThreadedSha3(pool)
 
     def add_files(self, files: list[_Entry]) -> None:
+        # What `add` has buffered comes before these files in the report.
         self._flush()
         self._digest.update("".join([f"{file.path}\0{file.sha256}\0" for file in files]).encode())
 
@@ -141,7 +144,9 @@ class BatchTotals(RecordTotals):
         super().__init__(count)
 
         # One thread serves both digests: the other core decodes.
-        pool = ThreadPoolExecutor(1, "sha3") if count > THREADED_FROM_LINES else None
+        pool = None
+        if count > THREADED_FROM_LINES:
+            pool = ThreadPoolExecutor(1, "sha3")
         self.records_digest = _BatchRecordsDigest(count, pool)
         self.content_digest = _BatchContentDigest(pool)
         self.lines = 1
@@ -156,13 +161,16 @@ class BatchTotals(RecordTotals):
         if b"\\" not in text:
             entries = _decode_canonical(text)
         if entries:
+            # splitlines() also splits at a carriage return, which canonical JSON holds only as an escape.
             lines = text.splitlines(keepends=True)
             if _are_files(entries):
                 self._add_files(entries, lines)
                 return
         else:
+            # Not proven canonical: a bare carriage return must stay inside its line, where it is refused.
             lines = [part + b"\n" for part in text.split(b"\n")[:-1]]
 
+        # Neighbours that can be checked together stay together around the lines that cannot.
         for is_alone, group in groupby(lines, _is_checked_alone):
             neighbours = list(group)
             entries = None
@@ -178,6 +186,7 @@ class BatchTotals(RecordTotals):
         file_paths = [file.path for file in files]
         are_in_order = self._last_path < file_paths[0] and all(map(operator.lt, file_paths, file_paths[1:]))
         are_short = max(map(len, lines)) <= LINE_LIMIT
+        # The fast checks say only that something is wrong. The slow ones say what, and in which line.
         if not (are_in_order and self._last_note is None and are_short and _have_valid_values(files)):
             self._add_lines_one_by_one(lines)
             return

@@ -28,7 +28,9 @@ class Unpacker:
     """Takes the bytes as sent and yields the plain ones. One gzip member, nothing after it."""
 
     def __init__(self, encoding: str) -> None:
-        self._inflate = zlib.decompressobj(wbits=_GZIP_WBITS) if encoding == GZIP else None
+        self._inflate = None
+        if encoding == GZIP:
+            self._inflate = zlib.decompressobj(wbits=_GZIP_WBITS)
         self._packed_bytes = 0
         self._plain_bytes = 0
 
@@ -47,11 +49,15 @@ class Unpacker:
                 piece = self._inflate.decompress(data, PIECE_BYTES)
             except zlib.error as error:
                 raise BodyError("not a gzip stream, or a damaged one") from error
+
+            # zlib holds back what goes beyond PIECE_BYTES, or what follows the end of the stream; never both.
             data = self._inflate.unconsumed_tail or self._inflate.unused_data
 
             self._plain_bytes += len(piece)
+            # Checked after each piece, so that a bomb is found while it still fits into memory.
             if self._plain_bytes > max(RATIO_FROM_BYTES, MAX_RATIO * self._packed_bytes):
                 raise BodyError(f"unpacks to more than {MAX_RATIO} times its size")
+
             if piece:
                 yield piece
 

@@ -123,6 +123,7 @@ def _receive_file(identity: _Identity, file: IO[bytes]) -> accept.Receipt:
         return accept.receive_report(identity.server, file.read, final=False)
     except BaseException:
         with transaction.atomic():
+            # In reverse: a replica refers to its group and server, which are protected while it does.
             for row in reversed(identity.created):
                 row.delete()
         raise
@@ -132,7 +133,12 @@ def _identify_server(line: bytes, options: ImportOptions) -> _Identity:
     """Return the server whose key signed this envelope. An unknown key or replica needs the operator's trust."""
     envelope = open_envelope(line)
     key = ServerKey.objects.select_related("server").filter(keyid=envelope.keyid).first()
-    public = bytes(key.public) if key else _trusted_key(envelope, options)
+    if key is None:
+        public = _trusted_key(envelope, options)
+    else:
+        public = bytes(key.public)
+
+    # Before the statement is parsed, and before a row is made: only what is signed may cause either.
     if not envelope.verify(public):
         raise ImportFailed(f"The report is not signed by the key {envelope.keyid}.")
 
@@ -181,6 +187,7 @@ def _check_unknown_key(statement: Statement, options: ImportOptions) -> None:
         was_enrolled = EnrolmentToken.objects.filter(server=server, used_at__isnull=False).exists()
         if was_enrolled or server.tokens.exists():
             raise ImportFailed(f"The key is unknown, and the server {server.name} gets its keys by enrolment alone.")
+        # Naming the server is the operator's consent: --trust alone gives no known server another key.
         if options.server != server.name:
             raise ImportFailed(f"The key is unknown, and its server is here already: --server {server.name}?")
     elif Group.objects.filter(uuid=statement.group).exists():
@@ -204,6 +211,8 @@ def _create_rows(statement: Statement, public: bytes, options: ImportOptions) ->
         defaults={"server": server, "group": group, "root": statement.root, "enabled": False},
     )
     rows = [(server, new_server), (key, new_key), (group, new_group), (replica, new_replica)]
+
+    # Only these are deleted again when the report is refused.
     return _Identity(server, [row for row, new in rows if new])
 
 
@@ -226,6 +235,8 @@ def _import_legacy_file(file: IO[bytes], options: ImportOptions) -> accept.Recei
     if not receipt.new:
         inbox.discard_upload(name)
         return receipt
+
+    # After the commit, as for an upload: the journal holds nothing that the database may still take back.
     journal.append(receipt.run)
     run_received.send(sender=Run, run=receipt.run)
     return receipt
@@ -251,8 +262,10 @@ def _record_legacy_run(run: Run, report: legacy.LegacyReport, options: ImportOpt
             return accept.Receipt(recorded, new=False)
 
         newest = run.replica.runs.order_by("-sequence").first()
+        # Nothing but the start orders reports of this format: they have no sequence and no digest of the one before.
         if newest is not None and newest.started_at >= report.started_at:
             raise ImportFailed(f"It is older than run {newest.sequence}: import files in the order of their time.")
+
         _fill_run(run, report, newest)
         run.save(force_insert=True)
     return accept.Receipt(run, new=True)
@@ -267,6 +280,7 @@ def _fill_run(run: Run, report: legacy.LegacyReport, newest: Run | None) -> None
     if newest is not None:
         run.sequence = newest.sequence + 1
         run.previous = bytes(newest.statement)
+
     run.statement = report.signature
     run.content = totals.content
     run.started_at = report.started_at

@@ -53,11 +53,16 @@ def save_upload(stream: ReportStream, statement: Statement) -> str:
     """
     stream.expect(statement)
     if statement.outcome == "failed":
+        # Read all the same: reading compares the body with the statement, which announces no records.
         while stream.read():
             pass
         return ""
 
-    suffix = ".jsonl.gz" if stream.encoding == GZIP else ".jsonl"
+    suffix = ".jsonl"
+    if stream.encoding == GZIP:
+        suffix = ".jsonl.gz"
+
+    # Random: when the same report arrives twice at once, the slower upload must not delete the file of the faster one.
     name = f"{statement.replica}/{statement.run}-{secrets.token_hex(4)}{suffix}"
     try:
         return report_storage().save(name, File(cast("IO[bytes]", stream), name))
@@ -91,7 +96,9 @@ def open_upload(run: Run) -> Iterator[PlainReader]:
     if not run.upload:
         raise FileNotFoundError(f"the uploaded bytes of run {run.uuid} are not kept")
 
-    encoding = GZIP if run.upload.endswith(".gz") else IDENTITY
+    encoding = IDENTITY
+    if run.upload.endswith(".gz"):
+        encoding = GZIP
     with report_storage().open(run.upload, "rb") as file:
         yield _UnpackedFile(file, encoding)
 

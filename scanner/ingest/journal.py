@@ -69,6 +69,7 @@ def _journal_path(replica: Replica) -> Path:
 
 def _parse_entries(data: bytes) -> list[JournalEntry]:
     entries = []
+    # Behind the last newline there is nothing, or a line that is torn.
     for line in data.split(b"\n")[:-1]:
         try:
             entries.append(JournalEntry(**json.loads(line)))
@@ -78,13 +79,17 @@ def _parse_entries(data: bytes) -> list[JournalEntry]:
 
 
 def _journal_line(run: Run, replica: Replica) -> bytes:
+    keyid = ""
+    if run.key is not None:
+        keyid = run.key.keyid
+
     entry = JournalEntry(
         time=format_timestamp(time.time()),
         replica=str(replica.uuid),
         sequence=run.sequence,
         run=str(run.uuid),
         statement=bytes(run.statement).hex(),
-        keyid=run.key.keyid if run.key else "",
+        keyid=keyid,
     )
     return canonical_json(entry._asdict()).encode() + b"\n"
 
@@ -93,9 +98,11 @@ def _write_pending_runs(replica: Replica) -> int:
     """Append the runs that are not marked yet, in order, and mark them. Return how many there were."""
     written = 0
     with _open_locked(_journal_path(replica)) as descriptor:
+        # Behind the lock: another process may have written these runs while this one waited.
         pending = replica.runs.filter(journaled_at=None).order_by("sequence").select_related("key")
         while runs := list(pending[:BATCH_RUNS]):
             _append_runs(descriptor, runs, replica)
+            # After the fsync: a run that is marked is on disk. After a crash in between, its line is recognised.
             Run.objects.filter(pk__in=[run.pk for run in runs]).update(journaled_at=timezone.now())
             written += len(runs)
     return written
@@ -106,13 +113,16 @@ def _append_runs(descriptor: int, runs: list[Run], replica: Replica) -> None:
     tail = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
 
     # End a torn line, so that the next one begins at its own beginning.
-    repair = b"\n" if tail and not tail.endswith(b"\n") else b""
+    repair = b""
+    if tail and not tail.endswith(b"\n"):
+        repair = b"\n"
 
     # A crash between write and mark: the line is there already.
     known = {(entry.sequence, entry.statement) for entry in _parse_entries(tail + repair)}
     new_runs = [run for run in runs if (run.sequence, bytes(run.statement).hex()) not in known]
 
     data = repair + b"".join(_journal_line(run, replica) for run in new_runs)
+    # os.write() may write less than it is given.
     while data:
         written = os.write(descriptor, data)
         data = data[written:]

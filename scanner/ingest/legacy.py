@@ -106,7 +106,9 @@ def add_up(report: LegacyReport) -> LegacyTotals:
     for row in report.rows:
         content.add(row)
         records.add(encode_row(row))
-        errors += row.type == EntryType.ERROR
+        if row.type == EntryType.ERROR:
+            errors += 1
+
     return LegacyTotals(len(report.rows) - errors, errors, bytes.fromhex(content.hexdigest()), records.finish())
 
 
@@ -123,6 +125,8 @@ def record_lines(run: Run) -> Iterator[bytes]:
     """Return the lines of a stored report. Raise LegacyFormatError when the file is not the one that was imported."""
     with inbox.open_upload(run) as plain:
         report = parse_report(read_all(plain.read))
+
+    # The digest in the file has no key. Only the digest in the database says that this is the file that was imported.
     if report.signature != bytes(run.statement):
         raise LegacyFormatError("the stored file is another report")
     return map(encode_row, report.rows)
@@ -145,6 +149,7 @@ def _load_json(text: bytes) -> Any:
         return json.loads(text.decode(), object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise LegacyFormatError("not UTF-8") from error
+    # It is a ValueError, too, and says more than the next clause would.
     except LegacyFormatError:
         raise
     except (ValueError, RecursionError) as error:
@@ -208,7 +213,9 @@ def _parse_rows(inner: dict[str, Any]) -> list[Entry]:
     if not (isinstance(checksums, dict) and isinstance(errors, dict) and isinstance(files, list)):
         raise LegacyFormatError("checksums and errors are objects, files is a list")
 
+    # With the slash, so that /data2 is not below /data.
     base = inner["root_data"].rstrip("/") + "/"
+    # Each loop overwrites what the ones before it said of the same path.
     rows: dict[str, Entry] = {}
     for path in _relative_paths(base, files):
         rows[path] = Entry(path, EntryType.ERROR, detail=NO_DIGEST)
@@ -216,6 +223,8 @@ def _parse_rows(inner: dict[str, Any]) -> list[Entry]:
         rows[path] = _file_row(path, digests)
     for path, error in zip(_relative_paths(base, errors), errors.values(), strict=True):
         rows[path] = _error_row(path, error)
+
+    # The old list has the largest file first; history needs the order of the paths.
     return [rows[path] for path in sorted(rows)]
 
 

@@ -20,15 +20,19 @@ def find_changes(current: Iterator[tuple[int, bytes]], lines: Iterator[bytes]) -
     """
     versions = _CurrentVersions(current)
     for line in lines:
+        # Nearly all lines of a report are those of the run before: comparing bytes costs a fraction of parsing them.
         if line == versions.line:
             versions.advance()
             continue
 
         record = parse(line)
         if isinstance(record, Note):
+            # Notes come last, so no entry follows: what is left of the current versions is gone.
             yield from versions.end_all()
         else:
             yield from versions.end_before(record.path)
+
+            # The line was compared with an earlier path, which has just ended; now it faces the version of its own.
             if line == versions.line:
                 versions.advance()
                 continue

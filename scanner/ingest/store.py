@@ -37,6 +37,7 @@ class VersionCounts(NamedTuple):
 def find_queued_replicas() -> list[int]:
     """Return the ids of replicas with runs that wait for ingest, longest-waiting replica first."""
     queued = Run.objects.filter(state=Run.State.RECEIVED, journaled_at__isnull=False)
+    # order_by() without fields: the columns of the model's default order would join the grouping.
     by_replica = queued.order_by().values("replica_id").annotate(oldest=Min("received_at"))
     return list(by_replica.order_by("oldest").values_list("replica_id", flat=True))
 
@@ -55,6 +56,7 @@ def requeue(run: Run) -> bool:
         if Run.objects.filter(replica=run.replica_id, sequence__gt=run.sequence).exists():
             return False
 
+        # Without the stored upload there is nothing to ingest.
         set_aside = Run.objects.filter(pk=run.pk, state=Run.State.SET_ASIDE).exclude(upload="")
         return set_aside.update(state=Run.State.RECEIVED, reason="", attempts=0) == 1
 
@@ -81,6 +83,7 @@ def write_records(run: Run, lines: Iterator[bytes]) -> VersionCounts:
         return _write_first_records(run, find_changes(iter(()), lines))
 
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES) as spool:
+        # Closed before the next statement: the connection is free only when its server-side cursor is.
         with closing(current_entry_lines(run.replica_id)) as current_lines:
             changes = _spool_changes(run, find_changes(current_lines, lines), spool)
         _close_versions(run, changes.closed_ids)
@@ -135,6 +138,7 @@ def _spool_changes(run: Run, changes: Iterator[Change], spool: IO[bytes]) -> _Sp
     They cannot be written at once: a connection does one thing at a time, and now it reads the current versions.
     """
     pack_version = binary_copy.version_packer(run.replica_id, run.sequence)
+    # 8 bytes for each id. A list of a million integers would take five times as much.
     closed_ids = array("q")
     opened = 0
     first_note: list[Note] = []
@@ -168,6 +172,7 @@ def _close_versions(run: Run, ids: array[int]) -> None:
 
     with connection.cursor() as cursor:
         cursor.execute(CLOSE_VERSIONS, {"sequence": run.sequence, "ids": list(ids)})
+        # Somebody else wrote to the history under the lock. Roll back: a proof would fail later.
         if cursor.rowcount != len(ids):
             raise PermanentError(f"{len(ids)} versions should have ended, but {cursor.rowcount} did")
 

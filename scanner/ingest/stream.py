@@ -32,6 +32,7 @@ class RecordsCheck:
 
     def feed(self, piece: bytes) -> None:
         """Check the lines that end in `piece`. Raise BodyError that says what is wrong."""
+        # Before anything else: what is signed is the bound of what is unpacked.
         self._remaining_bytes -= len(piece)
         if self._remaining_bytes < 0:
             announced = self._statement.records.byte_count
@@ -44,6 +45,7 @@ class RecordsCheck:
         else:
             self._line_start += tail
 
+        # Here and not only when the line ends: an endless line must not fill the memory.
         if len(self._line_start) > LINE_LIMIT:
             raise BodyError(f"line {self._totals.lines + 1}: longer than {LINE_LIMIT} bytes")
 
@@ -74,7 +76,9 @@ class RecordsCheck:
 
 def _detect_encoding(start: bytes) -> str:
     # Line 1 of a plain report begins with a brace.
-    return GZIP if start.startswith(GZIP_MAGIC) else IDENTITY
+    if start.startswith(GZIP_MAGIC):
+        return GZIP
+    return IDENTITY
 
 
 class ReportStream:
@@ -88,6 +92,7 @@ class ReportStream:
         self._expected_digest = digest
         self._sha256 = hashlib.sha256()
         self._records: RecordsCheck | None = None
+        # Until the statement is known, and verified, no more is read than an envelope can take.
         self._max_bytes = ENVELOPE_LIMIT + GZIP_SLACK_BYTES
         self.size = 0
         """Bytes as sent that were read until now."""
@@ -153,6 +158,7 @@ class ReportStream:
             for piece in self._plain_pieces:
                 self._records.feed(piece)
 
+            # Returned as they were sent: the storage keeps the bytes of the report and not their content.
             data = b"".join(self._unreturned)
             self._unreturned.clear()
             return data
@@ -163,6 +169,7 @@ class ReportStream:
         for piece in self._unpacker.feed(data):
             self._records.feed(piece)
         if not data:
+            # The digest first: damage on the way is the sender's to repair, and no reason to refuse the body for good.
             self.check_digest()
             self._unpacker.finish()
             self._records.finish()
@@ -175,6 +182,7 @@ class ReportStream:
 
     def check_digest(self) -> None:
         """Raise Incomplete when the bytes until now are not those that the sender meant."""
+        # Beyond the limit reading stopped, so that the digest is that of a part.
         if self.size > self._max_bytes or self._expected_digest is None:
             return
         if self._sha256.digest() != self._expected_digest:

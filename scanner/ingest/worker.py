@@ -40,6 +40,7 @@ def ingest_waiting(seconds: float = float("inf")) -> int:
         try:
             done += ingest_replica(replica_id)
         except RetryableError as error:
+            # A full disk or a lost connection: the run stays queued, and the sweep of the next minute tries again.
             logger.warning("ingest of replica %s waits: %s", replica_id, error)
     return done
 
@@ -80,6 +81,7 @@ def _ingest_next_run(replica_id: int) -> bool:
     )
     if succeeded:
         with translate_database_errors():
+            # Receivers see the row as it was committed, with its new state.
             run.refresh_from_db()
             run_ingested.send(sender=Run, run=run)
     return True
@@ -87,12 +89,16 @@ def _ingest_next_run(replica_id: int) -> bool:
 
 def _ingest_run(run: Run) -> None:
     """Ingest one run in one transaction. Raise PermanentError when that can never succeed."""
+    # Durable: no caller may wrap this in a transaction of its own, which could still take the run back after
+    # `run_ingested` was sent.
     with transaction.atomic(durable=True):
         ingested = Run.objects.filter(replica=run.replica_id, state=Run.State.INGESTED)
         newest = ingested.order_by("-sequence").first()
+        # History only goes forward: versions of the newer run rest on what was current before it.
         if newest is not None and newest.sequence > run.sequence:
             raise PermanentError(f"run {newest.sequence}, which is newer, is in the history already")
 
+        # Equal digests mean equal lines, and most nights nothing changes: a million lines need not be read.
         if newest is not None and bytes(newest.records_digest) == bytes(run.records_digest):
             counts = store.repeat_previous_run(run, newest)
         else:
@@ -105,6 +111,7 @@ def _ingest_upload(run: Run) -> store.VersionCounts:
     try:
         with ThreadedSha3() as digest:
             counts = store.write_records(run, digest.through(_record_lines(run)))
+            # The inbox is a folder: what it holds may have changed since the signature was checked.
             if digest.digest() != bytes(run.records_digest):
                 raise PermanentError("the stored upload is not the one that was accepted: its digest differs")
     except (BodyError, ReportError, RecordError, PathError, LegacyFormatError) as error:

@@ -59,6 +59,7 @@ class Group(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(condition=Q(expected_interval__gt=timedelta(0)), name="group_interval_positive"),
+            # Django checks choices in forms alone. The database checks them for every writer.
             models.CheckConstraint(condition=Q(engine__in=["auto", "native", "hashlib"]), name="group_engine_known"),
             models.CheckConstraint(
                 condition=Q(policy__in=["mutable", "append_only", "immutable", "rotating"]), name="group_policy_known"
@@ -89,6 +90,7 @@ class Replica(models.Model):
         COLLECTOR = "collector", _("signed by a collector")
         UNSIGNED = "unsigned", _("imported, unsigned")
 
+    # 4 bytes: each row of the history has the id, and `db.binary_copy` packs it so.
     id = models.AutoField(primary_key=True)
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     group = models.ForeignKey(Group, models.PROTECT, related_name="replicas", verbose_name=_("group"))
@@ -110,9 +112,11 @@ class Replica(models.Model):
         verbose_name_plural = _("replicas")
         ordering = ["group__name", "server__name", "root"]
         constraints = [
+            # With the origin: reports in the first format may lie beside what a collector signs of the same root.
             models.UniqueConstraint(fields=["group", "server", "root", "origin"], name="replica_once"),
             models.CheckConstraint(condition=Q(root__startswith="/"), name="replica_root_absolute"),
             models.CheckConstraint(condition=Q(origin__in=["collector", "unsigned"]), name="replica_origin_known"),
+            # An archived primary does not stand in the way of its successor.
             models.UniqueConstraint(
                 fields=["group"], condition=Q(leads=True, archived_at=None), name="replica_one_leads"
             ),

@@ -23,6 +23,8 @@ class Version(models.Model):
     mtime_ns = models.BigIntegerField(_("modified"), null=True)
     uid = models.BigIntegerField(null=True)
     gid = models.BigIntegerField(null=True)
+    # No index of its own, since the index version_path begins with it. The database has no foreign key, whose checks
+    # would be a third of ingest: a trigger of migration 0002 protects the replica instead.
     replica = models.ForeignKey(
         Replica, models.PROTECT, db_index=False, related_name="versions", verbose_name=_("replica")
     )
@@ -56,6 +58,7 @@ class Version(models.Model):
 class Note(models.Model):
     """An event at a path in one run; never part of history. Written by `ingest.store` alone."""
 
+    # No index of its own: the index note_run of migration 0002 begins with it and has the order of the report, too.
     run = models.ForeignKey(Run, models.PROTECT, related_name="notes", db_index=False, verbose_name=_("run"))
     note = models.TextField(db_collation="C")
     path = models.TextField(db_collation="C")

@@ -112,7 +112,9 @@ class Run(models.Model):
             return ahead
 
         elapsed = self.finished_at - self.started_at
-        return elapsed if elapsed < timedelta(0) else None
+        if elapsed < timedelta(0):
+            return elapsed
+        return None
 
 
 class Equivocation(models.Model):
@@ -130,6 +132,7 @@ class Equivocation(models.Model):
     class Meta:
         verbose_name = _("conflicting statement")
         verbose_name_plural = _("conflicting statements")
+        # A sender that tries again brings no second row.
         constraints = [models.UniqueConstraint(fields=["run", "statement"], name="equivocation_once")]
 
     def __str__(self) -> str:
@@ -156,6 +159,7 @@ class Progress(models.Model):
     class Meta:
         verbose_name = _("progress")
         verbose_name_plural = _("progress")
+        # Serves the pages that show the current run of each replica.
         indexes = [models.Index(fields=["replica", "-updated_at"], name="progress_newest")]
 
     def __str__(self) -> str:

@@ -60,6 +60,7 @@ class ServerToken(models.Model):
     """A bearer token for transport; only its SHA-256 is kept. Written by `enrolment`."""
 
     server = models.ForeignKey(Server, models.CASCADE, related_name="tokens", verbose_name=_("server"))
+    # Its index serves every request of a collector.
     digest = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     last_used_at = models.DateTimeField(_("last used"), null=True)
@@ -77,6 +78,7 @@ class ServerKey(models.Model):
     """An Ed25519 public key that speaks for a server; kept for ever. Written by `enrolment`."""
 
     server = models.ForeignKey(Server, models.PROTECT, related_name="keys", verbose_name=_("server"))
+    # Unique among all servers: a key that spoke for two would prove nothing of either.
     keyid = models.CharField(_("key"), max_length=64, unique=True)
     public = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
@@ -103,6 +105,7 @@ class Usage(models.Model):
     class Meta:
         verbose_name = _("quota usage")
         verbose_name_plural = _("quota usage")
+        # Serves each upload, and lets two requests that begin a slot at once share a row.
         constraints = [models.UniqueConstraint(fields=["subject", "slot"], name="usage_once")]
 
     def __str__(self) -> str:
