@@ -65,12 +65,17 @@ def compare(
     """Compare two complete runs of a replica: a page of what changed, in the order of the paths."""
     if kind not in ("", *Change.Kind.values) or not 1 <= limit <= MAX_LIMIT:
         raise Malformed(f"There is no such kind of change, or the limit is not between 1 and {MAX_LIMIT}.")
-    change_filter = ChangeFilter((kind,) if kind else ())
+
+    kinds: tuple[str, ...] = ()
+    if kind:
+        kinds = (kind,)
     try:
         comparison = run_comparisons.get_or_request(_visible_run(request, base), _visible_run(request, run))
+
+        # While it is computed the answer has no changes, and its `state` says to ask again.
         page: queries.ChangePage = queries.ChangePage([], "")
         if comparison.state == Comparison.State.DONE:
-            page = queries.read_page(comparison, change_filter, after, limit)
+            page = queries.read_page(comparison, ChangeFilter(kinds), after, limit)
     except LookupError as error:
         raise NotFound(f"These runs cannot be compared: {error}.") from error
     except InvalidPageToken as error:
@@ -96,7 +101,9 @@ def _visible_run(request: HttpRequest, uuid: UUID) -> Run:
     run = Run.objects.select_related("replica").filter(uuid=uuid).first()
     if run is None:
         raise NotFound("There is no such run.")
+
     caller = request.auth  # type: ignore[attr-defined]  # set by the framework
+    # The same answer as for a run that does not exist: a server learns nothing of the runs of others.
     if isinstance(caller, Server) and run.replica.server_id != caller.pk:
         raise NotFound("There is no such run.")
     return run

@@ -1,6 +1,7 @@
-"""Tasks of the cluster for checker: runs are compared and verified when they are ingested, older ones in rotation.
+"""Run checker's work in the task cluster: compare and verify runs when they are ingested, older ones in rotation.
 
-The names of the functions stand in stored schedules.
+A task wakes a worker for a row; losing it, or running it twice, is harmless. The names of the functions stand in stored
+schedules: who renames one leaves the schedules of running systems without their function.
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ def verify_run(run_id: int) -> bool:
 def verify_new() -> int:
     """Verify the runs that were ingested and never verified, newest first. Return how many. It runs each minute."""
     deadline = time.monotonic() + SWEEP_SECONDS
+    # Newest first: a group is compared by its newest proven runs, and people wait for those.
     runs = _provable_runs().filter(proof=None).order_by("-ingested_at")
     return _verify_until(deadline, runs[:NEW_RUNS_AT_ONCE])
 
@@ -115,6 +117,7 @@ def verify_new() -> int:
 def rotate() -> int:
     """Re-verify the least recently verified runs within the hourly budget. Return how many."""
     hourly_budget = settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent_on_rotation()
+    # This call's part of the budget. Nothing is left, and nothing is done, when the last hour has used up all of it.
     deadline = time.monotonic() + hourly_budget * ROTATION_MINUTES / 60
     runs = _provable_runs().exclude(proof=None).order_by(F("proof__checked_at"))
     return _verify_until(deadline, runs[:ROTATION_RUNS_AT_ONCE])

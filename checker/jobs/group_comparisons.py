@@ -45,8 +45,10 @@ def groups_to_compare(now: datetime) -> list[int]:
     for group_id, members in participants.read_members(groups, now).items():
         if len(members) < 2:
             continue
+
         comparison = comparisons.get(group_id)
         basis = participants.comparison_basis(members[0].replica.group, members)
+        # One that was set aside is tried again only with another basis: the same one would fail again.
         if comparison is None or comparison.state == State.WAITING or comparison.basis != basis:
             group_ids.append(group_id)
     return group_ids
@@ -105,6 +107,7 @@ def compute(comparison_id: int) -> None:
     """Compute one comparison as of a moment, unless it is done or another process is at it."""
     comparison = GroupComparison.objects.select_related("group").get(pk=comparison_id)
     with advisory_lock(LockClass.GROUP_COMPARISON, comparison.group_id) as is_alone:
+        # A stale state is harmless: an attempt counts only while the row itself is waiting.
         if is_alone and comparison.state == State.WAITING:
             _attempt(comparison)
 
@@ -198,6 +201,7 @@ def _compute(comparison: GroupComparison) -> None:
             comparison.attempts = 0
             comparison.save()
     finally:
+        # The tables belong to the connection, which the worker uses for its next comparison.
         missing_directories.drop_tables()
 
 
@@ -246,19 +250,25 @@ def _write_divergences(comparison: GroupComparison) -> None:
 def _write_participants(
     comparison: GroupComparison, members: list[GroupMember], counts: dict[int, Counter[str]]
 ) -> None:
-    comparison.participants.all().delete()
-    Participant.objects.bulk_create(
-        Participant(
-            comparison=comparison,
-            position=position,
-            replica=member.replica,
-            run=member.run,
-            standing=member.standing,
-            voter=member.voter if member.has_vote else "",
-            counts=counts.get(position, {}),
+    participants_to_write = []
+    for position, member in enumerate(members, 1):
+        voter = ""
+        if member.has_vote:
+            voter = member.voter
+        participants_to_write.append(
+            Participant(
+                comparison=comparison,
+                position=position,
+                replica=member.replica,
+                run=member.run,
+                standing=member.standing,
+                voter=voter,
+                counts=counts.get(position, {}),
+            )
         )
-        for position, member in enumerate(members, 1)
-    )
+
+    comparison.participants.all().delete()
+    Participant.objects.bulk_create(participants_to_write)
 
 
 def _recent_from(lead: ComparedReplica | None, followers: list[Follower], lag: timedelta) -> tuple[int, int] | None:
@@ -267,7 +277,9 @@ def _recent_from(lead: ComparedReplica | None, followers: list[Follower], lag: t
         return None
     # The follower whose run ended first may lag behind most.
     sequence = primary.first_lagging_run(lead, min(follower.finished for follower in followers), lag)
-    return None if sequence is None else (lead.position, sequence)
+    if sequence is None:
+        return None
+    return lead.position, sequence
 
 
 def _certain_positions(group: Group, compared: list[_Compared]) -> set[int]:

@@ -74,6 +74,7 @@ def get_or_request(first: Run, second: Run) -> Comparison:
         comparison, _created = Comparison.objects.get_or_create(
             base=base, run=run, defaults={"replica_id": run.replica_id, "adjacent": is_adjacent}
         )
+    # While somebody asks, `delete_unused` leaves it.
     Comparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
 
     if comparison.state != State.WAITING:
@@ -125,6 +126,7 @@ def compute(comparison_id: int) -> None:
         return
 
     with advisory_lock(LockClass.RUN_COMPARISON, comparison.replica_id) as is_alone:
+        # A stale state is harmless: an attempt counts only while the row itself is waiting.
         if is_alone and comparison.state == State.WAITING:
             _attempt(comparison)
 
@@ -136,7 +138,10 @@ def find_adjacent(run: Run) -> Comparison | None:
 
 def skipped_runs(comparison: Comparison) -> QuerySet[Run]:
     """Return the runs between the two that have no state: they failed, were refused or were set aside."""
-    base_sequence = comparison.base.sequence if comparison.base else 0
+    base_sequence = 0
+    if comparison.base is not None:
+        base_sequence = comparison.base.sequence
+
     between = Run.objects.filter(
         replica=comparison.replica_id, sequence__gt=base_sequence, sequence__lt=comparison.run.sequence
     )
@@ -171,11 +176,17 @@ def _in_order(first: Run, second: Run) -> tuple[Run, Run]:
 def _versions_between(base: Run, run: Run) -> int:
     """Return how many versions began or ended between two runs: what their comparison costs."""
     between = Run.objects.filter(replica=run.replica_id, sequence__gt=base.sequence, sequence__lte=run.sequence)
-    return sum((opened or 0) + (closed or 0) for opened, closed in between.values_list("opened", "closed"))
+
+    # Versions and not files: a comparison reads what changed, however much there is.
+    versions = 0
+    for opened, closed in between.values_list("opened", "closed"):
+        versions += (opened or 0) + (closed or 0)
+    return versions
 
 
 def _runs_to_compare(replica_id: int) -> QuerySet[Run]:
     """Return the complete runs that have no adjacent comparison yet, oldest first."""
+    # One that was set aside counts as made: what keeps failing does not hold up the runs behind it.
     compared = Comparison.objects.filter(replica=replica_id, adjacent=True).exclude(state=State.WAITING)
     complete = Run.objects.filter(replica=replica_id, state=Run.State.INGESTED)
     return complete.exclude(comparisons__in=compared).order_by("sequence")
@@ -216,6 +227,7 @@ def _compute(comparison: Comparison) -> None:
     with transaction.atomic():
         comparison.counts = store.write_changes(comparison)
         if comparison.adjacent:
+            # Findings come from adjacent comparisons alone: a wider one neither opens nor withdraws any.
             update.update_findings(comparison)
         comparison.state = State.DONE
         comparison.reason = ""
@@ -228,6 +240,7 @@ def _compute(comparison: Comparison) -> None:
 
 
 def _report_step(comparison: Comparison, step: str) -> None:
+    # Outside any transaction, so that the page that waits sees each step.
     Comparison.objects.filter(pk=comparison.pk).update(step=step, steps_done=STEPS.index(step))
 
 

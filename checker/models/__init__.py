@@ -1,6 +1,7 @@
-"""Hold what checker knows: proofs, comparisons of runs and of replicas, and findings.
+"""Define the tables of checker: proofs, comparisons of runs and of replicas, and findings.
 
-The docstring of each model names the module that writes its table.
+The docstring of each model names the module that writes its table. Imports the models of `scanner`; everything in
+`checker` may import it.
 """
 
 from checker.models.comparisons import Branch, Change, Comparison

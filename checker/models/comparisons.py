@@ -52,6 +52,7 @@ class Comparison(models.Model):
             models.UniqueConstraint(fields=["run", "base"], name="comparison_once"),
             # Serves the comparison of the next run, and the charts. A run has one such comparison.
             models.UniqueConstraint(fields=["run"], condition=Q(adjacent=True), name="comparison_adjacent_once"),
+            # No run is compared with itself.
             models.CheckConstraint(
                 condition=Q(base__isnull=True, adjacent=True) | ~Q(base=F("run")), name="comparison_of_two"
             ),

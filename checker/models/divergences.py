@@ -1,4 +1,4 @@
-"""Tables of the comparisons of a group's replicas, and of what differs between them."""
+"""Define comparisons of a group's replicas, and what differs between them."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ class GroupComparison(models.Model):
         verbose_name = _("group comparison")
         verbose_name_plural = _("group comparisons")
         constraints = [
+            # PostgreSQL takes nulls for different ones, so the constraint below holds nothing for comparisons without a
+            # moment.
             models.UniqueConstraint(
                 fields=["group"], condition=Q(moment__isnull=True), name="group_comparison_newest_once"
             ),

@@ -1,4 +1,4 @@
-"""Findings and their audit log: what a person should look at, and what was done about it."""
+"""Define findings and their audit log: what a person should look at, and what was done about it."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Finding(models.Model):
 
     @property
     def latest_evidence(self) -> dict[str, Any]:
-        """The evidence of the run that saw the finding last: what is true now."""
+        """Return the evidence of the run that saw the finding last: what is true now."""
         latest: dict[str, Any] = self.evidence.get("latest") or self.evidence
         return latest
 

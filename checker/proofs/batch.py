@@ -29,6 +29,7 @@ def verify_runs(
 
     Store each proof. Raise LookupError for a name that means nothing, before the first run is verified.
     """
+    # All names first: a mistyped one is reported at once and not after hours.
     runs = [find_run(name) for name in run_names]
     replicas = [_find_replica(name) for name in replica_names]
 

@@ -45,6 +45,7 @@ class Chain:
         self._journal: dict[int, list[JournalEntry]] = {}
         for entry in journal.read_journal(replica):
             self._journal.setdefault(entry.sequence, []).append(entry)
+        # All keys at once, revoked ones included: old runs are proven with them.
         self._keys = {key.pk: key for key in ServerKey.objects.filter(server=replica.server_id)}
 
         previous: bytes | None = None
@@ -101,7 +102,10 @@ class Chain:
             return
 
         yield from self._check_key(run, envelope)
-        if statement.previous != (previous.hex() if previous else None):
+        expected = None
+        if previous:
+            expected = previous.hex()
+        if statement.previous != expected:
             yield _fault("chain", run, _("Run %(sequence)d does not continue from the previous run."))
         for column in _differing_columns(run, envelope, statement, self.replica):
             message = _("Run %(sequence)d: %(column)s in the database differs from the signed statement.")
@@ -135,12 +139,17 @@ class Chain:
 
     def _is_entry_of(self, entry: JournalEntry, run: Run) -> bool:
         key = self._key_of(run)
-        keyid = key.keyid if key else ""
+        keyid = ""
+        if key is not None:
+            keyid = key.keyid
+
         in_database = (str(self.replica.uuid), str(run.uuid), bytes(run.statement).hex(), keyid)
         return in_database == (entry.replica, entry.run, entry.statement, entry.keyid)
 
     def _key_of(self, run: Run) -> ServerKey | None:
-        return None if run.key_id is None else self._keys.get(run.key_id)
+        if run.key_id is None:
+            return None
+        return self._keys.get(run.key_id)
 
 
 def _fault(check: str, run: Run, message: str, **values: object) -> Fault:
@@ -149,6 +158,7 @@ def _fault(check: str, run: Run, message: str, **values: object) -> Fault:
 
 def _differing_columns(run: Run, envelope: Envelope, statement: Statement, replica: Replica) -> Iterator[str]:
     """Yield the names of the columns in which the row of a run differs from its statement."""
+    # A refused run may state any outcome: its body was refused, not its statement.
     not_read = (Run.State.FAILED, Run.State.REFUSED)
     if statement.outcome == "failed":
         state_fits = run.state in not_read
@@ -174,6 +184,7 @@ def _differing_columns(run: Run, envelope: Envelope, statement: Statement, repli
         "content": (run.content and bytes(run.content).hex(), statement.content),
         "records": (
             (run.records_count, run.records_bytes, bytes(run.records_digest).hex()),
+            # The blocks have no column.
             statement.records[:3],
         ),
         "state": (state_fits, True),
@@ -186,8 +197,11 @@ def _differing_columns(run: Run, envelope: Envelope, statement: Statement, repli
 def _check_signature(run: Run, faults: list[Fault]) -> Check:
     if run.envelope is None and run.replica.origin == Replica.Origin.UNSIGNED:
         return Check("signature", False, _("The report is unsigned: nobody vouches for it."))
-    values = {"key": run.key.keyid if run.key else ""}
-    return _check("signature", faults, _("The statement is signed with key %(key)s of this server."), values)
+
+    keyid = ""
+    if run.key is not None:
+        keyid = run.key.keyid
+    return _check("signature", faults, _("The statement is signed with key %(key)s of this server."), {"key": keyid})
 
 
 def _check(name: str, faults: list[Fault], success: str, values: Mapping[str, object]) -> Check:

@@ -38,6 +38,7 @@ class Difference(NamedTuple):
     last_path: str
 
 
+# gc=False: an entry holds text and numbers, so it is part of no cycle, and the garbage collector need not visit it.
 class _Entry(msgspec.Struct, gc=False):
     path: str
     size: int = 0
@@ -76,8 +77,11 @@ class RecordTotals:
                 digest.update(chunk)
                 self.count += chunk.count(b"\n")
                 self.bytes += len(chunk)
+
+                # One look for a chunk: entries and notes never share one.
                 if not chunk.startswith(b'{"note":'):
                     content.update(self._add_entries(_decode_entries(chunk)))
+
             self.digest = digest.digest()
             self.content = content.digest()
 
@@ -112,8 +116,10 @@ def check_signed_records(run: Run, statement: Statement) -> list[Check]:
     except msgspec.MsgspecError:
         return [_describe_difference(run, signed)]
 
+    # Without the blocks: they locate a difference, and the digest proves that there is none.
     if (totals.count, totals.bytes, totals.digest.hex()) != signed[:3]:
         return [_describe_difference(run, signed)]
+
     message = _("The %(count)d records rebuilt from the database match the signed ones to the last byte.")
     return [Check("records", True, message, {"count": totals.count}), _check_totals(totals, statement)]
 
@@ -176,7 +182,9 @@ def _describe_difference(run: Run, records: RecordsSummary) -> Check:
 
     paths = _differing_paths(run)
     if paths:
-        more = " …" if len(paths) > MAX_PATHS else ""
+        more = ""
+        if len(paths) > MAX_PATHS:
+            more = " …"
         values["paths"] = ", ".join(printable_path(path) for path in paths[:MAX_PATHS]) + more
     message = _DIFFERENCE_MESSAGES[bool(difference.first_path), bool(paths)]
     return Check("records", False, message, values)
@@ -184,6 +192,7 @@ def _describe_difference(run: Run, records: RecordsSummary) -> Check:
 
 def _differing_paths(run: Run) -> list[str]:
     """Return one path more than are named, or none when the upload is gone or cannot be read."""
+    # The upload only helps to name paths. Without it the check has failed all the same.
     try:
         return list(
             islice(iterate_differing_paths(report_lines.record_lines(run), _uploaded_lines(run)), MAX_PATHS + 1)
@@ -265,7 +274,13 @@ def _path(line: bytes) -> str:
 
 def printable_path(path: str) -> str:
     """Return a path as it may be printed: what could be a control character is escaped, a long path is cut."""
-    escaped = "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in path)
+    escaped = ""
+    for character in path:
+        if character.isprintable():
+            escaped += character
+        else:
+            escaped += f"\\u{ord(character):04x}"
+
     if len(escaped) <= MAX_PATH_LENGTH:
         return escaped
     return escaped[:MAX_PATH_LENGTH] + "…"

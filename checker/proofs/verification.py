@@ -22,9 +22,12 @@ class Check(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The message in the language of the reader."""
+        """Return the message in the language of the reader."""
         message = gettext(self.message)
-        return message % self.values if self.values else message
+        # Without values it may hold a percent sign of its own.
+        if not self.values:
+            return message
+        return message % self.values
 
     def to_json(self) -> dict[str, Any]:
         """Return the check as it is stored in a proof and printed as JSON."""
@@ -46,5 +49,5 @@ class Verification(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """True when all checks hold."""
+        """Return whether all checks hold."""
         return all(check.ok for check in self.checks)

@@ -30,19 +30,22 @@ class RunVerifier:
 
     @cached_property
     def chain(self) -> Chain:
-        """The chain of all runs of the replica."""
+        """Return the chain of all runs of the replica."""
         return Chain(self.replica)
 
     @cached_property
     def structure(self) -> Check:
-        """The check that runs account for every row of the history."""
+        """Return the check that runs account for every row of the history."""
         for counts in queries.find_unexplained_rows(self.replica, limit=1):
             return _unexplained_rows(counts)
+
         for overlap in queries.find_overlaps(self.replica, limit=1):
             return _overlap(overlap)
+
         for sequence in queries.find_stray_notes(self.replica, limit=1):
             message = _("Run %(sequence)d has notes but was never ingested.")
             return Check("structure", False, message, {"sequence": sequence})
+
         return Check("structure", True, _("Runs account for every row of the history."))
 
     def verify(self, run: Run) -> Verification:
@@ -67,6 +70,7 @@ def store_proof(verification: Verification) -> None:
     if run.replica.origin == Replica.Origin.UNSIGNED and _lacks_only_signature(verification):
         return
 
+    # Message and values are kept apart, so that a page can show them in the reader's language.
     now = timezone.now()
     values: dict[str, object] = {
         "checked_at": now,
@@ -74,6 +78,7 @@ def store_proof(verification: Verification) -> None:
         "statements": [check.to_json() for check in verification.checks],
         "duration_ns": verification.duration_ns,
     }
+
     # A failed verification keeps the moment at which everything last held.
     if verification.ok:
         values["proven_at"] = now
