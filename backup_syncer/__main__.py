@@ -1,4 +1,4 @@
-"""The command `backup-syncer`: start the whole system, or run one of Django's commands."""
+"""Run the command `backup-syncer`: start the whole system, or run one of Django's commands."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ HARMLESS = ("", "help", "--help", "-h", "version", "--version", "makemessages", 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Return its exit code: 0 done and proven, 1 something is wrong, 2 not done."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        argv = sys.argv[1:]
     try:
-        return _dispatch(arguments)
+        return _dispatch(list(argv))
     except NotStarted as error:
         complain(str(error))
     except KeyboardInterrupt:
@@ -30,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    command = arguments[0] if arguments else ""
+    command = ""
+    if arguments:
+        command = arguments[0]
+
     if command == "quickstart":
         from backup_syncer.quickstart.command import quickstart  # imports what Django's commands have no use for
 
@@ -39,11 +43,13 @@ def _dispatch(arguments: list[str]) -> int:
         from backup_syncer.launcher.serve import serve
 
         return serve(arguments[1:])
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backup_syncer.settings")
     state = Path(os.environ.get("BACKUP_SYNCER_STATE") or default_state())
     if command not in HARMLESS:
         refuse_unmade(state)
     become_owner(state)
+
     from django.core.management import execute_from_command_line  # root's rights are gone by now
 
     execute_from_command_line(["backup-syncer", *arguments])
@@ -77,6 +83,7 @@ def become_owner(state: Path) -> None:
     except FileNotFoundError:
         return
     if owner.st_uid:
+        # In this order: once the user is changed, groups can no longer be.
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)

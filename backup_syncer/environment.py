@@ -1,7 +1,7 @@
 """Read and check environment variables; a wrong value is reported with the variable's name.
 
-A secret may be given in a file instead: `NAME_FILE` names it. Each variable that was asked for is in `ASKED`, with
-what it means, so that documentation can be held against it.
+A secret may be given in a file instead: `NAME_FILE` names it. Each variable that was read is in `ASKED`, with its
+default, so that a test can hold the documentation against it.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def public_url(name: str, default: str) -> str:
     value = text(name, default).rstrip("/")
     try:
         parts = urlsplit(value)
+        # urlsplit() checks the port only when it is asked for.
         _ = parts.port
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {value!r}: {error}") from error

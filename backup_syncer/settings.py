@@ -69,17 +69,17 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = [
-    *environment.words("BACKUP_SYNCER_ALLOWED_HOSTS"),
-    _PUBLIC.hostname or "",
-    *([] if _HTTPS else ["127.0.0.1", "[::1]", "localhost"]),
-]
+ALLOWED_HOSTS = [*environment.words("BACKUP_SYNCER_ALLOWED_HOSTS"), _PUBLIC.hostname or ""]
+if not _HTTPS:
+    ALLOWED_HOSTS += ["127.0.0.1", "[::1]", "localhost"]
 CSRF_TRUSTED_ORIGINS = [BACKUP_SYNCER_PUBLIC_URL]
 BACKUP_SYNCER_BEHIND_PROXY = _HTTPS
 """The server itself speaks plain http on loopback, so https means that a proxy stands before it."""
 
 SECURE_SSL_REDIRECT = _HTTPS
-SECURE_HSTS_SECONDS = environment.whole("BACKUP_SYNCER_HSTS_SECONDS", 31_536_000) if _HTTPS else 0
+SECURE_HSTS_SECONDS = 0
+if _HTTPS:
+    SECURE_HSTS_SECONDS = environment.whole("BACKUP_SYNCER_HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -204,9 +204,11 @@ Q_CLUSTER = {
     "label": _("Background tasks"),
     "orm": "default",
     "workers": environment.whole("BACKUP_SYNCER_WORKERS", 2),
+    # As many as there are workers: what waits, waits in the table.
     "queue_limit": environment.whole("BACKUP_SYNCER_WORKERS", 2),
     "bulk": 1,
     "timeout": 3600,
+    # Longer than the timeout, or a task that still runs would be handed out again.
     "retry": 3900,
     "ack_failures": True,
     "max_attempts": 1,
@@ -249,7 +251,7 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "filters": {"brief": {"()": "backup_syncer.log_filters.BriefRefusals"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["brief"]}},
-    # Anybody can cause that one without logging in, as often as he likes.
+    # Anybody can cause this one without logging in, as often as they like.
     "loggers": {"django.security.DisallowedHost": {"level": "CRITICAL"}},
     "root": {
         "handlers": ["stderr"],

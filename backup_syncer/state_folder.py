@@ -61,7 +61,9 @@ def secret_key(path: Path) -> str:
         file.write(secrets.token_urlsafe(64) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):  # another process made it first: its key counts
+
+    # A link, which unlike a rename replaces nothing: when another process was first, its key counts.
+    with contextlib.suppress(FileExistsError):
         os.link(new_file, path)
     new_file.unlink()
     return path.read_text(encoding="ascii").strip()

@@ -111,7 +111,11 @@ def _lint_steps(python: Path) -> list[Step]:
 
 
 def _pytest_command(python: Path, options: argparse.Namespace, pytest_arguments: list[str]) -> list[str]:
-    command = [str(python), "-X", "dev", "-m", "pytest", "--skips", "none" if options.all else "listed"]
+    skips = "listed"
+    if options.all:
+        skips = "none"
+
+    command = [str(python), "-X", "dev", "-m", "pytest", "--skips", skips]
     if not pytest_arguments:
         # Chosen tests start sooner without workers.
         command += ["-n", str(min(8, max(2, _count_cores()))), "--dist", "loadgroup"]

@@ -116,7 +116,9 @@ def decode_name(text: str) -> bytes:
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     digits = match[1]
-    return b"\\" if digits is None else bytes.fromhex(digits.decode())
+    if digits is None:
+        return b"\\"
+    return bytes.fromhex(digits.decode())
 
 
 def check_path(text: str) -> None:
@@ -362,7 +364,9 @@ def _check_numbers(statement: Statement, work_time_ns: int) -> None:
     sums = statement.records
     largest = max(sums.count, sums.bytes, work_time_ns, statement.files, statement.bytes, statement.errors)
     # Only the first run has nothing before it; a later one may have null, which no chain accepts.
-    least_sequence = 1 if statement.previous is None else 2
+    least_sequence = 1
+    if statement.previous is not None:
+        least_sequence = 2
     if largest >= 2**63 or not least_sequence <= statement.sequence < 2**31:
         raise CheckFailed("a number is out of its range")
 
@@ -782,6 +786,7 @@ def check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None,
     for report in reports:
         output.say(f"{report.path}:")
         _check_report(report, keys, output, keep_lines=directory is not None)
+
         # Only the lines of the newest report are needed, and those of all may not fit into memory.
         if not _is_newer(report, newest):
             report.entry_lines.clear()
@@ -794,7 +799,10 @@ def check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None,
     for report in reports:
         if report.statement is not None:
             chains.setdefault(report.statement.replica, []).append(ChainLink(report.statement, report.path))
-    newest_replica = newest.statement.replica if newest and newest.statement else None
+
+    newest_replica = None
+    if newest is not None and newest.statement is not None:
+        newest_replica = newest.statement.replica
     for replica, links in sorted(chains.items()):
         check_chain(sorted(links, key=lambda link: link.statement.sequence), output)
         if directory is not None and replica != newest_replica:

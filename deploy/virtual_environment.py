@@ -39,10 +39,13 @@ def make_environment(directory: Path, requirements: Iterable[str], project: bool
     os.umask(0o022)
 
     python = directory / "bin" / "python"
+    project_digest = ""
+    if project:
+        project_digest = _digest(INSTALLED_PARTS)
     required_stamp = {
         "requirements": _digest(requirements),
         "python": sys.version,
-        "project": _digest(INSTALLED_PARTS) if project else "",
+        "project": project_digest,
     }
     present_stamp = _read_stamp(directory)
     if present_stamp == required_stamp and python.exists():

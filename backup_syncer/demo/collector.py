@@ -55,7 +55,11 @@ class DemoCollector:
     def send_run(self, replica: Replica, tree: DemoTree, finished_at: datetime) -> Run:
         """Sign a report of the tree as it is and hand it to the central server. Return the accepted run."""
         newest = replica.runs.order_by("-sequence").first()
-        records = tree.take_records(str(newest.uuid) if newest else "")
+        compared_run = ""
+        if newest is not None:
+            compared_run = str(newest.uuid)
+
+        records = tree.take_records(compared_run)
         lines = [encode_record(record) for record in records]
 
         totals = RecordTotals(len(lines))
@@ -79,7 +83,13 @@ class DemoCollector:
         return accept.receive_report(self.server, BytesIO(report).read, encoding="gzip", digest=digest).run
 
     def _statement(self, replica: Replica, totals: RecordTotals, finished_at: datetime) -> Statement:
+        sequence = 1
+        previous = None
         newest = replica.runs.order_by("-sequence").first()
+        if newest is not None:
+            sequence = newest.sequence + 1
+            previous = bytes(newest.statement).hex()
+
         work_time = timedelta(seconds=20 + totals.size / BYTES_PER_SECOND)
         return Statement(
             run=str(uuid.uuid4()),
@@ -87,8 +97,8 @@ class DemoCollector:
             replica=str(replica.uuid),
             group=str(replica.group.uuid),
             root=replica.root,
-            sequence=newest.sequence + 1 if newest else 1,
-            previous=bytes(newest.statement).hex() if newest else None,
+            sequence=sequence,
+            previous=previous,
             break_=None,
             base=None,
             started_at=format_timestamp((finished_at - work_time).timestamp()),

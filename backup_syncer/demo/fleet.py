@@ -51,6 +51,7 @@ class DemoFleet:
 
     def __init__(self, report_progress: Callable[[str], None]) -> None:
         self._report_progress = report_progress
+        # Seeded: each demo is the same, down to the sizes.
         self._generator = random.Random(SEED)
         self._newest_night = timezone.now() - timedelta(hours=2)
         self._collectors: dict[str, DemoCollector] = {}
@@ -208,10 +209,12 @@ class DemoFleet:
                 run = member.collector.send_failed_run(member.replica, "root missing", finished_at)
             else:
                 run = member.collector.send_run(member.replica, member.tree, finished_at)
+
             # The pages say when a report arrived: the night it was sent, not the minute in which the demo was made.
             Run.objects.filter(pk=run.pk).update(received_at=finished_at + timedelta(seconds=20))
             run_ids.append(run.pk)
 
+        # What the task cluster would do. Groups last: they are compared by runs that are proven.
         worker.ingest_waiting()
         checker_tasks.compare_new()
         checker_tasks.verify_new()

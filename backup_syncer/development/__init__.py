@@ -21,7 +21,9 @@ SETTINGS = "backup_syncer.development.settings"
 def main(argv: Sequence[str]) -> int:
     """Run a Django command on the development system. Return its exit code; 2 when the system cannot start."""
     system = DevelopmentSystem()
-    command = argv[1] if len(argv) > 1 else "help"
+    command = "help"
+    if len(argv) > 1:
+        command = argv[1]
 
     os.environ["BACKUP_SYNCER_STATE"] = str(system.state)
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS

@@ -12,4 +12,5 @@ from backup_syncer.settings import ALLOWED_HOSTS, INSTALLED_APPS, STORAGES
 DEBUG = True
 INSTALLED_APPS = ["backup_syncer.development.apps.DevelopmentConfig", *INSTALLED_APPS]
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+# The host of Django's test client, as in `manage.py shell`.
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]

@@ -62,6 +62,7 @@ class DevelopmentSystem:
         """Make the state folder and what settings expect in it. Raise NotStarted when it belongs to somebody else."""
         if not self.state.parent.exists():
             claim(self.state.parent)
+            # The service user must be able to pass through, where root works.
             self.state.parent.chmod(0o711)
         claim(self.state)
         for name in FOLDERS:
@@ -73,6 +74,7 @@ class DevelopmentSystem:
             return
 
         database = Embedded(self.state, service_user(), may_create=True)
+        # The autoreloader's child ends with each change of the code: the server belongs to the parent, which stays.
         if os.environ.get(CHILD_MARK) and database.running():
             return
 

@@ -78,10 +78,13 @@ def load_page(name: str, language: str) -> DocumentationPage | None:
 def list_pages(language: str) -> list[PageLink]:
     """Return all pages with their titles: the index, the pages that it names in that order, then the others."""
     index = _find_file(INDEX, language)
-    linked_names = PAGE_LINK.findall(index.read_text(encoding="utf-8")) if index else []
+    linked_names: list[str] = []
+    if index is not None:
+        linked_names = PAGE_LINK.findall(index.read_text(encoding="utf-8"))
     existing_names = sorted(path.stem for path in (bundled("docs") / SOURCE_LANGUAGE).glob("*.md"))
 
     links = []
+    # dict.fromkeys() keeps the first place of each name.
     for name in dict.fromkeys([INDEX, *linked_names, *existing_names]):
         path = _find_file(name, language)
         if path is not None:
@@ -100,6 +103,7 @@ def page_address(name: str) -> str:
 
 def _find_file(name: str, language: str) -> Path | None:
     """Return the file of a page. A name that is no file of the folder finds nothing, whatever it contains."""
+    # The name from the address is compared with files that exist and never becomes a part of a path.
     for folder in (bundled("docs") / language, bundled("docs") / SOURCE_LANGUAGE):
         for path in folder.glob("*.md"):
             if path.stem == name:
@@ -110,7 +114,9 @@ def _find_file(name: str, language: str) -> Path | None:
 @lru_cache(maxsize=64)
 def _read_title(path: Path, _mtime_ns: int) -> str:
     match = TITLE.search(path.read_text(encoding="utf-8"))
-    return match[1] if match else path.stem
+    if match is None:
+        return path.stem
+    return match[1]
 
 
 @lru_cache(maxsize=64)
@@ -155,9 +161,12 @@ def _apply_explicit_anchors(state: StateCore) -> None:
         if token.type == "heading_open" and anchor is not None:
             del tokens[-3:]  # the paragraph's opening, content and closing
             token.attrSet("id", anchor)
+
         if token.type == "inline":
             match = EXPLICIT_ANCHOR.fullmatch(token.content)
-            anchor = match[1] if match else None
+            anchor = None
+            if match is not None:
+                anchor = match[1]
         elif token.type != "paragraph_close":
             anchor = None
         tokens.append(token)
@@ -204,8 +213,10 @@ def _resolve(target: str, path: Path) -> str | None:
     if match is None or _find_file(match[1], path.parent.name) is None:
         return None
 
-    fragment = f"#{parts.fragment}" if parts.fragment else ""
-    return page_address(match[1]) + fragment
+    address = page_address(match[1])
+    if parts.fragment:
+        address += f"#{parts.fragment}"
+    return address
 
 
 def _in_parentheses(path: str) -> list[Token]:

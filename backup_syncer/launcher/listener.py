@@ -11,8 +11,11 @@ BACKLOG = 128
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raise NotStarted when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = socket.AF_INET
+    if ":" in host:
+        family = socket.AF_INET6
     listener = socket.socket(family, socket.SOCK_STREAM)
+    # Connections of an earlier start may linger for a minute and would keep the port.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     try:

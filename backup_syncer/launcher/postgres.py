@@ -91,6 +91,7 @@ class Embedded:
             excess = address_length - SOCKET_LIMIT
             raise DatabaseNotStarted(f"{self.state}: {excess} bytes too long to hold a Unix socket")
 
+        # Of starters that come at once, each waits here and finds the server of the first.
         with self._locked():
             if not self._answers():
                 self._prepare()
@@ -102,6 +103,7 @@ class Embedded:
 
         A server that takes too long is ended at once; it recovers at its next start.
         """
+        # PostgreSQL's fast and immediate shutdown (manual, "Shutting Down the Server").
         for signal_number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, QUIT_SECONDS)):
             server = self._postmaster()
             if server is None:
@@ -186,6 +188,7 @@ class Embedded:
         if completed.returncode:
             raise DatabaseNotStarted(f"initdb: {_error_line(completed.stderr)}")
 
+        # One line in PostgreSQL's own file: an operator's settings in it stay, ours are written anew at each start.
         with open(partial / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write("include = 'backup_syncer.conf'\n")
         partial.rename(self.data)
@@ -208,6 +211,7 @@ class Embedded:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._postmaster() is None:
+                # The one that was launched has ended. Unless its predecessor was in the way, it would end so again.
                 if self.process is not None and not self._waits_for_predecessor():
                     raise DatabaseNotStarted(f"PostgreSQL: {self._last_error()}")
                 self._drop_stale_locks()
@@ -238,6 +242,8 @@ class Embedded:
         return _error_line(newest_log.read_text(encoding="utf-8", errors="replace"))
 
     def _call(self, command: list[str]) -> dict[str, Any]:
+        # Nothing else of our environment: PGDATA, PGPORT and their kin would change what is started. Messages stay
+        # English, since they are searched for words.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
         program = [str(self.programs / command[0]), *command[1:]]
         return {"args": program, "cwd": "/", "env": environment, "stdin": subprocess.DEVNULL, **run_as(self.owner)}
@@ -273,7 +279,9 @@ class Embedded:
         name = sql.Identifier(DATABASE)
         with self.connect() as connection:
             if not connection.execute(ROLE_EXISTS, {"name": DATABASE}).fetchone():
-                createdb = sql.SQL("CREATEDB" if self.may_create else "NOCREATEDB")
+                createdb = sql.SQL("NOCREATEDB")
+                if self.may_create:
+                    createdb = sql.SQL("CREATEDB")
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN {}").format(name, createdb))
             if not connection.execute(DATABASE_EXISTS, {"name": DATABASE}).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))

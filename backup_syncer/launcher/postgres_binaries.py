@@ -99,6 +99,7 @@ def _copy_wheel(wheel: Path, copies: Path) -> Path:
     if target.exists():
         return target
 
+    # Copied beside its place and renamed: a copy that was broken off never looks like a whole one.
     partial = Path(tempfile.mkdtemp(prefix=".pg-", dir=copies))
     partial.chmod(0o755)
     for name in WHEEL_FOLDERS:
@@ -115,7 +116,9 @@ def _find_newest_of_system(user: pwd.struct_passwd) -> Programs | None:
 
     candidates = []
     for folder in folders:
-        version = _read_version(folder, user) if (folder / "postgres").exists() else None
+        if not (folder / "postgres").exists():
+            continue
+        version = _read_version(folder, user)
         if version is not None:
             candidates.append(Programs(folder, version))
     return max(candidates, key=lambda programs: (programs.version, programs.folder), default=None)

@@ -50,8 +50,10 @@ class Child:
         """Start the process. Its output goes to its log, or to our own stderr where there is none."""
         with contextlib.ExitStack() as stack:
             output: IO[bytes] | None = None
+            errors: int | None = None
             if self.log:
                 output = stack.enter_context(open(self.log, "ab"))
+                errors = subprocess.STDOUT
 
             self.process = subprocess.Popen(
                 self.command,
@@ -59,7 +61,7 @@ class Child:
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT if output else None,
+                stderr=errors,
                 pass_fds=self.pass_fds,
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  # the launcher runs one thread
@@ -118,6 +120,7 @@ def stop_leftovers(state: Path, grace: float = 15) -> int:
             if process.ppid() not in pids:
                 process.terminate()
 
+    # Looked for anew each time: what a leader has started meanwhile counts, too.
     deadline = time.monotonic() + grace
     while find_leftovers(state) and time.monotonic() < deadline:
         time.sleep(0.1)

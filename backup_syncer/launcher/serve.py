@@ -15,7 +15,7 @@ from backup_syncer.terminal import Progress, complain
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options; all else comes from the environment (see the settings in docs/en/central-server.md)."""
+    """Return the parser of the options. All else is read from the environment (docs/en/central-server.md, settings)."""
     options = argparse.ArgumentParser(
         prog="backup-syncer serve",
         description="Start and watch PostgreSQL (unless DATABASE_URL is set), the web server and the task cluster.",

@@ -60,6 +60,7 @@ def make_owned_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) ->
     """Make the folder where it is missing and give it, not its contents, to this user. Refuse a symbolic link."""
     path.mkdir(mode=mode, parents=True, exist_ok=True)
 
+    # By descriptor: what is checked is what is changed, even when somebody replaces the name meanwhile.
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != user.pw_uid:
@@ -78,9 +79,11 @@ def open_to_user(state: Path, user: pwd.struct_passwd) -> None:
         state.chmod(0o700)
         return
 
+    # By its group the user may pass through, and neither list nor write.
     os.chown(state, -1, user.pw_gid)
     state.chmod(0o710)
 
+    # Tried and not computed: access lists and mounts decide as well.
     command = ["/bin/sh", "-c", 'cd "$0"', str(state)]
     completed = subprocess.run(command, capture_output=True, check=False, **run_as(user))
     if completed.returncode:
@@ -116,6 +119,7 @@ def _commands_to_make_user(name: str, shell: str) -> Iterator[list[str]]:
     if useradd:
         options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/"]
         yield [useradd, *options, "-s", shell, "-c", comment, name]
+        # Where useradd knows no long options.
         yield [useradd, "-d", "/", "-s", shell, "-c", comment, name]
 
     pw = shutil.which("pw", path=search_path)

@@ -30,8 +30,12 @@ def set_up(administrator: bool) -> Site:
     call_command("migrate", interactive=False, verbosity=0)
     collect_static()
     heartbeat.schedule()
-    password = make_administrator() if administrator else None
-    return Site(get_user_model().objects.filter(is_superuser=True, is_active=True).count(), password)
+
+    password = None
+    if administrator:
+        password = make_administrator()
+    administrators = get_user_model().objects.filter(is_superuser=True, is_active=True).count()
+    return Site(administrators, password)
 
 
 def collect_static() -> None:
@@ -42,6 +46,7 @@ def collect_static() -> None:
         return
 
     call_command("collectstatic", interactive=False, verbosity=0)
+    # Written last: a collection that was broken off is made again.
     stamp.write_text(digest, encoding="ascii")
 
 

@@ -52,7 +52,9 @@ class System:
         self.progress = progress
         self.user = service_user()
         self.environment = self._environment()
-        self.database = None if self._has_database() else Embedded(state, self.user)
+        self.database: Embedded | None = None
+        if not self._has_database():
+            self.database = Embedded(state, self.user)
         self.web = self._child("gunicorn", self._gunicorn(), [listener.fileno()])
         self.cluster = self._child("qcluster", [sys.executable, "-m", "backup_syncer", "qcluster"])
         self.watchdog = Watchdog(self.cluster, state / "beat")
@@ -66,11 +68,15 @@ class System:
         if stopped:
             self.progress.say(f"stopped {stopped} processes that an earlier start left behind")
 
-        for name in ("keys", "reports", "journal", "beat", "static", "media"):
-            make_owned_folder(self.state / name, self.user, 0o755 if name == "static" else 0o700)
+        for name in ("keys", "reports", "journal", "beat", "media"):
+            make_owned_folder(self.state / name, self.user)
+        make_owned_folder(self.state / "static", self.user, 0o755)
+
         if self.database is not None:
             self.database.start()
             self.progress.say("PostgreSQL answers")
+
+        # Before any service: no web process and no worker meets tables of an older version.
         site = self.manage("setup_site", *setup)
         self.progress.say("database and static files are set up")
 
@@ -123,6 +129,7 @@ class System:
             self.database.start()
         if self.web.ended() is not None:
             self._restart_web()
+
         verdict = self.watchdog.verdict()
         if verdict:
             self.progress.say(f"the task cluster {verdict}; replacing it")
@@ -135,6 +142,7 @@ class System:
 
         self.web.stop(WEB_GRACE)
         self.cluster.stop(CLUSTER_GRACE)
+        # Without the lock another launcher may be at work here: its processes are not ours to stop.
         if self.lock is not None:
             stop_leftovers(self.state)
             if self.database is not None:
@@ -180,6 +188,7 @@ class System:
         deadline = time.monotonic() + READY_SECONDS
         port = self.listener.getsockname()[1]
         request = urllib.request.Request(f"http://127.0.0.1:{port}/login/", headers={"Host": urlsplit(self.url).netloc})
+        # Past any proxy that the environment names: this is our own child.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
         while True:
             try:
@@ -196,7 +205,9 @@ class System:
                 return
 
     def _child(self, name: str, command: Sequence[str], pass_fds: Sequence[int] = ()) -> Child:
-        log = None if self.logs is None else self.logs / f"{name}.log"
+        log = None
+        if self.logs is not None:
+            log = self.logs / f"{name}.log"
         return Child(name, command, self.user, self.environment | {MARK: str(self.state)}, log, pass_fds)
 
     def _gunicorn(self) -> list[str]:

@@ -16,7 +16,7 @@ SILENCE_LIMIT = 240.0
 
 
 class Watchdog:
-    """Judge of one cluster by the files of `heartbeat`. Times are monotonic: setting the clock does no harm."""
+    """Judges one cluster by the files of `heartbeat`. Times are monotonic: setting the clock does no harm."""
 
     def __init__(self, cluster: Child, folder: Path, limit: float = SILENCE_LIMIT) -> None:
         self.cluster = cluster
@@ -33,6 +33,7 @@ class Watchdog:
             return f"ended with code {exit_code}"
 
         self._look_for_beat()
+        # A cluster that has just started gets the whole limit for its first beat.
         silence = time.monotonic() - max(self._last_sign, self.cluster.started)
         if silence <= self.limit or self._is_busy():
             return None
@@ -49,6 +50,7 @@ class Watchdog:
         except FileNotFoundError:
             return
 
+        # Another time, not a later one: the clock may have been set back.
         if beat != self._last_beat:
             self._last_beat = beat
             self._last_sign = time.monotonic()

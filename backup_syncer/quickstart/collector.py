@@ -58,6 +58,7 @@ class LocalCollector:
         return code
 
     def _run(self, *arguments: str, stdin: str = "") -> int:
+        # The collector is a program for other machines: it gets nothing that only the central server may know.
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
         environment["PYTHONPATH"] = str(PACKAGE.parent)
         command = [*_program(), "--config", str(self.config), *arguments]

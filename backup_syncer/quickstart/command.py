@@ -27,14 +27,20 @@ def quickstart(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     interruptible()
     state = options.state
-    root = readable(options.directory) if options.directory else None
+    root = None
+    if options.directory:
+        root = readable(options.directory)
+
     listener = listen("127.0.0.1", options.port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     system = System(state, url, listener, state / "log", Progress())
     outcome: dict[str, Any] | None = None
     try:
         site = system.start()
-        outcome = _prove_directory(system, root or os.fsencode(make_sample(state / "sample")))
+        # Only now: the start has made the state folder, or refused somebody else's.
+        if root is None:
+            root = os.fsencode(make_sample(state / "sample"))
+        outcome = _prove_directory(system, root)
         _print_outcome(system, site, outcome, options.once)
         while not options.once:
             system.tick()
@@ -44,11 +50,15 @@ def quickstart(arguments: Sequence[str]) -> int:
             raise NotStarted("interrupted before the run was proven") from interrupt
     finally:
         system.stop()
-    return PROVEN if outcome["proven"] else NOT_PROVEN
+
+    if outcome["proven"]:
+        return PROVEN
+    return NOT_PROVEN
 
 
 def _prove_directory(system: System, root: bytes) -> dict[str, Any]:
     """Make the rows, enrol, hash, deliver and wait for the proof. Return the answer of `await_proof`."""
+    # The server of the first quick start: later ones go on with its key and its chains.
     marker = system.state / "quickstart.json"
     server_option = []
     if marker.exists():
@@ -75,7 +85,9 @@ def _prove_directory(system: System, root: bytes) -> dict[str, Any]:
 def _print_outcome(system: System, site: dict[str, Any], outcome: dict[str, Any], once: bool) -> None:
     """Print what the person needs to go on, to stdout."""
     if "run" in outcome:
-        verdict = "PROVEN" if outcome["proven"] else "NOT PROVEN"
+        verdict = "NOT PROVEN"
+        if outcome["proven"]:
+            verdict = "PROVEN"
         counts = f"{outcome['files']} files, {outcome['bytes']} bytes, {outcome['errors']} errors"
         result(f"Run {outcome['run']}: {verdict} ({counts})")
         result(f"Page: {system.url}{outcome['page']}")

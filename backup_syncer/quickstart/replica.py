@@ -37,14 +37,25 @@ class Outcome(NamedTuple):
 @transaction.atomic
 def prepare(root: str, server_uuid: UUID | None) -> QuickstartReplica:
     """Find or make the replica of this root (coded) on this machine's server."""
-    server = (Server.objects.filter(uuid=server_uuid).first() if server_uuid else None) or _new_server()
+    server = None
+    if server_uuid is not None:
+        server = Server.objects.filter(uuid=server_uuid).first()
+    if server is None:
+        server = _new_server()
+
     replica = Replica.objects.filter(server=server, root=root, archived_at=None).first()
     if replica is None:
         group = Group.objects.create(name=_free_name(Group, f"{server.name}:{root}"), note=NOTE)
         replica = Replica.objects.create(group=group, server=server, root=root)
-    enrolled = server.keys.filter(revoked_at=None).exists() and server.tokens.filter(revoked_at=None).exists()
+
+    # A collector needs both: a key to sign with, and a bearer token to upload with.
+    is_enrolled = server.keys.filter(revoked_at=None).exists() and server.tokens.filter(revoked_at=None).exists()
+    token = None
+    if not is_enrolled:
+        token = create_token(server)
+
     newest = replica.runs.order_by("-sequence").values_list("sequence", flat=True).first()
-    return QuickstartReplica(replica, None if enrolled else create_token(server), newest or 0)
+    return QuickstartReplica(replica, token, newest or 0)
 
 
 def await_proof(replica_uuid: UUID, after: int, patience: float) -> Outcome:
@@ -63,8 +74,11 @@ def await_proof(replica_uuid: UUID, after: int, patience: float) -> Outcome:
         if state != last_state:
             last_state = state
             deadline = time.monotonic() + patience
+
         if time.monotonic() > deadline:
-            last_seen = run.state if run else "no run"
+            last_seen = "no run"
+            if run is not None:
+                last_seen = run.state
             return Outcome(run, False, f"nothing happened for {patience:.0f} s; last seen: {last_seen}")
 
         time.sleep(0.3)
@@ -80,6 +94,7 @@ def _outcome_of(run: Run | None) -> Outcome | None:
         return None
     if run.state in (Run.State.FAILED, Run.State.REFUSED, Run.State.SET_ASIDE):
         return Outcome(run, False, f"{run.get_state_display()}: {run.reason}")
+
     proof = getattr(run, "proof", None)
     if run.state != Run.State.INGESTED or proof is None:
         return None

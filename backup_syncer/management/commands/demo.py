@@ -52,6 +52,8 @@ class Command(BaseCommand):
             self.stdout.write(f"User {name} exists; the password stays.")
             return
 
-        password = name if settings.DEBUG else secrets.token_urlsafe(15)
+        password = secrets.token_urlsafe(15)
+        if settings.DEBUG:
+            password = name
         users.objects.create_superuser(username=name, email="", password=password)
         self.stdout.write(f"Login: {name}   Password: {password}   (shown this once)")

@@ -22,4 +22,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print one JSON object on one line."""
         site = set_up(administrator=not options["no_administrator"])
-        self.stdout.write(json.dumps(site._asdict() | {"name": ADMINISTRATOR if site.password else None}))
+        name = None
+        if site.password:
+            name = ADMINISTRATOR
+        self.stdout.write(json.dumps(site._asdict() | {"name": name}))
