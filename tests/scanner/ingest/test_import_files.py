@@ -178,7 +178,7 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, kind: str) -> None:
 
     assert "run 1 of replica" in out
     assert err.startswith(f"{bad}: ") and err.count("\n") == 1
-    assert "1 of 2 files were not taken" in err
+    assert "1 of 2 files were not imported" in err
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
