@@ -3,13 +3,14 @@
 All work is done in sets, from the versions that began or ended between the runs. It goes through temporary tables of
 the session, so that each step can be shown while the next one runs; `store` writes what is kept.
 
-The tables are, in the order of their filling: `difference` (paths that differ), `unlistable` (directories that could
-not be listed), `run_note` (notes of the runs in between) and `found_change` (the changes).
+The tables are, in the order of their filling: `difference` (paths that differ), `unseen` (directories that a run
+could not look into), `run_note` (notes of the runs in between) and `found_change` (the changes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -26,11 +27,21 @@ MOVE_KEYS = ("name", "directory", "content")
 """By what a removed and an added path with the same content are paired: the first pairs go by name."""
 BATCH = 4096
 
-ScopesOfRuns = Callable[[], tuple[Excludes, Excludes] | None]
-"""Give the excludes of the earlier and of the later run, when both are known and differ."""
 
-DROP_TABLES = "DROP TABLE IF EXISTS difference, unlistable, run_note, found_change"
-HAS_UNLISTABLE = "SELECT EXISTS (SELECT FROM unlistable WHERE runs @> %(sequence)s::int)"
+@dataclass(frozen=True)
+class RunScope:
+    """The part of its tree that a run was told to read."""
+
+    excludes: Excludes
+    cross_mounts: bool
+    """Whether it enters mount points."""
+
+
+ScopesOfRuns = Callable[[], tuple[RunScope, RunScope] | None]
+"""Give the scopes of the earlier and of the later run, when both are known and differ."""
+
+DROP_TABLES = "DROP TABLE IF EXISTS difference, unseen, run_note, found_change"
+HAS_UNSEEN = "SELECT EXISTS (SELECT FROM unseen WHERE runs @> %(sequence)s::int)"
 GONE_PATHS = """
 SELECT path, coalesce(old_type = %(error)s AND old_stage IN ('list', 'stat'), false) AS is_directory
 FROM difference
@@ -52,7 +63,7 @@ def find_changes(comparison: Comparison, scopes_of_runs: ScopesOfRuns, report_st
         cursor.execute(statement("create_differences", differing=differing), parameters)
 
         report_step("hidden")
-        cursor.execute(statement("create_unlistable"), parameters)
+        cursor.execute(statement("create_unseen"), parameters)
         if not is_first_run:
             _find_hidden(cursor, parameters)
         cursor.execute(statement("find_last_read"), parameters)
@@ -92,9 +103,9 @@ def _parameters(comparison: Comparison) -> dict[str, Any]:
 
 
 def _find_hidden(cursor: Any, parameters: dict[str, Any]) -> None:
-    """Mark what a directory hides that could not be listed. Most runs have none, and the questions cost little."""
-    hides_before = _has_unlistable(cursor, parameters["base"])
-    hides_now = _has_unlistable(cursor, parameters["run"])
+    """Mark what lies in directories that a run could not look into. Most runs have none, and asking costs little."""
+    hides_before = _has_unseen(cursor, parameters["base"])
+    hides_now = _has_unseen(cursor, parameters["run"])
 
     if hides_before:
         cursor.execute(statement("hide_before"), parameters)
@@ -105,19 +116,19 @@ def _find_hidden(cursor: Any, parameters: dict[str, Any]) -> None:
         cursor.execute(statement("add_gone_unseen"), parameters)
 
 
-def _has_unlistable(cursor: Any, sequence: int) -> bool:
-    cursor.execute(HAS_UNLISTABLE, {"sequence": sequence})
+def _has_unseen(cursor: Any, sequence: int) -> bool:
+    cursor.execute(HAS_UNSEEN, {"sequence": sequence})
     return bool(cursor.fetchone()[0])
 
 
-def _find_out_of_scope(cursor: Any, parameters: dict[str, Any], old: Excludes, new: Excludes) -> None:
+def _find_out_of_scope(cursor: Any, parameters: dict[str, Any], old: RunScope, new: RunScope) -> None:
     """Mark what is gone because the later run left it out and the earlier one did not."""
     cursor.execute(GONE_PATHS, parameters)
     for rows in _batches(cursor):
         excluded = [
             path
             for path, is_directory in rows
-            if _is_excluded(new, path, is_directory) and not _is_excluded(old, path, is_directory)
+            if _is_excluded(new.excludes, path, is_directory) and not _is_excluded(old.excludes, path, is_directory)
         ]
         if not excluded:
             continue
@@ -126,7 +137,9 @@ def _find_out_of_scope(cursor: Any, parameters: dict[str, Any], old: Excludes, n
         with connection.cursor() as writing:
             writing.execute(MARK_OUT_OF_SCOPE, {"paths": excluded})
 
-    cursor.execute(statement("mark_behind_mounts"), parameters)
+    # Otherwise a mount came that nobody asked for: what lies behind it is unknown.
+    if old.cross_mounts and not new.cross_mounts:
+        cursor.execute(statement("mark_behind_mounts"), parameters)
 
 
 def _batches(cursor: Any) -> Iterator[list[tuple[str, bool]]]:

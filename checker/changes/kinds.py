@@ -82,8 +82,8 @@ UNKNOWN = ChangeKind(
     sign="?",
     rules=(
         Rule(
-            condition="difference.hidden_now",
-            description="anything → below a directory that cannot be listed, or a mount that is gone",
+            condition="difference.hidden_now AND NOT difference.out_of_scope",
+            description="anything → below a directory that cannot be listed, or behind a mount that was not entered",
         ),
     ),
 )
@@ -113,7 +113,9 @@ READABLE = ChangeKind(
             description="a directory that could not be listed → one with entries",
         ),
         Rule(
+            # A mount point that is not entered covers the directory: that is no reading of it.
             condition="difference.old_type = %(error)s AND difference.new_id IS NOT NULL "
+            "AND NOT (new.type = %(special)s AND new.detail = 'mount') "
             f"AND (last_read.id IS NULL OR {SAME_CONTENT})",
             description="error → read again, content as last known or never known",
         ),

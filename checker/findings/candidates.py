@@ -17,6 +17,7 @@ from checker.changes.kinds import CHANGED_WHILE_READ
 from checker.models import Change, Comparison, Finding
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
+from scanner.models import Run
 
 statement = load_statements(__file__)
 
@@ -27,6 +28,9 @@ SELECT_EARLY_REMOVALS = statement("select_early_removals")
 SELECT_SILENT_RETURNS = statement("select_silent_returns")
 SELECT_RELAPSES = statement("select_relapses")
 SELECT_UNSTABLE = statement("select_unstable")
+SELECT_BEHIND_MOUNTS = statement("select_behind_mounts")
+COUNT_BY_MOUNT = statement("count_by_mount")
+IS_MOUNT = statement("is_mount")
 MEASURE = statement("measure_candidates")
 FOLD = statement("fold_candidates")
 DESCRIBE = statement("describe_candidates")
@@ -107,6 +111,20 @@ def select_unstable(comparison: Comparison, since: int) -> int:
     return select(SELECT_UNSTABLE, parameters)
 
 
+def select_behind_mounts(comparison: Comparison) -> list[Branch]:
+    """Select what became unknown because it lies behind a mount. Return a branch for each mount point."""
+    parameters = {
+        "comparison": comparison.pk,
+        "replica": comparison.replica_id,
+        "sequence": comparison.run.sequence,
+        "special": EntryType.SPECIAL.value,
+    }
+    if not select(SELECT_BEHIND_MOUNTS, parameters):
+        return []
+    rows = fetch_all(COUNT_BY_MOUNT, parameters)
+    return [Branch(directory, folded=True, number=paths) for directory, paths in rows]
+
+
 def age_parameters(kept: datetime | None) -> dict[str, Any]:
     """Return the parameters of a statement that asks whether a path was removed before its age."""
     kept_ns = None if kept is None else int(kept.timestamp()) * 10**9
@@ -179,3 +197,14 @@ def count_hidden_paths(comparison: Comparison, directory: str) -> int:
     """Return how many paths below a directory became unknown. It ends with a slash; empty: the root."""
     parameters = {"comparison": comparison.pk, "directory": directory}
     return int(fetch_all(COUNT_HIDDEN_PATHS, parameters)[0][0])
+
+
+def is_mount(run: Run, path: str) -> bool:
+    """Return whether a path is a mount point that a run did not enter."""
+    parameters = {
+        "replica": run.replica_id,
+        "sequence": run.sequence,
+        "path": path,
+        "special": EntryType.SPECIAL.value,
+    }
+    return bool(fetch_all(IS_MOUNT, parameters)[0][0])

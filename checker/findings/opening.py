@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import connection
@@ -54,17 +54,24 @@ def open_folded(
     paths = [branch.path for branch in branches if not branch.folded]
     facts_by_path = candidates.read_facts(comparison, usual_change, paths) if paths else {}
 
-    known: set[Branch] = set()
-    findings: dict[Branch, Finding] = {}
     facts_of: dict[Branch, Facts] = {}
     for branch in branches:
         # A branch of many paths has no versions that its finding could show.
-        facts = facts_by_path.get(branch.path, _shared_facts(comparison))
+        facts = facts_by_path.get(branch.path, shared_facts(comparison))
         facts_of[branch] = complete_facts(comparison, branch, facts)
+    open_branches(comparison, kind, severity, facts_of)
 
+
+def open_branches(
+    comparison: Comparison, kind: Finding.Kind, severity: Finding.Severity, facts_of: Mapping[Branch, Facts]
+) -> None:
+    """Open, or renew, a finding with these facts for each branch of the candidates, and log it."""
+    known: set[Branch] = set()
+    findings: dict[Branch, Finding] = {}
+    for branch, facts in facts_of.items():
         finding = _find_open(comparison, kind, branch)
         if finding is None:
-            finding = _create(comparison, kind, severity, branch, facts_of[branch])
+            finding = _create(comparison, kind, severity, branch, facts)
         else:
             known.add(branch)
         findings[branch] = finding
@@ -79,7 +86,7 @@ def open_folded(
             audit_log.log_action(finding, AuditEntry.Action.OPENED, run=comparison.run)
 
 
-def _shared_facts(comparison: Comparison) -> Facts:
+def shared_facts(comparison: Comparison) -> Facts:
     """Return the facts of a finding that stands for many paths."""
     return {"base": comparison.base.sequence if comparison.base else None, "comparison": comparison.pk}
 

@@ -69,6 +69,7 @@ def _parameters(comparison: Comparison, finding: Finding | None = None) -> dict[
         "finding": finding.pk if finding else None,
         "file": EntryType.FILE.value,
         "error": EntryType.ERROR.value,
+        "special": EntryType.SPECIAL.value,
         "resolved_when_gone": values_resolved_by(Resolution.GONE),
         "resolved_by_same_entry": values_resolved_by(Resolution.SAME_ENTRY),
         "resolved_by_same_content": values_resolved_by(Resolution.SAME_CONTENT),

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from checker.changes import compare, store
+from checker.changes.compare import RunScope
 from checker.findings import update
 from checker.models import Comparison
 from scanner import scopes
@@ -20,9 +21,9 @@ from scanner.db.errors import translate_database_errors
 from scanner.db.locks import LockClass, advisory_lock
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ExcludeError, ReportError
-from scanner.format.excludes import Excludes, parse_excludes
+from scanner.format.excludes import parse_excludes
 from scanner.format.statement import read_statement
-from scanner.models import Run
+from scanner.models import Run, Scope
 from scanner.tasks import WITHOUT_RESULT
 
 STEPS = compare.STEPS
@@ -244,8 +245,8 @@ def _report_step(comparison: Comparison, step: str) -> None:
     Comparison.objects.filter(pk=comparison.pk).update(step=step, steps_done=STEPS.index(step))
 
 
-def _differing_scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | None:
-    """Return the excludes of both runs when they are known and differ."""
+def _differing_scopes(comparison: Comparison) -> tuple[RunScope, RunScope] | None:
+    """Return the scopes of both runs when they are known and differ."""
     if comparison.base is None:
         return None
     old_digest = _scope_digest(comparison.base)
@@ -258,10 +259,14 @@ def _differing_scopes(comparison: Comparison) -> tuple[Excludes, Excludes] | Non
     if old_scope is None or new_scope is None:
         return None
     try:
-        return parse_excludes(old_scope.excludes), parse_excludes(new_scope.excludes)
+        return _run_scope(old_scope), _run_scope(new_scope)
     except ExcludeError:
         # Somebody changed the row of a scope, so that nothing is known of it.
         return None
+
+
+def _run_scope(scope: Scope) -> RunScope:
+    return RunScope(parse_excludes(scope.excludes), scope.cross_mounts)
 
 
 def _scope_digest(run: Run) -> bytes | None:

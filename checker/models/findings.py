@@ -27,6 +27,7 @@ class Finding(models.Model):
         CORRUPTED = "corrupted", _("corrupted")
         REWRITTEN = "rewritten", _("changed, date unchanged")
         UNREADABLE = "unreadable", _("unreadable")
+        MOUNTED_OVER = "mounted_over", _("hidden behind a mount")
         UNSTABLE = "restless", _("unstable (changes while being read)")
         REMOVED = "removed", _("removed")
         MODIFIED = "modified", _("modified")
@@ -37,6 +38,7 @@ class Finding(models.Model):
         TOUCHED = "touched", _("attributes changed")
         MASS_CHANGE = "mass_change", _("mass change")
         NO_NEW_FILE = "no_new_file", _("no new files")
+        EMPTY = "empty", _("nothing found")
         MISSING = "lost", _("missing")
         MISMATCH = "mismatch", _("contents differ")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db.models import Q
 
-from checker.pages import replica_facts, status_grid
+from checker.pages import replica_facts, run_status, status_grid
 from checker.pages.replica_row import ReplicaRow, build_ticks
 from checker.pages.status import ReplicaFacts, Status, assess
 from scanner.intervals import next_run_due
@@ -90,15 +90,14 @@ def read_overview(now: datetime, name: str = "", status: str = "") -> Overview:
     """
     rows = _rows_without_ticks(replica_facts.replicas_in_use(), now)
     # Counted before the filter: the numbers are links to what the filter hides.
-    counts = Counter(row.assessment.status for row in rows)
-
+    counts: Counter[Status] = Counter(row.assessment.status for row in rows)
     matching = [row for row in rows if _is_named(row.replica, name) and status in ("", row.assessment.status)]
     matching.sort(key=_urgency)
 
     return Overview(
         grid=status_grid.build_grid(matching),
         sections=_sections(matching, MAX_ROWS),
-        status_counts=[StatusCount(status_, counts[status_]) for status_ in Status],
+        status_counts=_count_statuses(counts),
         # A group without replicas has no status to ask for.
         empty_groups=[] if status else _empty_groups(name),
     )
@@ -142,6 +141,12 @@ def first_steps() -> FirstSteps:
         replica=Replica.objects.filter(archived_at=None).exists(),
         enrolled=enrolled_servers.exists(),
     )
+
+
+def _count_statuses(counts: Counter[Status]) -> list[StatusCount]:
+    """Return the number of replicas with each status. Few fleets have accepted what was not read: then it is named."""
+    shown = [status for status in Status if status != Status.INCOMPLETE_ACCEPTED or counts[status]]
+    return [StatusCount(status, counts[status]) for status in shown]
 
 
 def _urgency(row: ReplicaRow) -> tuple[int, str, str]:
@@ -191,7 +196,8 @@ def _row(replica: AnnotatedReplica, facts: ReplicaFacts, now: datetime) -> Repli
 def _with_ticks(rows: list[ReplicaRow]) -> list[ReplicaRow]:
     """Return the same rows with their newest runs. These cost more than all the rest, so only shown rows get them."""
     newest_runs = replica_facts.newest_runs([row.replica.pk for row in rows])
-    return [row._replace(ticks=build_ticks(newest_runs.get(row.replica.pk, []))) for row in rows]
+    statuses = run_status.assess_runs([run for runs in newest_runs.values() for run in runs])
+    return [row._replace(ticks=build_ticks(newest_runs.get(row.replica.pk, []), statuses)) for row in rows]
 
 
 def _is_named(replica: Replica, name: str) -> bool:

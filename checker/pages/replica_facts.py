@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Case, Count, Min, OuterRef, Prefetch, QuerySet, Subquery, Value, When
+from django.db.models import Count, Min, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from checker.models import Comparison, Finding, Proof
-from checker.pages.status import OpenFindings, ReplicaFacts, Status
-from scanner.models import Note, Progress, Replica, Run
+from checker.pages.finding_status import status_expression
+from checker.pages.run_status import RunFacts
+from checker.pages.status import NOTHING_UNREAD, OpenFindings, ReplicaFacts, Status, UnreadPaths
+from scanner.db.sql import fetch_all, load_statements
+from scanner.format.entry_type import EntryType
+from scanner.models import Progress, Replica, Run
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
+
+statement = load_statements(__file__)
+
+COUNT_NOTES = statement("count_notes")
+COUNT_ACCEPTED_ERRORS = statement("count_accepted_errors")
 
 STRIP_RUNS = 20
 """Runs in the small strip beside a replica's name."""
@@ -61,15 +70,17 @@ def all_replicas() -> QuerySet[AnnotatedReplica]:
     )
 
 
-def newest_runs(replica_ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
-    """Return the newest runs of each replica, newest first.
-
-    Each run is a dictionary of state, sequence, errors and `proven`, which is None for a run that was not verified.
-    """
+def newest_runs(replica_ids: Iterable[int]) -> dict[int, list[RunFacts]]:
+    """Return the newest runs of each replica, newest first."""
     runs = Run.objects.filter(replica=OuterRef("pk")).order_by("-sequence")
-    rows = runs.values(row=JSONObject(state="state", sequence="sequence", errors="errors", proven="proof__ok"))
+    rows = runs.values(
+        row=JSONObject(pk="pk", state="state", sequence="sequence", errors="errors", is_proven="proof__ok")
+    )
     strips = Replica.objects.filter(pk__in=replica_ids).annotate(strip=ArraySubquery(rows[:STRIP_RUNS]))
-    return dict(strips.values_list("pk", "strip"))
+    return {
+        replica_id: [RunFacts(replica_id=replica_id, **row | {"state": Run.State(row["state"])}) for row in strip]
+        for replica_id, strip in strips.values_list("pk", "strip")
+    }
 
 
 def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[ReplicaFacts]:
@@ -86,7 +97,10 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
     findings = _open_findings(replica_ids)
     compared = _compared_runs(run_ids)
     set_aside = _comparisons_set_aside(replica_ids)
-    misread = _misread_files([replica.complete_id for replica in replicas])
+    complete_runs = [runs[run_id] for replica in replicas if (run_id := replica.complete_id) is not None]
+    notes = _count_notes(complete_runs)
+    unread = _unread_paths(complete_runs, notes)
+    accepted_mounts = _accepted_mounts(replica_ids)
 
     facts = []
     for replica in replicas:
@@ -103,7 +117,10 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
                 findings=findings.get(replica.pk, ()),
                 compared=replica.complete_id in compared,
                 comparison_aside=set_aside.get(replica.pk),
-                misread=misread.get(replica.complete_id, 0),
+                misread=0 if complete is None else notes.get((complete.pk, "misread"), 0),
+                unread=NOTHING_UNREAD if complete is None else unread[complete.pk],
+                accepted_mounts=accepted_mounts.get(replica.pk, ()),
+                silent_since=_silent_since(replica, runs.get(replica.newest_id), now),
             )
         )
     return facts
@@ -116,6 +133,19 @@ def current_progress(replica: AnnotatedReplica, now: datetime) -> Progress | Non
 
     newest = replica.all_progress[0]
     return newest if now - newest.updated_at < PROGRESS_TIMEOUT else None
+
+
+def _silent_since(replica: AnnotatedReplica, newest: Run | None, now: datetime) -> datetime | None:
+    """Return when a run that has not ended was heard of last, if it is not heard of any more."""
+    if not replica.all_progress:
+        return None
+    heard_at = replica.all_progress[0].updated_at
+    if now - heard_at < PROGRESS_TIMEOUT:
+        return None
+    # A later run arrived: it says more than the one that never ended. Its report need not have sent progress.
+    if newest is not None and newest.received_at > heard_at:
+        return None
+    return heard_at
 
 
 def _unproven_runs(replica_ids: list[int]) -> dict[int, int]:
@@ -171,12 +201,9 @@ def _open_findings(replica_ids: list[int]) -> dict[int, tuple[OpenFindings, ...]
 
 
 def _findings_of_replicas(replica_ids: list[int]) -> list[_StatusCount]:
-    status = Case(
-        When(kind=Finding.Kind.MASS_CHANGE, then=Value(Status.HELD.value)),
-        When(severity=Finding.Severity.CRITICAL, then=Value(Status.DAMAGED.value)),
-        default=Value(Status.ATTENTION.value),
+    findings = Finding.objects.filter(state=Finding.State.OPEN, replica__in=replica_ids).annotate(
+        gives_status=status_expression()
     )
-    findings = Finding.objects.filter(state=Finding.State.OPEN, replica__in=replica_ids).annotate(gives_status=status)
     grouped = findings.order_by().values_list("replica", "gives_status")
     return [_StatusCount(*row) for row in grouped.annotate(number=Count("pk"), first=Min("pk"))]
 
@@ -206,7 +233,51 @@ def _comparisons_set_aside(replica_ids: list[int]) -> dict[int, int]:
     return dict(aside.order_by("run__sequence").values_list("replica", "run__sequence"))
 
 
-def _misread_files(run_ids: list[int | None]) -> dict[int | None, int]:
-    """Return how many files of each run were misread at first; runs without any are left out."""
-    notes = Note.objects.filter(run__in=[pk for pk in run_ids if pk is not None], note="misread")
-    return dict(notes.order_by().values_list("run").annotate(number=Count("pk")))
+def _accepted_mounts(replica_ids: list[int]) -> dict[int, tuple[Finding, ...]]:
+    """Return the accepted findings of mounts of each replica that has some. One whose mount is gone is resolved."""
+    findings = Finding.objects.filter(
+        replica__in=replica_ids, kind=Finding.Kind.MOUNTED_OVER, state=Finding.State.ACCEPTED
+    )
+    by_replica: dict[int, tuple[Finding, ...]] = {}
+    for finding in findings.select_related("first_run").order_by("pk"):
+        assert finding.replica_id is not None
+        by_replica[finding.replica_id] = (*by_replica.get(finding.replica_id, ()), finding)
+    return by_replica
+
+
+def _unread_paths(runs: Iterable[Run], notes: Mapping[tuple[int, str], int]) -> dict[int, UnreadPaths]:
+    """Return what each run could not read: paths with an error, and names that are too long for a report."""
+    runs = list(runs)
+    accepted = _accepted_errors([run for run in runs if run.errors])
+    return {
+        run.pk: UnreadPaths(run.errors + notes.get((run.pk, "skipped"), 0), accepted.get(run.pk, 0)) for run in runs
+    }
+
+
+def _count_notes(runs: Iterable[Run]) -> dict[tuple[int, str], int]:
+    """Return (key of a run, note) → how many files or names the note is about."""
+    rows = fetch_all(COUNT_NOTES, {"runs": [run.pk for run in runs]})
+    return {(run_id, note): int(number) for run_id, note, number in rows}
+
+
+def _accepted_errors(runs: list[Run]) -> dict[int, int]:
+    """Return how many paths with an error in each run belong to findings that a person accepted."""
+    kinds = (Finding.Kind.UNREADABLE, Finding.Kind.UNSTABLE)
+    accepted = Finding.objects.filter(
+        replica__in=[run.replica_id for run in runs], kind__in=kinds, state=Finding.State.ACCEPTED
+    )
+    replica_ids = set(accepted.values_list("replica", flat=True)) if runs else set()
+
+    counts = {}
+    for run in runs:
+        # Most replicas with errors have no accepted finding, and counting reads every error.
+        if run.replica_id not in replica_ids:
+            continue
+        parameters = {
+            "replica": run.replica_id,
+            "sequence": run.sequence,
+            "error": EntryType.ERROR.value,
+            "kinds": [kind.value for kind in kinds],
+        }
+        counts[run.pk] = int(fetch_all(COUNT_ACCEPTED_ERRORS, parameters)[0][0])
+    return counts

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from checker.pages.run_status import RunFacts, RunStatus
 from checker.pages.status import Assessment, ReplicaFacts, Status
-from scanner.models import Progress, Replica, Run
+from scanner.models import Progress, Replica
 
 TICK_HEIGHTS = {
     Status.PROVEN: 16,
@@ -14,6 +16,7 @@ TICK_HEIGHTS = {
     Status.HELD: 13,
     Status.ATTENTION: 10,
     Status.UNKNOWN: 4,
+    Status.INCOMPLETE: 7,
 }
 """Heights of bars, so that statuses differ by more than their colour."""
 TICK_FOOT = 17
@@ -24,14 +27,19 @@ class Tick(NamedTuple):
     """A run as a bar in the strip of the newest runs."""
 
     sequence: int
-    status: Status
+    run_status: RunStatus
     x: int
     """Left edge of its bar."""
 
     @property
     def label(self) -> str:
         """Return the number and the status of the run in words."""
-        return f"#{self.sequence} {self.status.label}"
+        return f"#{self.sequence} {self.run_status.label}"
+
+    @property
+    def status(self) -> Status:
+        """Return the status that gives the bar its colour and height."""
+        return self.run_status.status
 
     @property
     def height(self) -> int:
@@ -62,21 +70,7 @@ class ReplicaRow(NamedTuple):
         return self.facts.replica
 
 
-def build_ticks(newest_runs: list[dict[str, Any]]) -> list[Tick]:
+def build_ticks(newest_runs: Sequence[RunFacts], statuses: Mapping[int, RunStatus]) -> list[Tick]:
     """Return the strip of runs that `replica_facts.newest_runs` read, from the oldest to the newest."""
-    oldest_first = newest_runs[::-1]
-    return [
-        Tick(run["sequence"], _run_status(run), TICK_DISTANCE * position) for position, run in enumerate(oldest_first)
-    ]
-
-
-def _run_status(run: dict[str, Any]) -> Status:
-    state = run["state"]
-    # Unknown comes first: what was not verified yet is never green.
-    if state == Run.State.RECEIVED or (state == Run.State.INGESTED and run["proven"] is None):
-        return Status.UNKNOWN
-    if run["proven"] is False:
-        return Status.DAMAGED
-    if state != Run.State.INGESTED or run["errors"]:
-        return Status.ATTENTION
-    return Status.PROVEN
+    oldest_first = reversed(newest_runs)
+    return [Tick(run.sequence, statuses[run.pk], TICK_DISTANCE * position) for position, run in enumerate(oldest_first)]

@@ -7,7 +7,9 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from checker.models import Change, Comparison
+from checker.pages import run_status
 from checker.pages.charts import AreaChart, BarChart, area_chart, bar_chart
+from checker.pages.run_status import RunStatus
 from scanner.models import Replica, Run
 
 PAGE_SIZE = 30
@@ -16,10 +18,17 @@ CHARTED_RUNS = 60
 """Newest complete runs that the charts show."""
 
 
+class RunRow(NamedTuple):
+    """A run in the list of a replica's runs."""
+
+    run: Run
+    status: RunStatus
+
+
 class RunPage(NamedTuple):
     """A page of runs, newest first."""
 
-    runs: list[Run]
+    rows: list[RunRow]
     before: int | None
     """The next page holds the runs before this number; None on the last page."""
     is_continuation: bool
@@ -47,7 +56,10 @@ def list_runs(replica: Replica, before: int | None = None) -> RunPage:
     next_before = None
     if len(rows) > PAGE_SIZE:
         next_before = rows[PAGE_SIZE - 1].sequence
-    return RunPage(rows[:PAGE_SIZE], next_before, is_continuation=before is not None)
+
+    shown = rows[:PAGE_SIZE]
+    statuses = run_status.assess_runs([run_status.facts_of(run) for run in shown])
+    return RunPage([RunRow(run, statuses[run.pk]) for run in shown], next_before, is_continuation=before is not None)
 
 
 def run_charts(replica: Replica) -> RunCharts:

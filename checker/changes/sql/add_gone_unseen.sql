@@ -1,7 +1,7 @@
 -- Add what was hidden at the earlier run and is neither there nor hidden at the later one: it went while nobody could
 -- see it, so that none of its versions ended between the two.
 WITH listed_again AS (
-    SELECT path FROM unlistable WHERE runs @> %(base)s::int AND NOT runs @> %(run)s::int
+    SELECT path FROM unseen WHERE runs @> %(base)s::int AND NOT runs @> %(run)s::int
 ), below AS (
     SELECT version.path,
         max(version.until_seq) FILTER (WHERE version.from_seq <= %(base)s) AS ended,
@@ -16,9 +16,9 @@ WITH listed_again AS (
     ) AS version
     GROUP BY version.path
 ), hidden AS (
-    SELECT below.path, below.ended, range_agg(unlistable.runs) AS runs
+    SELECT below.path, below.ended, range_agg(unseen.runs) AS runs
     FROM below
-    JOIN unlistable ON starts_with(below.path, unlistable.path || '/')
+    JOIN unseen ON starts_with(below.path, unseen.path || '/')
     WHERE NOT below.is_there AND below.ended <= %(base)s
     GROUP BY below.path, below.ended
 )

@@ -1,9 +1,9 @@
--- Mark paths that are hidden at the later run: ever since their last version ended, one of their directories could not
--- be listed. OFFSET 0 keeps one look into the index for each directory.
+-- Mark paths that are hidden at the later run: ever since their last version ended, no run could look into one of their
+-- directories. OFFSET 0 keeps one look into the index for each directory.
 UPDATE difference SET hidden_now = true
 FROM (
-    SELECT below.path, range_agg(unlistable.runs) AS runs, min(below.ended) AS ended
-    FROM unlistable
+    SELECT below.path, range_agg(unseen.runs) AS runs, min(below.ended) AS ended
+    FROM unseen
     CROSS JOIN LATERAL (
         SELECT candidate.path, (
             SELECT max(version.until_seq) FROM scanner_version AS version
@@ -12,7 +12,7 @@ FROM (
                 AND version.from_seq <= %(run)s
         ) AS ended
         FROM difference AS candidate
-        WHERE is_below(candidate.path, unlistable.path || '/')
+        WHERE is_below(candidate.path, unseen.path || '/')
             AND candidate.new_id IS NULL AND candidate.old_id IS NOT NULL
         OFFSET 0
     ) AS below

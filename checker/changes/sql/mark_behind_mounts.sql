@@ -1,4 +1,4 @@
--- What was below a directory that is a mount now is out of scope: the run did not enter it.
+-- What lies behind a mount point is out of scope of a run that may no longer enter mount points.
 UPDATE difference SET out_of_scope = true
 FROM (
     SELECT below.path

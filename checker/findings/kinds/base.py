@@ -19,6 +19,8 @@ class Resolution(Enum):
     GONE = "each path is gone again"
     READ = "each path could be read"
     NEW_FILE = "a new file has come"
+    FIRST_ENTRY = "a run found something"
+    UNCOVERED = "the mount is gone, or is entered"
     NO_DIVERGENCE = "the newest comparison of the replicas finds nothing more of it"
     BY_PERSON = "only a person ends it"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from checker.findings.kinds.base import FindingKind, ReplicasFindingKind, Resolution, RunFindingKind
 from checker.findings.kinds.corrupted import CORRUPTED
 from checker.findings.kinds.edits import ADDED, MODIFIED, RETYPED, TOUCHED
+from checker.findings.kinds.empty import EMPTY
 from checker.findings.kinds.mass_change import MASS_CHANGE
 from checker.findings.kinds.mismatch import MISMATCH
 from checker.findings.kinds.missing import MISSING
+from checker.findings.kinds.mounted_over import MOUNTED_OVER
 from checker.findings.kinds.moved import MOVED
 from checker.findings.kinds.no_new_file import NO_NEW_FILE
 from checker.findings.kinds.removed import REMOVED
@@ -21,6 +23,7 @@ RUN_KINDS: tuple[RunFindingKind, ...] = (
     CORRUPTED,
     REWRITTEN,
     UNREADABLE,
+    MOUNTED_OVER,
     REMOVED,
     MODIFIED,
     REVERTED,
@@ -31,6 +34,7 @@ RUN_KINDS: tuple[RunFindingKind, ...] = (
     UNSTABLE,
     MASS_CHANGE,
     NO_NEW_FILE,
+    EMPTY,
 )
 """In the order in which they open. A change belongs to one finding: damage takes its changes before all others."""
 REPLICAS_KINDS: tuple[ReplicasFindingKind, ...] = (MISMATCH, MISSING)

@@ -5,11 +5,11 @@
 DROP TABLE IF EXISTS finding_member;
 
 CREATE TEMPORARY TABLE finding_member ON COMMIT DROP AS
-WITH unlistable AS MATERIALIZED (
-    -- Directories that cannot be listed at the run: of what lies below them nothing is known.
+WITH unseen AS MATERIALIZED (
+    -- Directories that the run could not look into: of what lies below them nothing is known.
     SELECT path || '/' AS directory
     FROM state_at(%(replica)s, %(sequence)s)
-    WHERE type = %(error)s AND stage IN ('list', 'stat')
+    WHERE type = %(error)s AND stage IN ('list', 'stat') OR type = %(special)s AND detail = 'mount'
 )
 SELECT
     finding.id AS finding_id,
@@ -17,7 +17,7 @@ SELECT
     CASE
         WHEN finding.kind = ANY(%(resolved_when_gone)s::text[]) THEN
             now.id IS NULL
-            AND NOT EXISTS (SELECT FROM unlistable WHERE starts_with(member.path, unlistable.directory))
+            AND NOT EXISTS (SELECT FROM unseen WHERE starts_with(member.path, unseen.directory))
         WHEN finding.kind = ANY(%(resolved_by_same_entry)s::text[]) THEN
             (now.type, now.size, now.mtime_ns, now.mode, now.uid, now.gid, now.sha256, now.detail)
             IS NOT DISTINCT FROM
@@ -27,7 +27,7 @@ SELECT
             AND now.sha256 IS NOT DISTINCT FROM old.sha256
             AND (now.type = %(file)s OR now.detail IS NOT DISTINCT FROM old.detail)
         WHEN finding.kind = ANY(%(resolved_by_reading)s::text[]) THEN
-            now.type <> %(error)s
+            now.type <> %(error)s AND (now.type <> %(special)s OR now.detail <> 'mount')
             -- A directory that can be listed has no version of its own, but something below it.
             OR now.id IS NULL AND began.stage IN ('list', 'stat') AND EXISTS (
                 SELECT FROM state_at(%(replica)s, %(sequence)s) AS below

@@ -23,3 +23,13 @@ STOP_COPYING = _(
 RELEASE_IF_MEANT = _("If the change was intended, release the replica and note why; until then it stays on hold.")
 UNDO_IF_WRONG = _("Nothing, if the release was right. Otherwise undo it, and the replica goes on hold again.")
 CHECK_PRODUCER = _("Check what creates these files: no new file arrived in time.")
+CHECK_MOUNT = _("Check on the server whether the file system with the data is mounted, and whether the root is right.")
+ACCEPT_IF_EMPTY = _("If it is empty on purpose, accept the finding and note why; the replica then counts as it is.")
+UNMOUNT_OR_ENTER = _(
+    "Unmount what hides the files. If the mounted file system belongs to the data, let the group enter mount points, "
+    "or make it a replica of its own."
+)
+ACCEPT_IF_MOUNT_STAYS = _(
+    "If the mount stays and the files beneath it do not matter, accept the finding and note why. The replica stays "
+    "*incomplete (accepted)*."
+)

@@ -142,6 +142,51 @@ def test_unknown_and_back() -> None:
     }
 
 
+def test_mounted_over_and_back() -> None:
+    """Paths behind a new mount are unknown, not removed, and are compared with what they were when they come back."""
+    staged = StagedReplica()
+    staged.run([file("d/same"), file("d/edited"), file("d/e/deep"), file("x")])
+    staged.run([special_row("d", "mount"), file("x")])
+
+    assert change_kinds(staged.compare()) == {
+        "d": "added",
+        "d/same": "unknown",
+        "d/edited": "unknown",
+        "d/e/deep": "unknown",
+    }
+
+    staged.run([special_row("d", "mount"), file("x")])
+    assert change_kinds(staged.compare()) == {}
+
+    staged.run([file("d/same"), file("d/edited", b"new", mtime_ns=LATER_MTIME), file("d/e/deep"), file("x")])
+    assert change_kinds(staged.compare()) == {"d": "removed", "d/edited": "modified"}
+
+
+def test_mounts_that_a_run_no_longer_enters() -> None:
+    """Paths behind a mount are out of scope when the option to enter mounts was switched off."""
+    staged = StagedReplica()
+    for crosses in (True, False):
+        digest = bytes.fromhex(scope_digest([], crosses))
+        Scope.objects.create(digest=digest, excludes="", cross_mounts=crosses)
+    staged.run([file("d/a"), file("x")], config=scope_digest([], True))
+    staged.run([special_row("d", "mount"), file("x")], config=scope_digest([], False))
+
+    assert change_kinds(staged.compare()) == {"d": "added", "d/a": "out_of_scope"}
+
+
+def test_a_mount_over_an_unlistable_directory() -> None:
+    """A mount hides the directory and does not make it readable."""
+    staged = StagedReplica()
+    staged.run([file("d/a"), file("x")])
+    staged.run([error_row("d", stage="list"), file("x")])
+    staged.run([special_row("d", "mount"), file("x")])
+
+    assert change_kinds(staged.compare()) == {"d": "added"}
+
+    staged.run([file("d/a"), file("x")])
+    assert change_kinds(staged.compare()) == {"d": "removed"}
+
+
 def test_nested_covers() -> None:
     """One unlistable directory after the other hides without a gap."""
     staged = StagedReplica()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from checker.models import Finding, Proof
-from checker.pages.status import OpenFindings, ReplicaFacts, Status, assess
+from checker.pages.status import OpenFindings, ReplicaFacts, Status, UnreadPaths, assess
 from scanner.intervals import grace, next_run_due
 from scanner.models import Group, Replica, Run, Server
 
@@ -22,7 +23,8 @@ def replica(**fields: Any) -> Replica:
 
 
 def run(state: str = "ingested", *, age: timedelta = timedelta(hours=2), **fields: Any) -> Run:
-    values = {"sequence": 7, "errors": 0, "finished_at": NOW - age, "received_at": NOW - age}
+    times = {"started_at": NOW - age, "finished_at": NOW - age, "received_at": NOW - age}
+    values = {"uuid": uuid4(), "sequence": 7, "errors": 0, **times}
     return Run(state=state, **values | fields)
 
 
@@ -43,9 +45,28 @@ def test_all_well_is_proven() -> None:
     assert assess(facts()) == (Status.PROVEN, (), ())
 
 
-def test_what_was_not_read_and_is_accepted_is_a_remark() -> None:
-    """Paths that could not be read and of which nothing is open speak against nothing, and are told all the same."""
-    assert assess(facts(newest=run(errors=2))) == (Status.PROVEN, (), ("2 paths could not be read.",))
+@pytest.mark.parametrize(
+    ("unread", "status", "text"),
+    [
+        (UnreadPaths(1), Status.INCOMPLETE, "1 path could not be read in run 7: it is not proven."),
+        (UnreadPaths(3, 1), Status.INCOMPLETE, "they are not proven. 1 of them was accepted."),
+        (UnreadPaths(3, 3), Status.INCOMPLETE_ACCEPTED, "they are not proven. That was accepted."),
+    ],
+)
+def test_unread_paths_are_never_proven(unread: UnreadPaths, status: Status, text: str) -> None:
+    """Paths that could not be read leave a replica incomplete, also when a person accepted them."""
+    assessment = assess(facts(unread=unread))
+    assert assessment.status == status
+    assert text in assessment.reasons[0].text
+    assert assessment.reasons[0].address.endswith("?type=error")
+
+
+def test_an_accepted_mount_is_never_proven() -> None:
+    """Accepting a mount does not read the files that it hides."""
+    finding = Finding(kind="mounted_over", path="d/", folded=True, number=4, first_run=run())
+    assessment = assess(facts(accepted_mounts=(finding,)))
+    assert assessment.status == Status.INCOMPLETE_ACCEPTED
+    assert "4 known paths are hidden behind the mount d/" in assessment.reasons[0].text
 
 
 def test_what_was_read_wrong_at_first_is_a_remark() -> None:
@@ -78,6 +99,9 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
         ({"newest": run("refused", reason="bad"), "complete": run()}, Status.ATTENTION, "refused: bad"),
         ({"newest": run("set_aside", reason="odd"), "complete": run()}, Status.ATTENTION, "set aside: odd"),
         ({"newest": run(age=timedelta(days=2))}, Status.ATTENTION, "too old"),
+        ({"newest": run(finished_at=NOW + timedelta(minutes=6), received_at=NOW)}, Status.ATTENTION, "6 min ahead"),
+        ({"newest": run(started_at=NOW)}, Status.ATTENTION, "was set back by at least 2 h"),
+        ({"silent_since": NOW - timedelta(hours=1)}, Status.UNKNOWN, "has not ended: it was heard of last 1 h ago"),
         ({"replica": replica(enabled=False)}, Status.UNKNOWN, "Switched off"),
         ({"replica": replica(origin="unsigned")}, Status.UNKNOWN, "without a signature"),
         ({"replica": replica(server=Server(held_at=NOW, held_reason="clone"))}, Status.HELD, "clone"),

@@ -23,7 +23,7 @@ from scanner.format.timestamps import format_timestamp
 from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
-from tests.scanner.factories import error_row, link_row
+from tests.scanner.factories import error_row, link_row, special_row
 
 DOCUMENTATION = Path(__file__).resolve().parents[4] / "docs"
 KEPT = file("kept", b"kept")
@@ -63,6 +63,14 @@ SCENARIOS: dict[Finding.Kind, Scenario] = {
     Finding.Kind.UNREADABLE: Scenario(
         runs=[StagedRun([KEPT, file("x")]), StagedRun([KEPT, error_row("x")])],
         resolving=StagedRun([KEPT, file("x")]),
+    ),
+    Finding.Kind.MOUNTED_OVER: Scenario(
+        runs=[StagedRun([KEPT, file("d/x")]), StagedRun([special_row("d", "mount"), KEPT])],
+        resolving=StagedRun([file("d/x"), KEPT]),
+    ),
+    Finding.Kind.EMPTY: Scenario(
+        runs=[StagedRun([])],
+        resolving=StagedRun([KEPT]),
     ),
     Finding.Kind.UNSTABLE: Scenario(
         runs=[StagedRun([KEPT, error_row("x", "ECHANGED", "read")])] * 3,

@@ -1,0 +1,71 @@
+"""Open, resolve and explain findings of files that a mount hides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from checker.findings import audit_log, candidates, opening
+from checker.findings.kinds.base import Resolution, RunFindingKind
+from checker.findings.text import runs, steps
+from checker.models import AuditEntry, Change, Comparison, Finding
+from scanner.formatting.names import visible_text
+from scanner.formatting.numbers import number
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountedOver(RunFindingKind):
+    """Known paths that lie behind a mount point which a run did not enter. One finding for each mount point."""
+
+    def update_findings(self, comparison: Comparison) -> None:
+        """Resolve findings whose mount is gone, then open one for each mount that hides something."""
+        self._resolve(comparison)
+        if not comparison.counts.get(Change.Kind.UNKNOWN):
+            return
+
+        branches = candidates.select_behind_mounts(comparison)
+        facts = dict.fromkeys(branches, opening.shared_facts(comparison))
+        opening.open_branches(comparison, self.value, self.severity, facts)
+
+    def _resolve(self, comparison: Comparison) -> None:
+        """Close findings whose mount point is none any more. An acceptance ends with it: it was about this mount."""
+        run = comparison.run
+        unresolved = [Finding.State.OPEN, Finding.State.ACCEPTED]
+        findings = Finding.objects.filter(replica=run.replica_id, kind=self.value, state__in=unresolved)
+        for finding in findings.select_for_update():
+            if candidates.is_mount(run, finding.path.removesuffix("/")):
+                continue
+
+            finding.state = Finding.State.RESOLVED
+            finding.closed_at = timezone.now()
+            finding.expires_at = None
+            finding.last_run = run
+            finding.save(update_fields=["state", "closed_at", "expires_at", "last_run"])
+            audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=run)
+
+    def title(self, finding: Finding) -> str:
+        """Return the mount point, and how many known paths it hides."""
+        text = ngettext(
+            "%(n)s known path is hidden behind the mount %(place)s",
+            "%(n)s known paths are hidden behind the mount %(place)s",
+            finding.number,
+        )
+        return text % {"n": number(finding.number), "place": visible_text(finding.path)}
+
+    def reasons(self, finding: Finding) -> list[str]:
+        """Return which runs found it."""
+        sentence = _("Another file system is mounted here, and the collector does not enter mount points.")
+        return [*runs.describe_runs(finding), sentence, runs.list_follows()]
+
+
+MOUNTED_OVER = MountedOver(
+    value=Finding.Kind.MOUNTED_OVER,
+    resolution=Resolution.UNCOVERED,
+    explanation=gettext_lazy(
+        "The files are perhaps unchanged beneath the mount, but nothing read them. They are not proven."
+    ),
+    steps=(steps.UNMOUNT_OR_ENTER, steps.ACCEPT_IF_MOUNT_STAYS),
+)
