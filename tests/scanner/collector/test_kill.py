@@ -117,8 +117,8 @@ def test_signal_ends_it_soon(
     arguments = ["--config", str(installation.conf), "run", "--engine", "hashlib"]
     command = [sys.executable, "-m", "scanner.collector", *arguments]
     with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(1.5)
-        children = find_children(process.pid)
+        # Before its workers start, the collector has not yet said what a signal means.
+        children = wait_for_children(process.pid)
         try:
             process.send_signal(number)
             _, messages = process.communicate(timeout=60)
@@ -132,6 +132,15 @@ def test_signal_ends_it_soon(
 
     big_file.unlink()
     check_next_run(installation, replica, central, number.name)
+
+
+def wait_for_children(pid: int) -> list[int]:
+    """Return the processes that a process has started, as soon as there are some."""
+    for _ in range(600):
+        if children := find_children(pid):
+            return children
+        time.sleep(0.1)
+    raise AssertionError("the collector has started no worker")
 
 
 def find_children(pid: int) -> list[int]:
