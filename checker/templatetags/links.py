@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from checker.changes.listing import ChangeListQuery
 from checker.divergences.listing import DivergenceListQuery
+from checker.findings.kinds.registry import kind_of
 from checker.forms import OverviewQuery
 from checker.models import Finding, Participant
 from checker.pages.status import Status
@@ -18,9 +19,6 @@ from scanner.formatting.names import display_name, short_name
 from scanner.models import Replica
 
 register = template.Library()
-
-KINDS_OF_WHOLE_RUNS = {Finding.Kind.MASS_CHANGE, Finding.Kind.NO_NEW_FILE, Finding.Kind.UNSTABLE}
-"""Kinds of finding that concern a run as a whole, not changes of one kind."""
 
 
 @register.filter
@@ -51,7 +49,7 @@ def directory_url(list_query: ChangeListQuery | DivergenceListQuery, directory: 
 def finding_changes_url(finding: Finding) -> str:
     """Return the address of the changes that a finding of a replica is about."""
     parameters: dict[str, str] = {}
-    if finding.kind not in KINDS_OF_WHOLE_RUNS:
+    if not kind_of(finding).concerns_whole_run:
         parameters["kind"] = finding.evidence.get("became") or finding.kind
         if finding.folded and finding.path:
             parameters["below"] = finding.path

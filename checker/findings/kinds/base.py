@@ -38,6 +38,8 @@ class FindingKind(ABC):
     """What it means, when that does not depend on the finding."""
     steps: tuple[Promise, ...] = ()
     """What to do next, when that does not depend on the finding."""
+    concerns_whole_run: bool = False
+    """Whether it is about a run, so that its link leads to all changes, not to those of the kind of the same name."""
     is_released: bool = False
     """Whether a person releases the replica instead of accepting the finding."""
     may_be_accepted_in_bulk: bool = True

@@ -85,6 +85,7 @@ class MassChange(RunFindingKind):
 MASS_CHANGE = MassChange(
     value=Finding.Kind.MASS_CHANGE,
     resolution=Resolution.BY_PERSON,
+    concerns_whole_run=True,
     severity=Finding.Severity.CRITICAL,
     is_released=True,
     may_be_accepted_in_bulk=False,

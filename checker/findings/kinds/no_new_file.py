@@ -79,6 +79,7 @@ class NoNewFile(RunFindingKind):
 NO_NEW_FILE = NoNewFile(
     value=Finding.Kind.NO_NEW_FILE,
     resolution=Resolution.NEW_FILE,
+    concerns_whole_run=True,
     explanation=gettext_lazy("New files are expected here in every interval; none arrived."),
     steps=(steps.CHECK_PRODUCER, steps.ACCEPT_IF_YOURS),
 )

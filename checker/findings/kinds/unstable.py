@@ -56,6 +56,7 @@ UNSTABLE = Unstable(
     value=Finding.Kind.UNSTABLE,
     change=Change.Kind.UNREADABLE,
     resolution=Resolution.READ,
+    concerns_whole_run=True,
     explanation=gettext_lazy("The content keeps changing while it is read, so no run can tell what it is."),
     steps=(steps.READ_SNAPSHOT,),
 )

@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 from checker.findings import description, kinds
 from checker.findings.kinds.base import FindingKind, Resolution
 from checker.findings.kinds.registry import KINDS, REPLICAS_KINDS, RUN_KINDS
-from checker.models import Finding
+from checker.models import Change, Finding
 from scanner.format.records import Record
 from scanner.format.timestamps import format_timestamp
 from tests.checker.changes.test_compare import confirmed_note
@@ -177,17 +177,17 @@ def check_words(finding: Finding) -> None:
 
 def test_every_stored_value_has_its_object() -> None:
     """The model's choices and the registry are the same kinds, and no module of kinds is left out."""
-    assert set(KINDS) == set(Finding.Kind.values)
+    assert set(KINDS) == set(Finding.Kind.values), "name each kind in the model and in kinds/registry.py"
     assert len(KINDS) == len(RUN_KINDS) + len(REPLICAS_KINDS)
 
     modules = [import_module(f"{kinds.__name__}.{module.name}") for module in iter_modules(kinds.__path__)]
     defined = {id(value) for module in modules for value in vars(module).values() if isinstance(value, FindingKind)}
-    assert defined == {id(kind) for kind in KINDS.values()}
+    assert defined == {id(kind) for kind in KINDS.values()}, "name the kind in kinds/registry.py"
 
 
 def test_every_kind_has_a_scenario() -> None:
     """The tests of this module leave no kind out."""
-    assert set(SCENARIOS) == {kind.value for kind in RUN_KINDS}
+    assert set(SCENARIOS) == {kind.value for kind in RUN_KINDS}, "add runs that open and resolve the kind to SCENARIOS"
     assert {kind.value for kind in REPLICAS_KINDS} == {Finding.Kind.MISSING, Finding.Kind.MISMATCH}
 
 
@@ -227,7 +227,16 @@ def test_every_kind_is_documented(language: str) -> None:
     """The page of everyday work has a section for each kind, and for no kind that does not exist."""
     page = (DOCUMENTATION / language / "everyday.md").read_text(encoding="utf-8")
     anchors = re.findall(r'<a id="(finding-\w+)"></a>', page)
-    assert sorted(anchors) == sorted(kind.anchor for kind in KINDS.values())
+    expected = sorted(kind.anchor for kind in KINDS.values())
+    assert sorted(anchors) == expected, f"give docs/{language}/everyday.md a section with an anchor for each kind"
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS, ids=lambda kind: kind.value)
+def test_a_link_leads_to_changes(kind: FindingKind) -> None:
+    """The changes that a finding links to are of a kind that exists, unless it is about a whole run."""
+    assert kind.value.value in Change.Kind.values or kind.concerns_whole_run, (
+        "set concerns_whole_run, or name the finding after its change"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.value)
