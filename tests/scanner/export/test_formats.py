@@ -302,6 +302,21 @@ def test_json_lines_are_the_records(root: Path) -> None:
     assert (root.parent / "entries").read_bytes() == b"".join(report.export_report(run)).partition(b"\n")[2]
 
 
+@pytest.mark.parametrize("form", formats.FORMATS)
+def test_nothing_is_dropped_silently(root: Path, form: str) -> None:
+    """A format writes an entry or counts it as left out: a file, a link, a special file, an error."""
+    names = {"a-file": None, "an-error": "could not be read", "a-link": "symbolic link", "a-socket": "special file"}
+    run = make_run(
+        [file_row("a-file"), error_row("an-error"), link_row("a-link", "a"), special_row("a-socket", "socket")]
+    )
+    omissions = Omissions()
+    written = b"".join(formats.export_run(run, form, omissions))
+    counted = {reason.value for reason in omissions.counts}
+
+    dropped = [name for name, reason in names.items() if name.encode() not in written and reason not in counted]
+    assert dropped == [], "write such an entry, or hand it to omissions.add_entry"
+
+
 def test_entries_that_could_not_be_read_are_told(root: Path) -> None:
     """Six errors are counted, five are named, and the exit code says that something is missing."""
     run = make_run([error_row(f"e\x1b{number}") for number in range(6)] + [file_row("a")])
