@@ -800,16 +800,20 @@ def check_all(paths: list[Path], keys: dict[str, bytes], directory: Path | None,
         if report.statement is not None:
             chains.setdefault(report.statement.replica, []).append(ChainLink(report.statement, report.path))
 
+    mixes_replicas = False
     newest_replica = None
     if newest is not None and newest.statement is not None:
         newest_replica = newest.statement.replica
     for replica, links in sorted(chains.items()):
         check_chain(sorted(links, key=lambda link: link.statement.sequence), output)
-        if directory is not None and replica != newest_replica:
-            raise CheckFailed("--directory is for one replica that holds")
+        mixes_replicas |= replica != newest_replica
 
     if directory is not None:
-        check_directory(newest or Report(Path()), directory, output)
+        if newest is None:
+            raise CheckFailed(f"{directory}: not compared, no report of a complete run holds")
+        if mixes_replicas:
+            raise CheckFailed("--directory is for one replica that holds")
+        check_directory(newest, directory, output)
 
 
 def _check_report(report: Report, keys: dict[str, bytes], output: Output, keep_lines: bool) -> None:

@@ -115,6 +115,16 @@ def authenticate(text: str) -> Server:
     return token.server
 
 
+def has_valid_tokens(server: Server) -> bool:
+    """Return whether `server` has a bearer or enrolment token that `revoke_tokens` would end.
+
+    A used enrolment token counts until it expires: the key that used it may come back with it.
+    """
+    if server.tokens.filter(revoked_at=None).exists():
+        return True
+    return server.enrolment_tokens.filter(expires_at__gt=timezone.now()).exists()
+
+
 def revoke_tokens(server: Server) -> int:
     """End every bearer and enrolment token of `server`; its keys stay. Return how many were valid until now."""
     now = timezone.now()

@@ -28,4 +28,5 @@ def validate_root(text: str) -> None:
             raise PathError(text)
         paths.check(text[1:])
     except PathError as error:
-        raise ValidationError(_("Enter an absolute path such as /srv/photos; write a backslash twice.")) from error
+        advice = _("Enter an absolute path such as /srv/photos, without / at the end; write a backslash twice.")
+        raise ValidationError(advice) from error

@@ -99,7 +99,7 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
             _("Revoke the server's tokens"),
             _("The collector can no longer reach the central server until the server is enrolled again."),
             _revoke_tokens,
-            is_applicable=lambda server: server.tokens.filter(revoked_at=None).exists(),
+            is_applicable=enrolment.has_valid_tokens,
             needs_reason=True,
         ),
         *archive_actions("scanner.change_server"),

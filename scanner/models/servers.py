@@ -53,7 +53,7 @@ class EnrolmentToken(models.Model):
         verbose_name_plural = _("enrolment tokens")
 
     def __str__(self) -> str:
-        return f"{self.server} until {self.expires_at}"
+        return f"{self.server} until {self.expires_at:%Y-%m-%d %H:%M}"
 
 
 class ServerToken(models.Model):

@@ -296,6 +296,23 @@ def test_errors_of_the_report(tmp_path: Path, replica: Replica, signer: Signer) 
     assert "NOT CHECKED: gone: not there" in output
 
 
+def test_a_directory_without_a_report_that_holds(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Files are not called wrong when there is nothing to compare them with: one line says so."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(b"")
+    data = make.make_report(replica, signer, ROWS).data
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    broken = tmp_path / "broken.jsonl"
+    broken.write_bytes(data[:-1])
+
+    for report, outcome in ((empty, 2), (tmp_path / "none.jsonl", 2), (broken, 1)):
+        code, output = call("--key", signer.public.hex(), "--directory", tree, report)
+        assert code == outcome and f"NOT CHECKED: {tree}: not compared, no report of a complete run holds" in output
+        assert "WRONG: file" not in output and "not in the report" not in output
+
+
 def test_what_cannot_be_looked_at(tmp_path: Path, replica: Replica, signer: Signer) -> None:
     """A missing file, an empty folder and a key that is none end with 2; the rest is looked at all the same."""
     report = tmp_path / "r.jsonl"

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from scanner.collector.config import parse_server_url
 from scanner.collector.errors import IdentityError
 from scanner.collector.system import durable
 from scanner.format.errors import SigningError
@@ -20,6 +21,10 @@ FILE_NAME = "identity.json"
 _FIRST_KEY_NAME = "key.pem"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{64}\Z")
+# The key lies in the state directory itself: its name leads to no other directory, nor to this one.
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+# The token is sent in a header, which holds visible ASCII alone.
+_TOKEN = re.compile(r"[!-~]+\Z")
 _ADVICE = "restore the state directory, or set another one as `state` and enrol again"
 
 
@@ -53,7 +58,7 @@ def read_identity(state: Path) -> Optional[Identity]:
         identity = Identity(**members)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise IdentityError(f"cannot read {path}: {error}; {_ADVICE}") from error
 
     if not _is_valid(identity):
@@ -63,11 +68,26 @@ def read_identity(state: Path) -> Optional[Identity]:
 
 def _is_valid(identity: Identity) -> bool:
     # The file is JSON: any of its values may have any type, whatever the annotations say.
-    if not all(isinstance(value, str) for value in tuple(identity) if value is not None):
+    if not isinstance(identity.server, str) or not _UUID.match(identity.server):
         return False
-    if not _UUID.match(identity.server) or "/" in identity.key:
+    if not isinstance(identity.key, str) or not _KEY_NAME.match(identity.key):
+        return False
+
+    enrolment = (identity.name, identity.url, identity.central, identity.token)
+    if not all(value is None or isinstance(value, str) for value in enrolment):
+        return False
+    if identity.token is not None and not _TOKEN.match(identity.token):
+        return False
+    if identity.url is not None and not _is_address(identity.url):
         return False
     return identity.central is None or _PUBLIC_KEY.match(identity.central) is not None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return parse_server_url(text) is not None
+    except ValueError:
+        return False
 
 
 def write_identity(state: Path, identity: Identity) -> None:

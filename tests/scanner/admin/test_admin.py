@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from scanner import enrolment
 from scanner.models import EnrolmentToken, Equivocation, Group, Replica, Run, Server, ServerToken, Version
 from tests.checker import stage
 from tests.scanner import factories
@@ -155,6 +156,21 @@ def test_tokens_and_keys_are_revoked(operator: Client) -> None:
 
     key.refresh_from_db()
     assert key.revoked_at is not None
+
+
+def test_an_enrolment_token_alone_is_revoked(operator: Client) -> None:
+    """A token that was sent to the wrong person is ended before anybody has used it."""
+    server, _key = stage.make_server("alpha")
+    page = reverse("admin:scanner_server_change", args=[server.pk])
+    assert "revoke-tokens" not in operator.get(page).content.decode()
+
+    text = enrolment.create_token(server)
+    assert "revoke-tokens" in operator.get(page).content.decode()
+    assert act(operator, server, "revoke-tokens", reason="sent to a stranger").status_code == 302
+
+    assert not enrolment.has_valid_tokens(server)
+    assert text not in operator.get(page).content.decode()
+    assert "revoke-tokens" not in operator.get(page).content.decode()
 
 
 def test_a_replaced_disk_is_accepted_once(operator: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,32 @@ def test_damaged_identity(tmp_path: Path, text: str) -> None:
     (tmp_path / "identity.json").write_text(text)
     with pytest.raises(IdentityError):
         identity.ensure_identity(tmp_path)
+
+
+@pytest.mark.parametrize("member", identity.Identity._fields)
+@pytest.mark.parametrize("value", [None, True, 1, 1.5, [], {}, "", "\0", "\ud800", "a/b", ".."])
+def test_members_of_a_wrong_kind(tmp_path: Path, member: str, value: Any) -> None:
+    """A member that is not what it must be is an error that names the file, never a fault of the program."""
+    members = identity.ensure_identity(tmp_path)._asdict()
+    members |= {"name": "alpha", "url": "https://backup.example.org", "central": "0" * 64, "token": "bst1.x"}
+    file = tmp_path / "identity.json"
+    file.write_text(json.dumps({**members, member: value}))
+
+    is_text_that_may_be_anything = member == "name" and isinstance(value, str)
+    is_visible_token = member == "token" and value in ("a/b", "..")
+    is_not_enrolled = member in ("name", "url", "central", "token") and value is None
+    if is_text_that_may_be_anything or is_visible_token or is_not_enrolled:
+        assert identity.read_identity(tmp_path) is not None
+    else:
+        with pytest.raises(IdentityError, match=r"identity\.json does not hold an identity"):
+            identity.read_identity(tmp_path)
+
+
+def test_nested_too_deeply(tmp_path: Path) -> None:
+    """A file that no parser can take apart is a damaged one."""
+    (tmp_path / "identity.json").write_text("[" * 100_000)
+    with pytest.raises(IdentityError, match="cannot read"):
+        identity.read_identity(tmp_path)
 
 
 def test_key_of_others(tmp_path: Path) -> None:
