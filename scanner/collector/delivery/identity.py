@@ -68,9 +68,9 @@ def read_identity(state: Path) -> Optional[Identity]:
 
 def _is_valid(identity: Identity) -> bool:
     # The file is JSON: any of its values may have any type, whatever the annotations say.
-    if not isinstance(identity.server, str) or not _UUID.match(identity.server):
+    if not all(isinstance(value, str) for value in (identity.server, identity.key)):
         return False
-    if not isinstance(identity.key, str) or not _KEY_NAME.match(identity.key):
+    if not _UUID.match(identity.server) or not _KEY_NAME.match(identity.key):
         return False
 
     enrolment = (identity.name, identity.url, identity.central, identity.token)
