@@ -180,7 +180,7 @@ def test_digest_of_nothing() -> None:
     """A file that is not empty cannot have the digest of nothing."""
     empty = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     check_record(FILE._replace(size=0, sha256=empty))
-    with pytest.raises(RecordError, match="digest of nothing"):
+    with pytest.raises(RecordError, match="digest of empty content"):
         check_record(FILE._replace(sha256=empty))
 
 
