@@ -119,7 +119,7 @@ class DemoFleet:
         Replica.objects.filter(pk=self._replicas["mail@alpha"].replica.pk).update(leads=True)
 
     def _make_dumps(self) -> None:
-        """Make rotating dumps on one server, and a replica whose server has never run."""
+        """Make rotating dumps, one of them unfinished in the last night, and a replica whose server has never run."""
         group = Group.objects.create(
             name="Database dumps", policy=Group.Policy.ROTATING, keep_days=14, note="pg_dump of the shop, each night."
         )
@@ -193,6 +193,8 @@ class DemoFleet:
             for number in (4, 5, 6):
                 photos[2].remove(f"2021/IMG_21{number:03}.jpg")
         if night == 0:
+            # The dump of this night is still being written: a file that changes during each read is not read.
+            dumps.unreadable["shop.dump.part"] = "ECHANGED"
             documents[1].encrypt(self._moment(days=0, hours=-1), self._generator, share=0.7)
             mail.add("2026-12.mbox", 12 * MIB, self._moment(days=0, hours=-3))
 
