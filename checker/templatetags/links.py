@@ -49,8 +49,9 @@ def directory_url(list_query: ChangeListQuery | DivergenceListQuery, directory: 
 def finding_changes_url(finding: Finding) -> str:
     """Return the address of the changes that a finding of a replica is about."""
     parameters: dict[str, str] = {}
-    if not kind_of(finding).concerns_whole_run:
-        parameters["kind"] = finding.evidence.get("became") or finding.kind
+    kind = kind_of(finding)
+    if not kind.concerns_whole_run:
+        parameters["kind"] = finding.evidence.get("became") or kind.linked_change or finding.kind
         if finding.folded and finding.path:
             parameters["below"] = finding.path
     return _with_query(reverse("changes", args=[finding.first_run.uuid]), parameters)

@@ -8,7 +8,7 @@ from enum import Enum
 
 from django.utils.functional import Promise
 
-from checker.models import Comparison, Divergence, Finding
+from checker.models import Change, Comparison, Divergence, Finding
 
 
 class Resolution(Enum):
@@ -39,7 +39,9 @@ class FindingKind(ABC):
     steps: tuple[Promise, ...] = ()
     """What to do next, when that does not depend on the finding."""
     concerns_whole_run: bool = False
-    """Whether it is about a run, so that its link leads to all changes, not to those of the kind of the same name."""
+    """Whether it is about a run, so that its link leads to all changes."""
+    linked_change: Change.Kind | None = None
+    """The kind of the changes to which its link leads; None for the kind of the same name."""
     is_released: bool = False
     """Whether a person releases the replica instead of accepting the finding."""
     may_be_accepted_in_bulk: bool = True

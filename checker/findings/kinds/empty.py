@@ -77,6 +77,7 @@ class Empty(RunFindingKind):
 EMPTY = Empty(
     value=Finding.Kind.EMPTY,
     resolution=Resolution.FIRST_ENTRY,
+    concerns_whole_run=True,
     explanation=gettext_lazy(
         "Perhaps the file system that should be here is not mounted, or the root is the wrong directory. Nothing is "
         "known of the data."

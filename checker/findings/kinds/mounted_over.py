@@ -64,6 +64,7 @@ class MountedOver(RunFindingKind):
 MOUNTED_OVER = MountedOver(
     value=Finding.Kind.MOUNTED_OVER,
     resolution=Resolution.UNCOVERED,
+    linked_change=Change.Kind.UNKNOWN,
     explanation=gettext_lazy(
         "The files are perhaps unchanged beneath the mount, but nothing read them. They are not proven."
     ),
