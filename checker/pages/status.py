@@ -24,6 +24,7 @@ from scanner.formatting.numbers import number, time_span
 from scanner.formatting.reasons import reason_text
 from scanner.intervals import grace, next_run_due
 from scanner.models import Replica, Run
+from scanner.models.runs import CLOCK_TOLERANCE
 
 
 class Status(TextChoices):
@@ -280,13 +281,20 @@ def _silent_run_reasons(facts: ReplicaFacts) -> list[Reason]:
 
 def _clock_reasons(facts: ReplicaFacts) -> list[Reason]:
     """Return how far the server's clock is off: dates of files and runs that it gives prove little then."""
+    offset = facts.replica.server.clock_offset_s
+    if offset is not None and timedelta(seconds=abs(offset)) > CLOCK_TOLERANCE:
+        text = _("The server's clock is %(time)s behind.")
+        if offset > 0:
+            text = _("The server's clock is %(time)s ahead.")
+        return [Reason(Status.ATTENTION, text % {"time": time_span(timedelta(seconds=abs(offset)))})]
+
+    # The clock may have been off only during the run, or the server may not say what time it has.
     skew = facts.newest.clock_skew if facts.newest is not None else None
     if skew is None:
         return []
+    text = _("The server's clock was set back by at least %(time)s during the newest run.")
     if skew > timedelta(0):
-        text = _("The server's clock is at least %(time)s ahead.")
-    else:
-        text = _("The server's clock was set back by at least %(time)s during the newest run.")
+        text = _("The server's clock was at least %(time)s ahead in the newest run.")
     return [Reason(Status.ATTENTION, text % {"time": time_span(abs(skew))})]
 
 
@@ -370,7 +378,7 @@ RULES = (
     ),
     StatusRule(
         name="clock",
-        description="The server's clock is more than five minutes ahead",
+        description="The server's clock is more than five minutes off",
         reasons=_clock_reasons,
     ),
     StatusRule(

@@ -65,10 +65,10 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
     list_filter = [("held_at", admin.EmptyFieldListFilter), ("archived_at", admin.EmptyFieldListFilter)]
     search_fields = ["name", "keys__keyid"]
     fieldsets = [
-        (None, {"fields": ["name", "note", "last_seen_at", "held_at", "held_reason", "uuid"]}),
+        (None, {"fields": ["name", "note", "last_seen_at", "clock_offset_s", "held_at", "held_reason", "uuid"]}),
         (_("Limits for this server"), {"fields": ["uploads_per_hour", "bytes_per_day"], "classes": ["collapse"]}),
     ]
-    readonly_fields = ["last_seen_at", "held_at", "held_reason", "uuid"]
+    readonly_fields = ["last_seen_at", "clock_offset_s", "held_at", "held_reason", "uuid"]
     inlines = [KeyInline, EnrolmentTokenInline]
     evidence = ("keys", "replicas")
     row_actions = (

@@ -15,7 +15,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.security import HttpBearer
 
 from scanner import central_key, enrolment
-from scanner.api import progress, schema, throttling
+from scanner.api import clock, progress, schema, throttling
 from scanner.api.body import read_small_body
 from scanner.api.replicas import list_assigned_replicas
 from scanner.api.responses import refusal_response, signed_response
@@ -120,6 +120,7 @@ def rotate(request: HttpRequest) -> HttpResponse:
 def replicas(request: HttpRequest) -> HttpResponse:
     """List what the calling server has to hash, and how far the chain of each replica is."""
     server = _calling_server(request)
+    clock.record_clock(server, request.headers.get("Date", ""))
     reply = schema.ReplicasReply(name=server.name, replicas=list_assigned_replicas(server))
     return signed_response(reply, server)
 

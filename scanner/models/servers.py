@@ -23,6 +23,9 @@ class Server(models.Model):
     held_reason = models.TextField(_("reason for the hold"), blank=True, editable=False)
     """On hold, nothing of this server is accepted: it sent two statements for one sequence."""
     last_seen_at = models.DateTimeField(_("last contact"), null=True, blank=True, editable=False)
+    clock_offset_s = models.IntegerField(_("seconds that the clock is ahead"), null=True, blank=True, editable=False)
+    """Negative: behind. Written by `api.clock`; null before the server has said what time it has."""
+    clock_checked_at = models.DateTimeField(_("clock compared"), null=True, blank=True, editable=False)
     uploads_per_hour = models.PositiveIntegerField(_("uploads per hour"), null=True, blank=True)
     bytes_per_day = models.PositiveBigIntegerField(_("bytes per day"), null=True, blank=True)
     """Quotas. Null: the setting of the whole installation."""

@@ -83,6 +83,8 @@ def test_exported_report_is_the_spooled_one(system: RunningSystem, tmp_path: Pat
     assert collector("enroll", token).returncode == 0
     assert collector("run").returncode == 0
     system.await_proofs(1)
+    offset = system.shell("from scanner.models import Server\nprint(Server.objects.get().clock_offset_s)")
+    assert abs(int(offset)) <= 2, "the collector says what time it has"
     exported = tmp_path / "exported.jsonl"
     system.manage("export_report", f"{replica}:1", "--output", str(exported))
     (sent,) = (collector.state / "replicas" / replica / "sent").glob("*.jsonl.gz")

@@ -435,3 +435,14 @@ def test_a_run_that_found_damage_is_not_green(world: World) -> None:
     client.force_login(User.objects.get(pk=world.user.pk))
     page = client.get(reverse("run", args=[damaged.uuid])).content.decode()
     assert "chip-attention" in page and "chip-proven" not in page
+
+
+@pytest.mark.parametrize(("offset", "word"), [(3600, "1 h ahead"), (-3600, "1 h behind")])
+def test_a_clock_that_is_off(world: World, offset: int, word: str) -> None:
+    """A server that says another time than this one has is not green, whatever its runs say; five minutes are fine."""
+    Server.objects.update(clock_offset_s=offset)
+    assert world.assessment().status == Status.ATTENTION
+    assert word in world.assessment().reasons[0].text
+
+    Server.objects.update(clock_offset_s=offset // 12)
+    assert world.assessment().status == Status.PROVEN

@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 from base64 import b64encode
+from email.utils import formatdate
 from typing import Any, BinaryIO, Dict, Iterable, Mapping, NamedTuple, Optional, Union
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -102,7 +103,9 @@ class Client:
     def request(self, method: str, path: str, headers: Mapping[str, str], body: RequestBody = None) -> HttpResponse:
         """Send one request and return the response, whatever its status. Raises UnreachableError when none comes."""
         connection = self._connect()
-        all_headers = {"User-Agent": _USER_AGENT, "Connection": "close"}
+        # The central server compares its clock with this one's.
+        date = formatdate(usegmt=True)
+        all_headers = {"User-Agent": _USER_AGENT, "Connection": "close", "Date": date}
         if self.token:
             all_headers["Authorization"] = f"Bearer {self.token}"
         all_headers.update(headers)

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from datetime import timedelta
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -403,3 +404,27 @@ def test_refusals_have_no_traceback_in_the_log() -> None:
         record = logging.makeLogRecord({"status_code": status, "exc_info": fault})
         assert BriefRefusals().filter(record)
         assert (record.exc_info is not None) == kept
+
+
+@pytest.mark.parametrize(
+    ("seconds", "offset"),
+    [(0, 0), (-7200, -7200), (600, 600), (10**10, 2**31 - 1)],
+    ids=["right", "behind", "ahead", "far"],
+)
+def test_the_clock_of_a_server_is_compared(replica: Replica, bearer: str, seconds: int, offset: int) -> None:
+    """A request for replicas that has a date says how far the clock of its server is off."""
+    moment = timezone.now().timestamp() + seconds
+    assert call("GET", "/replicas", bearer, HTTP_DATE=formatdate(moment, usegmt=True)).status_code == 200
+
+    server = Server.objects.get(pk=replica.server_id)
+    assert server.clock_checked_at is not None
+    # The date has whole seconds.
+    assert server.clock_offset_s is not None and abs(server.clock_offset_s - offset) <= 2
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Tue, 01 Dec 2026 03:20:00 -0000", "\N{SNOWMAN}"])
+def test_a_date_that_is_none_says_nothing(replica: Replica, bearer: str, date: str) -> None:
+    """A missing or odd date is no reason to refuse a collector, and nothing is known of its clock."""
+    extra = {"HTTP_DATE": date} if date else {}
+    assert call("GET", "/replicas", bearer, **extra).status_code == 200
+    assert Server.objects.get(pk=replica.server_id).clock_checked_at is None
