@@ -2,7 +2,7 @@
 """Run Django's commands from a checkout.
 
 With BACKUP_SYNCER_STATE set they work on that installation, as the command `backup-syncer` does. Without it they work
-on a development system of the checkout's own: DEBUG, an embedded PostgreSQL, and a state folder that may be deleted.
+on a development system of the checkout's own: DEBUG, an embedded PostgreSQL, and a state directory that may be deleted.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from backup_syncer.state_folder import default_state
 from backup_syncer.terminal import complain
 
 HARMLESS = ("", "help", "--help", "-h", "version", "--version", "makemessages", "compilemessages")
-"""Commands that use no state folder."""
+"""Commands that use no state directory."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,8 +59,8 @@ def _dispatch(arguments: list[str]) -> int:
 def refuse_unmade(state: Path) -> None:
     """Raise NotStarted where the system has not been started yet.
 
-    The first start makes the state folder with the rights that the services need; a command must not. An operator who
-    sets SECRET_KEY looks after the state folder himself.
+    The first start makes the state directory with the rights that the services need; a command must not. An operator
+    who sets SECRET_KEY looks after the state directory himself.
     """
     has_secret_key = any(os.environ.get(name, "").strip() for name in ("SECRET_KEY", "SECRET_KEY_FILE"))
     if state.is_absolute() and not has_secret_key and not os.path.lexists(state / "keys"):

@@ -25,11 +25,11 @@ BACKUP_SYNCER_PUBLIC_URL = environment.public_url("BACKUP_SYNCER_PUBLIC_URL", "h
 """No trailing slash. https makes cookies secure, sends HSTS and expects a proxy in front that speaks TLS."""
 
 BACKUP_SYNCER_JOURNAL = BACKUP_SYNCER_STATE / "journal"
-"""Folder of the append-only journal of accepted statements."""
+"""Directory of the append-only journal of accepted statements."""
 BACKUP_SYNCER_CENTRAL_KEY = BACKUP_SYNCER_STATE / "keys" / "central.key"
 """File of the central server's own signing key."""
 BACKUP_SYNCER_BEAT = BACKUP_SYNCER_STATE / "beat"
-"""Folder where the task cluster shows that it is alive and which workers are busy."""
+"""Directory where the task cluster shows that it is alive and which workers are busy."""
 
 # --- limits ----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Name the state folder, which holds everything that outlives a process, and the places in it.
+"""Name the state directory, which holds everything that outlives a process, and the places in it.
 
 Imports no Django, so that the launcher can use it before anything is set up.
 """
@@ -19,7 +19,7 @@ DATABASE = "backup_syncer"
 
 
 def default_state() -> Path:
-    """Return `/var/lib/backup_syncer` for root, else `backup_syncer` in the user's XDG data folder."""
+    """Return `/var/lib/backup_syncer` for root, else `backup_syncer` in the user's XDG data directory."""
     if os.geteuid() == 0:
         return Path("/var/lib/backup_syncer")
     data = os.environ.get("XDG_DATA_HOME", "")
@@ -30,7 +30,7 @@ def default_state() -> Path:
 
 
 def claim(state: Path) -> None:
-    """Make the folder where it is missing. Raise NotStarted for somebody else's: programs are run from it."""
+    """Make the directory where it is missing. Raise NotStarted for somebody else's: programs are run from it."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = os.stat(state, follow_symlinks=False).st_uid
     if owner != os.geteuid():
@@ -38,7 +38,7 @@ def claim(state: Path) -> None:
 
 
 def socket_folder(state: Path) -> Path:
-    """Return the folder of the embedded PostgreSQL's Unix socket."""
+    """Return the directory of the embedded PostgreSQL's Unix socket."""
     return state / "run"
 
 
@@ -50,7 +50,7 @@ def embedded_url(state: Path) -> str:
 def secret_key(path: Path) -> str:
     """Return the key in this file. The first call makes it, mode 0600; two first calls at once end with the same key.
 
-    The folder must be there: the launcher makes it, and it belongs to whoever runs the services.
+    The directory must be there: the launcher makes it, and it belongs to whoever runs the services.
     """
     with contextlib.suppress(FileNotFoundError):
         return path.read_text(encoding="ascii").strip()

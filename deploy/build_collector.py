@@ -16,7 +16,7 @@ sys.path.insert(0, str(SCANNER.parent))
 from scanner.format.atomic_file import open_atomic  # noqa: E402  # the checkout is on the path only now
 
 FOLDERS = ("format", "collector")
-"""The folders of `scanner` that the collector consists of."""
+"""The directories of `scanner` that the collector consists of."""
 
 # Parsed by whatever `python3` is: the check must run before anything that an old Python cannot parse is imported.
 MAIN = """\

@@ -1,4 +1,4 @@
-"""Install the project below the state folder and hand over to it. Standard library only. See quickstart.sh."""
+"""Install the project below the state directory and hand over to it. Standard library only. See quickstart.sh."""
 
 from __future__ import annotations
 

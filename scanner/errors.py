@@ -1,7 +1,7 @@
 """Define the exceptions of the package: of the tables, of files that people bring or take, and refusals of the API.
 
 A refusal knows nothing of HTTP but the status that belongs to its code, so that a command can print what a view would
-send. Exceptions of `scanner.format` stand in that folder, which also runs on the servers.
+send. Exceptions of `scanner.format` are in that directory, which also runs on the servers.
 """
 
 from __future__ import annotations

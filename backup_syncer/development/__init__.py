@@ -1,7 +1,7 @@
 """Run the project from a checkout while it is being changed.
 
-`manage.py` comes here when no installation is named. What is made lies in one state folder per checkout; deleting that
-folder is always safe. Nothing here is imported by an installed system.
+`manage.py` comes here when no installation is named. What is made lies in one state directory per checkout; deleting
+that directory is always safe. Nothing here is imported by an installed system.
 """
 
 from __future__ import annotations

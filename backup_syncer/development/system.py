@@ -1,4 +1,4 @@
-"""Keep the state folder and the embedded PostgreSQL of a checkout's development system."""
+"""Keep the state directory and the embedded PostgreSQL of a checkout's development system."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHILD_MARK = "RUN_MAIN"
 
 
 def state_folder() -> Path:
-    """Return the state folder of this checkout's development system.
+    """Return the state directory of this checkout's development system.
 
     It is outside the checkout: the path must be short enough for a Unix socket, and open to the service user where root
     works below a closed home directory. BACKUP_SYNCER_DEVELOPMENT_STATE names another one.
@@ -52,14 +52,14 @@ def state_folder() -> Path:
 
 
 class DevelopmentSystem:
-    """The state folder of a checkout, and the PostgreSQL server in it where DATABASE_URL names no other."""
+    """The state directory of a checkout, and the PostgreSQL server in it where DATABASE_URL names no other."""
 
     def __init__(self) -> None:
         self.state = state_folder()
         self._database: Embedded | None = None
 
     def make_folders(self) -> None:
-        """Make the state folder and what settings expect in it. Raise NotStarted when it belongs to somebody else."""
+        """Make the state directory and what settings expect in it. Raise NotStarted when it is somebody else's."""
         if not self.state.parent.exists():
             claim(self.state.parent)
             # The service user must be able to pass through, where root works.

@@ -142,7 +142,7 @@ class Embedded:
         return True
 
     def _prepare(self) -> None:
-        """Find the programs and make folders, cluster and configuration."""
+        """Find the programs and make directories, cluster and configuration."""
         open_to_user(self.state, self.owner)
         programs = find_programs(self.owner, self.state)
         self.programs = programs.folder
@@ -159,7 +159,7 @@ class Embedded:
         self._configure()
 
     def _configure(self) -> None:
-        """Write the configuration anew: the state folder may have moved, and a new version's options must count."""
+        """Write the configuration anew: the state directory may have moved, and a new version's options must count."""
         lines = []
         for name, value in self.options.items():
             quoted = value.replace("'", "''")
@@ -194,7 +194,7 @@ class Embedded:
         partial.rename(self.data)
 
     def _write(self, name: str, contents: str) -> None:
-        """Replace a file by a new one: in a folder of `owner`, root follows no link and touches no other file."""
+        """Replace a file by a new one: in a directory of `owner`, root follows no link and touches no other file."""
         new_file = self.data / f".{name}.new"
         new_file.unlink(missing_ok=True)
         descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

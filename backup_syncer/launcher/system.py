@@ -38,10 +38,10 @@ MAX_QUICK_DEATHS = 5
 
 
 class System:
-    """All processes that serve one state folder.
+    """All processes that serve one state directory.
 
     `listener` is the bound socket of the web server; it stays open here until the stop, so that a web server that is
-    replaced loses no connection. `logs` is the folder of the children's output; None sends it to stderr.
+    replaced loses no connection. `logs` is the directory of the children's output; None sends it to stderr.
     """
 
     def __init__(self, state: Path, url: str, listener: socket.socket, logs: Path | None, progress: Progress) -> None:
@@ -217,7 +217,7 @@ class System:
         return [sys.executable, "-m", "gunicorn", *options.split(), "backup_syncer.wsgi"]
 
     def _environment(self) -> dict[str, str]:
-        """Return the children's environment. Their home is the state folder: the service user has no other."""
+        """Return the children's environment. Their home is the state directory: the service user has no other."""
         settings = {
             "BACKUP_SYNCER_STATE": str(self.state),
             "BACKUP_SYNCER_PUBLIC_URL": self.url,
@@ -248,7 +248,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _paths() -> list[str]:
-    """Return the folder of our packages, so that children find them from any folder, and what PYTHONPATH holds."""
+    """Return the directory of our packages, so that children find them from anywhere, and what PYTHONPATH holds."""
     paths = [str(PACKAGE.parent)]
     for path in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         if path and path not in paths:

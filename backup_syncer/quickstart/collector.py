@@ -38,7 +38,7 @@ class LocalCollector:
         self.config = folder / "collector.conf"
 
     def prepare(self) -> None:
-        """Make folder and configuration. The address is written anew, since the port may have changed."""
+        """Make directory and configuration. The address is written anew, since the port may have changed."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config.write_text(CONFIG.format(url=self.url, state=self.folder / "state"), encoding="utf-8")
 

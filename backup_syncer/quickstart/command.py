@@ -37,7 +37,7 @@ def quickstart(arguments: Sequence[str]) -> int:
     outcome: dict[str, Any] | None = None
     try:
         site = system.start()
-        # Only now: the start has made the state folder, or refused somebody else's.
+        # Only now: the start has made the state directory, or refused somebody else's.
         if root is None:
             root = os.fsencode(make_sample(state / "sample"))
         outcome = _prove_directory(system, root)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def make_sample(folder: Path) -> Path:
-    """Make the tree unless it exists: a second run is to see an unchanged one. Return the folder."""
+    """Make the tree unless it exists: a second run is to see an unchanged one. Return the directory."""
     if folder.exists():
         return folder
 

@@ -4,6 +4,6 @@ In come two runs and the history between them; out come changes, each of one kin
 each directory. `compare` finds them in temporary tables, `store` writes them, `queries` reads them; `listing`,
 `differences` and `export` are for those who show them. Statements stand in `sql`.
 
-Jobs, findings, pages, views, commands and the API import this folder. It imports the models and nothing else of
+Jobs, findings, pages, views, commands and the API import this directory. It imports the models and nothing else of
 `checker`.
 """

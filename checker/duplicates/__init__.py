@@ -4,5 +4,5 @@ In comes a place, a replica or a group with the newest complete runs of its repl
 what they waste, with their paths (`queries`), for pages (`listing`), files (`export`) and the command. Nothing is
 stored.
 
-Views and commands import this folder. It imports the models and the formats of `checker.changes.export`.
+Views and commands import this directory. It imports the models and the formats of `checker.changes.export`.
 """

@@ -3,5 +3,6 @@
 In comes what to compare; out come stored comparisons and the findings that they open and close. Work waits as a row,
 is counted before it starts and is set aside after three attempts.
 
-Tasks, views, commands and the API import this folder. It imports `changes`, `divergences`, `findings` and the models.
+Tasks, views, commands and the API import this directory. It imports `changes`, `divergences`, `findings` and the
+models.
 """

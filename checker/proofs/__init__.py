@@ -3,5 +3,5 @@
 In comes a run; out comes a verification, a list of checks with the reason for each that failed. `verifier` verifies one
 run and stores its proof, `batch` verifies many; `chain`, `records` and `queries` do the parts.
 
-Jobs, tasks, pages and commands import this folder. It imports the models, and nothing else of `checker`.
+Jobs, tasks, pages and commands import this directory. It imports the models, and nothing else of `checker`.
 """

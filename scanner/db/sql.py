@@ -41,7 +41,7 @@ class StatementError(LookupError):
 
 
 class Statements:
-    """The statements of one `sql` folder. Call it with a name, and with the parts that the text names."""
+    """The statements of one `sql` directory. Call it with a name, and with the parts that the text names."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,7 +60,7 @@ class Statements:
 
 
 def load_statements(module_file: str) -> Statements:
-    """Return the statements of the folder `sql` beside a module, which passes its `__file__`."""
+    """Return the statements of the directory `sql` beside a module, which passes its `__file__`."""
     return Statements(Path(module_file).parent / "sql")
 
 

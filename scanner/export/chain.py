@@ -26,7 +26,7 @@ class ExportedRun(NamedTuple):
 
 
 def export_chain(replica: Replica, folder: Path, compressed: bool) -> Iterator[ExportedRun]:
-    """Write each run into `folder`, in the order of the chain; create the folder where it is missing. Raise OSError.
+    """Write each run into `folder`, in the order of the chain; create the directory where it is missing. Raise OSError.
 
     A failed run is its line 1 alone, which is all that there ever was. When a run was refused, when its stored upload
     is gone, or when its rows were changed, line 1 is written: it carries the chain on.

@@ -1,6 +1,6 @@
 """Write files that have their name only when they are whole and on disk.
 
-The content goes to a temporary name in the same folder. Then the file is synchronised, renamed, and its folder is
+The content goes to a temporary name in the same directory. Then the file is synchronised, renamed, and its directory is
 synchronised: without the last step a power cut loses the new name on ext4 and xfs. An fsync that failed is not tried
 again, since the kernel may have dropped the pages that it could not write.
 """
@@ -54,7 +54,7 @@ def temporary_path(path: Path) -> Path:
 
 
 def replace(source: Path, target: Path, on_step: Callable[[str], None] = _ignore_step) -> None:
-    """Rename a file or a folder, so that the new name is on disk. `on_step` as in `open_atomic`. Raise OSError."""
+    """Rename a file or a directory, so that the new name is on disk. `on_step` as in `open_atomic`. Raise OSError."""
     on_step("rename")
     os.replace(source, target)
     on_step("renamed")
@@ -66,12 +66,12 @@ def replace(source: Path, target: Path, on_step: Callable[[str], None] = _ignore
 
 
 def sync_directory(folder: Path) -> None:
-    """Put the names in a folder on disk. Raise OSError."""
+    """Put the names in a directory on disk. Raise OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # A file system that does not buffer folders says EINVAL.
+        # A file system that does not buffer directories says EINVAL.
         if error.errno != errno.EINVAL:
             raise
     finally:

@@ -52,7 +52,7 @@ class SigningKey:
 
     @classmethod
     def create(cls, path: Path) -> SigningKey:
-        """Make a key in a new file. Its content is on disk when this returns; the caller synchronises the folder.
+        """Make a key in a new file. Its content is on disk when this returns; the caller synchronises the directory.
 
         Raise SigningError when the file exists or cannot be made.
         """

@@ -30,7 +30,7 @@ class DurableStorage(FileSystemStorage):
             while chunk := content.read(CHUNK_BYTES):
                 file.write(chunk)
 
-        # The folder may be new: its own name must be on disk, too.
+        # The directory may be new: its own name must be on disk, too.
         if target.parent != Path(self.location):
             sync_directory(target.parent.parent)
         return name

@@ -111,7 +111,7 @@ def _ingest_upload(run: Run) -> store.VersionCounts:
     try:
         with ThreadedSha3() as digest:
             counts = store.write_records(run, digest.through(_record_lines(run)))
-            # The inbox is a folder: what it holds may have changed since the signature was checked.
+            # The inbox is a directory: what it holds may have changed since the signature was checked.
             if digest.digest() != bytes(run.records_digest):
                 raise PermanentError("the stored upload is not the one that was accepted: its digest differs")
     except (BodyError, ReportError, RecordError, PathError, LegacyFormatError) as error:
