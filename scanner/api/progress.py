@@ -51,3 +51,8 @@ def record_progress(server: Server, message: Message) -> None:
 
     # A run that was broken off sends no report to end its row: the next run of the replica does.
     replica.progress.exclude(uuid=message.run).delete()
+
+    # The report may have arrived since the question above. `ingest.accept` deletes again once its transaction has
+    # ended: whichever of the two comes last sees the other.
+    if Run.objects.filter(uuid=message.run).exists():
+        Progress.objects.filter(uuid=message.run).delete()

@@ -18,9 +18,11 @@ COLUMNS = ("path", "type", "size", "mtime_ns", "mode", "uid", "gid", "sha256", "
 """`said` is the error's name, the link's target or the special's kind. Paths are coded as in a report."""
 ROWS_PER_CHUNK = 500
 _TYPE_NAMES: dict[int, str] = {EntryType.FILE: "file", EntryType.ERROR: "error", EntryType.LINK: "link"}
-_FORMULA_START = re.compile(r"[=+\-@\t\r']")
-"""Characters with which a formula begins for a spreadsheet (OWASP, CSV injection); and the mark itself, so that taking
-one mark away always gives the value back."""
+_FULL_WIDTH = "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_FORMULA_START = re.compile(rf"[=+\-@\t\r'{_FULL_WIDTH}]")
+"""Characters with which a formula begins for a spreadsheet (OWASP, CSV injection), also in the full width of East Asian
+input, which some spreadsheets read alike; and the mark itself, so that taking one mark away always gives the value
+back."""
 
 
 def escape_formula(value: Any) -> str:

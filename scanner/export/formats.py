@@ -29,6 +29,8 @@ class ExportFormat:
     """The default directory before each name. None where the format takes no directory."""
     states_sizes: bool = False
     """Whether the format must state sizes, which an unsigned import does not know."""
+    needs_a_file: bool = False
+    """Whether the program that checks such a list takes one without files for a broken one."""
 
 
 def _write_json_lines(run: Run, _prefix: bytes, _omissions: Omissions) -> Iterator[bytes]:
@@ -38,9 +40,9 @@ def _write_json_lines(run: Run, _prefix: bytes, _omissions: Omissions) -> Iterat
 # Lists of checksums hold names as bytes, in no character set.
 _CHECKSUM_LIST = "application/octet-stream"
 FORMATS = {
-    "sha256sum": ExportFormat("sha256sum", "sha256", _CHECKSUM_LIST, write_sha256sum, prefix=""),
-    "md5sum": ExportFormat("md5sum", "md5", _CHECKSUM_LIST, write_md5sum, prefix=""),
-    "bsd": ExportFormat("BSD", "sums", _CHECKSUM_LIST, write_bsd, prefix=""),
+    "sha256sum": ExportFormat("sha256sum", "sha256", _CHECKSUM_LIST, write_sha256sum, prefix="", needs_a_file=True),
+    "md5sum": ExportFormat("md5sum", "md5", _CHECKSUM_LIST, write_md5sum, prefix="", needs_a_file=True),
+    "bsd": ExportFormat("BSD", "sums", _CHECKSUM_LIST, write_bsd, prefix="", needs_a_file=True),
     "hashdeep": ExportFormat("hashdeep", "hashdeep", _CHECKSUM_LIST, write_hashdeep, prefix=".", states_sizes=True),
     "bagit": ExportFormat("BagIt", "tar", "application/x-tar", write_bag),
     "csv": ExportFormat("CSV", "csv", "text/csv; charset=utf-8", write_csv),
@@ -53,10 +55,18 @@ def available_formats(run: Run) -> dict[str, ExportFormat]:
     """Return the formats in which `run` can be exported, by name; none unless it is complete and in the history."""
     if run.state != Run.State.INGESTED:
         return {}
+    return {name: export_format for name, export_format in FORMATS.items() if not _obstacle(run, export_format)}
+
+
+def _obstacle(run: Run, export_format: ExportFormat) -> str:
+    """Return why a complete run cannot be exported in a format; an empty text when it can."""
     # A size that nobody knows is not made up.
-    if run.replica.origin == Replica.Origin.UNSIGNED:
-        return {name: export_format for name, export_format in FORMATS.items() if not export_format.states_sizes}
-    return FORMATS
+    if export_format.states_sizes and run.replica.origin == Replica.Origin.UNSIGNED:
+        return f"{export_format.label} states sizes, which an unsigned import does not know"
+    # `sha256sum -c` and its like fail on a list without lines: nobody could tell it from a damaged one.
+    if export_format.needs_a_file and not run.files:
+        return f"run {run.sequence} has no files: no program checks an empty {export_format.label} list"
+    return ""
 
 
 def export_run(run: Run, name: str, omissions: Omissions, prefix: str | None = None) -> Iterator[bytes]:
@@ -68,8 +78,9 @@ def export_run(run: Run, name: str, omissions: Omissions, prefix: str | None = N
     export_format = FORMATS[name]
     if run.state != Run.State.INGESTED:
         raise ExportError(f"run {run.sequence} is {run.get_state_display()}: only a complete run has entries")
-    if name not in available_formats(run):
-        raise ExportError(f"{export_format.label} states sizes, which an unsigned import does not know")
+    obstacle = _obstacle(run, export_format)
+    if obstacle:
+        raise ExportError(obstacle)
     if prefix is not None and export_format.prefix is None:
         raise ExportError(f"{export_format.label} takes no directory before its names")
 

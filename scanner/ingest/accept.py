@@ -76,6 +76,8 @@ def receive_report(
         raise
 
     run = receipt.run
+    # Again, after the commit: `api.progress` may have written a message on this run that did not see its row yet.
+    _delete_progress(run)
     # Also for a report that came before: the server may have died between commit and journal. The sender, who had no
     # answer, comes again.
     if run.journaled_at is None:

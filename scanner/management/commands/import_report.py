@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -39,6 +40,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Import each file and write one line on it. A file that is refused does not keep the others back."""
+        # Its lines on queued tasks are for the log of the system, not for the person at this terminal.
+        logging.getLogger("django-q").setLevel(logging.WARNING)
         import_options = ImportOptions(options["trust"], options["server"].strip(), options["group"].strip())
         failures: list[ImportFailed] = []
         for path in options["files"]:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from backup_syncer.log_filters import BriefRefusals
 from scanner import central_key, enrolment
+from scanner.api.progress import parse_message, record_progress
 from scanner.format.envelope import REPLY_TYPE, open_envelope
 from scanner.format.timestamps import format_timestamp
 from scanner.models import Progress, Replica, Run, Server
@@ -428,3 +429,19 @@ def test_a_date_that_is_none_says_nothing(replica: Replica, bearer: str, date: s
     extra = {"HTTP_DATE": date} if date else {}
     assert call("GET", "/replicas", bearer, **extra).status_code == 200
     assert Server.objects.get(pk=replica.server_id).clock_checked_at is None
+
+
+def test_progress_never_outlives_its_run(replica: Replica, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is written while its report arrives is gone, although it looked for the run before."""
+    run_id = str(uuid.uuid4())
+    update_or_create = Progress.objects.update_or_create
+
+    def arrive_first(*arguments: Any, **options: Any) -> Any:
+        make.accept(replica, signer, run=run_id)
+        return update_or_create(*arguments, **options)
+
+    monkeypatch.setattr(Progress.objects, "update_or_create", arrive_first)
+    words = parse_message(json.dumps(message(replica, run=run_id)).encode())
+    record_progress(replica.server, words)
+    assert Run.objects.filter(uuid=run_id).exists()
+    assert not Progress.objects.exists()

@@ -18,6 +18,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from scanner.export import formats, report
+from scanner.export.csv import escape_formula
 from scanner.export.hashdeep import MAX_LINE
 from scanner.export.omissions import Omissions
 from scanner.format import paths
@@ -386,3 +387,23 @@ def test_an_import_without_sizes(root: Path) -> None:
 
     for form in formats.available_formats(run):
         assert b"".join(formats.export_run(run, form, Omissions()))
+
+
+@pytest.mark.parametrize("name", ["sha256sum", "md5sum", "bsd"])
+def test_a_run_without_files_has_no_checksum_list(name: str) -> None:
+    """A list without lines would fail its check as a damaged one does; the other formats hold such a run."""
+    replica = make_replica()
+    run = accept(replica, make_key(replica.server), [link_row("to", "a")])
+    worker.ingest_replica(replica.pk)
+    run.refresh_from_db()
+
+    assert name not in formats.available_formats(run)
+    with pytest.raises(CommandError, match="has no files"):
+        call_command("export_run", f"{replica.uuid}:1", "--format", name, stdout=StringIO())
+    assert {"csv", "jsonl", "bagit", "hashdeep"} <= set(formats.available_formats(run))
+
+
+@pytest.mark.parametrize("character", "=+-@\t\r'＝＋－＠")
+def test_a_cell_is_no_formula(character: str) -> None:
+    """A cell with which a spreadsheet would begin a formula has a mark before it, also in full width."""
+    assert escape_formula(f"{character}1+1") == f"'{character}1+1"
