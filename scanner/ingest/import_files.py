@@ -149,7 +149,7 @@ def _identify_server(line: bytes, options: ImportOptions) -> _Identity:
         if Replica.objects.filter(uuid=statement.replica).exists():
             return _Identity(key.server, [])
         if envelope.keyid not in options.trust and public.hex() not in options.trust:
-            raise ImportFailed(f"Replica {statement.replica} is not known; --trust {envelope.keyid} lets it be made.")
+            raise ImportFailed(f"Replica {statement.replica} is not known; --trust {envelope.keyid} creates it.")
         if str(key.server.uuid) != statement.server:
             raise ImportFailed("The key is that of another server.")
 
@@ -171,7 +171,7 @@ def _trusted_key(envelope: Envelope, options: ImportOptions) -> bytes:
     if envelope.keyid in options.trust:
         raise ImportFailed(
             f"The key {envelope.keyid} is not known here, and a report has its fingerprint alone: give --trust the "
-            "public key, which `backup-syncer-collector status --json` tells on its server."
+            "public key, which `backup-syncer-collector status --json` prints on its server."
         )
     raise ImportFailed(f"The report is signed by the unknown key {envelope.keyid}; it needs --trust.")
 
