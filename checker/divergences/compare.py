@@ -28,6 +28,8 @@ class ComparedReplica(NamedTuple):
     """64 bits that only this replica has, whoever takes part with it."""
     entries: int
     """How many entries its run has."""
+    on_hold: bool = False
+    """Whether a mass change holds the replica, or an operator its server: then it defines nothing for others."""
 
 
 class MissingDirectory(NamedTuple):
@@ -103,6 +105,17 @@ def find_diverging(
             if cursor.fetchone()[0]:
                 cursor.execute(CREATE_PATH_INDEX)
                 cursor.execute(statement("hide_unseen"), parameters)
+
+
+def ignore_names_on_hold(replicas: Sequence[ComparedReplica]) -> None:
+    """Say of no replica that it lacks what only replicas on hold have."""
+    if not any(replica.on_hold for replica in replicas):
+        return
+
+    # A place for each participant: of those on hold anything, of all others that they do not have the path.
+    pattern = "".join("." if replica.on_hold else "[-?.]" for replica in replicas)
+    with connection.cursor() as cursor:
+        cursor.execute(statement("ignore_names_on_hold"), {"pattern": f"^{pattern}$"})
 
 
 def drop_tables() -> None:

@@ -83,7 +83,9 @@ def find_diverging(
         }
         compare.find_diverging(replicas, equal=equal, missing=attributions)
 
-    _keep(replicas, attributions)
+    # Nobody lacks what only replicas on hold have.
+    expected = {missing: by for missing, by in attributions.items() if not _is_on_hold(replicas, missing)}
+    _keep(replicas, expected)
 
 
 def drop_tables() -> None:
@@ -272,6 +274,11 @@ def _keep(replicas: Sequence[ComparedReplica], attributions: Mapping[MissingDire
 
 def _holders(replicas: Sequence[ComparedReplica], missing: MissingDirectory) -> list[ComparedReplica]:
     return [replica for replica in replicas if replica.position not in missing.lacking]
+
+
+def _is_on_hold(replicas: Sequence[ComparedReplica], missing: MissingDirectory) -> bool:
+    """Return whether all participants that have a directory are on hold."""
+    return all(holder.on_hold for holder in _holders(replicas, missing))
 
 
 def _cells(replicas: Sequence[ComparedReplica], missing: MissingDirectory) -> str:

@@ -118,6 +118,7 @@ class GroupMember:
             has_vote=self.has_vote,
             identity=identity,
             entries=self.run.records_count,
+            on_hold=self.standing == Participant.Standing.HELD,
         )
 
     def excludes(self) -> Excludes | None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checker.findings import audit_log, description, resolution
+from checker.findings import audit_log, description, mass_change, resolution
 from checker.findings.kinds.registry import kind_of
 from checker.findings.replicas import update
 from checker.models import AuditEntry, Comparison, Finding
@@ -175,5 +175,9 @@ def _resolve_if_over(row: Finding) -> None:
 
     done = Comparison.objects.filter(replica=row.replica_id, adjacent=True, state=Comparison.State.DONE)
     newest = done.select_related("base", "run").order_by("-run__sequence").first()
-    if newest is not None:
+    if newest is None:
+        return
+    if kind_of(row).is_released:
+        mass_change.resolve_hold(row, newest.run)
+    else:
         resolution.resolve_finding(newest, row)

@@ -1,9 +1,14 @@
-"""Recognise what encrypting malware leaves: many files that come back under one new ending with another content."""
+"""Recognise what encrypting malware leaves: many files that come back under new endings with another content.
+
+Nothing here knows how random a content looks: a report says nothing of that.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from checker.findings.packing import PACKERS
 from checker.models import Comparison
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
@@ -12,6 +17,7 @@ statement = load_statements(__file__)
 
 FIND_RANSOM_ENDINGS = statement("find_ransom_endings")
 COUNT_FILES_WITH_ENDING = statement("count_files_with_ending")
+COUNT_UNKNOWN_ENDINGS = statement("count_unknown_endings")
 
 
 class Ending(NamedTuple):
@@ -24,12 +30,14 @@ class Ending(NamedTuple):
     """How many files ended in its last part before."""
 
 
-def find_new_ending(comparison: Comparison, least: int) -> Ending | None:
+def find_new_ending(comparison: Comparison, least: int, packed: Mapping[str, int]) -> Ending | None:
     """Return an ending that at least `least` files got with another content, if it was rarer than that before.
 
     An ending counts as new as long as fewer files had it before than got it now: neither a single file from before nor
     the first minutes of an attack hide the rest. Only its last part is looked for, since logs that are packed under a
     date get an ending that is new each time, but whose last part many files have.
+
+    `packed` says how many files got which ending by being packed: these do not count.
     """
     assert comparison.base is not None
 
@@ -44,7 +52,23 @@ def find_new_ending(comparison: Comparison, least: int) -> Ending | None:
             "most": number,
             "file": EntryType.FILE.value,
         }
+        if number - packed.get(ending, 0) < least:
+            continue
         number_before = int(fetch_all(COUNT_FILES_WITH_ENDING, before)[0][0])
         if number_before < number:
             return Ending(ending, int(number), number_before)
     return None
+
+
+def count_unknown_endings(comparison: Comparison) -> int:
+    """Return how many files got, with another content, an ending that no file had before."""
+    assert comparison.base is not None
+
+    parameters: dict[str, Any] = {
+        "comparison": comparison.pk,
+        "replica": comparison.replica_id,
+        "sequence": comparison.base.sequence,
+        "packers": list(PACKERS),
+        "file": EntryType.FILE.value,
+    }
+    return int(fetch_all(COUNT_UNKNOWN_ENDINGS, parameters)[0][0])

@@ -230,6 +230,8 @@ def _find_divergences(group: Group, compared: list[_Compared], previous: Previou
     if lead is not None:
         primary.allow_differences(lead, followers, group.lag)
     moves.pair_names(replicas)
+    # Last of all: what moved there from elsewhere is known under its other name.
+    compare.ignore_names_on_hold(replicas)
 
     voters = {pair.replica.position: pair.member.voter for pair in compared if pair.member.has_vote}
     store.store_verdicts(judgement.judge_mismatches(replicas, voters))

@@ -15,7 +15,8 @@ from checker.divergences.queries import DirectorySummary, DivergenceRow
 from checker.findings.text import replicas
 from checker.models import Divergence, GroupComparison, Participant
 from checker.pages.replica_row import ReplicaRow
-from scanner.formatting.names import visible_text
+from checker.pages.status import Status
+from scanner.formatting.names import short_text, visible_text
 from scanner.formatting.numbers import number
 
 PAGE_SIZE = 100
@@ -81,6 +82,13 @@ class Directory(NamedTuple):
     address: str
 
 
+class Hold(NamedTuple):
+    """A sentence about a replica on hold, and the page that shows more; empty where there is none."""
+
+    text: str
+    address: str
+
+
 class Matrix(NamedTuple):
     """A page of the matrix of paths and replicas."""
 
@@ -105,6 +113,25 @@ def read_columns(comparison: GroupComparison, rows: list[ReplicaRow]) -> list[Co
         )
         for participant in participants
     ]
+
+
+def describe_holds(rows: list[ReplicaRow]) -> list[Hold]:
+    """Return for each replica on hold why it is, and what that means for the others."""
+    holds = []
+    for row in rows:
+        for reason in row.assessment.reasons:
+            if reason.status != Status.HELD:
+                continue
+            values = {
+                "replica": short_text(f"{row.replica.server.name}:{row.replica.root}"),
+                "reason": reason.text.rstrip("."),
+            }
+            text = _(
+                "%(replica)s is on hold: %(reason)s. Meanwhile it has no vote, and what only it has is missing "
+                "nowhere else."
+            )
+            holds.append(Hold(text % values, reason.address))
+    return holds
 
 
 def first_server_to_check(columns: list[Column]) -> str:

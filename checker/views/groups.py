@@ -108,6 +108,7 @@ def _group_context(group: Group, rows: list[ReplicaRow], context: dict[str, Any]
     return {
         "rows": rows,
         "status": min(statuses, key=lambda status: status.urgency, default=Status.UNKNOWN),
+        "holds": group_matrix.describe_holds(rows),
         "first_check": group_matrix.first_server_to_check(context["columns"]),
         "findings": findings,
         "work_time": work_time.group_work_time(group),

@@ -22,7 +22,7 @@ class Resolution(Enum):
     FIRST_ENTRY = "a run found something"
     UNCOVERED = "the mount is gone, or is entered"
     NO_DIVERGENCE = "the newest comparison of the replicas finds nothing more of it"
-    BY_PERSON = "only a person ends it"
+    SAME_RUN = "all contents are again those of the run before it"
 
 
 @dataclass(frozen=True, kw_only=True)

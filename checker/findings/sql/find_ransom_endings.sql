@@ -1,8 +1,13 @@
 -- Endings that many files got together with another content, as encrypting malware leaves them: a.jpg → a.jpg.locked,
 -- or a.jpg → a.locked. What is appended may have several parts (a.jpg.id-1A2B.[pay@example.org].locked), so each dot
--- of a name may be where the ending begins.
+-- of a name may be where the ending begins. An ending that differs from the one before in its digits alone is a
+-- version, as on a patch day.
 WITH removed AS (
-    SELECT change.path, regexp_replace(change.path, '\.[^./]+$', '') AS stem, old.sha256
+    SELECT
+        change.path,
+        regexp_replace(change.path, '\.[^./]+$', '') AS stem,
+        substring(change.path FROM '\.([^./]+)$') AS ending,
+        old.sha256
     FROM checker_change AS change
     JOIN scanner_version AS old ON old.id = change.old_id AND old.type = %(file)s
     WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
@@ -30,7 +35,10 @@ WITH removed AS (
     SELECT split_name.ending, split_name.path
     FROM split_name
     JOIN removed ON removed.stem = split_name.stem AND removed.sha256 <> split_name.sha256
-    WHERE split_name.is_last_dot AND NOT starts_with(split_name.path, removed.path || '.')
+    WHERE split_name.is_last_dot
+        AND NOT starts_with(split_name.path, removed.path || '.')
+        AND regexp_replace(split_name.ending, '[0-9]+', '0', 'g')
+            IS DISTINCT FROM regexp_replace(removed.ending, '[0-9]+', '0', 'g')
 )
 SELECT ending, count(*)
 FROM renamed

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checker.findings.mass_change import Limits
+from checker.models import Finding
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
@@ -26,6 +27,14 @@ def title(facts: dict[str, Any]) -> str:
         )
         return text % {"n": number(facts["renamed"]), "ending": visible_text(facts["ending"])}
 
+    if facts.get("unknown_endings"):
+        text = ngettext(
+            "%(n)s file got a new extension and different content",
+            "%(n)s files got new extensions and different content",
+            facts["renamed"],
+        )
+        return text % {"n": number(facts["renamed"])}
+
     text = ngettext(
         "%(n)s of %(all)s files was changed or removed",
         "%(n)s of %(all)s files were changed or removed",
@@ -39,6 +48,19 @@ def reasons(facts: dict[str, Any]) -> list[str]:
     sentences = []
     if facts.get("ending"):
         sentences.append(_describe_ending(facts))
+    if facts.get("unknown_endings"):
+        text = _(
+            "No file had any of these extensions before, and the content of each renamed file is different: "
+            "ransomware does this."
+        )
+        sentences.append(text)
+    if facts.get("most"):
+        text = _(
+            "%(n)s of %(all)s files were changed or removed, more than half. Where the group sets no limits, this "
+            "alone puts the replica on hold."
+        )
+        sentences.append(text % {"n": number(facts["most"]), "all": number(facts["files"])})
+    # Findings that were opened before changed files counted, too, have this instead.
     if facts.get("emptied"):
         text = _(
             "%(n)s of %(all)s files were removed, more than half. Where the group sets no limits, this alone "
@@ -54,21 +76,34 @@ def reasons(facts: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def meaning(facts: dict[str, Any], *, is_held: bool) -> str:
-    """Return what it means while the replica is on hold, or once it was released."""
-    if facts.get("ending") and not facts.get("emptied") and not _limits_are_exceeded(facts):
+def meaning(finding: Finding) -> str:
+    """Return what it means while the replica is on hold, or once that is over."""
+    facts = finding.evidence
+    has_new_endings = facts.get("ending") or facts.get("unknown_endings")
+    if has_new_endings and not _is_most(facts) and not _limits_are_exceeded(facts):
         cause = _("Ransomware leaves files like this. It is also possible that somebody packed or converted them.")
     else:
         cause = _("This much does not normally change at once.")
 
-    if is_held:
-        consequence = _("The run is kept and shown, but the replica stays on hold, whatever later runs report.")
+    if finding.state == Finding.State.OPEN:
+        consequence = _(
+            "The run is kept and shown, but the replica stays on hold until a person releases it, or a later run has "
+            "all contents as they were before."
+        )
+    elif finding.state == Finding.State.RESOLVED:
+        values = {"run": finding.last_run.sequence, "good": facts.get("restored")}
+        consequence = _("The change was undone: run %(run)s is byte for byte run %(good)s.") % values
     else:
         consequence = _(
             "The change was intended: the replica is no longer on hold, and later runs are compared with its "
             "present state."
         )
     return f"{cause} {consequence}"
+
+
+def _is_most(facts: dict[str, Any]) -> bool:
+    """Return whether more than half of the files changed or went."""
+    return bool(facts.get("most") or facts.get("emptied"))
 
 
 def _limits_are_exceeded(facts: dict[str, Any]) -> bool:
@@ -87,8 +122,8 @@ def _describe_numbers(facts: dict[str, Any]) -> list[str]:
     }
 
     if not _limits_are_exceeded(facts):
-        # That the replica was emptied says it all, and is enough by itself.
-        if facts.get("emptied"):
+        # That it was more than half says it all, and is enough by itself.
+        if _is_most(facts):
             return []
         text = _(
             "%(n)s of %(all)s files (%(share)s %%) were changed or removed; this alone would not put the replica "

@@ -20,6 +20,11 @@ READ_SNAPSHOT = _(
 STOP_COPYING = _(
     "Stop everything that copies from this replica until you have checked it: a sync would spread the change."
 )
+RESTORE_IF_NOT_MEANT = _(
+    "Find out who made the change. If it was not intended, restore the data: the run that finds all contents as they "
+    "were before ends the hold by itself."
+)
+PREVENT_REPETITION = _("Find out what made the change, so that it does not come again.")
 RELEASE_IF_MEANT = _("If the change was intended, release the replica and note why; until then it stays on hold.")
 UNDO_IF_WRONG = _("Nothing, if the release was right. Otherwise undo it, and the replica goes on hold again.")
 CHECK_PRODUCER = _("Check what creates these files: no new file arrived in time.")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from checker.divergences import missing_directories
 from checker.findings import actions, description
 from checker.jobs import group_comparisons
 from checker.models import Divergence, Finding, GroupComparison
@@ -282,3 +283,35 @@ def test_as_of_a_moment() -> None:
 
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at="2020-01-01T00:00Z")
     assert group_comparisons.delete_unused() == 1
+
+
+def stage_hold(names: list[str]) -> StagedGroup:
+    """Stage three replicas that were alike until the files of the last one got other names and contents."""
+    group = StagedGroup()
+    group.runs(*[[file(name, name.encode()) for name in names]] * 3)
+    group.run(2, [file(f"{name}.locked", b"E" + name.encode()) for name in names])
+    return group
+
+
+def test_what_only_a_replica_on_hold_has_is_missing_nowhere() -> None:
+    """The new names of a replica on hold are nobody else's loss; what it lost itself is shown, and calls nobody."""
+    names = [f"f{index:02}" for index in range(30)]
+    group = stage_hold(names)
+    assert read_standing(group, 2) == "held"
+    assert {path: cells for path, (_kind, cells, _judged) in group.divergences().items()} == dict.fromkeys(names, "++-")
+    assert group.compare().participants.get(position=1).counts.get(Divergence.Cell.LOST, 0) == 0
+    assert not Finding.objects.filter(replica=None, state=Finding.State.OPEN).exists()
+
+    actions.release(Finding.objects.get(kind="mass_change"), stage.make_user("operator"), "meant")
+    assert group.divergences()["f00.locked"] == ("lost", "--+", "")
+
+
+def test_a_directory_that_only_a_replica_on_hold_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is so of a large directory, too, for which one row stands."""
+    monkeypatch.setattr(missing_directories, "LEAST", 5)
+    names = [f"f{index:02}" for index in range(30)]
+    group = stage_hold(names)
+    new = [file(f"new/{name}", b"N" + name.encode()) for name in names]
+    group.run(2, [*(file(f"{name}.locked", b"E" + name.encode()) for name in names), *new])
+    assert set(group.divergences()) == set(names)
+    assert set(group.compare().counts) == {"lost"}

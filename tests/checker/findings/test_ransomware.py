@@ -108,3 +108,64 @@ def test_empty_files_that_are_renamed() -> None:
     replica.run([*(file(name, b"") for name in names), *kept])
     replica.run([*(file(f"{name}.done", b"") for name in names), *kept])
     assert open_findings(replica) == []
+
+
+@pytest.mark.parametrize("is_appended", [True, False])
+def test_an_ending_for_each_file(is_appended: bool) -> None:
+    """Ninety files that get an ending each, none of which was known before, are the same sign."""
+    replica = StagedReplica()
+    names = [f"d{index % 3}/{index}" for index in range(1000)]
+    replica.run([file(f"{name}.jpg", name.encode()) for name in names])
+
+    locked = []
+    for index, name in enumerate(names[:90]):
+        ending = f"x{index:x}q"
+        stem = f"{name}.jpg" if is_appended else name
+        locked.append(file(f"{stem}.{ending}", b"E" + name.encode()))
+    replica.run([*(file(f"{name}.jpg", name.encode()) for name in names[90:]), *locked])
+
+    assert open_findings(replica) == [("mass_change", "", 90)]
+    words = description.describe(Finding.objects.get())
+    assert words.title == "90 files got new extensions and different content"
+    assert words.reasons[0].startswith("No file had any of these extensions before")
+
+
+def test_a_patch_day_is_no_sign() -> None:
+    """Libraries whose version is in their name are replaced by newer ones, and others are overwritten."""
+    replica = StagedReplica()
+    kept = [file(f"k/{index}", b"%d" % index) for index in range(900)]
+    old = [file(f"lib/{index:02}.so.1.2.{index % 7}", b"old%d" % index) for index in range(60)]
+    new = [file(f"lib/{index:02}.so.1.2.{index % 7 + 10}", b"new%d" % index, mtime_ns=1) for index in range(60)]
+    modules = [file(f"mod/{index:02}.6.1.0-13-amd64", b"old%d" % index) for index in range(30)]
+    newer = [file(f"mod/{index:02}.6.1.0-14-amd64", b"new%d" % index) for index in range(30)]
+    replica.run([*kept, *old, *modules])
+    replica.run([*kept, *new, *newer])
+    assert open_findings(replica) == []
+
+
+def test_logs_that_are_packed_for_the_first_time() -> None:
+    """A folder of logs after `gzip`: each keeps its name and time, and all together are smaller. Nothing went."""
+    replica = StagedReplica()
+    logs = [file(f"log/{index:03}.log", b"%d" % index, size=9000 + index) for index in range(150)]
+    packed = [file(f"log/{index:03}.log.gz", b"gz%d" % index, size=900) for index in range(150)]
+    kept = [file(f"k/{index}", b"%d" % index) for index in range(100)]
+    replica.run([*kept, *logs])
+    replica.run([*kept, *packed])
+    assert open_findings(replica) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "fields"),
+    [
+        ("gz", {"size": 9500}),  # nothing was packed
+        ("gz", {"size": 900, "mtime_ns": 1_700_000_000_000_000_000}),
+        ("locked", {"size": 900}),
+    ],
+)
+def test_what_only_looks_packed(ending: str, fields: dict[str, int]) -> None:
+    """A known ending alone excuses nothing."""
+    replica = StagedReplica()
+    kept = [file(f"k/{index}", b"%d" % index) for index in range(900)]
+    replica.run([*kept, *(file(f"log/{index}.log", b"%d" % index, size=9000) for index in range(30))])
+    replica.run([*kept, *(file(f"log/{index}.log.{ending}", b"gz%d" % index, **fields) for index in range(30))])
+    assert open_findings(replica) == [("mass_change", "", 30)]

@@ -210,3 +210,17 @@ def test_open_findings_name_their_replica(viewer: Client, group: StagedGroup) ->
     for position in (1, 2):
         name = f">{display_name(group.replicas[position].replica.server.name)} "
         assert sum(name in item for item in items) == 1
+
+
+def test_the_page_says_first_who_is_on_hold(viewer: Client) -> None:
+    """Before it names a server to check, the page says which replica is on hold, and why."""
+    group = StagedGroup()
+    names = [f"f{index:02}" for index in range(30)]
+    group.runs(*[[file(name, name.encode()) for name in names]] * 3)
+    group.run(2, [file(f"{name}.locked", b"E" + name.encode()) for name in names])
+    group.compare()
+
+    page = get(viewer, group)
+    name = group.replicas[2].replica.server.name
+    assert "is on hold: 30 files got the new extension .locked and different content (since run 2)." in page
+    assert page.index("is on hold: 30 files") < page.index(f"Check {name} first: 30 missing paths")

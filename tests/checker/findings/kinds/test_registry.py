@@ -194,17 +194,14 @@ def test_every_kind_has_a_scenario() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", list(SCENARIOS), ids=str)
 def test_a_kind_opens_reads_well_and_is_resolved(kind: Finding.Kind) -> None:
-    """A finding has its severity and its words; a proof resolves it, unless its kind says that only a person does."""
+    """A finding has its severity and its words; a proof resolves it."""
     finding, staged = open_finding(kind)
     assert finding.severity == KINDS[kind].severity
     check_words(finding)
 
     add_run(staged, SCENARIOS[kind].resolving)
     finding.refresh_from_db()
-    if KINDS[kind].resolution == Resolution.BY_PERSON:
-        assert finding.state == Finding.State.OPEN and KINDS[kind].is_released
-    else:
-        assert finding.state == Finding.State.RESOLVED
+    assert finding.state == Finding.State.RESOLVED
 
 
 @pytest.mark.django_db(transaction=True)
