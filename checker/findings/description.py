@@ -19,6 +19,8 @@ class Description(NamedTuple):
     """The proofs."""
     meaning: str
     next_steps: list[str]
+    ending: str
+    """What has ended a resolved finding; empty for any other."""
 
 
 def title(finding: Finding) -> str:
@@ -34,6 +36,7 @@ def describe(finding: Finding) -> Description:
         reasons=kind.reasons(finding),
         meaning=kind.meaning(finding),
         next_steps=kind.next_steps(finding),
+        ending=kind.ending(finding),
     )
 
 

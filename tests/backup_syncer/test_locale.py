@@ -30,12 +30,13 @@ def catalogue() -> polib.POFile:
 def test_everything_is_translated(catalogue: polib.POFile) -> None:
     """No entry is empty, fuzzy or obsolete."""
     wanting = [*catalogue.untranslated_entries(), *catalogue.fuzzy_entries(), *catalogue.obsolete_entries()]
-    assert [entry.msgid for entry in wanting] == []
+    assert [entry.msgid for entry in wanting] == [], "translate these, and remove fuzzy marks"
 
 
 def test_the_compiled_catalogue_is_that_of_the_source(catalogue: polib.POFile) -> None:
     """The .mo beside the .po is made of it."""
-    assert (ROOT / CATALOGUE).with_suffix(".mo").read_bytes() == catalogue.to_binary()
+    is_compiled = (ROOT / CATALOGUE).with_suffix(".mo").read_bytes() == catalogue.to_binary()
+    assert is_compiled, "compile django.po, as CONTRIBUTING.md says"
 
 
 def test_placeholders_are_the_same(catalogue: polib.POFile) -> None:
@@ -60,7 +61,8 @@ def test_the_catalogue_holds_every_text_of_the_tree(catalogue: polib.POFile, tmp
     command = [sys.executable, "manage.py", "makemessages", "--locale=ru", "--no-obsolete", "--ignore=tests"]
     subprocess.run([*command, "--settings=tests.settings"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
     extracted = {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(tmp_path / CATALOGUE))}
-    assert extracted == {(entry.msgctxt, entry.msgid) for entry in catalogue}
+    known = {(entry.msgctxt, entry.msgid) for entry in catalogue}
+    assert extracted == known, "run makemessages, as CONTRIBUTING.md says"
 
 
 def test_russian_numbers_bend_their_words() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from checker.models import Change, Comparison, Divergence, Finding
 
@@ -23,6 +24,21 @@ class Resolution(Enum):
     UNCOVERED = "the mount is gone, or is entered"
     NO_DIVERGENCE = "the newest comparison of the replicas finds nothing more of it"
     SAME_RUN = "all contents are again those of the run before it"
+
+
+AS_BEFORE = gettext_lazy("Run %(sequence)s has shown that everything is as before.")
+RESOLVED_TEXTS: dict[Resolution, Promise] = {
+    Resolution.SAME_CONTENT: AS_BEFORE,
+    Resolution.SAME_ENTRY: AS_BEFORE,
+    Resolution.GONE: AS_BEFORE,
+    Resolution.READ: gettext_lazy("Run %(sequence)s could read everything again."),
+    Resolution.NEW_FILE: gettext_lazy("A new file arrived in run %(sequence)s."),
+    Resolution.FIRST_ENTRY: gettext_lazy("Run %(sequence)s found data."),
+    Resolution.UNCOVERED: gettext_lazy("Run %(sequence)s no longer met a mount point here."),
+    Resolution.NO_DIVERGENCE: gettext_lazy("The replicas no longer differ here."),
+    Resolution.SAME_RUN: AS_BEFORE,
+}
+"""What has ended a resolved finding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +88,12 @@ class FindingKind(ABC):
     def next_steps(self, finding: Finding) -> list[str]:
         """Return what to do next."""
         return [str(step) for step in self.steps]
+
+    def ending(self, finding: Finding) -> str:
+        """Return what has ended a resolved finding; empty for any other."""
+        if finding.state != Finding.State.RESOLVED:
+            return ""
+        return str(RESOLVED_TEXTS[self.resolution]) % {"sequence": finding.last_run.sequence}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checker.findings import audit_log
+from checker.findings import whole_run
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.text import steps
-from checker.models import AuditEntry, Comparison, Finding
+from checker.models import Comparison, Finding
 from scanner.format.entry_type import EntryType
 from scanner.models import Version
 
@@ -31,36 +30,12 @@ class Empty(RunFindingKind):
         findings = Finding.objects.filter(replica=run.replica_id, kind=self.value)
 
         if run.files or content.exists():
-            self._resolve(comparison)
+            # An acceptance ends as well: that the root is empty on purpose is no longer true.
+            for finding in whole_run.lock_findings(run, self.value):
+                whole_run.resolve(finding, run)
         elif not findings.exists():
-            self._open(comparison)
-
-    def _open(self, comparison: Comparison) -> None:
-        run = comparison.run
-        finding = Finding.objects.create(
-            group=run.replica.group,
-            replica=run.replica,
-            kind=self.value,
-            severity=self.severity,
-            folded=True,
-            number=0,
-            first_run=run,
-            last_run=run,
-            evidence={"root": run.replica.root, "errors": run.errors},
-        )
-        audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)
-
-    def _resolve(self, comparison: Comparison) -> None:
-        # An acceptance ends as well: that the root is empty on purpose is no longer true.
-        unresolved = [Finding.State.OPEN, Finding.State.ACCEPTED]
-        findings = Finding.objects.filter(replica=comparison.run.replica_id, kind=self.value, state__in=unresolved)
-        for finding in findings.select_for_update():
-            finding.state = Finding.State.RESOLVED
-            finding.closed_at = timezone.now()
-            finding.expires_at = None
-            finding.last_run = comparison.run
-            finding.save(update_fields=["state", "closed_at", "expires_at", "last_run"])
-            audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=comparison.run)
+            evidence = {"root": run.replica.root, "errors": run.errors}
+            whole_run.open_finding(comparison, self.value, self.severity, evidence)
 
     def title(self, finding: Finding) -> str:
         """Return that nothing was found, and in which run."""

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from checker.findings import audit_log
+from checker.findings import audit_log, whole_run
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.mass_change import check_mass_change, resolve_hold
 from checker.findings.text import mass_change as text
@@ -54,18 +54,7 @@ class MassChange(RunFindingKind):
             audit_log.log_action(finding, AuditEntry.Action.SEEN_AGAIN, run=run)
             return
 
-        finding = Finding.objects.create(
-            group=run.replica.group,
-            replica=run.replica,
-            kind=self.value,
-            severity=self.severity,
-            folded=True,
-            number=number,
-            first_run=run,
-            last_run=run,
-            evidence=facts,
-        )
-        audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)
+        whole_run.open_finding(comparison, self.value, self.severity, facts, number)
 
     def title(self, finding: Finding) -> str:
         """Return how much the change that put the replica on hold changed, whatever came since."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from checker.findings import audit_log, candidates, opening
+from checker.findings import candidates, opening, whole_run
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.text import runs, steps
-from checker.models import AuditEntry, Change, Comparison, Finding
+from checker.models import Change, Comparison, Finding
 from scanner.formatting.names import visible_text
 from scanner.formatting.numbers import number
 
@@ -33,18 +32,9 @@ class MountedOver(RunFindingKind):
     def _resolve(self, comparison: Comparison) -> None:
         """Close findings whose mount point is none any more. An acceptance ends with it: it was about this mount."""
         run = comparison.run
-        unresolved = [Finding.State.OPEN, Finding.State.ACCEPTED]
-        findings = Finding.objects.filter(replica=run.replica_id, kind=self.value, state__in=unresolved)
-        for finding in findings.select_for_update():
-            if candidates.is_mount(run, finding.path.removesuffix("/")):
-                continue
-
-            finding.state = Finding.State.RESOLVED
-            finding.closed_at = timezone.now()
-            finding.expires_at = None
-            finding.last_run = run
-            finding.save(update_fields=["state", "closed_at", "expires_at", "last_run"])
-            audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=run)
+        for finding in whole_run.lock_findings(run, self.value):
+            if not candidates.is_mount(run, finding.path.removesuffix("/")):
+                whole_run.resolve(finding, run)
 
     def title(self, finding: Finding) -> str:
         """Return the mount point, and how many known paths it hides."""

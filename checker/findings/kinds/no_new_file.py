@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checker.findings import audit_log, rotation
+from checker.findings import rotation, whole_run
 from checker.findings.kinds.base import Resolution, RunFindingKind
 from checker.findings.text import steps
-from checker.models import AuditEntry, Comparison, Finding
+from checker.models import Comparison, Finding
 from scanner.formatting.numbers import local_time
 from scanner.models import Group
 
@@ -28,42 +26,26 @@ class NoNewFile(RunFindingKind):
         if comparison.base is None or run.replica.group.policy != Group.Policy.ROTATING:
             return
 
-        findings = Finding.objects.filter(replica=run.replica, kind=self.value)
         if rotation.brings_new_file(comparison):
-            self._resolve(comparison, findings)
+            # An acceptance stays: it says that the pause before this file was intended.
+            for finding in whole_run.lock_findings(run, self.value, [Finding.State.OPEN]):
+                whole_run.resolve(finding, run)
         else:
-            self._open_when_overdue(comparison, findings)
+            self._open_when_overdue(comparison)
 
-    def _resolve(self, comparison: Comparison, findings: QuerySet[Finding]) -> None:
-        for finding in findings.select_for_update().filter(state=Finding.State.OPEN):
-            finding.state = Finding.State.RESOLVED
-            finding.closed_at = timezone.now()
-            finding.last_run = comparison.run
-            finding.save(update_fields=["state", "closed_at", "last_run"])
-            audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=comparison.run)
-
-    def _open_when_overdue(self, comparison: Comparison, findings: QuerySet[Finding]) -> None:
+    def _open_when_overdue(self, comparison: Comparison) -> None:
         run = comparison.run
         last_run = rotation.last_run_with_new_file(comparison)
         if last_run is None or run.finished_at <= rotation.new_file_due(run.replica.group, last_run.finished_at):
             return
 
         # It is a finding already, open or accepted, and nothing has come since that could resolve it.
+        findings = Finding.objects.filter(replica=run.replica, kind=self.value)
         if findings.filter(first_run__sequence__gt=last_run.sequence).exists():
             return
 
-        finding = Finding.objects.create(
-            group=run.replica.group,
-            replica=run.replica,
-            kind=self.value,
-            severity=self.severity,
-            folded=True,
-            number=0,
-            first_run=run,
-            last_run=run,
-            evidence={"last": last_run.sequence, "last_at": last_run.finished_at.isoformat()},
-        )
-        audit_log.log_action(finding, AuditEntry.Action.OPENED, run=run)
+        evidence = {"last": last_run.sequence, "last_at": last_run.finished_at.isoformat()}
+        whole_run.open_finding(comparison, self.value, self.severity, evidence)
 
     def title(self, finding: Finding) -> str:
         """Return since which run no new file has come."""

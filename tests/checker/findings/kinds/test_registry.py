@@ -160,7 +160,8 @@ def sentences(finding: Finding, language: str) -> list[str]:
     """Return all sentences about a finding in one language."""
     with translation.override(language):
         words = description.describe(finding)
-    return [words.title, *words.reasons, words.meaning, *words.next_steps]
+    ending = [words.ending] if words.ending else []
+    return [words.title, *words.reasons, words.meaning, *words.next_steps, *ending]
 
 
 def check_words(finding: Finding) -> None:
@@ -171,7 +172,7 @@ def check_words(finding: Finding) -> None:
     assert len(english) >= 4 and all(english), "title, proof, meaning and next step"
     assert len(russian) == len(english)
     for sentence, translated in zip(english, russian, strict=True):
-        assert translated != sentence and re.search("[а-я]", translated), sentence
+        assert translated != sentence and re.search("[а-я]", translated), f"translate: {sentence}"
         assert "%(" not in sentence + translated
 
 
@@ -202,6 +203,8 @@ def test_a_kind_opens_reads_well_and_is_resolved(kind: Finding.Kind) -> None:
     add_run(staged, SCENARIOS[kind].resolving)
     finding.refresh_from_db()
     assert finding.state == Finding.State.RESOLVED
+    assert description.describe(finding).ending
+    check_words(finding)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -217,6 +220,8 @@ def test_a_kind_between_replicas_opens_reads_well_and_is_resolved(kind: Finding.
     finding.refresh_from_db()
     assert KINDS[kind].resolution == Resolution.NO_DIVERGENCE
     assert finding.state == Finding.State.RESOLVED
+    assert description.describe(finding).ending
+    check_words(finding)
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
@@ -242,4 +247,4 @@ def test_labels_are_translated(kind: FindingKind) -> None:
         english = kind.label
     with translation.override("ru"):
         russian = kind.label
-    assert english and re.search("[а-я]", russian) and russian != english
+    assert english and re.search("[а-я]", russian) and russian != english, f"translate: {english}"
