@@ -11,6 +11,10 @@ class NoServiceUser(NotStarted):
     """The system user under which the services run cannot be found or created."""
 
 
+class PortTaken(NotStarted):
+    """Another program listens on the port."""
+
+
 class DatabaseNotStarted(NotStarted):
     """The embedded PostgreSQL cannot be found, set up or started."""
 

@@ -12,8 +12,7 @@ from virtual_environment import InstallationError
 
 sys.path.insert(0, str(virtual_environment.CHECKOUT))
 from backup_syncer.errors import NotStarted  # the checkout is on the path only now
-from backup_syncer.launcher.listener import listen
-from backup_syncer.quickstart.options import parser, readable
+from backup_syncer.quickstart.options import listen_locally, parser, readable
 from backup_syncer.state_folder import claim
 
 REQUIREMENTS = ("requirements.txt", "requirements-build.txt")
@@ -28,7 +27,7 @@ def main() -> int:
         # What would fail after minutes of installing is tried first.
         if options.directory:
             readable(options.directory)
-        listen("127.0.0.1", options.port).close()
+        listen_locally(options.port).close()
 
         python = _install(options.state)
         os.execv(python, [str(python), "-P", "-m", "backup_syncer", "quickstart", *sys.argv[1:]])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
-from backup_syncer.errors import NotStarted
+from backup_syncer.errors import NotStarted, PortTaken
 
 BACKLOG = 128
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 takes a free one. Raise NotStarted when the address cannot be had."""
+    """Return a listening socket; port 0 takes a free one. Raise NotStarted, or PortTaken, when it cannot be had."""
     family = socket.AF_INET
     if ":" in host:
         family = socket.AF_INET6
@@ -22,7 +23,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise NotStarted(f"port {port} of {host}: {error.strerror}; choose another with --port") from error
+        message = f"port {port} of {host}: {error.strerror}; choose another with --port"
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(message) from error
+        raise NotStarted(message) from error
 
     listener.listen(BACKLOG)
     return listener

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from backup_syncer.errors import NotStarted
-from backup_syncer.launcher.listener import listen
 from backup_syncer.launcher.system import System, interruptible
 from backup_syncer.quickstart.collector import LocalCollector
-from backup_syncer.quickstart.options import parser, readable
+from backup_syncer.quickstart.options import listen_locally, parser, readable
 from backup_syncer.quickstart.sample import make_sample
 from backup_syncer.terminal import Progress, result
 from scanner.format import paths
@@ -31,7 +30,7 @@ def quickstart(arguments: Sequence[str]) -> int:
     if options.directory:
         root = readable(options.directory)
 
-    listener = listen("127.0.0.1", options.port)
+    listener = listen_locally(options.port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     system = System(state, url, listener, state / "log", Progress())
     outcome: dict[str, Any] | None = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 from pathlib import Path
 
-from backup_syncer.errors import NotStarted
+from backup_syncer.errors import NotStarted, PortTaken
+from backup_syncer.launcher.listener import listen
 from backup_syncer.state_folder import default_state
 
 
@@ -38,6 +40,15 @@ def readable(directory: str) -> bytes:
     except OSError as error:
         raise NotStarted(f"{directory}: {error.strerror}") from error
     return os.fsencode(os.path.realpath(directory))
+
+
+def listen_locally(port: int) -> socket.socket:
+    """Return a socket that listens on 127.0.0.1; port 0 takes a free one. Raise NotStarted when it cannot be had."""
+    try:
+        return listen("127.0.0.1", port)
+    except PortTaken as error:
+        # A quick start runs until it is stopped, so a second one in another terminal is the likely reason.
+        raise PortTaken(f"{error}, or stop the quick start that may still be running") from error
 
 
 def _port(text: str) -> int:

@@ -116,7 +116,7 @@ class Client:
                 connection.putheader(name, value)
             return self._exchange(connection, body)
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"cannot reach {self._url.hostname}: {_describe(error)}") from error
+            raise UnreachableError(f"cannot reach {self._address()}: {_describe(error)}") from error
         finally:
             connection.close()
 
@@ -177,8 +177,7 @@ class Client:
     def _connect(self) -> http.client.HTTPConnection:
         """Return a connection to the central server, through the proxy of the environment where there is one."""
         host = self._url.hostname or ""
-        default_port = _HTTP_PORT if self._tls is None else _HTTPS_PORT
-        port = self._url.port or default_port
+        port = self._port()
 
         # A proxy could not reach this machine's own loopback address.
         proxy = None
@@ -200,6 +199,17 @@ class Client:
             # The tunnel keeps TLS end to end: the proxy sees the host name and nothing else.
             connection.set_tunnel(host, port, _proxy_headers(proxy))
         return connection
+
+    def _port(self) -> int:
+        default_port = _HTTP_PORT if self._tls is None else _HTTPS_PORT
+        return self._url.port or default_port
+
+    def _address(self) -> str:
+        """Return host and port of the central server as in a URL: an IPv6 address is in brackets."""
+        host = self._url.hostname or ""
+        if ":" in host:
+            host = f"[{host}]"
+        return f"{host}:{self._port()}"
 
 
 def open_reply(line: bytes, purpose: str, central: str, server: str) -> SignedReply:

@@ -179,9 +179,9 @@ def test_taken_port_is_one_clear_line(command: Command, short: Path) -> None:
         port = taken.getsockname()[1]
         completed = command("quickstart", "--once", "--port", str(port), "--state", str(short / "state"))
     assert completed.returncode == 2
-    assert (
-        completed.stderr
-        == f"backup-syncer: port {port} of 127.0.0.1: Address already in use; choose another with --port\n"
+    assert completed.stderr == (
+        f"backup-syncer: port {port} of 127.0.0.1: Address already in use; choose another with --port, "
+        "or stop the quick start that may still be running\n"
     )
     assert not (short / "state").exists()
 

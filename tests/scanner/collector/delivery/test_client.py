@@ -172,17 +172,20 @@ def test_page_of_a_proxy(installation: Installation) -> None:
 
 
 def test_nobody_answers(installation: Installation) -> None:
-    """An unknown name, a closed port and a silent server are the same kind of error."""
+    """An unknown name, a closed port and a silent server are the same kind of error, which names host and port."""
     config = installation.configure(timeout=1)
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
-        urls = (
-            "https://does-not-exist.invalid",
-            "http://127.0.0.1:9",
-            f"http://127.0.0.1:{silent_server.getsockname()[1]}",
-        )
-        for url in urls:
-            with pytest.raises(UnreachableError, match="cannot reach"):
+        silent_port = silent_server.getsockname()[1]
+        addresses = {
+            "https://does-not-exist.invalid": "does-not-exist.invalid:443",
+            "http://127.0.0.1:9": "127.0.0.1:9",
+            "http://[::1]:9": "[::1]:9",
+            f"http://127.0.0.1:{silent_port}": f"127.0.0.1:{silent_port}",
+        }
+        for url, address in addresses.items():
+            with pytest.raises(UnreachableError) as raised:
                 Client(url, config).request("GET", "/replicas", {})
+            assert str(raised.value).startswith(f"cannot reach {address}: ")
 
 
 @pytest.mark.parametrize(
