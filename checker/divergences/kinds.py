@@ -68,7 +68,7 @@ class VerdictKind:
 
 MISMATCH = DivergenceKind(
     value=Divergence.Kind.MISMATCH,
-    explanation=_("The replicas have different contents at the same path, and it is not certain which is right."),
+    explanation=_("The replicas have different contents at the same path."),
     steps=(
         _("If a newer version is on its way, let the sync finish: the next comparison closes the finding."),
         _("Otherwise check the copies yourself and put the right one on every replica."),

@@ -41,16 +41,31 @@ class Mismatch(ReplicasFindingKind):
         return replicas.reasons(finding)
 
     def meaning(self, finding: Finding) -> str:
-        """Return what it means, as far as a copy is known to be damaged or good."""
-        if not finding.evidence.get("damaged"):
-            return super().meaning(finding)
-        if finding.evidence.get("good"):
-            return _("A copy is damaged; a good copy is known.")
-        return _("A copy is damaged, and no other copy is known to be good.")
+        """Return what it means, as far as the copies are known to be damaged, good or newer."""
+        if finding.folded:
+            # The paths below a directory may have different verdicts.
+            return _("The replicas have different contents at these paths. The list shows what is known of each copy.")
+
+        is_good_known = bool(finding.evidence.get("good"))
+        if finding.evidence.get("damaged"):
+            if is_good_known:
+                return _("A copy is damaged; a good copy is known.")
+            return _("A copy is damaged, and no other copy is known to be good.")
+
+        if _has_newer_copy(finding):
+            return _(
+                "The file was edited, and some replicas have the older content: the edit has not arrived, "
+                "or was undone."
+            )
+        if is_good_known:
+            return _("One content is known to be good. The others may be other versions, or damaged.")
+        return _("The replicas have different contents at the same path, and it is not certain which is right.")
 
     def next_steps(self, finding: Finding) -> list[str]:
-        """Return what to do next, as far as a copy is known to be damaged or good."""
+        """Return what to do next, as far as the copies are known to be damaged, good or newer."""
         if not finding.evidence.get("damaged"):
+            if _has_newer_copy(finding):
+                return [str(step) for step in divergence_kinds.NEWER.steps]
             return super().next_steps(finding)
 
         stop = _("Stop everything that copies from a damaged replica before it spreads the damage.")
@@ -68,6 +83,12 @@ class Mismatch(ReplicasFindingKind):
         ]
 
 
+def _has_newer_copy(finding: Finding) -> bool:
+    """Return whether one path has a copy that is known to be newer. Folded findings have no single answer."""
+    copies = finding.evidence.get("copies", [])
+    return not finding.folded and any(copy["copy"] == Divergence.CopyVerdict.NEWER for copy in copies)
+
+
 def _title_of_damage(facts: dict[str, Any], path: str) -> str:
     damaged = [copy["name"] for copy in facts["copies"] if copy["copy"] == Divergence.CopyVerdict.DAMAGED]
     values = {"names": join_names(damaged), "path": path}
@@ -82,6 +103,5 @@ MISMATCH = Mismatch(
     value=Finding.Kind.MISMATCH,
     divergence=Divergence.Kind.MISMATCH,
     resolution=Resolution.NO_DIVERGENCE,
-    explanation=divergence_kinds.MISMATCH.explanation,
     steps=divergence_kinds.MISMATCH.steps,
 )

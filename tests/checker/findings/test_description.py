@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from checker.findings import actions, description
 from checker.findings.description import Description
+from checker.findings.kinds.registry import kind_of
 from checker.models import Finding
 from scanner.format.records import Record
 from scanner.format.timestamps import format_timestamp
@@ -248,3 +249,24 @@ def test_a_short_path_is_not_repeated(client: Client) -> None:
     client.force_login(stage.make_user())
     page = client.get(f"/findings/{Finding.objects.get().uuid}/").content.decode()
     assert '<p class="path">' not in page
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "good", "meaning", "step"),
+    [
+        ("no", ["beta"], "The file was edited", "Let the sync finish. If nobody meant this edit"),
+        ("gu", ["alpha"], "One content is known to be good", "If a newer version is on its way"),
+        ("uu", [], "it is not certain which is right", "If a newer version is on its way"),
+    ],
+)
+def test_differing_contents_mean_what_their_verdicts_say(
+    verdicts: str, good: list[str], meaning: str, step: str
+) -> None:
+    """Where a verdict says which copy is newer or good, the finding does not call that uncertain."""
+    evidence = {"copies": [{"copy": verdict} for verdict in verdicts], "damaged": [], "good": good}
+    finding = Finding(kind=Finding.Kind.MISMATCH, path="a", evidence=evidence)
+    assert meaning in kind_of(finding).meaning(finding)
+    assert kind_of(finding).next_steps(finding)[0].startswith(step)
+
+    finding.folded = True
+    assert "The list shows what is known of each copy." in kind_of(finding).meaning(finding)
