@@ -15,6 +15,12 @@ ADMIN = (
     _("Add %s"),
     _("Change %s"),
     _("View %s"),
+    _("Add %(name)s"),
+    _("Add another %(verbose_name)s"),
+    _(
+        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? All of the following related '
+        "items will be deleted:"
+    ),
 )
 AXES = (
     _("access attempt"),

@@ -28,6 +28,8 @@ class CopyState(StrEnum):
 
     SAME = "same"
     DIFFERENT = "different"
+    PRESENT = "present"
+    """It has content, and this replica has none to compare it with: the path is absent or unreadable here."""
     ABSENT = "absent"
     UNREADABLE = "unreadable"
     STALE = "stale"
@@ -166,7 +168,9 @@ def _copy(
         return Copy(other, run, entry, "", CopyState.UNREADABLE)
     if is_stale:
         return Copy(other, run, entry, letter, CopyState.STALE)
-    if mine is not None and mine.type != EntryType.ERROR and letters.letter(mine) == letter:
+    if mine is None or mine.type == EntryType.ERROR:
+        return Copy(other, run, entry, letter, CopyState.PRESENT)
+    if letters.letter(mine) == letter:
         return Copy(other, run, entry, letter, CopyState.SAME)
     return Copy(other, run, entry, letter, CopyState.DIFFERENT)
 

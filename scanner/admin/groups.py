@@ -158,8 +158,8 @@ class ReplicaForm(ReplicaModelForm):
         model = Replica
         fields = ["server", "root", "enabled", "leads", "keeps"]
         widgets = {
-            "root": forms.TextInput(attrs={"size": 50, "placeholder": "/srv/photos", "class": "mono"}),
-            "keeps": forms.Textarea(attrs={"rows": 2, "cols": 30, "class": "mono", "spellcheck": "false"}),
+            "root": forms.TextInput(attrs={"size": 30, "placeholder": "/srv/photos", "class": "mono"}),
+            "keeps": forms.Textarea(attrs={"rows": 2, "cols": 20, "class": "mono", "spellcheck": "false"}),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -169,6 +169,14 @@ class ReplicaForm(ReplicaModelForm):
         for name in ("group", "server", "root"):
             if name in self.fields and self.instance.pk is not None:
                 self.fields[name].disabled = True
+
+
+def _without_icons(field: Any) -> Any:
+    """Return a form field without the icons that add, change, delete and show the related row."""
+    for name in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
+        if field is not None and hasattr(field.widget, name):
+            setattr(field.widget, name, False)
+    return field
 
 
 class ReplicaInline(TabularInline):
@@ -189,11 +197,7 @@ class ReplicaInline(TabularInline):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave out the icons that open windows of related rows."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        for name in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
-            if field is not None and hasattr(field.widget, name):
-                setattr(field.widget, name, False)
-        return field
+        return _without_icons(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Replica]:
         """Return the replicas in use."""
@@ -218,6 +222,10 @@ class GroupAdmin(EvidenceAdmin, RowActionsAdmin):
     list_display = ["name", "policy", "interval", "engine", "archived_at"]
     list_filter = [("archived_at", admin.EmptyFieldListFilter)]
     search_fields = ["name"]
+
+    def view_on_site(self, group: Group) -> str:
+        """Return the address of the group's page."""
+        return reverse("group", args=[group.uuid])
 
     @admin.display(description=_("expected interval"), ordering="expected_interval")
     def interval(self, group: Group) -> str:
@@ -272,6 +280,10 @@ class ReplicaAdmin(EvidenceAdmin, RowActionsAdmin):
         ),
         *archive_actions("scanner.change_replica"),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Leave out the icons beside group and server: one of them would delete the row."""
+        return _without_icons(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     @admin.display(description=_("page"))
     def page(self, replica: Replica) -> str:

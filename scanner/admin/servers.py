@@ -29,9 +29,16 @@ class EnrolmentTokenInline(ReadOnlyInline):
     """Enrolment tokens of the server; the tokens themselves are stored nowhere."""
 
     model = EnrolmentToken
-    fields = ("created_at", "created_by", "expires_at", "used_at")
+    fields = ("created_at", "creator", "expires_at", "used_at")
     readonly_fields = fields
     show_change_link = False
+
+    @admin.display(description=_("created by"))
+    def creator(self, token: EnrolmentToken) -> str:
+        """Return the name of the person who created a token; a dash for one that a command created."""
+        if token.created_by is None:
+            return "–"
+        return token.created_by.get_username()
 
 
 def _enrol(request: HttpRequest, server: Server, _reason: str) -> ActionResult:
@@ -104,6 +111,10 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
         ),
         *archive_actions("scanner.change_server"),
     )
+
+    def view_on_site(self, server: Server) -> str:
+        """Return the address of the server's page."""
+        return reverse("server", args=[server.uuid])
 
     def get_inlines(self, _request: HttpRequest, obj: Any = None) -> list[Any]:
         """List keys and tokens, unless the server is being added."""

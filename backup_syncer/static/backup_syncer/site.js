@@ -25,6 +25,11 @@
       button.hidden = false;
       label(button);
     });
+
+    // On a narrow screen, the tab of this page may lie beyond the edge.
+    const tabs = document.querySelector(".tabs");
+    const tab = tabs?.querySelector("[aria-current]");
+    if (tab) tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft;
   });
 
   document.addEventListener("click", (event) => {

@@ -33,6 +33,21 @@ def test_the_history_of_a_path(viewer: Client) -> None:
     assert "not present" in page_of_moved_file and "e/old" in page_of_moved_file
 
 
+def test_a_copy_elsewhere_is_not_compared_with_nothing(viewer: Client) -> None:
+    """Where this replica has no such path, another one has it; it has no different content."""
+    replica = staged_history()
+    other = StagedReplica()
+    other.replica = factories.make_replica(group=replica.replica.group, root="/other")
+    other.signer = factories.make_key(other.replica.server)
+    other.run([file("only/there")])
+    other.compare()
+
+    address = reverse("file", args=[replica.replica.uuid])
+    page = get(viewer, address + "?path=only/there")
+    assert re.search(r'<span class="letter">A</span>\s+present\s', page)
+    assert "different content" not in page
+
+
 def test_a_path_that_never_existed(viewer: Client) -> None:
     """An unknown path is not found, and the page says that no replica of the group ever had it."""
     replica = staged_history()

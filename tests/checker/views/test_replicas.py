@@ -6,12 +6,14 @@ import re
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from checker.jobs.run_comparisons import catch_up
 from checker.proofs.verifier import verify_run
 from scanner.format.records import Note
 from scanner.ingest.worker import ingest_replica
 from tests.checker import stage
+from tests.checker.views.conftest import logged_in
 from tests.checker.views.pages import get
 from tests.scanner import factories
 
@@ -92,3 +94,23 @@ def test_rows_that_somebody_changed_are_damage(viewer: Client) -> None:
     verify_run(run)
     assert "state-damaged" in get(viewer, "/")
     assert "check-bad" in get(viewer, f"/runs/{run.uuid}/")
+
+
+@pytest.mark.django_db
+def test_settings_are_linked_for_those_who_may_change_them() -> None:
+    """Administrators go from a page to its settings; operators to a server, where they make tokens; viewers nowhere."""
+    replica = factories.make_replica()
+    group, server = replica.group, replica.server
+    links = {
+        f"/groups/{group.uuid}/": reverse("admin:scanner_group_change", args=[group.pk]),
+        f"/servers/{server.uuid}/": reverse("admin:scanner_server_change", args=[server.pk]),
+        f"/replicas/{replica.uuid}/": reverse("admin:scanner_replica_change", args=[replica.pk]),
+    }
+
+    linked = {}
+    for role in ("viewer", "operator", "administrator"):
+        client = logged_in(role)
+        linked[role] = [address for address, link in links.items() if f'"{link}"' in get(client, address)]
+        if role != "viewer":
+            assert all(address in get(client, link) for address, link in links.items())
+    assert linked == {"viewer": [], "operator": [f"/servers/{server.uuid}/"], "administrator": list(links)}
