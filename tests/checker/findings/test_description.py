@@ -252,7 +252,7 @@ def test_a_short_path_is_not_repeated(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "good", "meaning", "step"),
+    ("verdicts", "good_names", "meaning", "step"),
     [
         ("no", ["beta"], "The file was edited", "Let the sync finish. If nobody meant this edit"),
         ("gu", ["alpha"], "One content is known to be good", "If a newer version is on its way"),
@@ -260,10 +260,10 @@ def test_a_short_path_is_not_repeated(client: Client) -> None:
     ],
 )
 def test_differing_contents_mean_what_their_verdicts_say(
-    verdicts: str, good: list[str], meaning: str, step: str
+    verdicts: str, good_names: list[str], meaning: str, step: str
 ) -> None:
-    """Where a verdict says which copy is newer or good, the finding does not call that uncertain."""
-    evidence = {"copies": [{"copy": verdict} for verdict in verdicts], "damaged": [], "good": good}
+    """The finding does not call uncertain what a verdict says: which copy is newer or good."""
+    evidence = {"copies": [{"copy": verdict} for verdict in verdicts], "damaged": [], "good": good_names}
     finding = Finding(kind=Finding.Kind.MISMATCH, path="a", evidence=evidence)
     assert meaning in kind_of(finding).meaning(finding)
     assert kind_of(finding).next_steps(finding)[0].startswith(step)

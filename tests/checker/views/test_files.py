@@ -34,7 +34,7 @@ def test_the_history_of_a_path(viewer: Client) -> None:
 
 
 def test_a_copy_elsewhere_is_not_compared_with_nothing(viewer: Client) -> None:
-    """Where this replica has no such path, another one has it; it has no different content."""
+    """A replica that has a path is said to have it, not to differ, when this replica has none."""
     replica = staged_history()
     other = StagedReplica()
     other.replica = factories.make_replica(group=replica.replica.group, root="/other")
