@@ -7,7 +7,8 @@ works for all of them:
 - `candidates` chooses changes and folds them by directory, `opening` makes findings of them;
 - `whole_run` opens and resolves findings that are not made of changes;
 - `resolution` closes findings when all paths are again what they were before;
-- `mass_change` and `ransomware` recognise a run that changed too much; `rotation` knows what rotating data should do;
+- `mass_change`, `ransomware` and `packing` recognise a run that changed too much;
+- `rotation` knows what rotating data should do;
 - `description` puts a finding into words, made of the parts in `text`;
 - `actions` is what people do about findings, `audit_log` what happened to them, `listing` their list.
 

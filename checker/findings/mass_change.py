@@ -85,7 +85,7 @@ class Limits(NamedTuple):
 
 
 class Signs(NamedTuple):
-    """What speaks for a mass change beside the limits."""
+    """Signs of a mass change beside the limits."""
 
     most: int = 0
     """How many files changed or went, when they are more than half. Otherwise zero."""
@@ -99,7 +99,7 @@ class Signs(NamedTuple):
 
 
 class UsualChange(NamedTuple):
-    """How much an earlier comparison changed, of how many files."""
+    """The paths that an earlier comparison changed, and the files that there were."""
 
     changed: int
     files: int
@@ -282,7 +282,7 @@ def _count_harmless(comparison: Comparison, group: Group) -> int:
     kept = rotation.kept_until(group, comparison.run.finished_at)
     packed = packing.find_packed(comparison, kept).values()
     # Those that were due to go are not counted anyway.
-    harmless = sum(files.number_early for files in packed if files.is_smaller)
+    harmless = sum(files.number_early for files in packed)
     if group.policy == Group.Policy.ROTATING:
         harmless += packing.count_grown(comparison)
     return harmless
@@ -291,7 +291,7 @@ def _count_harmless(comparison: Comparison, group: Group) -> int:
 def _find_signs(comparison: Comparison, history: Sequence[UsualChange]) -> Signs:
     most = _count_most(comparison)
     # What changes nearly whole every night does so again.
-    if most and _changes_most_usually(history):
+    if most and (_changes_most_usually(history) or _is_released_often(comparison)):
         most = 0
     # Each renamed file is removed under one name and added under another. Most comparisons are spared the queries.
     counts = comparison.counts
@@ -305,6 +305,18 @@ def _find_signs(comparison: Comparison, history: Sequence[UsualChange]) -> Signs
     if unknown_endings < LEAST_ENCRYPTED or (ending is not None and ending.number >= unknown_endings):
         unknown_endings = 0
     return Signs(most, ending, unknown_endings)
+
+
+def _is_released_often(comparison: Comparison) -> bool:
+    """Return whether people said often enough of late that a change of more than half was meant."""
+    released = Finding.objects.filter(
+        replica=comparison.replica_id,
+        kind=Finding.Kind.MASS_CHANGE,
+        state=Finding.State.ACCEPTED,
+        evidence__most__gt=0,
+        first_run__sequence__gte=comparison.run.sequence - LEARNED_FROM,
+    )
+    return released.count() >= OFTEN_ENOUGH
 
 
 def _count_most(comparison: Comparison) -> int:

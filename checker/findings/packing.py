@@ -21,18 +21,18 @@ SMALLEST_GAIN = 10
 """Part of the bytes that packing saves at least: one tenth. What is encrypted is not smaller than before."""
 TINY_FILE = 4096
 """Bytes of a file that packing may make larger."""
-MOST_OVERHEAD = 300
-"""Bytes that packing adds to a tiny file at most: a header with its name."""
+MOST_OVERHEAD = 100
+"""Bytes that packing adds to a tiny file at most: a header with its name. What malware adds is larger."""
 LARGEST_HEADER = 1024
-"""Bytes that malware may put into each file. Files that grow by the same few bytes were not appended to."""
+"""Bytes that malware may put into each file. Files that grow by nearly the same few bytes were not appended to."""
+PADDING = 32
+"""Bytes by which the growth of encrypted files differs: a cipher fills its last block."""
 
 
 class PackedFiles(NamedTuple):
     """Files that got an ending by being packed."""
 
     number: int
-    is_smaller: bool
-    """Whether they are smaller than before by so much that they cannot be encrypted."""
     number_early: int
     """How many of them had not reached the age at which a rotating group lets files go."""
 
@@ -42,7 +42,8 @@ def find_packed(comparison: Comparison, kept: datetime | None) -> dict[str, Pack
 
     What was modified before `kept` was due to go anyway; None where nothing is.
 
-    Tiny files do not become smaller by that. They are listed, too, but nothing proves that they were packed.
+    What is encrypted is not smaller than before. Tiny files do not become smaller by packing, either: they may grow by
+    a few bytes.
     """
     if not comparison.counts.get(Change.Kind.REMOVED) or not comparison.counts.get(Change.Kind.ADDED):
         return {}
@@ -58,14 +59,15 @@ def find_packed(comparison: Comparison, kept: datetime | None) -> dict[str, Pack
         is_smaller = size_now * SMALLEST_GAIN <= size_before * (SMALLEST_GAIN - 1)
         is_tiny = size_before <= number * TINY_FILE and size_now <= size_before + number * MOST_OVERHEAD
         if is_smaller or is_tiny:
-            packed[ending] = PackedFiles(int(number), is_smaller, int(number_early))
+            packed[ending] = PackedFiles(int(number), int(number_early))
     return packed
 
 
 def count_grown(comparison: Comparison) -> int:
     """Return how many files were appended to, as logs are.
 
-    Zero when most of them grew by the same few bytes: that is what a header before an encrypted content does.
+    Those that grew little do not count when most of them grew by nearly the same few bytes: that is what a header
+    before an encrypted content does.
     """
     if not comparison.counts.get(Change.Kind.MODIFIED):
         return 0
@@ -73,9 +75,10 @@ def count_grown(comparison: Comparison) -> int:
     parameters = {
         "comparison": comparison.pk,
         "largest_header": LARGEST_HEADER,
+        "padding": PADDING,
         "file": EntryType.FILE.value,
     }
-    ((grown, grown_alike),) = fetch_all(COUNT_GROWN, parameters)
-    if grown_alike * 2 > grown:
-        return 0
-    return int(grown)
+    ((grown_much, grown_little, grown_alike),) = fetch_all(COUNT_GROWN, parameters)
+    if grown_alike * 2 > grown_little:
+        return int(grown_much)
+    return int(grown_much + grown_little)

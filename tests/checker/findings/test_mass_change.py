@@ -299,6 +299,20 @@ def test_what_changes_nearly_whole_every_night_is_usual() -> None:
     assert open_findings(replica) == []
 
 
+def test_what_is_released_again_and_again_is_usual() -> None:
+    """A person who says three times that a change of more than half was meant need not say it every night."""
+    user = stage.make_user("operator")
+    replica = StagedReplica()
+    run_with_changes(replica, 20, 0)
+    for night in range(3):
+        run_with_changes(replica, 20, 20, b"n" * (night + 1))
+        assert open_findings(replica) == [("mass_change", "", 20)]
+        actions.release(Finding.objects.get(state=Finding.State.OPEN), user, "the dumps of the night")
+
+    run_with_changes(replica, 20, 20, b"the fourth night")
+    assert open_findings(replica) == []
+
+
 def test_additions_never_hold() -> None:
     """An archive that doubles, and doubles again, loses and changes nothing."""
     replica = StagedReplica()
@@ -320,8 +334,8 @@ def run_with_logs(replica: StagedReplica, sizes: list[int], content: bytes, mtim
     ("policy", "grow", "is_held"),
     [
         ("rotating", lambda size: size * 2, False),
-        ("rotating", lambda size: size + 300, True),  # a header before each file is no growth
-        ("rotating", lambda size: size + 1 + size // 100, True),
+        ("rotating", lambda size: size + 20 + size % 199, False),
+        ("rotating", lambda size: size + 256 + 16 - size % 16, True),  # a header and a filled block are no growth
         ("rotating", lambda size: size // 2, True),
         ("mutable", lambda size: size * 2, True),
     ],
@@ -329,7 +343,7 @@ def run_with_logs(replica: StagedReplica, sizes: list[int], content: bytes, mtim
 def test_growth_under_the_rotating_policy(policy: str, grow: Callable[[int], int], is_held: bool) -> None:
     """Logs that are appended to grow out of what was there, each by as much as it likes."""
     replica = StagedReplica(policy=policy, keep_days=30 if policy == "rotating" else None)
-    sizes = [1000 + 7 * number for number in range(40)]
+    sizes = [10_000 + 37 * number for number in range(40)]
     run_with_logs(replica, sizes, b"old")
     run_with_logs(replica, [grow(size) for size in sizes], b"new", LATER_MTIME + 1)
     assert bool(open_findings(replica)) == is_held
