@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--seeds", type=int, default=0, metavar="N", help="plant damage from N seeds (default: 5; groups: 2)"
     )
     parser.addoption(
+        "--walks", type=int, default=300, metavar="N", help="judge copies over N random histories (default: 300)"
+    )
+    parser.addoption(
         "--write-screenshots", action="store_true", help="write the README's pictures to docs/images (tests/browser)"
     )
     parser.addoption(

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection
 
-from checker.changes.kinds import CHANGED_WHILE_READ, EMPTY_SHA256, kind_expression
+from checker.changes.kinds import CHANGED_WHILE_READ, EMPTY_SHA256, MEDIUM_ERRORS, kind_expression
 from checker.changes.statements import ENTRY_TYPES, statement
 from checker.models import Comparison
 from scanner.format import paths
@@ -25,6 +25,8 @@ STEPS = ("differing", "hidden", "scope", "judging", "moves", "keeping")
 """What a comparison goes through, in this order. The last step is that of whoever stores what was found."""
 MOVE_KEYS = ("name", "directory", "content")
 """By what a removed and an added path with the same content are paired: the first pairs go by name."""
+ALTERED_KEYS = ("directory", "time")
+"""By what a removed and an added path with different content, and the same size and time, are paired."""
 BATCH = 4096
 
 
@@ -84,6 +86,9 @@ def find_changes(comparison: Comparison, scopes_of_runs: ScopesOfRuns, report_st
         # The best reason first: what one key has paired, the next one leaves alone.
         for key in MOVE_KEYS:
             cursor.execute(statement("pair_moved"), parameters | {"key": key})
+        # Only after the moves: what they leave unpaired, beside files that moved together, changed on its way.
+        for key in ALTERED_KEYS:
+            cursor.execute(statement("pair_altered"), parameters | {"key": key})
 
 
 def drop_tables() -> None:
@@ -99,6 +104,7 @@ def _parameters(comparison: Comparison) -> dict[str, Any]:
         "run": comparison.run.sequence,
         "changed_while_read": CHANGED_WHILE_READ,
         "empty_sha256": EMPTY_SHA256,
+        "medium_errors": list(MEDIUM_ERRORS),
     }
 
 

@@ -71,6 +71,15 @@ EARLIER_CONTENT = """EXISTS (
         AND earlier.from_seq < last_read.from_seq
         AND earlier.type = %(file)s AND earlier.sha256 = new.sha256
 )"""
+MEDIUM_ERRORS = ("EBADMSG", "EIO", "EUCLEAN", "EUNSTABLE")
+"""Errors of a damaged medium, or of the way to it. EBADMSG and EUCLEAN are what file systems say when their own
+checksums do not match."""
+AFTER_MEDIUM_ERROR = """(
+    difference.old_type = %(error)s
+    AND (SELECT failed.detail FROM scanner_version AS failed WHERE failed.id = difference.old_id)
+        = ANY(%(medium_errors)s)
+)"""
+"""The medium did not give the content, and then gave another one, while no time says that anybody wrote it."""
 CONFIRMED_DAMAGE = """(
     note.notes -> 'confirmed' ->> 'ctime_same' = 'true'
     AND note.notes -> 'confirmed' ->> 'against' = note.previous_run
@@ -176,6 +185,16 @@ CORRUPTED = ChangeKind(
             description="other content, same mtime, ctime unchanged and confirmed by two more reads: the bytes changed "
             "beneath the file system",
         ),
+        Rule(
+            condition=AFTER_MEDIUM_ERROR,
+            description="an error of the medium → read again with other content than last read, same mtime",
+        ),
+        # `pair_altered.sql` finds them among the removed and the added.
+        Rule(
+            condition="",
+            description="one removed and one added path with the same size and mtime, other content, ctime unchanged "
+            "and confirmed: renamed, and the bytes changed",
+        ),
     ),
 )
 REWRITTEN = ChangeKind(
@@ -183,6 +202,12 @@ REWRITTEN = ChangeKind(
     sign="!",
     severity=Finding.Severity.WARNING,
     rules=(
+        # `pair_altered.sql` finds them among the removed and the added.
+        Rule(
+            condition="",
+            description="one removed and one added path with the same size and mtime and other content: renamed, and "
+            "written or damaged",
+        ),
         Rule(
             condition="true",
             description="other content, same mtime, ctime changed, not known or proving nothing: someone wrote and "
@@ -198,7 +223,7 @@ MOVED = ChangeKind(
         Rule(
             condition="",
             description="one removed and one added path with the same content (not empty); same name first, then same "
-            "folder",
+            "directory",
         ),
     ),
 )

@@ -7,6 +7,7 @@ array of versions and a string of cells (see `Divergence.Cell`), in which every 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -28,8 +29,14 @@ class ComparedReplica(NamedTuple):
     """64 bits that only this replica has, whoever takes part with it."""
     entries: int
     """How many entries its run has."""
+    read_since: datetime | None = None
+    """When its run began to read."""
     on_hold: bool = False
     """Whether a mass change holds the replica, or an operator its server: then it defines nothing for others."""
+    created_at: datetime | None = None
+    """When the replica was set up."""
+    place: str = ""
+    """Its server and file system, in the form of `Participant.voter`."""
 
 
 class MissingDirectory(NamedTuple):

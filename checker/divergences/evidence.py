@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from checker.divergences import participants, verdicts
+from checker.divergences import participants
 from checker.divergences.judgement import judge_path
 from checker.divergences.queries import DivergenceRow, PathHistory, PathVersion
-from checker.divergences.verdicts import JudgedCopy
+from checker.divergences.verdicts import JudgedCopy, VerdictReason
 from checker.models import Divergence, GroupComparison, Participant
 from scanner.format.entry_type import EntryType
 from scanner.models import Run
@@ -91,6 +91,9 @@ def build_evidence(context: ComparisonContext, row: DivergenceRow, history: Path
         "all_votes": judgement.total_votes,
         "damaged": [copy["replica"] for copy in copies if copy["copy"] == CopyVerdict.DAMAGED],
         "good": [copy["name"] for copy in copies if copy["copy"] in good],
+        "rewritten": [copy["name"] for copy in copies if copy["why"] == VerdictReason.REWRITTEN_HERE],
+        "earlier": [copy["name"] for copy in copies if copy["why"] == VerdictReason.NOT_REWRITTEN],
+        "suspicious": judgement.is_suspicious,
         "alike": row.alike,
     }
 
@@ -98,11 +101,13 @@ def build_evidence(context: ComparisonContext, row: DivergenceRow, history: Path
 def build_spread_evidence(
     context: ComparisonContext, row: DivergenceRow | None, history: PathHistory, previous: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the evidence for a path of which no good copy is left, in the form of `build_evidence`.
+    """Return the evidence for a path whose copies agree after damage, in the form of `build_evidence`.
 
-    What was damaged in the `previous` evidence is damaged wherever it is now. `row` is what still diverges there, for
-    example that the path is missing somewhere.
+    What was damaged in the `previous` evidence is damaged wherever it is now, and what was made of it may be. `row` is
+    what still diverges there, for example that the path is missing somewhere.
     """
+    judgement = judge_path(context.compared, context.voters, history)
+
     # Copies of the damage are told by their content: history has nothing to say of replicas that agree.
     damaged_copies = [copy for copy in previous["copies"] if copy["copy"] == CopyVerdict.DAMAGED]
     reasons = {copy["replica"]: copy["why"] for copy in damaged_copies}
@@ -110,11 +115,12 @@ def build_spread_evidence(
 
     cells = row.cells if row else ""
     copies = []
-    for participant in context.by_position:
+    for participant, judged in zip(context.by_position, judgement.copies, strict=True):
+        is_open = judgement.is_suspicious and judged.verdict in (CopyVerdict.DAMAGED, CopyVerdict.UNSURE)
         copy = _describe_copy(
             participant,
             cell=cells[participant.position - 1 : participant.position],
-            judged=NO_VERDICT,
+            judged=judged if is_open else NO_VERDICT,
             versions=history.get(participant.position, []),
             other=None,
         )
@@ -128,7 +134,7 @@ def build_spread_evidence(
 
         if is_present and _content(copy) in damaged_contents:
             copy["copy"] = CopyVerdict.DAMAGED.value
-            copy["why"] = reasons.get(participant.replica_id) or verdicts.VerdictReason.SPREAD.value
+            copy["why"] = reasons.get(participant.replica_id) or VerdictReason.SPREAD.value
 
         copies.append(copy)
 
@@ -141,6 +147,10 @@ def build_spread_evidence(
         "all_votes": 0,
         "damaged": [copy["replica"] for copy in copies if copy["copy"] == CopyVerdict.DAMAGED],
         "good": [],
+        "rewritten": [],
+        "earlier": [],
+        "suspicious": judgement.is_suspicious,
+        "spread": True,
         "alike": "",
     }
 

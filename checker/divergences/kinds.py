@@ -115,10 +115,8 @@ DAMAGED = VerdictKind(
     ),
     reasons={
         VerdictReason.DAMAGED_HERE: _("its bytes changed below the file system; repeated reads confirmed it"),
-        VerdictReason.REWRITTEN_HERE: _(
-            "its content changed but its modification time did not, and another replica still has the previous "
-            "content: damage, or somebody wrote the file and kept its date"
-        ),
+        VerdictReason.BROKEN_HERE: _("the bytes that changed show that nobody edited it"),
+        VerdictReason.REMEMBERED: _("an earlier comparison found that this content is damaged"),
         VerdictReason.SPREAD: _("it has content that appeared on some replica through damage: a copy of the damage"),
         VerdictReason.OUTVOTED: _("same modification time, but not the content of the majority"),
     },
@@ -157,10 +155,13 @@ UNSURE = VerdictKind(
     reasons={
         VerdictReason.OTHER_TIME: _("its modification time differs from the good copies: another version, or damage"),
         VerdictReason.NO_MAJORITY: _("no history of a change, and no majority"),
-        VerdictReason.DOUBTFUL: _(
-            "it was written with its date kept, or made from such a copy, and no replica has the previous content "
-            "any more: possible damage"
+        VerdictReason.REWRITTEN_HERE: _(
+            "its content changed but its modification time did not: somebody wrote the file and kept its date, or it "
+            "is damaged"
         ),
+        VerdictReason.NOT_REWRITTEN: _("it has the earlier content, from before the file was rewritten elsewhere"),
+        VerdictReason.DOUBTFUL: _("it was made from a copy that is damaged, or may be"),
+        VerdictReason.ON_HOLD: _("its replica is on hold after a mass change"),
         VerdictReason.UNCLEAR: _("the history of these contents does not show which one is right"),
     },
 )

@@ -118,8 +118,15 @@ class GroupMember:
             has_vote=self.has_vote,
             identity=identity,
             entries=self.run.records_count,
+            read_since=self._read_since(self.run),
             on_hold=self.standing == Participant.Standing.HELD,
+            created_at=self.replica.created_at,
+            place=self.voter,
         )
+
+    def _read_since(self, run: Run) -> datetime:
+        """Return when a run began at the latest: its server's clock may be fast, and its report may have waited."""
+        return min(run.started_at, run.received_at - (run.finished_at - run.started_at))
 
     def excludes(self) -> Excludes | None:
         """Return what the run left out, or None when that is not known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -49,8 +49,12 @@ class PathVersion(NamedTuple):
     kind: str | None
     """The kind of change that brought it."""
     confirmed: bool | None
-    previous_received_at: datetime | None
-    """When the complete run before that one arrived."""
+    is_ctime_same: bool
+    """Whether the run confirmed that nobody wrote to it since the last time that it was read."""
+    previous_run_began: datetime | None
+    """When the complete run before that one began at the latest."""
+    last_run_began: datetime | None
+    """When the last complete run that found the version began at the latest. None while it stands."""
 
     @property
     def content(self) -> str:
@@ -67,27 +71,60 @@ class PathVersion(NamedTuple):
         return self.until_seq is None or self.until_seq > sequence
 
 
-PathHistory = dict[int, list[PathVersion]]
-"""The versions of one path at each position, oldest first."""
+class PathHistory(dict[int, list[PathVersion]]):
+    """The versions of one path at each position, oldest first, and what earlier comparisons found of its contents."""
+
+    def __init__(self, damaged: Mapping[str, str | None] | None = None, cleared: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.damaged = damaged or {}
+        """Contents that an earlier comparison found damaged, each with the one from before, or None."""
+        self.cleared = frozenset(cleared)
+        """Contents of which a person said that they are right."""
 
 
-def iterate_mismatch_histories(replicas: Sequence[ComparedReplica]) -> Iterator[tuple[str, PathHistory]]:
-    """Yield each path in `diverging` that has several contents, with its history. Memory stays flat."""
+def iterate_mismatch_histories(
+    replicas: Sequence[ComparedReplica], moment: datetime | None = None
+) -> Iterator[tuple[str, PathHistory]]:
+    """Yield each path in `diverging` that has several contents, with its history. Memory stays flat.
+
+    `moment` leaves out what was judged later.
+    """
+    parameters = _history_parameters(replicas)
+    memory = _Memory(fetch_all(statement("known_damage", paths=MISMATCHES), parameters | {"moment": moment}))
     histories = statement("path_histories", paths=MISMATCHES)
-    rows = (row for batch in fetch_batches(histories, _history_parameters(replicas)) for row in batch)
+    rows = (row for batch in fetch_batches(histories, parameters) for row in batch)
     for path, path_rows in groupby(rows, itemgetter(0)):
-        yield path, _path_history(path_rows)
+        yield path, _path_history(path_rows, memory.history(path))
 
 
-def read_path_histories(replicas: Sequence[ComparedReplica], paths: Sequence[str]) -> dict[str, PathHistory]:
-    """Return the histories of some paths."""
-    histories = statement("path_histories", paths=NAMED_PATHS)
-    rows = fetch_all(histories, _history_parameters(replicas) | {"paths": list(paths)})
-    return {path: _path_history(path_rows) for path, path_rows in groupby(rows, itemgetter(0))}
+def read_path_histories(
+    replicas: Sequence[ComparedReplica], paths: Sequence[str], moment: datetime | None = None
+) -> dict[str, PathHistory]:
+    """Return the histories of some paths. `moment` leaves out what was judged later."""
+    parameters = _history_parameters(replicas) | {"paths": list(paths)}
+    memory = _Memory(fetch_all(statement("known_damage", paths=NAMED_PATHS), parameters | {"moment": moment}))
+    rows = fetch_all(statement("path_histories", paths=NAMED_PATHS), parameters)
+    return {path: _path_history(path_rows, memory.history(path)) for path, path_rows in groupby(rows, itemgetter(0))}
 
 
-def _path_history(rows: Iterable[Any]) -> PathHistory:
-    history: PathHistory = {}
+class _Memory:
+    """Known damage of some paths, by path."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self._damaged: dict[str, dict[str, str | None]] = {}
+        self._cleared: dict[str, set[str]] = {}
+        for path, sha256, undamaged_sha256, is_cleared in rows:
+            if is_cleared:
+                self._cleared.setdefault(path, set()).add(sha256)
+            else:
+                self._damaged.setdefault(path, {})[sha256] = undamaged_sha256
+
+    def history(self, path: str) -> PathHistory:
+        """Return the history of a path, without versions."""
+        return PathHistory(self._damaged.get(path), self._cleared.get(path, ()))
+
+
+def _path_history(rows: Iterable[Any], history: PathHistory) -> PathHistory:
     for _path, position, *version in rows:
         history.setdefault(position, []).append(PathVersion(*version))
     return history

@@ -25,7 +25,9 @@ BATCH = 4096
 
 DROP_JUDGED = "DROP TABLE IF EXISTS diverging_judged"
 CREATE_JUDGED = """
-CREATE TEMPORARY TABLE diverging_judged (path text COLLATE "C", verdict text COLLATE "C", judged text)
+CREATE TEMPORARY TABLE diverging_judged (
+    path text COLLATE "C", verdict text COLLATE "C", judged text, grounds text, undamaged text, is_suspicious boolean
+)
 """
 DROP_KEPT = "DROP TABLE IF EXISTS diverging_kept"
 HAS_DIVERGENCES = "SELECT EXISTS (SELECT FROM checker_divergence WHERE comparison_id = %(comparison)s)"
@@ -43,21 +45,37 @@ MISSING = "CASE substr(cells, {position}, 1) WHEN '-' THEN folder.number ELSE 0 
 
 
 def store_verdicts(judgements: Iterable[PathJudgement]) -> None:
-    """Take up the verdicts. Of what may lag only damage counts."""
+    """Take up the verdicts. Of what may lag only damage, and what may be damage, counts."""
     with connection.cursor() as cursor:
         cursor.execute(DROP_JUDGED)
         cursor.execute(CREATE_JUDGED)
         remaining = iter(judgements)
         while batch := list(islice(remaining, BATCH)):
-            parameters = {
+            parameters: dict[str, Any] = {
                 "paths": [judgement.path for judgement in batch],
                 "verdicts": [judgement.verdict for judgement in batch],
                 "judged": [judgement.judged for judgement in batch],
+                "grounds": [judgement.grounds for judgement in batch],
+                "undamaged": [judgement.undamaged for judgement in batch],
+                "is_suspicious": [judgement.is_suspicious for judgement in batch],
             }
             cursor.execute(statement("keep_verdicts"), parameters)
 
-        cursor.execute(statement("unsettle_damaged"))
+        cursor.execute(statement("unsettle_suspicious"))
         cursor.execute(statement("forget_settled_verdicts"))
+
+
+def remember_damage(group_id: int, replicas: Sequence[ComparedReplica], now: datetime) -> None:
+    """Store which contents the verdicts call damaged, and why, so that later comparisons know it."""
+    parameters: dict[str, Any] = ENTRY_TYPES | {
+        "group": group_id,
+        "positions": [replica.position for replica in replicas],
+        "replicas": [replica.replica_id for replica in replicas],
+        "runs": [replica.run_id for replica in replicas],
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statement("remember_damage"), parameters)
 
 
 def gather_divergences(

@@ -55,8 +55,9 @@ def accept(
         if row.state != Finding.State.OPEN:
             raise ActionRefused(_("This finding is no longer open."))
 
-        _close(row, user, reason, expires_at)
-        audit_log.log_action(row, AuditEntry.Action.ACCEPTED, user=user, reason=reason, expires_at=expires_at)
+        for part in [row, *_lock_parts(row, Finding.State.OPEN)]:
+            _close(part, user, reason, expires_at)
+            audit_log.log_action(part, AuditEntry.Action.ACCEPTED, user=user, reason=reason, expires_at=expires_at)
     finding.refresh_from_db()
 
 
@@ -109,9 +110,10 @@ def undo(finding: Finding, user: User, reason: str) -> None:
         if row.state != Finding.State.ACCEPTED:
             raise ActionRefused(_("Only an acceptance or a release can be undone."))
 
-        _reopen(row)
-        audit_log.log_action(row, AuditEntry.Action.UNDONE, user=user, reason=reason)
-        _resolve_if_over(row)
+        for part in [row, *_lock_parts(row, Finding.State.ACCEPTED)]:
+            _reopen(part)
+            audit_log.log_action(part, AuditEntry.Action.UNDONE, user=user, reason=reason)
+            _resolve_if_over(part)
     finding.refresh_from_db()
 
 
@@ -147,6 +149,13 @@ def _lock(finding: Finding, seen_revision: str | None = None) -> Finding:
         text = _("Nothing was done: the finding has changed since the page was shown. Check it again: %(finding)s")
         raise ActionRefused(text % {"finding": short_text(description.title(row))})
     return row
+
+
+def _lock_parts(row: Finding, state: Finding.State) -> list[Finding]:
+    """Lock and return the findings of single replicas in a state that say of a path what `row` says of the group."""
+    # What is graver is decided by itself.
+    parts = Finding.objects.select_for_update().filter(group_finding=row, state=state, severity__lte=row.severity)
+    return list(parts.order_by("pk"))
 
 
 def _close(row: Finding, user: User, reason: str, expires_at: datetime | None) -> None:

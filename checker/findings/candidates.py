@@ -24,6 +24,8 @@ statement = load_statements(__file__)
 PREPARE = statement("prepare_candidates")
 SELECT_CHANGES = statement("select_changes")
 SELECT_UNREADABLE = statement("select_unreadable")
+SELECT_ALTERED_RETURNS = statement("select_altered_returns")
+TAKE_OVER_UNREADABLE = statement("take_over_unreadable")
 SELECT_EARLY_REMOVALS = statement("select_early_removals")
 SELECT_SILENT_RETURNS = statement("select_silent_returns")
 SELECT_RELAPSES = statement("select_relapses")
@@ -81,6 +83,23 @@ def select_unreadable(comparison: Comparison, medium_errors: Sequence[str], *, b
         "by_medium": by_medium,
     }
     return select(SELECT_UNREADABLE, parameters)
+
+
+def select_altered_returns(comparison: Comparison, medium_errors: Sequence[str]) -> int:
+    """Select what the medium could not read, has an open finding of that, and was read again with other content."""
+    parameters = {
+        "comparison": comparison.pk,
+        "replica": comparison.replica_id,
+        "medium_errors": list(medium_errors),
+        "error": EntryType.ERROR.value,
+    }
+    return select(SELECT_ALTERED_RETURNS, parameters)
+
+
+def take_over_unreadable(comparison: Comparison) -> None:
+    """Let open findings of unreadable paths that are candidates of damage go on as findings of damage."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_OVER_UNREADABLE, {"replica": comparison.replica_id})
 
 
 def select_early_removals(comparison: Comparison, kept: datetime) -> int:

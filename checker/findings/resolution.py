@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from checker.changes.kinds import MEDIUM_ERRORS
 from checker.findings.kinds.base import Resolution
 from checker.findings.kinds.registry import values_resolved_by
 from checker.models import Comparison, Finding
@@ -73,5 +74,6 @@ def _parameters(comparison: Comparison, finding: Finding | None = None) -> dict[
         "resolved_when_gone": values_resolved_by(Resolution.GONE),
         "resolved_by_same_entry": values_resolved_by(Resolution.SAME_ENTRY),
         "resolved_by_same_content": values_resolved_by(Resolution.SAME_CONTENT),
+        "medium_errors": list(MEDIUM_ERRORS),
         "resolved_by_reading": values_resolved_by(Resolution.READ),
     }

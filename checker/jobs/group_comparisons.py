@@ -177,7 +177,7 @@ def _compute(comparison: GroupComparison) -> None:
 
     try:
         if is_comparable:
-            _find_divergences(group, compared, previous)
+            _find_divergences(group, compared, previous, comparison.moment)
 
         # What was found and who took part are replaced at once: readers see either comparison as a whole.
         with transaction.atomic():
@@ -190,6 +190,8 @@ def _compute(comparison: GroupComparison) -> None:
             _write_participants(comparison, members, counts)
             if is_comparable:
                 _write_divergences(comparison)
+                if comparison.moment is None:
+                    store.remember_damage(group.pk, replicas, now)
                 comparison.seating = [replica.replica_id for replica in replicas]
 
             comparison.basis = participants.comparison_basis(group, members)
@@ -205,7 +207,9 @@ def _compute(comparison: GroupComparison) -> None:
         missing_directories.drop_tables()
 
 
-def _find_divergences(group: Group, compared: list[_Compared], previous: PreviousComparison) -> None:
+def _find_divergences(
+    group: Group, compared: list[_Compared], previous: PreviousComparison, moment: datetime | None
+) -> None:
     """Find and judge in temporary tables what diverges."""
     replicas = [pair.replica for pair in compared]
     lead = _primary(group, compared)
@@ -234,7 +238,7 @@ def _find_divergences(group: Group, compared: list[_Compared], previous: Previou
     compare.ignore_names_on_hold(replicas)
 
     voters = {pair.replica.position: pair.member.voter for pair in compared if pair.member.has_vote}
-    store.store_verdicts(judgement.judge_mismatches(replicas, voters))
+    store.store_verdicts(judgement.judge_mismatches(replicas, voters, moment))
 
 
 def _write_divergences(comparison: GroupComparison) -> None:

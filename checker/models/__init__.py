@@ -5,7 +5,7 @@ The docstring of each model names the module that writes its table. Imports the 
 """
 
 from checker.models.comparisons import Branch, Change, Comparison
-from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, Participant
+from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, KnownDamage, Participant
 from checker.models.findings import AuditEntry, Finding
 from checker.models.proofs import Proof
 
@@ -18,6 +18,7 @@ __all__ = [
     "DivergenceBranch",
     "Finding",
     "GroupComparison",
+    "KnownDamage",
     "Participant",
     "Proof",
 ]

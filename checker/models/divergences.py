@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -205,3 +206,40 @@ class DivergenceBranch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.directory}: {self.number} {self.kind}"
+
+
+class KnownDamage(models.Model):
+    """A content of a path that a comparison found damaged, on whatever ground.
+
+    It stays damaged wherever it is copied, whatever happens to the other copies, until a person says that it is right.
+    Written by `divergences.store` alone.
+    """
+
+    group = models.ForeignKey(Group, models.PROTECT, related_name="known_damage", verbose_name=_("group"))
+    replica = models.ForeignKey(Replica, models.PROTECT, related_name="+", verbose_name=_("replica"))
+    run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("run"))
+    """The run that had the content."""
+    path = models.TextField(_("path"), db_collation="C")
+    sha256 = models.BinaryField(max_length=32)
+    undamaged_sha256 = models.BinaryField(max_length=32, null=True)
+    """The content that the damage replaced, or that outvoted it. Null where nobody knew."""
+    ground = models.TextField()
+    """One of `divergences.verdicts.VerdictReason`."""
+    judged_at = models.DateTimeField(_("judged"))
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("ended by")
+    )
+    reason = models.TextField(_("reason"), blank=True)
+    """What the person said who ended it."""
+
+    class Meta:
+        verbose_name = _("known damage")
+        verbose_name_plural = _("known damage")
+        indexes = [
+            # Serves the comparison of a group, which asks for a few paths.
+            models.Index("group", Left("path", 512), name="known_damage_path"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.ground}"

@@ -63,6 +63,14 @@ class Finding(models.Model):
     number = models.BigIntegerField(_("paths"), default=1)
     first_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("first run"))
     last_run = models.ForeignKey(Run, models.PROTECT, related_name="+", verbose_name=_("last run"))
+    group_finding = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="replica_findings",
+        verbose_name=_("finding between the replicas"),
+    )
+    """Of a finding of one replica: the one between the replicas about the same path. Both are closed together."""
     concerns = ArrayField(models.IntegerField(), default=list, db_default=[])
     """Of a finding between replicas: keys of the replicas on which a path is missing, damaged or in doubt."""
     evidence = models.JSONField(default=dict)

@@ -61,10 +61,10 @@ def _with_histories(
     while batch := list(islice(rows, BATCH)):
         paths = [row.path for row in batch if row.kind in kinds]
         # Many batches have no path whose history matters, and then there is nothing to ask for.
-        histories = queries.read_path_histories(context.compared, paths) if paths else {}
+        histories = queries.read_path_histories(context.compared, paths, context.comparison.moment) if paths else {}
 
         for row in batch:
-            yield row, histories.get(row.path, {})
+            yield row, histories.get(row.path, queries.PathHistory())
 
 
 def _participants(context: ComparisonContext) -> list[Participant]:

@@ -212,11 +212,12 @@ def _column(participant: Participant, *, with_root: bool, row: ReplicaRow | None
 def _matrix_rows(context: ComparisonContext, divergences: list[DivergenceRow]) -> list[MatrixRow]:
     """Return divergences with their cells and what speaks for them."""
     # One query for the whole page, not one for each path.
-    histories = queries.read_path_histories(context.compared, [divergence.path for divergence in divergences])
+    paths = [divergence.path for divergence in divergences]
+    histories = queries.read_path_histories(context.compared, paths, context.comparison.moment)
 
     rows = []
     for divergence in divergences:
-        evidence = build_evidence(context, divergence, histories.get(divergence.path, {}))
+        evidence = build_evidence(context, divergence, histories.get(divergence.path, queries.PathHistory()))
         reasons = replicas.describe_copies(divergence.kind, evidence)
         cells = [_cell(divergence, position) for position in range(1, len(divergence.cells) + 1)]
         rows.append(MatrixRow(divergence, cells, reasons))

@@ -45,11 +45,13 @@ def staged_comparison(transactional_db: None) -> StagedComparison:
     fleet.runs(*[[*many, first, second, *odd, shut]] * 3)
     fleet.compare()
     rotten = [file("2018/a.jpg", b"rotten"), file(HOSTILE, b"evil")]
-    fleet.runs(
-        [*many, first, file("2018/b.jpg", b"edited", mtime_ns=LATER_MTIME), *odd, shut],
+    fleet.run(0, [*many, first, file("2018/b.jpg", b"edited", mtime_ns=LATER_MTIME), *odd, shut])
+    fleet.run(
+        1,
         [*many[:100], *rotten, second, file("caf\u00e9", b"d"), shut],
-        [*many, first, second, *odd, error_row("shut")],
+        rotten=[entry.path for entry in rotten],
     )
+    fleet.run(2, [*many, first, second, *odd, error_row("shut")])
     fleet.compare()
     return StagedComparison(stage.make_user("administrator"), fleet, addresses(fleet))
 

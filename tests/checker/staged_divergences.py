@@ -12,6 +12,6 @@ def staged_divergences() -> StagedGroup:
     group = StagedGroup()
     whole = [file("a", b"good"), file("b/lost", b"1"), file("b/shut", b"2")]
     group.runs(whole, whole, whole)
-    group.run(1, [file("a", b"bad"), error_row("b/shut")])
+    group.run(1, [file("a", b"bad"), error_row("b/shut")], rotten=["a"])
     group.compare()
     return group

@@ -12,6 +12,7 @@ from checker.models import GroupComparison
 from checker.proofs.verifier import verify_run
 from scanner.format.records import Record
 from scanner.models import Group, Run
+from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_replica import StagedReplica
 from tests.scanner import factories
 
@@ -23,9 +24,15 @@ class StagedGroup:
         self.group: Group = factories.make_group(**group)
         self.replicas = [StagedReplica(self.group) for _ in range(number)]
 
-    def run(self, index: int, records: Sequence[Record], **fields: Any) -> Run:
-        """Ingest the next run of one replica, compare it with the one before, prove it, and return it."""
+    def run(self, index: int, records: Sequence[Record], *, rotten: Sequence[str] = (), **fields: Any) -> Run:
+        """Ingest the next run of one replica, compare it with the one before, prove it, and return it.
+
+        The collector has confirmed that the `rotten` paths changed below the file system.
+        """
         staged = self.replicas[index]
+        if rotten:
+            newest = staged.replica.runs.latest("sequence")
+            records = [*records, *(confirmed_note(path, str(newest.uuid)) for path in rotten)]
         host = {
             "system": "Linux",
             "release": "6.1",

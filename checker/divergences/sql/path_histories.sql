@@ -6,7 +6,8 @@
 SELECT chosen.path, participant.position, version.type, version.size, version.mtime_ns, version.mode, version.uid,
     version.gid, encode(version.sha256, 'hex'), encode(version.md5, 'hex'), version.detail, version.stage,
     version.from_seq, version.until_seq, run.received_at, run.uuid, change.kind,
-    change.notes IS NOT NULL AND change.notes ? 'confirmed', previous_run.received_at
+    change.notes IS NOT NULL AND change.notes ? 'confirmed',
+    coalesce(change.notes -> 'confirmed' ->> 'ctime_same' = 'true', false), previous_run.began_at, last_run.began_at
 FROM {paths} AS chosen(path)
 CROSS JOIN unnest(%(positions)s::int[], %(replicas)s::int[], %(sequences)s::int[])
     AS participant(position, replica_id, sequence)
@@ -24,12 +25,21 @@ LEFT JOIN LATERAL (
     OFFSET 0
 ) AS run ON true
 LEFT JOIN LATERAL (
-    SELECT earlier.received_at FROM scanner_run AS earlier
+    -- A server's clock may be fast, and its report may have waited: a run began at the earlier of both.
+    SELECT least(earlier.started_at, earlier.received_at - (earlier.finished_at - earlier.started_at)) AS began_at
+    FROM scanner_run AS earlier
     WHERE earlier.replica_id = participant.replica_id AND earlier.sequence < version.from_seq
         AND earlier.state = 'ingested'
     ORDER BY earlier.sequence DESC
     LIMIT 1
 ) AS previous_run ON true
+LEFT JOIN LATERAL (
+    SELECT least(last.started_at, last.received_at - (last.finished_at - last.started_at)) AS began_at
+    FROM scanner_run AS last
+    WHERE last.replica_id = participant.replica_id AND last.sequence < version.until_seq AND last.state = 'ingested'
+    ORDER BY last.sequence DESC
+    LIMIT 1
+) AS last_run ON true
 LEFT JOIN LATERAL (
     SELECT made.kind, made.notes FROM checker_change AS made
     WHERE made.comparison_id = run.comparison_id

@@ -24,6 +24,8 @@ class Corrupted(PathsKind):
             self.open_each(comparison, self.severity)
 
         if comparison.counts.get(self.change) and candidates.select_changes(comparison, self.change):
+            # What was unreadable and came back with other content is the same damage, and goes on in its finding.
+            candidates.take_over_unreadable(comparison)
             self.open_each(comparison, self.severity)
 
     def describe_notes(self, finding: Finding) -> list[str]:

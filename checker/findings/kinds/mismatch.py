@@ -34,6 +34,10 @@ class Mismatch(ReplicasFindingKind):
 
         if finding.evidence.get("damaged"):
             return _title_of_damage(finding.evidence, path)
+        if finding.evidence.get("spread"):
+            return _("every copy may be damaged: %(path)s") % {"path": path}
+        if finding.evidence.get("rewritten"):
+            return _title_of_rewriting(finding.evidence, path)
         return _("contents differ: %(path)s") % {"path": path}
 
     def reasons(self, finding: Finding) -> list[str]:
@@ -52,6 +56,9 @@ class Mismatch(ReplicasFindingKind):
                 return _("A copy is damaged; a good copy is known.")
             return _("A copy is damaged, and no other copy is known to be good.")
 
+        without_damage = _meaning_without_damage(finding)
+        if without_damage:
+            return without_damage
         if _has_newer_copy(finding):
             return _(
                 "The file was edited, and some replicas have the older content: the edit has not arrived, "
@@ -63,6 +70,10 @@ class Mismatch(ReplicasFindingKind):
 
     def next_steps(self, finding: Finding) -> list[str]:
         """Return what to do next, as far as the copies are known to be damaged, good or newer."""
+        if not finding.folded and finding.evidence.get("spread") and not finding.evidence.get("damaged"):
+            return [_("Look for an older backup: no replica is known to have a good copy.")]
+        if not finding.folded and finding.evidence.get("rewritten") and not finding.evidence.get("damaged"):
+            return [_("Open both versions and compare them. Overwrite neither before you know which one is right.")]
         if not finding.evidence.get("damaged"):
             if _has_newer_copy(finding):
                 return [str(step) for step in divergence_kinds.NEWER.steps]
@@ -97,6 +108,27 @@ def _title_of_damage(facts: dict[str, Any], path: str) -> str:
 
     values["good"] = join_names(facts["good"])
     return _("damaged on %(names)s, good on %(good)s: %(path)s") % values
+
+
+def _title_of_rewriting(facts: dict[str, Any], path: str) -> str:
+    values = {"names": join_names(facts["rewritten"]), "path": path}
+    if not facts.get("earlier"):
+        return _("changed on %(names)s with the date unchanged: %(path)s") % values
+
+    values["earlier"] = join_names(facts["earlier"])
+    return _("changed on %(names)s with the date unchanged, earlier content on %(earlier)s: %(path)s") % values
+
+
+def _meaning_without_damage(finding: Finding) -> str:
+    """Return what it means that copies may be damaged; empty where nothing says so."""
+    if finding.evidence.get("spread"):
+        return _("The copies agree on a content that was made of a damaged one, or may have been.")
+    if finding.evidence.get("rewritten"):
+        return _(
+            "Somebody wrote the file and kept its date, as some tools do on purpose, or the file is damaged. Both "
+            "are possible."
+        )
+    return ""
 
 
 MISMATCH = Mismatch(

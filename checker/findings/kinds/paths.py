@@ -85,6 +85,7 @@ class PathsKind(RunFindingKind):
         """Return what is known of the one path of a finding."""
         facts = finding.latest_evidence
         return [
+            *contents.describe_move(facts, finding.path),
             *contents.describe_content(facts),
             *contents.describe_attributes(facts),
             *self.describe_notes(finding),

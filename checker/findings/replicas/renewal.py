@@ -35,25 +35,34 @@ def renew_outdated(context: ComparisonContext) -> None:
         for finding in batch.findings:
             divergence = batch.divergences.get(finding.path)
             if divergence is not None:
-                renew(context, finding, divergence, batch.histories.get(finding.path, {}))
+                renew(context, finding, divergence, batch.histories.get(finding.path, PathHistory()))
         Finding.objects.bulk_update(batch.findings, RENEWED_FIELDS)
 
     names = {position: replica_name(participant) for position, participant in context.participants.items()}
     store.name_lacking_replicas(context.comparison.pk, names)
 
 
-def renew_spread_damage(context: ComparisonContext) -> None:
-    """Renew the findings of damage that was copied over the good copies: nothing diverges there any more."""
+def renew_spread_damage(context: ComparisonContext) -> list[int]:
+    """Renew the findings of damage beside which there is no other content any more, and return their keys.
+
+    That copies are equal proves nothing while they are damaged, or were made of what was.
+    """
+    unproven = []
     for batch in _read_batches(context, store.find_spread_damage(context)):
         renewed = []
         for finding in batch.findings:
             facts = build_spread_evidence(
                 context,
                 batch.divergences.get(finding.path),
-                batch.histories.get(finding.path, {}),
+                batch.histories.get(finding.path, PathHistory()),
                 finding.evidence,
             )
+            if not facts["damaged"] and not facts["suspicious"]:
+                continue
+            unproven.append(finding.pk)
+
             concerned = {*finding.concerns, *facts["damaged"]}
+            facts["was_damage"] = True
             facts["names"] = context.replica_names(concerned)
 
             if _without_runs(facts) != _without_runs(finding.evidence):
@@ -62,17 +71,25 @@ def renew_spread_damage(context: ComparisonContext) -> None:
                 finding.evidence = facts
                 renewed.append(finding)
         Finding.objects.bulk_update(renewed, RENEWED_FIELDS)
+    return unproven
 
 
 def renew(context: ComparisonContext, finding: Finding, divergence: DivergenceRow, history: PathHistory) -> None:
-    """Make the finding of a path say what the comparison says of it. It is not saved. Only damage is critical."""
+    """Make the finding of a path say what the comparison says of it. It is not saved.
+
+    Only damage is critical, and what was damage once stays so while a copy is in doubt: that a replica has lost its
+    vote, or that the damaged copy was edited, mends nothing.
+    """
     is_damage = divergence.kind == Divergence.Kind.MISMATCH and divergence.verdict == Divergence.PathVerdict.DAMAGED
     concerned = {*finding.concerns, *context.replica_ids(_deviating_positions(divergence))}
 
     finding.concerns = sorted(concerned)
     finding.last_run = context.newest_run
-    finding.severity = Finding.Severity.CRITICAL if is_damage else Finding.Severity.WARNING
-    finding.evidence = build_evidence(context, divergence, history) | {"names": context.replica_names(concerned)}
+    was_damage = is_damage or bool(finding.evidence.get("was_damage") or finding.evidence.get("damaged"))
+    evidence = build_evidence(context, divergence, history)
+    is_critical = is_damage or (was_damage and evidence["suspicious"])
+    finding.severity = Finding.Severity.CRITICAL if is_critical else Finding.Severity.WARNING
+    finding.evidence = evidence | {"names": context.replica_names(concerned), "was_damage": was_damage}
 
 
 def _deviating_positions(divergence: DivergenceRow) -> list[int]:
@@ -101,5 +118,5 @@ def _read_batches(context: ComparisonContext, keys_and_paths: list[tuple[int, st
         yield Batch(
             list(findings),
             divergences.read_divergences(context.comparison.pk, paths),
-            divergences.read_path_histories(context.compared, paths),
+            divergences.read_path_histories(context.compared, paths, context.comparison.moment),
         )

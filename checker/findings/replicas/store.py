@@ -37,6 +37,8 @@ RECOUNT_PATHS = statement("recount_paths")
 NAME_LACKING_REPLICAS = statement("name_lacking_replicas")
 FIND_SPREAD_DAMAGE = statement("find_spread_damage")
 CLOSE_FINISHED = statement("close_finished")
+LINK_FINDINGS = statement("link_findings")
+CLOSE_LINKED = statement("close_linked")
 
 ENUM_VALUES: dict[str, Any] = {
     "missing": Divergence.Cell.LOST.value,
@@ -122,20 +124,40 @@ def name_lacking_replicas(comparison_id: int, names: Mapping[int, str]) -> None:
 
 
 def find_spread_damage(context: ComparisonContext) -> list[tuple[int, str]]:
-    """Return keys and paths of open findings of damage beside which there is no other content any more."""
+    """Return keys and paths of open findings of what is or was damage, beside which there is no other content now."""
     parameters = _comparison_parameters(context)
     return [(pk, path) for pk, path in fetch_all(FIND_SPREAD_DAMAGE, parameters)]
 
 
-def recount_and_close(context: ComparisonContext) -> list[Finding]:
-    """Count again the paths of open findings, and close those of which nothing is left. Return the closed ones."""
-    parameters = _comparison_parameters(context) | {"run": context.newest_run.pk, "now": timezone.now()}
+def recount_and_close(context: ComparisonContext, unproven: Sequence[int]) -> list[Finding]:
+    """Count again the paths of open findings, and close those of which nothing is left, but the `unproven` ones.
+
+    Return the closed ones.
+    """
+    parameters = _comparison_parameters(context) | {
+        "run": context.newest_run.pk,
+        "now": timezone.now(),
+        "unproven": list(unproven),
+    }
     with connection.cursor() as cursor:
         # A finding without divergences keeps its last number: recounting finds nothing of it.
         cursor.execute(RECOUNT_PATHS, parameters)
         cursor.execute(CLOSE_FINISHED, parameters)
         closed = [pk for (pk,) in cursor.fetchall()]
     return list(Finding.objects.filter(pk__in=closed).order_by("pk"))
+
+
+def link_findings(group_id: int) -> None:
+    """Link open findings of single replicas with those between the replicas about the same paths."""
+    with connection.cursor() as cursor:
+        cursor.execute(LINK_FINDINGS, {"group": group_id})
+
+
+def close_linked(findings: Sequence[Finding], run: Run) -> list[Finding]:
+    """Close the findings of single replicas that belong to findings which are over. Return the closed ones."""
+    parameters = {"findings": [finding.pk for finding in findings], "run": run.pk, "now": timezone.now()}
+    rows = fetch_all(CLOSE_LINKED, parameters)
+    return list(Finding.objects.filter(pk__in=[pk for (pk,) in rows]).order_by("pk"))
 
 
 def read_gathered(comparison_id: int, path: str) -> DivergenceRow:

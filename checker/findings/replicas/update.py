@@ -63,9 +63,11 @@ def resolve_now(group_id: int) -> None:
 def _renew_and_close(context: ComparisonContext) -> None:
     # Renewed before anything is closed: what a finding says decides whether a proof closes it.
     renewal.renew_outdated(context)
-    for finding in store.recount_and_close(context):
+    unproven = renewal.renew_spread_damage(context)
+    closed = store.recount_and_close(context, unproven)
+    store.link_findings(context.comparison.group_id)
+    for finding in [*closed, *store.close_linked(closed, context.newest_run)]:
         audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=context.newest_run)
-    renewal.renew_spread_damage(context)
 
 
 def _open_damaged(context: ComparisonContext) -> None:
@@ -86,7 +88,7 @@ def _open_damaged(context: ComparisonContext) -> None:
 def _open_each(context: ComparisonContext, rows: list[DivergenceRow]) -> None:
     """Open a finding for each divergence, or renew the one that is open for its path."""
     paths = [row.path for row in rows]
-    histories = divergences.read_path_histories(context.compared, paths)
+    histories = divergences.read_path_histories(context.compared, paths, context.comparison.moment)
     identity: dict[str, Any] = {"group": context.comparison.group, "replica": None, "kind": MISMATCH.value}
     # Locked, so that nobody accepts a finding between this and its renewal.
     open_findings = Finding.objects.select_for_update().filter(
@@ -131,7 +133,8 @@ def _open_branches(context: ComparisonContext, kind: ReplicasFindingKind) -> Non
         concerned = {*finding.concerns, *context.replica_ids(positions.get(finding.pk, []))}
         finding.concerns = sorted(concerned)
         finding.last_run = context.newest_run
-        finding.evidence = facts[branch] | {"names": context.replica_names(concerned)}
+        was_damage = bool(finding.evidence.get("was_damage"))
+        finding.evidence = facts[branch] | {"names": context.replica_names(concerned), "was_damage": was_damage}
         finding.save(update_fields=["concerns", "last_run", "evidence"])
         audit_log.log_action(finding, actions[branch], run=context.newest_run)
 
@@ -141,7 +144,7 @@ def _build_facts(context: ComparisonContext, branch: Branch) -> dict[str, Any]:
         return {"comparison": context.comparison.pk}
 
     divergence = store.read_gathered(context.comparison.pk, branch.path)
-    histories = divergences.read_path_histories(context.compared, [branch.path])
+    histories = divergences.read_path_histories(context.compared, [branch.path], context.comparison.moment)
     return build_evidence(context, divergence, histories[branch.path])
 
 

@@ -28,6 +28,22 @@ SELECT
             AND (now.type = %(file)s OR now.detail IS NOT DISTINCT FROM old.detail)
         WHEN finding.kind = ANY(%(resolved_by_reading)s::text[]) THEN
             now.type <> %(error)s AND (now.type <> %(special)s OR now.detail <> 'mount')
+            -- What the medium could not give is proven by the content that was last read, and by no other one.
+            AND (
+                began.detail <> ALL(%(medium_errors)s::text[])
+                OR old.id IS NULL
+                OR now.type = old.type
+                    AND now.sha256 IS NOT DISTINCT FROM old.sha256
+                    AND (now.type = %(file)s OR now.detail IS NOT DISTINCT FROM old.detail)
+                -- Damage from before the error has a finding of its own, which goes on.
+                OR EXISTS (
+                    SELECT FROM checker_finding AS damage
+                    WHERE damage.replica_id = %(replica)s
+                        AND damage.state = 'open'
+                        AND damage.kind = 'corrupted'
+                        AND damage.path = member.path
+                )
+            )
             -- A directory that can be listed has no version of its own, but something below it.
             OR now.id IS NULL AND began.stage IN ('list', 'stat') AND EXISTS (
                 SELECT FROM state_at(%(replica)s, %(sequence)s) AS below

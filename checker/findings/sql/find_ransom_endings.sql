@@ -10,7 +10,8 @@ WITH removed AS (
         old.sha256
     FROM checker_change AS change
     JOIN scanner_version AS old ON old.id = change.old_id AND old.type = %(file)s
-    WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
+    WHERE change.comparison_id = %(comparison)s
+        AND (change.kind = 'removed' OR change.departed AND change.kind IN ('rewritten', 'corrupted'))
 ), added AS (
     SELECT
         change.path,
@@ -22,7 +23,11 @@ WITH removed AS (
     JOIN scanner_version AS new ON new.id = change.new_id AND new.type = %(file)s
     CROSS JOIN LATERAL (SELECT string_to_array(change.path, '.') AS parts) AS split
     CROSS JOIN LATERAL generate_series(greatest(1, cardinality(parts) - 6), cardinality(parts) - 1) AS dot
-    WHERE change.comparison_id = %(comparison)s AND change.kind = 'added'
+    WHERE change.comparison_id = %(comparison)s
+        AND (
+            change.kind = 'added'
+            OR change.other IS NOT NULL AND NOT change.departed AND change.kind IN ('rewritten', 'corrupted')
+        )
 ), split_name AS (
     SELECT *
     FROM added

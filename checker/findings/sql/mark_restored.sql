@@ -6,5 +6,5 @@ FROM touched_member AS touched
 JOIN finding_member AS member ON member.member_id = touched.member_id
 WHERE change.id = touched.change_id
     AND touched.change_kind <> 'unreadable'
-    AND touched.kind <> ALL(%(resolved_by_reading)s::text[])
+    AND (touched.kind <> ALL(%(resolved_by_reading)s::text[]) OR touched.change_kind = 'reverted')
     AND member.is_as_before

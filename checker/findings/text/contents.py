@@ -18,6 +18,15 @@ from scanner.formatting.names import short_text, visible_text
 from scanner.formatting.numbers import exact_size, number
 
 
+def describe_move(facts: dict[str, Any], path: str) -> list[str]:
+    """Return a sentence about both paths of what moved."""
+    if not facts.get("other"):
+        return []
+
+    values = {"old": short_text(visible_text(facts["other"])), "new": short_text(visible_text(path))}
+    return [_("The path was %(old)s and is now %(new)s.") % values]
+
+
 def describe_content(facts: dict[str, Any]) -> list[str]:
     """Return sentences about content, size and modification time, as far as both versions have them."""
     old = facts.get("old") or {}

@@ -342,3 +342,36 @@ def test_note_that_is_no_jsonb() -> None:
     assert notes == {"a": {"confirmed": {}}, "b": {"confirmed": json.loads(with_backslash.detail)}, "c": {"clock": {}}}
     assert run.notes.get(path="a").detail == with_nul.detail
     assert verify_run(run).ok
+
+
+def test_a_file_that_was_renamed_and_changed() -> None:
+    """A rename hides no rot: a file of the same size and time with other content is the file that went."""
+    staged = StagedReplica()
+    staged.run([file("old", b"1234", mtime_ns=LATER_MTIME), file("keep")])
+    run = staged.run([file("new", b"12x4", mtime_ns=LATER_MTIME), file("keep")])
+    assert change_kinds(staged.compare()) == {"old": "-rewritten", "new": "rewritten"}
+    (change,) = Change.objects.filter(path="new")
+    assert change.other == "old"
+
+    note = confirmed_note("newest", str(run.uuid))
+    staged.run([file("newest", b"12y4", mtime_ns=LATER_MTIME), file("keep"), note])
+    assert change_kinds(staged.compare()) == {"new": "-corrupted", "newest": "corrupted"}
+
+
+def test_a_directory_that_was_renamed_while_files_rotted() -> None:
+    """Files of one directory that all have the same time are known by their names, and by where the others went."""
+    staged = StagedReplica()
+    staged.run([file(f"a/{number}", b"%04d" % number) for number in range(9)])
+    rotten = {3: b"xxxx", 4: b"yyyy"}
+    staged.run([file(f"b/{number}", rotten.get(number, b"%04d" % number)) for number in range(9)])
+    kinds = change_kinds(staged.compare())
+    assert {path for path, kind in kinds.items() if kind == "rewritten"} == {"b/3", "b/4"}
+    assert {kind for path, kind in kinds.items() if path not in ("a/3", "a/4", "b/3", "b/4")} == {"moved", "-moved"}
+
+
+def test_other_files_that_come_and_go() -> None:
+    """Files that share a time with others, or have another size, are no renamed ones."""
+    staged = StagedReplica()
+    staged.run([file("a", b"1111"), file("b", b"2222"), file("c", b"3", mtime_ns=LATER_MTIME), file("keep")])
+    staged.run([file("x", b"4444"), file("y", b"5555"), file("z", b"66", mtime_ns=LATER_MTIME), file("keep")])
+    assert set(change_kinds(staged.compare()).values()) == {"added", "removed"}

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from django.utils import translation
 
-from checker.changes.kinds import CONFIRMED_DAMAGE, KINDS, MOVED, OUT_OF_SCOPE, REWRITTEN, ChangeKind, kind_of
+from checker.changes.kinds import (
+    CONFIRMED_DAMAGE,
+    CORRUPTED,
+    KINDS,
+    MOVED,
+    OUT_OF_SCOPE,
+    REWRITTEN,
+    ChangeKind,
+    kind_of,
+)
 from checker.findings.kinds.paths import EVERY_POLICY, PathsKind
 from checker.findings.kinds.registry import RUN_KINDS
 from checker.models import Change, Finding
@@ -121,10 +130,10 @@ def test_documentation_shows_the_table(language: str) -> None:
 
 
 def test_every_stored_value_has_a_kind() -> None:
-    """No value is without a kind, and the last rule fits whatever remains. Only moves are found in another way."""
+    """No value is without a kind, and the last rule fits whatever remains. Renamed files are found in another way."""
     assert {kind.value for kind in KINDS} == set(Change.Kind)
     assert len(KINDS) == len(Change.Kind)
-    assert [kind for kind in KINDS for rule in kind.rules if not rule.condition] == [MOVED]
+    assert [kind for kind in KINDS for rule in kind.rules if not rule.condition] == [CORRUPTED, REWRITTEN, MOVED]
     assert KINDS[-2:] == (REWRITTEN, MOVED) and REWRITTEN.rules[-1].condition == "true"
 
 

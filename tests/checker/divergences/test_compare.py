@@ -75,7 +75,7 @@ def test_damage_is_told_with_the_good_copy_and_resolved_by_proof() -> None:
     damaged = group.replicas[1].replica
     group.runs(*[[file("a", b"good"), file("b")]] * 3)
     group.compare()
-    group.run(1, [file("a", b"rotten"), file("b")])
+    group.run(1, [file("a", b"rotten"), file("b")], rotten=["a"])
     assert group.divergences() == {"a": ("mismatch", "+++", "gdg")}
 
     finding = Finding.objects.get(replica=None)
@@ -122,7 +122,7 @@ def test_a_thousand_lost_files_are_few_lines() -> None:
     group = StagedGroup(2)
     files = [file(f"dir{number % 3}/f{number:04}", str(number).encode()) for number in range(300)]
     group.runs([*files, file("z", b"good")], [file("z", b"good")])
-    group.run(1, [file("z", b"bad")])
+    group.run(1, [file("z", b"bad")], rotten=["z"])
     assert group.compare().counts == {"lost": 300, "mismatch": 1, "damaged": 1}
 
     lost_findings = Finding.objects.filter(replica=None, kind="lost")
@@ -147,7 +147,7 @@ def test_stale_held_failed_and_without_a_run() -> None:
 
     long_ago = timezone.now() - timedelta(days=9)
     Run.objects.filter(replica=group.replicas[1].replica).update(finished_at=long_ago, received_at=long_ago)
-    assert group.divergences()["a"][2] == "uuu", "one vote against one"
+    assert group.divergences()["a"][2] == "ggd", "what was outvoted once stays damaged"
     participants = group.compare().participants.all()
     assert [participant.standing for participant in participants] == ["current", "stale", "current", "none"]
 
@@ -232,7 +232,7 @@ def test_a_primary_may_be_damaged() -> None:
     group, primary = stage_primary()
     group.runs(*[[file("a", b"good"), file("b", b"1"), file("z")]] * 2)
     group.compare()
-    group.run(0, [file("a", b"rotten"), file("b", b"2", mtime_ns=LATER_MTIME), file("z")])
+    group.run(0, [file("a", b"rotten"), file("b", b"2", mtime_ns=LATER_MTIME), file("z")], rotten=["a"])
     assert group.divergences() == {"a": ("mismatch", "++", "dg"), "b": ("lagging", "+~", "")}
     finding = Finding.objects.get(replica=None)
     assert finding.severity == Finding.Severity.CRITICAL

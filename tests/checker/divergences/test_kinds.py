@@ -18,10 +18,10 @@ from checker.divergences.kinds import (
     DivergenceKind,
     VerdictKind,
 )
-from checker.divergences.verdicts import VerdictReason
+from checker.divergences.verdicts import VerdictReason, judge_copies
 from checker.findings.text.replicas import describe_reason
 from checker.models import Divergence
-from tests.checker.divergences.test_verdicts import T1, P, X, held, judge, replica
+from tests.checker.divergences.test_verdicts import T1, T2, P, X, held, judge, replica
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import LATER_MTIME, file
 from tests.scanner.factories import error_row
@@ -84,12 +84,17 @@ def test_every_verdict_arises_for_each_of_its_reasons() -> None:
         judge(rotten, replica(P), replica(P, held("x", 6, T1, "modified"))),
         judge(written, replica(P)),
         judge(written, replica(held("q"))),
+        judge(replica(P, held("n", 5, T1, "modified"), held("p", 7, T2, "reverted")), edited),
         judge(edited, replica(P, held("n", 6, T1, "modified")), replica(held("n", 7, T1, "added")), replica(P)),
         judge(put_back, edited),
         judge(replica(P), replica(P), replica(X)),
         judge(replica(P), replica(P), replica(held("x", 1, T1))),
         judge(replica(P), replica(X)),
         judge(healed, replica(P), replica(held("bad"))),
+        judge(replica(P, held("x", 5, kind="rewritten", is_broken=True)), replica(P)),
+        judge(replica(P, held("x", 5, kind="corrupted"), held("n", 6, T1, "modified")), replica(P)),
+        judge(replica(P), replica(P), replica(P, held("n", 5, T1, "modified"))._replace(on_hold=True)),
+        judge_copies([replica(P), replica(X)], remembered={"x": None}),
     ]
     arisen: dict[str, set[VerdictReason]] = {}
     for judgement in judgements:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from checker.findings import description
+from checker.models import Finding
 from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.findings.staging import open_findings
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
@@ -84,3 +86,42 @@ def test_read_again_with_another_content(error: str) -> None:
 
     replica.run([file("a", b"bad"), file("keep")])
     assert open_findings(replica) == [("rewritten", "a", 1)]
+
+
+def test_a_medium_that_gives_back_other_content() -> None:
+    """A file that comes back changed under the same time is damage until the content that was last read is back."""
+    replica = StagedReplica()
+    replica.run([file("a", b"good"), KEPT])
+    replica.run([error_row("a", "EIO", "read"), KEPT])
+    assert open_findings(replica) == [("unreadable", "a", 1)]
+    replica.run([file("a", b"rotten"), KEPT])
+    assert open_findings(replica) == [("corrupted", "a", 1)]
+    finding = Finding.objects.get()
+    assert finding.severity == Finding.Severity.CRITICAL
+    assert [entry.action for entry in finding.audit_entries.all()] == ["opened", "seen_again"]
+
+    replica.run([file("a", b"good"), KEPT])
+    assert open_findings(replica) == []
+
+
+def test_a_file_that_was_written_while_it_was_unreadable() -> None:
+    """Other content under a later time proves nothing of what the medium lost: a person ends the finding."""
+    replica = StagedReplica(policy="immutable", limit_files=1000)
+    replica.run([file("a", b"good"), KEPT])
+    replica.run([error_row("a", "EIO", "read"), KEPT])
+    replica.run([file("a", b"new", mtime_ns=LATER_MTIME), KEPT])
+    assert open_findings(replica) == [("unreadable", "a", 1)]
+    words = description.describe(Finding.objects.get())
+    assert words.title == "read again with other content: a"
+
+    replica.run([file("a", b"good"), KEPT])
+    assert open_findings(replica) == []
+
+
+def test_rights_hide_no_damage() -> None:
+    """A lack of rights is over when the file can be read, whatever it holds by then."""
+    replica = StagedReplica()
+    replica.run([file("a", b"good"), KEPT])
+    replica.run([error_row("a"), KEPT])
+    replica.run([file("a", b"new", mtime_ns=LATER_MTIME), KEPT])
+    assert open_findings(replica) == []

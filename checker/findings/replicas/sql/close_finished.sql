@@ -1,5 +1,6 @@
 -- Close the open findings of which nothing diverges any more, unless that proves nothing:
 -- - a finding that concerns a replica of which nothing is known now stays open;
+-- - damage is not mended while its copies agree on what may be damage, see renew_spread_damage;
 -- - damage is not mended while a damaged copy is what it was: it may have been copied over the good ones;
 -- - a missing path is not back when the replica that had it has left the group, and it is still missing elsewhere.
 UPDATE checker_finding AS finding
@@ -8,6 +9,7 @@ WHERE finding.group_id = %(group)s
     AND finding.replica_id IS NULL
     AND finding.state = 'open'
     AND finding.kind IN ('lost', 'mismatch')
+    AND NOT finding.id = ANY(%(unproven)s::bigint[])
     AND finding.concerns <@ %(replicas)s::integer[]
     AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)
     AND NOT EXISTS (

@@ -1,5 +1,6 @@
--- Open findings of damage beside which no replica has anything else any more: nothing diverges, yet nothing is mended.
--- A copy that was damaged is so still when a replica that takes part has the same content at the path.
+-- Open findings of what is or was damage beside which no replica has anything else any more: nothing diverges, yet
+-- nothing may be mended. A copy that was damaged is so still when a replica has the same content at the path; whether
+-- what replaced it is in doubt, only its history tells.
 SELECT finding.id, finding.path
 FROM checker_finding AS finding
 WHERE finding.group_id = %(group)s
@@ -8,7 +9,7 @@ WHERE finding.group_id = %(group)s
     AND finding.kind IN ('lost', 'mismatch')
     AND finding.concerns <@ %(replicas)s::integer[]
     AND NOT EXISTS (SELECT FROM checker_divergence AS divergence WHERE divergence.finding_id = finding.id)
-    AND EXISTS (
+    AND (coalesce((finding.evidence ->> 'was_damage')::boolean, false) OR EXISTS (
         SELECT
         FROM jsonb_array_elements(finding.evidence -> 'copies') AS copy
         JOIN scanner_run AS run
@@ -21,7 +22,7 @@ WHERE finding.group_id = %(group)s
             AND version.type = (copy ->> 'type')::integer
             AND encode(version.sha256, 'hex') IS NOT DISTINCT FROM copy ->> 'sha256'
             AND (version.type = %(file)s OR version.detail = copy ->> 'detail')
-    )
+    ))
     AND NOT EXISTS (
         SELECT
         FROM checker_divergence AS divergence

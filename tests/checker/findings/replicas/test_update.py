@@ -14,7 +14,7 @@ from checker.models import Finding, Participant
 from checker.pages import overview
 from tests.checker import stage
 from tests.checker.staged_group import StagedGroup
-from tests.checker.staged_replica import file
+from tests.checker.staged_replica import LATER_MTIME, file
 from tests.scanner.factories import error_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +64,7 @@ def test_a_replica_that_leaves_proves_nothing() -> None:
     group.runs(*[[file("a", b"good"), file("only", b"1"), file("z")]] * 3)
     group.compare()
     for index in (1, 2):
-        group.run(index, [file("a", b"rotten"), file("z")])
+        group.run(index, [file("a", b"rotten"), file("z")], rotten=["a"])
     assert group.divergences() == {"a": ("mismatch", "+++", "gdd"), "only": ("lost", "+--", "")}
 
     archive(group, 0)
@@ -103,7 +103,7 @@ def test_what_is_not_damaged_any_more_is_not_critical() -> None:
     paths = ("d/a", "d/b", "e")
     group.runs(*[[file(path, b"good") for path in paths]] * 2)
     group.compare()
-    group.run(1, [file(path, b"other") for path in paths])
+    group.run(1, [file(path, b"other") for path in paths], rotten=paths)
     assert set(group.divergences().values()) == {("mismatch", "++", "gd")}
 
     damage = {finding.path: finding for finding in Finding.objects.filter(replica=None)}
@@ -111,7 +111,9 @@ def test_what_is_not_damaged_any_more_is_not_critical() -> None:
     repairs = listing.list_repairable(2)
     assert (len(repairs.findings), repairs.damaged_copies, repairs.has_more) == (2, 3, True)
 
-    group.run(0, [file(path, b"third") for path in paths])
+    group.run(1, [file(path, b"good") for path in paths])
+    group.run(1, [file(path, b"second", mtime_ns=LATER_MTIME - 10**9) for path in paths])
+    group.run(0, [file(path, b"third", mtime_ns=LATER_MTIME) for path in paths])
     assert set(group.divergences().values()) == {("mismatch", "++", "uu")}
     mismatches = Finding.objects.filter(replica=None, state="open")
     assert {finding.path: finding.pk for finding in mismatches} == {
@@ -123,7 +125,7 @@ def test_what_is_not_damaged_any_more_is_not_critical() -> None:
         assert [entry.action for entry in finding.audit_entries.all()] == ["opened", "seen_again"]
     assert listing.list_repairable(2) == ([], 0, False)
 
-    group.run(1, [file(path, b"third") for path in paths])
+    group.run(1, [file(path, b"third", mtime_ns=LATER_MTIME) for path in paths])
     assert group.divergences() == {}
     assert kinds_between_replicas("open") == []
 
@@ -133,7 +135,7 @@ def test_damage_that_is_everywhere_is_not_resolved() -> None:
     group = StagedGroup(3)
     group.runs(*[[file("a", b"good"), file("z")]] * 3)
     group.compare()
-    group.run(1, [file("a", b"rotten"), file("z")])
+    group.run(1, [file("a", b"rotten"), file("z")], rotten=["a"])
     assert group.divergences() == {"a": ("mismatch", "+++", "gdg")}
     for index in (0, 2):
         group.run(index, [file("a", b"rotten"), file("z")])

@@ -1,4 +1,4 @@
--- What may lag is no excuse for damage, be it on the primary or on a follower.
+-- What may lag is no excuse for what came, or may have come, by damage, be it on the primary or on a follower.
 UPDATE diverging
 SET settled = false,
     cells = (
@@ -10,4 +10,4 @@ SET settled = false,
             '' ORDER BY position)
         FROM generate_series(1, length(cells)) AS position)
 FROM diverging_judged AS judged
-WHERE judged.path = diverging.path AND settled AND judged.verdict = 'damaged'
+WHERE judged.path = diverging.path AND settled AND judged.is_suspicious
