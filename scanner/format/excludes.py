@@ -13,8 +13,10 @@ A pattern is text, one a line:
 What lies below a matched directory is matched as well. A name is matched character by character where it is UTF-8 and
 byte by byte where it is not. Nothing is normalised and nothing is case-folded.
 
-A pattern becomes one regular expression: the pattern is read into tokens, tokens are grouped into the parts between
-slashes, and each part is rendered.
+A pattern is read into tokens, tokens are grouped into the parts between slashes, and the parts become the states of an
+automaton. It reads a path once, one character after the other, and remembers all states that are possible: however many
+stars a pattern has, a path costs time in proportion to its length. A regular expression would try one way after the
+other, which takes hours for some patterns.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Union
 
 from scanner.format.canonical_json import canonical_json
 from scanner.format.errors import ExcludeError
@@ -31,14 +33,28 @@ MAX_PATTERN_LENGTH = 4096
 """Characters: as many as a path has bytes on Linux."""
 
 _HEX_BYTE = re.compile(r"[0-9A-Fa-f]{2}")
-_ANY_DIRECTORIES = "(?:[^/]+/)*"
+_MOST_SITUATIONS = 4096
+"""Situations that are remembered. With more of them the automaton forgets all, and finds each again when it occurs."""
+
+
+class _Set(NamedTuple):
+    """A set of characters, or all characters outside of it. It never holds `/`."""
+
+    ranges: tuple[tuple[str, str], ...]
+    is_negated: bool
+
+    def __contains__(self, character: object) -> bool:
+        if character == "/" or not isinstance(character, str):
+            return False
+        return any(low <= character <= high for low, high in self.ranges) is not self.is_negated
 
 
 class _Token(NamedTuple):
-    expression: str
-    """The regular expression that the token becomes."""
+    kind: str
     literal: str = ""
     """The text that the token matches, when it matches only itself."""
+    members: Optional[_Set] = None
+    """The characters that the token matches, when it is a set."""
 
 
 class _TokenEnd(NamedTuple):
@@ -53,12 +69,105 @@ class _CharacterEnd(NamedTuple):
     """Offset of what follows the character in the pattern."""
 
 
-_STAR = _Token("[^/]*")
-_QUESTION_MARK = _Token("[^/]")
-_DOUBLE_STAR = _Token(".*")
+_STAR = _Token("*")
+_DOUBLE_STAR = _Token("**")
+_NO_SLASH = _Set((("/", "/"),), is_negated=True)
+_QUESTION_MARK = _Token("set", members=_NO_SLASH)
 
 _Part = list[_Token]
 """The tokens between two slashes."""
+
+
+class _Situation(dict[str, "_Situation"]):
+    """A set of states in which the automaton can be after some characters, and where each next character leads.
+
+    A dictionary that computes what it lacks, because it is asked for each character of each path.
+    """
+
+    def __init__(self, automaton: _Automaton, states: frozenset[int]) -> None:
+        super().__init__()
+        self.states = states
+        self.verdict = automaton.final in states
+        self._automaton = automaton
+
+    def __missing__(self, character: str) -> _Situation:
+        following = self._automaton.compute(self, character)
+        self[character] = following
+        return following
+
+
+class _Automaton:
+    """States 0, 1, 2 … of all patterns. Each has transitions by a character, and moves that need none."""
+
+    def __init__(self) -> None:
+        self._transitions: list[list[tuple[_Acceptor, int]]] = []
+        self._moves: list[list[int]] = []
+        self.start = self.add_state()
+        self.final = self.add_state()
+        self._situations: dict[frozenset[int], _Situation] = {}
+        self.steps = 0
+        """Transitions that were computed. All others were remembered."""
+
+    def add_state(self) -> int:
+        """Return a new state."""
+        self._transitions.append([])
+        self._moves.append([])
+        return len(self._moves) - 1
+
+    def connect(self, source: int, acceptor: _Acceptor, target: int) -> None:
+        """Let a character lead from one state to another."""
+        self._transitions[source].append((acceptor, target))
+
+    def move(self, source: int, target: int) -> None:
+        """Let one state be another one as well."""
+        self._moves[source].append(target)
+
+    def begin(self) -> _Situation:
+        """Return the situation before the first character."""
+        return self._situation({self.start})
+
+    def compute(self, situation: _Situation, character: str) -> _Situation:
+        """Return the situation to which a character leads."""
+        targets: set[int] = set()
+        for state in situation.states:
+            self.steps += 1
+            for acceptor, target in self._transitions[state]:
+                if character in acceptor:
+                    targets.add(target)
+        return self._situation(targets)
+
+    def _situation(self, states: set[int]) -> _Situation:
+        """Return the one situation with these states, and those that they are as well."""
+        waiting = list(states)
+        while waiting:
+            for target in self._moves[waiting.pop()]:
+                if target not in states:
+                    states.add(target)
+                    waiting.append(target)
+
+        key = frozenset(states)
+        situation = self._situations.get(key)
+        if situation is None:
+            if len(self._situations) >= _MOST_SITUATIONS:
+                # Those in use stay alive, but lead to new ones from now on.
+                for forgotten in self._situations.values():
+                    forgotten.clear()
+                self._situations = {}
+            situation = _Situation(self, key)
+            self._situations[key] = situation
+        return situation
+
+
+class _AnyCharacter:
+    """Every character."""
+
+    def __contains__(self, character: object) -> bool:
+        return True
+
+
+_ANY_CHARACTER = _AnyCharacter()
+_Acceptor = Union[str, _Set, _AnyCharacter]
+"""What is asked whether it holds a character."""
 
 
 class Excludes:
@@ -67,22 +176,111 @@ class Excludes:
     def __init__(self, patterns: Iterable[str]) -> None:
         """Raise ExcludeError for a pattern that cannot be read."""
         self.patterns: tuple[str, ...] = tuple(patterns)
-        self._expression: re.Pattern[str] | None = None
-        if self.patterns:
-            alternatives = "|".join(_compile_pattern(pattern) for pattern in self.patterns)
-            # DOTALL: a name may hold a newline.
-            self._expression = re.compile(alternatives, re.DOTALL)
+        self.tells_directories = False
+        """Whether a pattern excludes a directory and not a file of the same name."""
+        self._automaton = _Automaton()
+        for pattern in self.patterns:
+            self._add(pattern)
+        # The paths of one directory come one after the other, and all begin alike.
+        self._parent = ""
+        self._parent_situation = self._automaton.begin()
 
     def matches(self, path: bytes, is_dir: bool) -> bool:
         """Return whether `path`, relative to the root, is excluded, either itself or with a directory above it."""
-        if self._expression is None:
+        if not self.patterns:
             return False
 
         # Bytes that are not UTF-8 become lone surrogates, one for each.
         text = path.decode("utf-8", "surrogateescape")
+        name_start = text.rfind("/") + 1
+        parent = text[:name_start]
+        if parent != self._parent:
+            situation = self._automaton.begin()
+            for character in parent:
+                situation = situation[character]
+            self._parent = parent
+            self._parent_situation = situation
+
+        situation = self._parent_situation
+        for character in text[name_start:]:
+            situation = situation[character]
         if is_dir:
-            text += "/"
-        return self._expression.fullmatch(text) is not None
+            situation = situation["/"]
+        return situation.verdict
+
+    def _add(self, pattern: str) -> None:
+        """Add the states of a pattern for the text of a path, to which a directory adds a final `/`."""
+        if len(pattern) > MAX_PATTERN_LENGTH:
+            raise ExcludeError(pattern[:40] + "…", f"longer than {MAX_PATTERN_LENGTH} characters")
+
+        # A trailing slash leaves an empty last part, a leading one an empty first part.
+        parts = _split_into_parts(pattern)
+        only_directories = len(parts) > 1 and not parts[-1]
+        if only_directories:
+            parts.pop()
+            self.tells_directories = True
+        anchored = len(parts) > 1
+        if anchored and not parts[0]:
+            parts.pop(0)
+        _refuse_impossible_parts(pattern, parts)
+
+        automaton = self._automaton
+        state = automaton.add_state()
+        automaton.move(automaton.start, state)
+        if not anchored:
+            state = self._add_any_directories(state)
+        *directories, last = parts
+        for part in directories:
+            if part == [_DOUBLE_STAR]:
+                state = self._add_any_directories(state)
+            else:
+                state = self._add_character(self._add_part(state, part), "/")
+        if last == [_DOUBLE_STAR]:
+            # At least one character: `a/**` is what is below `a`, and not `a`.
+            state = self._add_character(state, _ANY_CHARACTER)
+        state = self._add_part(state, last)
+
+        # What is below a matched directory is matched as well.
+        below = self._add_character(state, "/")
+        automaton.connect(below, _ANY_CHARACTER, below)
+        automaton.move(below, automaton.final)
+        if not only_directories:
+            automaton.move(state, automaton.final)
+
+    def _add_part(self, state: int, part: _Part) -> int:
+        """Add the states of a part. Return the one at its end."""
+        for token in part:
+            if token == _STAR:
+                state = self._add_loop(state, _NO_SLASH)
+            elif token == _DOUBLE_STAR:
+                state = self._add_loop(state, _ANY_CHARACTER)
+            elif token.members is not None:
+                state = self._add_character(state, token.members)
+            else:
+                for character in token.literal:
+                    state = self._add_character(state, character)
+        return state
+
+    def _add_character(self, state: int, acceptor: _Acceptor) -> int:
+        target = self._automaton.add_state()
+        self._automaton.connect(state, acceptor, target)
+        return target
+
+    def _add_loop(self, state: int, acceptor: _Acceptor) -> int:
+        """Add a state for any number of characters, also none."""
+        loop = self._automaton.add_state()
+        self._automaton.move(state, loop)
+        self._automaton.connect(loop, acceptor, loop)
+        return loop
+
+    def _add_any_directories(self, state: int) -> int:
+        """Add states for any number of directories, also none."""
+        start = self._automaton.add_state()
+        self._automaton.move(state, start)
+        name = self._add_character(start, _NO_SLASH)
+        self._automaton.connect(name, _NO_SLASH, name)
+        self._automaton.connect(name, "/", start)
+        return start
 
 
 def parse_excludes(text: str) -> Excludes:
@@ -113,61 +311,6 @@ def _strip_line(line: str) -> str:
     return stripped
 
 
-def _compile_pattern(pattern: str) -> str:
-    """Return a regular expression for the text of a path, to which a directory adds a final `/`."""
-    if len(pattern) > MAX_PATTERN_LENGTH:
-        raise ExcludeError(pattern[:40] + "…", f"longer than {MAX_PATTERN_LENGTH} characters")
-
-    # A trailing slash leaves an empty last part, a leading one an empty first part.
-    parts = _split_into_parts(pattern)
-    only_directories = len(parts) > 1 and not parts[-1]
-    if only_directories:
-        parts.pop()
-
-    anchored = len(parts) > 1
-    if anchored and not parts[0]:
-        parts.pop(0)
-    _refuse_impossible_parts(pattern, parts)
-
-    *directories, last = _merge_double_stars(parts)
-    start = _ANY_DIRECTORIES
-    if anchored:
-        start = ""
-    above = "".join(_render_directory(part) for part in directories)
-
-    # What is below a matched directory is matched as well.
-    end = "(?:/.*)?"
-    if only_directories:
-        end = "/.*"
-    return f"(?:{start}{above}{_render_last(last)}{end})"
-
-
-def _merge_double_stars(parts: list[_Part]) -> list[_Part]:
-    """Return the parts without a `**` that another `**` follows: a run of them would backtrack without end."""
-    merged: list[_Part] = []
-    for part in parts:
-        if part == [_DOUBLE_STAR] and merged[-1:] == [part]:
-            continue
-        merged.append(part)
-    return merged
-
-
-def _render_directory(part: _Part) -> str:
-    if part == [_DOUBLE_STAR]:
-        return _ANY_DIRECTORIES
-    return _expression(part) + "/"
-
-
-def _render_last(part: _Part) -> str:
-    if part == [_DOUBLE_STAR]:
-        return ".+"
-    return _expression(part)
-
-
-def _expression(part: _Part) -> str:
-    return "".join(token.expression for token in part)
-
-
 def _refuse_impossible_parts(pattern: str, parts: list[_Part]) -> None:
     for part in parts:
         text = "".join(token.literal or "*" for token in part)
@@ -183,7 +326,7 @@ def _split_into_parts(pattern: str) -> list[_Part]:
         if token.literal == "/":
             parts.append([])
         elif token in (_DOUBLE_STAR, _STAR) and parts[-1][-1:] == [token]:
-            # A run of stars matches what one star matches, but would backtrack without end.
+            # A run of stars matches what one star matches.
             continue
         else:
             parts[-1].append(token)
@@ -210,7 +353,7 @@ def _join_literals(tokens: Iterable[_Token]) -> Iterator[_Token]:
 
 def _literal_token(literal: str) -> _Token:
     text = literal.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    return _Token(re.escape(text), text)
+    return _Token("literal", text)
 
 
 def _read_tokens(pattern: str) -> Iterator[_Token]:
@@ -231,7 +374,7 @@ def _read_token(pattern: str, offset: int) -> _TokenEnd:
         return _read_set(pattern, offset + 1)
 
     character, end = _read_character(pattern, offset)
-    return _TokenEnd(_Token("", character), end)
+    return _TokenEnd(_Token("literal", character), end)
 
 
 def _read_character(pattern: str, offset: int) -> _CharacterEnd:
@@ -255,13 +398,12 @@ def _read_character(pattern: str, offset: int) -> _CharacterEnd:
 
 def _read_set(pattern: str, offset: int) -> _TokenEnd:
     """Read a set, whose first character is at `offset`."""
-    caret = ""
-    if pattern.startswith("!", offset):
-        caret = "^"
+    is_negated = pattern.startswith("!", offset)
+    if is_negated:
         offset += 1
 
     start = offset
-    members: list[str] = []
+    ranges: list[tuple[str, str]] = []
     # A ] that comes first is a member and does not end the set.
     while offset == start or not pattern.startswith("]", offset):
         if offset >= len(pattern):
@@ -274,7 +416,5 @@ def _read_set(pattern: str, offset: int) -> _TokenEnd:
             raise ExcludeError(pattern, f"the range {low}-{high} is empty")
         if "/" in (low, high):
             raise ExcludeError(pattern, "a set never matches /")
-        members.append(f"{re.escape(low)}-{re.escape(high)}")
-
-    # Neither a negated set nor a range such as [+-9] may match a slash.
-    return _TokenEnd(_Token(f"(?!/)[{caret}{''.join(members)}]"), offset + 1)
+        ranges.append((low, high))
+    return _TokenEnd(_Token("set", members=_Set(tuple(ranges), is_negated)), offset + 1)
