@@ -12,7 +12,7 @@ from typing import List
 
 from scanner.collector import config
 from scanner.collector.commands import enroll, init, run, status, verify
-from scanner.collector.errors import CollectorError, Interrupted
+from scanner.collector.errors import CollectorError, Interrupted, OutputError
 from scanner.collector.exit_codes import ExitCode
 from scanner.collector.terminal import print_json, print_message, printable
 from scanner.collector.version import VERSION
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"configuration file; it may be missing (default: {config.default_path()})",
+        help=f"configuration file; it may be missing (default: {config.describe_default_path()})",
     )
     parser.add_argument(
         "--version",
@@ -63,13 +63,22 @@ def run_command_line(arguments: List[str]) -> int:
     options = build_parser().parse_args(arguments)
     try:
         exit_code: int = options.run_command(options)
+    except OutputError as error:
+        print_message(f"{_PROGRAM}: {printable(str(error))}")
+        return ExitCode.NOT_DONE
     except (CollectorError, SigningError, Interrupted) as error:
         return _report_error(options, str(error))
+    except OSError as error:
+        # Where the machine lacks something, no place is better than this one: descriptors, processes, a folder.
+        return _report_error(options, f"the system refuses: {error}")
     return exit_code
 
 
 def _report_error(options: argparse.Namespace, reason: str) -> int:
     print_message(f"{_PROGRAM}: {printable(reason)}")
     if getattr(options, "json", False):  # not every command has --json
-        print_json({"version": VERSION, "exit": ExitCode.NOT_DONE, "problems": [reason]})
+        try:
+            print_json({"version": VERSION, "exit": ExitCode.NOT_DONE, "problems": [reason]})
+        except OutputError as error:
+            print_message(f"{_PROGRAM}: {printable(str(error))}")
     return ExitCode.NOT_DONE

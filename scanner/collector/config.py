@@ -41,6 +41,8 @@ class Config(NamedTuple):
     """Seconds."""
     patience: float
     """Seconds."""
+    no_progress: float
+    """Seconds."""
 
 
 class ConfigKey(NamedTuple):
@@ -186,11 +188,27 @@ KEYS = (
         "600",
         "seconds for which a failed delivery is retried within one run: 0 to 86400",
     ),
+    ConfigKey(
+        "no-progress",
+        _number_parser(float, 1, 86400),
+        "600",
+        "seconds without progress after which a file or directory is given up: 1 to 86400",
+    ),
 )
 
 
 def _home_folder() -> Path:
-    return Path(os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir)
+    """Return the user's home. Raise ConfigError for a user who has none, as in many containers."""
+    home = os.environ.get("HOME")
+    if not home:
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            raise ConfigError(
+                f"the user with the number {os.geteuid()} has no home directory: set HOME, or name a file with "
+                "--config and in it the folder `state`"
+            ) from None
+    return Path(home)
 
 
 def _xdg_folder(variable: str, default: str) -> Path:
@@ -208,6 +226,18 @@ def default_path() -> Path:
     return _xdg_folder("XDG_CONFIG_HOME", ".config") / "backup-syncer/collector.conf"
 
 
+def describe_default_path() -> str:
+    """Return the default place of the configuration file for `--help`."""
+    return _describe(default_path)
+
+
+def _describe(find_default: Callable[[], Path]) -> str:
+    try:
+        return str(find_default())
+    except ConfigError:
+        return "none: this user has no home directory"
+
+
 def default_state() -> Path:
     """Return the state folder when none is configured."""
     if os.geteuid() == 0:
@@ -222,7 +252,7 @@ def load_config(path: Optional[Path]) -> Config:
     """
     file = path or default_path()
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         if path is not None:
             raise ConfigError(f"there is no configuration file {file}; `init` writes one") from error
@@ -290,7 +320,7 @@ def describe_keys() -> str:
     for key in KEYS:
         default = key.default
         if key.name == "state":  # it depends on the user, so that the key itself has none
-            default = str(default_state())
+            default = _describe(default_state)
         meaning = key.help
         if default:
             meaning += f" (default: {default})"

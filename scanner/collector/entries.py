@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Tuple, Union
+
+_LOWEST = -(2**63)
+_HIGHEST = 2**63 - 1
+_UINT32_MASK = 2**32 - 1
+
+RESOURCE_ERRORS = (errno.EMFILE, errno.ENFILE)
+"""Errors that say nothing of a path: this process, or the machine, has no descriptor left."""
 
 
 class WalkedEntry(NamedTuple):
@@ -25,6 +32,7 @@ class WalkedEntry(NamedTuple):
     dev: int = 0
     ino: int = 0
     nlink: int = 1
+    """Names of the file. 1 where inode numbers do not tell files apart: each name is then a file of its own."""
     detail: Optional[bytes] = None
     """ERROR: name of the errno; LINK: target; SPECIAL: fifo, socket, block, char or mount; FILE: None."""
     stage: Optional[str] = None
@@ -72,3 +80,30 @@ FileResult = Union[HashedFile, FailedFile, VanishedFile]
 def error_name(error: OSError) -> str:
     """Return the name of the errno, such as EACCES, or EIO for a number without a name."""
     return errno.errorcode.get(error.errno or 0, "EIO")
+
+
+def fit_status(status: Tuple[int, ...]) -> Tuple[int, ...]:
+    """Return size, mtime_ns, ctime_ns, mode, uid, gid, dev and ino within what SQLite and the report can hold."""
+    if max(status) <= _HIGHEST and min(status) >= 0:
+        return status  # nearly always, so the common case is two comparisons
+
+    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
+    return (
+        size,
+        _clamped(mtime_ns),
+        _clamped(ctime_ns),
+        mode,
+        uid & _UINT32_MASK,
+        gid & _UINT32_MASK,
+        as_signed(dev),
+        as_signed(ino),
+    )
+
+
+def _clamped(value: int) -> int:
+    return max(_LOWEST, min(_HIGHEST, value))
+
+
+def as_signed(value: int) -> int:
+    """Return the signed 64-bit number with the bits of an unsigned one."""
+    return value - 2**64 if value > _HIGHEST else value

@@ -27,6 +27,10 @@ class StorageError(CollectorError):
     """The state folder or the output folder cannot be written: it is full, read-only or failing."""
 
 
+class OutputError(CollectorError):
+    """Standard output cannot be written: it is closed, full, or its reader is gone."""
+
+
 class ChainError(CollectorError):
     """The next report has no certain place in its replica's chain, or the central server holds another report there."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any, Dict, Union
+from typing import Any, Dict, TextIO, Union
 
+from scanner.collector.errors import OutputError
 from scanner.format import paths
 
 _SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -13,15 +15,27 @@ _SHORTEST_WITH_ELLIPSIS = 3
 
 
 def print_message(text: str) -> None:
-    """Print one line for a person to stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Print one line for a person to stderr. A line that cannot be printed is lost: no run depends on it."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # The disk of the log is full, or its reader is gone. What waits in the buffer would fail once more at the end.
+        sys.stderr = _nowhere()
 
 
 def print_json(members: Dict[str, Any]) -> None:
-    """Print one JSON object for a program to stdout."""
-    sys.stdout.write(json.dumps(members) + "\n")
-    sys.stdout.flush()
+    """Print one JSON object for a program to stdout. Raise OutputError when nobody can read it."""
+    try:
+        sys.stdout.write(json.dumps(members) + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        sys.stdout = _nowhere()
+        raise OutputError(f"cannot write to standard output: {error}") from error
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def printable(name: Union[bytes, str]) -> str:

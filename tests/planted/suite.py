@@ -16,8 +16,9 @@ from scanner import scopes
 from scanner.collector.delivery import identity
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.engines.choice import EngineChoice
+from scanner.collector.run.limits import ResourceLimits
 from scanner.collector.run.progress import Progress
-from scanner.collector.run.replica_run import ReplicaRunner, ResourceLimits
+from scanner.collector.run.replica_run import ReplicaRunner
 from scanner.collector.run.statement import Job
 from scanner.ingest import worker
 from scanner.models import Replica, Run, ServerKey

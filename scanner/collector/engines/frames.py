@@ -1,15 +1,9 @@
-"""Encode what a worker process and its parent say to each other: marshalled tuples, each with its length before it.
-
-Both ends are one program on one version of Python, and the pipe has no other writer. marshal is the fastest coding
-there is for plain tuples, bytes and integers; it takes no subclasses of them.
-"""
+"""Turn files and answers into the plain tuples in which a worker process and its parent exchange them."""
 
 from __future__ import annotations
 
-import marshal
-import struct
 from enum import IntEnum
-from typing import Any, Iterator, List, Tuple
+from typing import Any, List, Tuple
 
 from scanner.collector.engines.base import Answer, Digests
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
@@ -18,8 +12,6 @@ PackedFile = Tuple[Any, ...]
 """The fields of a WalkedEntry."""
 PackedAnswer = Tuple[Any, ...]
 """The index of a file in its batch, an _AnswerType, and what the parent does not know yet."""
-
-_LENGTH = struct.Struct("=I")
 
 
 class MessageType(IntEnum):
@@ -39,30 +31,6 @@ _AS_WALKED = 0
 _HASHED = 1
 _FAILED = 2
 _VANISHED = 3
-
-
-def encode_message(message: Tuple[Any, ...]) -> bytes:
-    """Return a message as it goes through the pipe."""
-    payload = marshal.dumps(message)
-    return _LENGTH.pack(len(payload)) + payload
-
-
-def take_messages(buffer: bytearray) -> Iterator[Tuple[Any, ...]]:
-    """Yield the complete messages at the start of `buffer` and remove them from it."""
-    start = 0
-    while len(buffer) - start >= _LENGTH.size:
-        payload_start = start + _LENGTH.size
-        payload_end = payload_start + _LENGTH.unpack_from(buffer, start)[0]
-        if len(buffer) < payload_end:
-            # The rest has not arrived yet.
-            break
-
-        message: Tuple[Any, ...] = marshal.loads(buffer[payload_start:payload_end])  # noqa: S302 - our own worker wrote it
-        start = payload_end
-        yield message
-
-    # Once for all messages: each removal moves the rest of the buffer.
-    del buffer[:start]
 
 
 def pack_files(files: List[WalkedEntry]) -> List[PackedFile]:

@@ -100,13 +100,20 @@ def read_whole_file(file: OpenFile, meter: Meter) -> Reading:
 
     sha256 = hashlib.sha256()
     md5 = hashlib.md5(usedforsecurity=False)
+    may_have_thread = True
     buffer = bytearray(min(_BUFFER, size + 1))
     view = memoryview(buffer)
     done = 0
     # One byte more than the size is asked for, which tells whether the file has grown.
     while done <= size:
-        if size - done > _MIN_BYTES_FOR_THREAD and meter.may_use_second_thread():
-            return _read_with_thread(_Rest(descriptor, size, done), sha256, md5, meter, cache)
+        if may_have_thread and size - done > _MIN_BYTES_FOR_THREAD and meter.may_use_second_thread():
+            try:
+                thread = _Md5Thread(md5)
+            except RuntimeError:
+                # The system starts no thread.
+                may_have_thread = False
+            else:
+                return _read_with_thread(_Rest(descriptor, size, done), sha256, thread, meter, cache)
 
         request = min(len(buffer), size + 1 - done)
         meter.reserve(request)
@@ -136,7 +143,7 @@ class _Md5Thread:
     """A thread that computes MD5, the slower digest, of buffers that it takes in their order and gives back."""
 
     def __init__(self, md5: _Hash) -> None:
-        self._md5 = md5
+        self.md5 = md5
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._full: queue.SimpleQueue[Optional[Tuple[bytearray, int]]] = queue.SimpleQueue()
         # A fixed number of buffers goes round, so that reading cannot run far ahead of MD5.
@@ -164,14 +171,13 @@ class _Md5Thread:
             if item is None:
                 return
             buffer, count = item
-            self._md5.update(memoryview(buffer)[:count])
+            self.md5.update(memoryview(buffer)[:count])
             self._free.put(buffer)
 
 
-def _read_with_thread(rest: _Rest, sha256: _Hash, md5: _Hash, meter: Meter, cache: PageCache) -> Reading:
+def _read_with_thread(rest: _Rest, sha256: _Hash, thread: _Md5Thread, meter: Meter, cache: PageCache) -> Reading:
     """Read the rest of a large file, with MD5 on a thread of its own."""
     done = rest.offset
-    thread = _Md5Thread(md5)
     try:
         while done <= rest.size:
             request = min(_THREAD_BUFFER, rest.size + 1 - done)
@@ -190,4 +196,4 @@ def _read_with_thread(rest: _Rest, sha256: _Hash, md5: _Hash, meter: Meter, cach
             cache.release(done)
     finally:
         thread.finish()
-    return Reading(sha256.digest(), md5.digest(), done)
+    return Reading(sha256.digest(), thread.md5.digest(), done)

@@ -121,7 +121,12 @@ class NativeEngine(Engine):
         """Read one open file by all tools at once, so that a large one is read from the disk only once."""
         cache = PageCache(file.descriptor, file.size)
         with contextlib.ExitStack() as stack:
-            tasks = [_start_task(stack, tool, file, first=number == 0) for number, tool in enumerate(self._tools)]
+            try:
+                tasks = [_start_task(stack, tool, file, first=number == 0) for number, tool in enumerate(self._tools)]
+            except _NotStartedError:
+                # Too few processes are allowed: that says nothing of the file.
+                os.lseek(file.descriptor, 0, os.SEEK_SET)
+                return read_whole_file(file, meter)
             outputs = _follow(tasks, meter, cache)
             count = min(task.offset() for task in tasks)
 
@@ -141,6 +146,10 @@ class NativeEngine(Engine):
             os.lseek(file.descriptor, 0, os.SEEK_SET)
             return read_whole_file(file, meter)
         return Reading(digests["sha256"], digests["md5"], count)
+
+
+class _NotStartedError(Exception):
+    """The system starts no process for a tool."""
 
 
 class _BatchFile(NamedTuple):
@@ -218,7 +227,10 @@ def _start_task(stack: contextlib.ExitStack, tool: VerifiedTool, file: OpenFile,
     if not first:
         descriptor = file.open_again()
         stack.callback(os.close, descriptor)
-    process = checksum_tool.start_on_stdin(tool.command, descriptor)
+    try:
+        process = checksum_tool.start_on_stdin(tool.command, descriptor)
+    except OSError as error:
+        raise _NotStartedError from error
     stack.callback(_kill_if_running, process)
     return _Task(tool, process, descriptor)
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import time
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 from scanner.collector.engines.base import Meter, Root
-from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry, error_name
+from scanner.collector.entries import (
+    RESOURCE_ERRORS,
+    FailedFile,
+    FileResult,
+    HashedFile,
+    VanishedFile,
+    WalkedEntry,
+    as_signed,
+    error_name,
+)
 from scanner.collector.system.directories import open_directory
+from scanner.collector.system.filesystem import inodes_are_numbered, mount_number
 
 READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """O_NONBLOCK: a FIFO that has taken a file's name must not block the open."""
@@ -21,6 +32,10 @@ TRIES = 3
 _TRIES_AFTER_ERRORS = 2
 """How often a file is read whose reading fails: a first error may pass."""
 _PAUSE_SECONDS = 0.1
+
+_GIANT = 1 << 44
+"""16 TiB, the largest file of ext4."""
+_HOLES_FOR_DATA = 1024
 
 _PASSING_ERRORS = (errno.EAGAIN, errno.EINTR, errno.ETXTBSY)
 _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
@@ -48,13 +63,27 @@ class OpenFile(NamedTuple):
 
     def open_again(self) -> int:
         """Return a second descriptor of the same file, with an offset of its own. Raise OSError, UnstableFileError."""
-        descriptor = open_file(self.name, self.parent, self.flags)
+        descriptor = self._open_by_descriptor()
+        if descriptor is None:
+            descriptor = open_file(self.name, self.parent, self.flags)
         if not os.path.samestat(os.fstat(descriptor), os.fstat(self.descriptor)):
             os.close(descriptor)
             raise UnstableFileError("ECHANGED", "open")
         # It is a regular file, as the first descriptor proved.
         os.set_blocking(descriptor, True)
         return descriptor
+
+    def _open_by_descriptor(self) -> Optional[int]:
+        """Return a descriptor of the very file, without its name, where Linux' /proc leads to it.
+
+        Elsewhere such a path gives a descriptor with the same offset.
+        """
+        if sys.platform != "linux":
+            return None
+        try:
+            return os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_CLOEXEC | self.flags & NO_ACCESS_TIME)
+        except OSError:
+            return None
 
 
 Reader = Callable[[OpenFile, Meter], Reading]
@@ -131,6 +160,8 @@ def read_carefully(root: Root, entry: WalkedEntry, reader: Reader, meter: Meter,
             if read_errors == _TRIES_AFTER_ERRORS:
                 return result
         except OSError as error:
+            if error.errno in RESOURCE_ERRORS:
+                raise
             result = FailedFile(entry.path, error_name(error), "open")
             if error.errno not in _PASSING_ERRORS:
                 return result
@@ -146,19 +177,61 @@ def _read_once(root: Root, entry: WalkedEntry, reader: Reader, meter: Meter) -> 
         # From here on the descriptor is what counts: the name may lead elsewhere at any moment.
         try:
             before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode) or before.st_dev != entry.dev:
+            if not stat.S_ISREG(before.st_mode) or not _is_on_walked_device(root, directory, descriptor, before, entry):
                 raise UnstableFileError("ECHANGED", "open")
+            if is_sparse_giant(before):
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
             file = OpenFile(descriptor, before.st_size, directory, name, flags)
             reading = _call_reader(reader, file, meter)
             by_descriptor = os.fstat(descriptor)
             by_name = os.lstat(name, dir_fd=directory)
+            if _differs_in_inode_alone(by_descriptor, by_name) and not _has_numbered_inodes(root, entry, descriptor):
+                # The number says nothing here. All else does.
+                by_name = by_descriptor
             _check_unchanged(reading, before, by_descriptor, by_name)
         finally:
             os.close(descriptor)
     finally:
         os.close(directory)
     return hashed_file(entry.path, reading.sha256, reading.md5, before)
+
+
+def _is_on_walked_device(
+    root: Root, directory: int, descriptor: int, status: os.stat_result, entry: WalkedEntry
+) -> bool:
+    """Return whether an open file is on the device on which the walk saw it, as far as can be told."""
+    if as_signed(status.st_dev) == as_signed(entry.dev):
+        return True
+    # In an overlay a file has the number of its layer, and gets another one when it is first written. Its directory has
+    # the number of the overlay.
+    if os.fstat(directory).st_dev != os.fstat(root.descriptor).st_dev:
+        return False
+    mount = mount_number(descriptor)
+    return mount >= 0 and mount == mount_number(root.descriptor)
+
+
+def is_sparse_giant(status: os.stat_result) -> bool:
+    """Return whether a file is nearly all hole, and so large that to read it takes from hours to centuries.
+
+    Any user makes such a file within a second. Nothing that was ever written looks like it.
+    """
+    return status.st_size >= _GIANT and status.st_blocks * 512 < status.st_size // _HOLES_FOR_DATA
+
+
+def _differs_in_inode_alone(before: os.stat_result, after: os.stat_result) -> bool:
+    same_otherwise = (before.st_dev, before.st_mode, before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
+        after.st_dev,
+        after.st_mode,
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ctime_ns,
+    )
+    return same_otherwise and before.st_ino != after.st_ino
+
+
+def _has_numbered_inodes(root: Root, entry: WalkedEntry, descriptor: int) -> bool:
+    return inodes_are_numbered(descriptor, os.path.join(os.path.realpath(root.path), entry.path))
 
 
 def _open_parent(root: Root, path: bytes) -> int:

@@ -16,12 +16,12 @@ from scanner.collector.engines.frames import (
     MessageType,
     PackedAnswer,
     PackedFile,
-    encode_message,
     pack_answer,
-    take_messages,
     unpack_files,
 )
+from scanner.collector.entries import RESOURCE_ERRORS
 from scanner.collector.system.directories import RootError, open_root
+from scanner.collector.system.messages import encode_message, take_messages
 from scanner.collector.system.rate_limit import RateLimit
 
 REPORT_SECONDS = 0.25
@@ -130,7 +130,11 @@ def main() -> NoReturn:
     except RootError as error:
         channel.send(MessageType.FAULT, str(error))
         sys.exit(1)
-    except Exception:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
+    except Exception as error:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
+        if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:
+            channel.send(MessageType.FAULT, f"the workers have no descriptor left: {error.strerror}")
+            sys.exit(1)
+
         # Imported here and not above, so that workers start sooner.
         import traceback
 

@@ -13,9 +13,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 from scanner.collector.engines.base import Root
 from scanner.collector.engines.choice import EngineChoice
 from scanner.collector.engines.reading import UnstableFileError, open_file, open_flags
-from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry, as_signed, fit_status
 from scanner.collector.run.hash_pass import HashPass
+from scanner.collector.run.limits import ResourceLimits
 from scanner.collector.system.cached_pages import count_cached_pages
+from scanner.collector.system.deadline import call_within
 from scanner.collector.system.directories import open_directory, open_root
 
 UNSTABLE = "EUNSTABLE"
@@ -65,15 +67,13 @@ class Rereader:
         self,
         root: bytes,
         engines: Tuple[EngineChoice, EngineChoice],
-        workers: int,
-        max_rate: Optional[float],
+        limits: ResourceLimits,
         previous_run: str,
     ) -> None:
-        """`max_rate` is in bytes a second, for all workers together; `previous_run` is the uuid of the last run."""
+        """`previous_run` is the uuid of the last run."""
         self._root = root
         self._engines = engines
-        self._workers = workers
-        self._max_rate = max_rate
+        self._limits = limits
         self._previous_run = previous_run
         self._bytes_of_finished_passes = 0
         self._hash_pass: Optional[HashPass] = None
@@ -129,6 +129,13 @@ class Rereader:
 
     def _drop_from_cache(self, entries: List[WalkedEntry]) -> Set[bytes]:
         """Drop the files from the page cache. Return the paths of which something may still be cached."""
+        try:
+            return call_within(self._limits.no_progress, lambda: self._drop_each_from_cache(entries))
+        except TimeoutError:
+            # What hangs here hangs in the read that follows, too, and becomes an error there.
+            return {entry.path for entry in entries}
+
+    def _drop_each_from_cache(self, entries: List[WalkedEntry]) -> Set[bytes]:
         descriptor = open_root(self._root)
         try:
             root = Root(self._root, descriptor)
@@ -140,7 +147,8 @@ class Rereader:
         # A hash pass takes files largest first, so that no worker is left alone with a large one at the end.
         largest_first = sorted(entries, key=lambda entry: -entry.size)
 
-        with HashPass(self._root, choice, self._workers, self._max_rate) as hash_pass:
+        limits = self._limits
+        with HashPass(self._root, choice, limits.workers, limits.max_rate, no_progress=limits.no_progress) as hash_pass:
             self._hash_pass = hash_pass
             results = {result.path: result for result in hash_pass.run(largest_first)}
 
@@ -234,6 +242,9 @@ def _find_unproven_result(entry: WalkedEntry, rereads: Rereads) -> Optional[File
     # Somebody writes the file: what was read last is what it holds now.
     if not isinstance(second, HashedFile) or _has_changed(entry, second) or _has_changed(entry, third):
         return third
+    # Where each look gives another inode, the numbers say nothing.
+    if second.ino == third.ino and as_signed(third.ino) != entry.ino:
+        return third
     return None
 
 
@@ -243,7 +254,7 @@ def _speaks_for_inode(entry: WalkedEntry, result: Optional[FileResult]) -> bool:
     It does not when only this path could not be opened, is gone, or belongs to another file by now.
     """
     if isinstance(result, HashedFile):
-        return (result.dev, result.ino) == (entry.dev, entry.ino)
+        return (as_signed(result.dev), as_signed(result.ino)) == (entry.dev, entry.ino)
     return result is None or (isinstance(result, FailedFile) and result.stage == "read")
 
 
@@ -252,7 +263,6 @@ def _digest(file: HashedFile) -> bytes:
 
 
 def _has_changed(entry: WalkedEntry, file: HashedFile) -> bool:
-    """Return whether a read saw another status than the walk."""
-    walked_status = (entry.size, entry.mtime_ns, entry.ctime_ns, entry.dev, entry.ino)
-    read_status = (file.size, file.mtime_ns, file.ctime_ns, file.dev, file.ino)
-    return walked_status != read_status
+    """Return whether a read saw another status than the walk, whose numbers are those that the tables can hold."""
+    size, mtime_ns, ctime_ns, *_, dev, _ = fit_status(file[3:])
+    return (entry.size, entry.mtime_ns, entry.ctime_ns, entry.dev) != (size, mtime_ns, ctime_ns, dev)

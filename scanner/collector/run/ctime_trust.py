@@ -19,25 +19,7 @@ on the disk. Linux does that within 35 s, by its defaults of 30 s for the age of
 5 s between two rounds. The minute also covers the ticks of all clocks.
 """
 
-TRUSTED_TYPES = frozenset(
-    {
-        "ext2",
-        "ext3",
-        "ext4",
-        "xfs",
-        "btrfs",
-        "zfs",
-        "f2fs",
-        "jfs",
-        "nilfs2",
-        "reiserfs",
-        "bcachefs",
-        "ufs",
-        "ffs",
-        "apfs",
-        "hfs",
-    }
-)
+TRUSTED_TYPES = filesystem.LOCAL_TYPES
 """File systems that keep a ctime of their own, by their names on Linux, the BSDs, SunOS and macOS.
 
 All others prove nothing. tmpfs and ramfs do not stamp a write through a map. FAT and its relatives keep no ctime. A
@@ -53,5 +35,5 @@ def ctimes_are_trusted(root: bytes, file_system: Optional[FileSystem], cross_mou
     """
     types = {file_system.type if file_system else ""}
     if cross_mounts:
-        types.update(mount.type for mount in filesystem.mounts_below(root))
+        types.update(mount.type for mount in filesystem.mounts_below(root) if not mount.is_pseudo)
     return types <= TRUSTED_TYPES

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import FrozenSet, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, FrozenSet, Iterable, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.run import state
 from scanner.collector.run.state import LastRun
 from scanner.collector.run.statement import Job
 from scanner.collector.system import filesystem
+from scanner.collector.system.deadline import call_within
 from scanner.collector.system.directories import RootError
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
@@ -19,6 +20,8 @@ from scanner.format.statement import read_statement
 # Further mount points are not remembered: the state stays small, whatever a root holds.
 _MOST_MOUNTS = 4096
 _LONGEST_DESCRIPTION = 400
+
+Answer = TypeVar("Answer")
 
 
 class RunFailed(Exception):
@@ -56,6 +59,59 @@ def last_complete_run(folder: Path, spool: Spool) -> Optional[LastRun]:
             file_system = state.file_system_from_json(statement.host["filesystem"])
             return LastRun(statement.sequence, statement.records.line_count, file_system)
     return None
+
+
+class RootGuards:
+    """Guards that ask the file system about the root. A root that gives no answer fails the run like a missing one."""
+
+    def __init__(self, job: Job, allowed_roots: Sequence[bytes], no_progress: float) -> None:
+        """The server's administrator sets the allowed roots. Without any, every root is allowed.
+
+        `no_progress` are the seconds after which an answer is not waited for any more.
+        """
+        self._root = job.root
+        self._allowed_roots = allowed_roots
+        self._no_progress = no_progress
+
+    def _call(self, question: Callable[[], Answer]) -> Answer:
+        try:
+            return call_within(self._no_progress, question)
+        except TimeoutError as error:
+            raise RootError(self._root, "root unreadable", error.strerror or "") from error
+
+    def check_allowed(self) -> None:
+        """Raise RunFailed unless the root lies within one of the allowed roots, with symbolic links resolved."""
+        self._call(lambda: check_allowed(self._root, self._allowed_roots))
+
+    def identify(self) -> Optional[FileSystem]:
+        """Return the file system of the root, or None when the system does not tell it.
+
+        Raises RunFailed when the root cannot be opened.
+        """
+        return self._call(lambda: identify(self._root))
+
+    def check_unchanged(self, file_system: Optional[FileSystem]) -> None:
+        """Raise RunFailed when the root is no longer on `file_system`, on which it was when the run began.
+
+        Something was unmounted, or mounted over it: a part of what was read may come from another disk.
+        """
+        present = self.identify()
+        if present is None or file_system is None:
+            is_same = present is file_system
+        else:
+            is_same = present.is_same(file_system)
+        if not is_same:
+            raise RunFailed("root on another file system than when the run began")
+
+    def find_below(self, folders: Iterable[bytes]) -> Tuple[bytes, ...]:
+        """Return those of the folders that lie below the root, relative to it, with symbolic links resolved."""
+        return self._call(lambda: _find_below(self._root, folders))
+
+
+def _find_below(root: bytes, folders: Iterable[bytes]) -> Tuple[bytes, ...]:
+    prefix = os.path.realpath(root).rstrip(b"/") + b"/"
+    real_folders = [os.path.realpath(folder) for folder in folders]
+    return tuple(sorted({folder[len(prefix) :] for folder in real_folders if folder.startswith(prefix)}))
 
 
 def check_allowed(root: bytes, allowed_roots: Sequence[bytes]) -> None:
@@ -100,7 +156,7 @@ def check_file_system(present: Optional[FileSystem], last_run: Optional[LastRun]
     """
     if accepted or last_run is None or last_run.file_system is None or present is None:
         return
-    if present != last_run.file_system:
+    if not present.is_same(last_run.file_system):
         raise RunFailed(
             f"root on another file system: {_describe(present)}, last time {_describe(last_run.file_system)}"
         )
@@ -117,7 +173,7 @@ def check_mounts(job: Job, last_run: Optional[LastRun]) -> MountCheck:
     if not job.cross_mounts:
         return MountCheck(frozenset(), ())
 
-    present = filesystem.mount_points_below(job.root)
+    present = [mount.point for mount in filesystem.mounts_below(job.root) if not mount.is_pseudo]
     missing: FrozenSet[bytes] = frozenset()
     if last_run is not None and job.accepted is None:
         missing = last_run.mounts - set(present)
@@ -125,15 +181,6 @@ def check_mounts(job: Job, last_run: Optional[LastRun]) -> MountCheck:
     # A missing mount stays remembered, or the run after the next would take what was below it for removed.
     remembered = sorted({*present, *missing})[:_MOST_MOUNTS]
     return MountCheck(missing, tuple(remembered))
-
-
-def check_unchanged(root: bytes, file_system: Optional[FileSystem]) -> None:
-    """Raise RunFailed when the root is no longer on `file_system`, on which it was when the run began.
-
-    Something was unmounted, or mounted over it: a part of what was read may come from another disk.
-    """
-    if identify(root) != file_system:
-        raise RunFailed("root on another file system than when the run began")
 
 
 def _describe(file_system: FileSystem) -> str:

@@ -10,7 +10,7 @@ import selectors
 import time
 from collections import deque
 from types import TracebackType
-from typing import Deque, Iterable, Iterator, List, Optional, Type
+from typing import Deque, Dict, Iterable, Iterator, List, Optional, Type
 
 from scanner.collector.engines import frames
 from scanner.collector.engines.base import Engine
@@ -18,15 +18,15 @@ from scanner.collector.engines.choice import EngineChoice
 from scanner.collector.engines.worker import WorkerSetup
 from scanner.collector.engines.worker_process import Batch, WorkerProcess
 from scanner.collector.entries import FailedFile, FileResult, WalkedEntry
+from scanner.collector.run.limits import NO_PROGRESS
+from scanner.collector.run.walk import HUNG
 from scanner.collector.system.rate_limit import RateLimit
 
-NO_PROGRESS = 600.0
-"""Seconds without progress after which a file is given up."""
 DIED = "EOWNERDEAD"
 """Error of a file over which worker after worker died: the errno of a lock whose owner died."""
-# Error of a file that a worker could not read on.
-_HUNG = "ETIMEDOUT"
 _DEATHS_PER_FILE = 3
+# After so many hangs, between which no file of the device could be read, all its other files are given up.
+_HANGS_PER_DEVICE = 16
 _FAILED_STARTS = 3
 _POLL_SECONDS = 0.5
 # A worker has its next batch before it has finished the present one, so that it never waits.
@@ -76,6 +76,10 @@ class HashPass:
         """Batch that no worker could take yet."""
         self._bytes_finished = 0
         self._failed_starts = 0
+        self._hangs: Dict[int, int] = {}
+        """By device: hangs since a file of it was read."""
+        self._given_up: List[WalkedEntry] = []
+        """Files of devices that give no answer."""
 
     def __enter__(self) -> HashPass:
         return self
@@ -84,11 +88,6 @@ class HashPass:
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         self.close()
-
-    @property
-    def worker_pids(self) -> List[int]:
-        """Process ids of the workers, as far as is known alive."""
-        return [worker.pid for worker in self._workers]
 
     def close(self) -> None:
         """End the workers and all that they started. Workers that still have work are killed."""
@@ -111,6 +110,7 @@ class HashPass:
         batches = self._make_batches(files, total_bytes)
         try:
             while self._assign_batches(batches):
+                yield from self._fail_given_up()
                 for worker in self._poll():
                     yield from self._read_results(worker)
 
@@ -119,6 +119,7 @@ class HashPass:
                 ]
                 for worker in hanging_workers:
                     yield from self._on_worker_hang(worker)
+            yield from self._fail_given_up()
         finally:
             self.close()
 
@@ -162,9 +163,33 @@ class HashPass:
             self._next_batch = None
 
     def _take_batch(self, batches: Iterator[Batch]) -> Optional[Batch]:
-        if self._requeued:
-            return self._requeued.popleft()
-        return next(batches, None)
+        while True:
+            batch = self._requeued.popleft() if self._requeued else next(batches, None)
+            if batch is None or not self._gives_up(batch):
+                return batch
+
+    def _gives_up(self, batch: Batch) -> bool:
+        """Take the files of devices that give no answer out of a batch. Return whether nothing is left."""
+        if not self._hangs:
+            return False
+        gone_files = [file for file in batch.files if self._hangs.get(file.dev, 0) >= _HANGS_PER_DEVICE]
+        if not gone_files:
+            return False
+
+        self._given_up += gone_files
+        remaining_files = [file for file in batch.files if file not in gone_files]
+        if remaining_files:
+            self._requeued.appendleft(
+                Batch(remaining_files, batch.deaths, is_large=batch.is_large, second_thread=batch.second_thread)
+            )
+        return True
+
+    def _fail_given_up(self) -> Iterator[FileResult]:
+        for file in self._given_up:
+            self._bytes_finished += file.size
+            yield FailedFile(file.path, HUNG, "read")
+        self._given_up = []
+        self._count_bytes()
 
     def _pick_worker(self, batch: Batch) -> Optional[WorkerProcess]:
         """Return the worker for a batch: an idle one, a new one while there are too few, or one with a short queue.
@@ -177,15 +202,28 @@ class HashPass:
                 return worker
 
         if len(self._workers) < self._most_workers:
-            new_worker = WorkerProcess(self._setup)
-            self._workers.append(new_worker)
-            return new_worker
+            new_worker = self._start_worker()
+            if new_worker is not None:
+                return new_worker
 
         for worker in self._workers:
             has_room = len(worker.batches) < _BATCHES_PER_WORKER
             if has_room and not batch.is_large and not worker.batches[0].is_large:
                 return worker
         return None
+
+    def _start_worker(self) -> Optional[WorkerProcess]:
+        """Return a new worker, or None when the system starts no more of them. Raises HashPassError without any."""
+        try:
+            worker = WorkerProcess(self._setup)
+        except OSError as error:
+            if not self._workers:
+                raise HashPassError(f"the workers do not start: {error.strerror or error}") from error
+            # Those that work must do. They are asked for no second thread either.
+            self._most_workers = len(self._workers)
+            return None
+        self._workers.append(worker)
+        return worker
 
     def _lend_idle_cores(self) -> None:
         """Let the largest files that are still being read have a second thread on the idle cores.
@@ -207,7 +245,7 @@ class HashPass:
 
     def _poll(self) -> List[WorkerProcess]:
         """Write to the pipes what they take, or wait a moment. Return the workers that have sent something."""
-        with selectors.DefaultSelector() as selector:
+        with _selector() as selector:
             for worker in self._workers:
                 selector.register(worker.source, selectors.EVENT_READ, worker)
                 if worker.has_output:
@@ -259,6 +297,7 @@ class HashPass:
         for packed in packed_answers:
             file = unanswered.pop(packed[0])
             self._bytes_finished += file.size
+            self._hangs.pop(file.dev, None)
             yield frames.unpack_answer(file, packed)
 
         if not unanswered:
@@ -282,7 +321,9 @@ class HashPass:
         worker.kill(patience=_POLL_SECONDS)
         if not worker.ready:
             raise HashPassError("the workers do not start: one hangs")
-        yield from self._requeue(worker, _HUNG)
+        device = next(iter(worker.batches[0].unanswered.values())).dev
+        self._hangs[device] = self._hangs.get(device, 0) + 1
+        yield from self._requeue(worker, HUNG)
 
     def _requeue(self, worker: WorkerProcess, error: Optional[str]) -> Iterator[FileResult]:
         """Give the batches of a worker that ended to the others.
@@ -306,7 +347,7 @@ class HashPass:
         if error == DIED:
             deaths += 1
         is_alone = len(present_batch.files) == 1
-        if deaths == _DEATHS_PER_FILE or (error == _HUNG and is_alone):
+        if deaths == _DEATHS_PER_FILE or (error == HUNG and is_alone):
             for file in present_batch.unanswered.values():
                 self._bytes_finished += file.size
                 yield FailedFile(file.path, error, "read")
@@ -316,3 +357,10 @@ class HashPass:
 
     def _count_bytes(self) -> None:
         self.bytes_done = self._bytes_finished + sum(worker.bytes_of_file for worker in self._workers)
+
+
+def _selector() -> selectors.BaseSelector:
+    try:
+        return selectors.DefaultSelector()
+    except OSError as error:
+        raise HashPassError(f"no descriptor left: {error.strerror or error}") from error

@@ -23,7 +23,7 @@ from scanner.collector.delivery.spool import REPORT_SUFFIX, Spool, SpooledReport
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
 from scanner.collector.run.progress import Progress, ProgressDisplay
 from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner
-from scanner.collector.run.session import PrintLine, RunOptions, resource_limits
+from scanner.collector.run.session import PrintLine, RunOptions, own_folders, resource_limits
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import durable
@@ -33,6 +33,8 @@ from scanner.format.errors import ExcludeError
 from scanner.format.statement import read_statement
 
 FILE_NAME = "local.json"
+# Bytes. Some file systems take 143 in a file name, and a time and a suffix follow.
+_LONGEST_NAME = 90
 _UNSAFE_IN_FILE_NAME = re.compile(r"[/\0-\x1f\x7f]|\A\.")
 
 
@@ -73,6 +75,7 @@ def run_local(config: Config, options: RunOptions, target: LocalTarget, print_li
             config.roots,
             partial(chain.mark_ever_queued, config.state),
             print_line,
+            own_folders(config, target.output),
         )
         finished_run = _run_with_progress(runner, job)
         _move_to_output(spool, target.output, job.group_name)
@@ -182,11 +185,17 @@ def _move_to_output(spool: Spool, output: Path, group_name: str) -> None:
         spool.keep_envelope(report)
 
 
+def _file_name_part(group_name: str) -> str:
+    """Return a name as the beginning of a file name, cut where it would make the file name too long."""
+    name = _UNSAFE_IN_FILE_NAME.sub("_", group_name)
+    return name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
+
+
 def _copy_report(report: SpooledReport, output: Path, group_name: str) -> None:
     """Copy a report to the first free name, unless an earlier, interrupted run has copied it already."""
     statement = read_statement(read_envelope(report.path).payload)
     started_at = re.sub(r"[-:]|\.\d+", "", statement.started_at)
-    stem = f"{_UNSAFE_IN_FILE_NAME.sub('_', group_name)}-{started_at}"
+    stem = f"{_file_name_part(group_name)}-{started_at}"
 
     number = 1
     while True:

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Type
 
-from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry, fit_status
 from scanner.collector.run import ctime_trust, queries, state
 from scanner.collector.run.confirm import Confirmation, Suspect
-from scanner.collector.run.storage import fit_status, storage_error, storage_errors
+from scanner.collector.run.storage import storage_error, storage_errors
 from scanner.collector.system.fail_points import fail_point
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json

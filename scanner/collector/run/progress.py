@@ -104,7 +104,11 @@ class _Ticker(ABC):
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
     def __enter__(self) -> _Ticker:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The system starts no thread. The run goes on without its progress.
+            self._stop.set()
         return self
 
     def __exit__(
@@ -112,7 +116,8 @@ class _Ticker(ABC):
     ) -> None:
         # A tick that hangs in a request must not hold up the run, so the wait is short and the thread a daemon.
         self._stop.set()
-        self._thread.join(_JOIN_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SECONDS)
         self.end()
 
     def _loop(self) -> None:

@@ -93,27 +93,42 @@ ON CONFLICT (path, note) DO UPDATE SET count = count + 1
 
 # Between walk and hash pass.
 
+DROP_REPETITIONS = """
+DELETE FROM work.walked
+WHERE id NOT IN (SELECT min(id) FROM work.walked GROUP BY path)
+"""
 SORT_ENTRIES = """
 INSERT INTO work.entry
 SELECT NULL, path, type, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, nlink, detail, stage
 FROM work.walked
 ORDER BY type <> :file, size DESC
 """
+# Paths of one inode have the same status, and there are no more of them than the inode has names. Where that is not so,
+# the inode number is that of several files: each path is read.
 FIND_HARD_LINKS = """
 INSERT INTO work.hard_link
 SELECT id, first_id
 FROM (
-    SELECT id, first_value(id) OVER (PARTITION BY dev, ino ORDER BY path) AS first_id
+    SELECT
+        id,
+        nlink,
+        first_value(id) OVER same_status AS first_id,
+        count(*) OVER (PARTITION BY dev, ino) AS name_count
     FROM work.entry
     WHERE type = :file AND nlink > 1
+    WINDOW same_status AS (
+        PARTITION BY dev, ino, size, mtime_ns, ctime_ns, mode, uid, gid, nlink
+        ORDER BY path
+    )
 )
-WHERE id <> first_id
+WHERE id <> first_id AND name_count <= nlink
 """
+# total() and not sum(): a few sparse files can have more bytes than an integer holds.
 COUNT_PLANNED = """
 SELECT
     (SELECT count(*) FROM work.entry) AS entries,
     count(*) AS files,
-    coalesce(sum(size), 0) AS bytes
+    cast(total(size) AS INTEGER) AS bytes
 FROM work.entry AS entry
 WHERE type = :file
     AND NOT EXISTS (SELECT 1 FROM work.hard_link WHERE hard_link.id = entry.id)
@@ -264,7 +279,7 @@ ORDER BY 1, now.path
 COUNT_SUSPECTS = """
 SELECT
     count(*) AS paths,
-    coalesce(sum(CASE WHEN path = first_path THEN size END), 0) AS bytes
+    cast(total(CASE WHEN path = first_path THEN size END) AS INTEGER) AS bytes
 FROM temp.suspect
 """
 SUSPECTS = """

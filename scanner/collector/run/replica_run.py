@@ -21,10 +21,12 @@ from scanner.collector.run import ctime_trust, guards, report_body, state
 from scanner.collector.run.confirm import Rereader
 from scanner.collector.run.guards import RunFailed
 from scanner.collector.run.hash_pass import HashPass, HashPassError
+from scanner.collector.run.limits import ResourceLimits
 from scanner.collector.run.progress import Progress
 from scanner.collector.run.state import LastRun
 from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
-from scanner.collector.run.walk import walk
+from scanner.collector.run.walk import WalkScope
+from scanner.collector.run.walk_process import WalkError, WalkProcess
 from scanner.collector.run.workspace import PlannedTotals, Workspace
 from scanner.collector.system import durable
 from scanner.collector.system.directories import RootError
@@ -37,15 +39,6 @@ from scanner.format.signing import SigningKey
 from scanner.format.statement import Statement
 
 _FURTHER_READS = 2
-
-
-class ResourceLimits(NamedTuple):
-    """Resources that a run may use."""
-
-    workers: int
-    """Worker processes."""
-    max_rate: Optional[float]
-    """Bytes a second, for all workers together."""
 
 
 class FinishedRun(NamedTuple):
@@ -84,11 +77,17 @@ class ReplicaRunner:
         allowed_roots: Tuple[bytes, ...],
         mark_queued: Callable[[str], None],
         print_line: Callable[[str], None],
+        own_folders: Tuple[bytes, ...] = (),
     ) -> None:
-        """Without `allowed_roots`, every root may be read. `mark_queued` gets a replica before its first report."""
+        """Prepare for any number of runs.
+
+        Without `allowed_roots`, every root may be read. `mark_queued` gets a replica before its first report.
+        `own_folders` are folders of the collector: below a root they are left out.
+        """
         self._key = key
         self._limits = limits
         self._allowed_roots = allowed_roots
+        self._own_folders = own_folders
         self._mark_queued = mark_queued
         self._print_line = print_line
         self._choices: Dict[str, EngineChoice] = {}
@@ -122,7 +121,7 @@ class ReplicaRunner:
                 patterns = excludes.parse_excludes(job.excludes)
                 workspace = stack.enter_context(Workspace(job.folder))
                 outcome = self._read_root(job, patterns, spool, workspace, progress, body)
-            except (RunFailed, RootError, ExcludeError, StorageError, HashPassError) as error:
+            except (RunFailed, RootError, ExcludeError, StorageError, HashPassError, WalkError) as error:
                 outcome = _failed_outcome(job, error)
                 _free_space(workspace, body)
                 workspace = None  # a failed run leaves the state as it is
@@ -170,17 +169,21 @@ class ReplicaRunner:
         """Read the root and write the records to `body`. Raises one of the errors that make a failed run."""
         accepted = job.accepted is not None
         last_run = guards.last_complete_run(job.folder, spool)
-        guards.check_allowed(job.root, self._allowed_roots)
-        file_system = guards.identify(job.root)
+        root_guards = guards.RootGuards(job, self._allowed_roots, self._limits.no_progress)
+        root_guards.check_allowed()
+        file_system = root_guards.identify()
         guards.check_file_system(file_system, last_run, accepted)
         mounts = guards.check_mounts(job, last_run)
+        left_out = root_guards.find_below(self._own_folders)
 
         # The guards above keep a root from being walked that may be another one. The order matters: the cheap checks
         # come first, and nothing is read before all of them passed.
-        for entry in walk(job.root, patterns, job.cross_mounts, mounts.missing):
+        scope = WalkScope(patterns.patterns, job.cross_mounts, mounts.missing, frozenset(left_out))
+        walk = WalkProcess(job.root, scope, self._limits.no_progress)
+        for entry in walk.entries():
             workspace.add_entry(entry)
             progress.files_done += 1
-        planned = workspace.plan_hash_pass()
+        planned = workspace.plan_hash_pass(walk.may_repeat)
         guards.check_not_empty(planned.entries + workspace.skipped, last_run, accepted)
 
         choice = self._choose(job.engine)
@@ -191,11 +194,11 @@ class ReplicaRunner:
         self._confirm_suspects(job.root, workspace, last_run, progress, ctimes_trusted)
 
         # All files are read: a root that was swapped on the way has made the whole run worthless.
-        guards.check_unchanged(job.root, file_system)
+        root_guards.check_unchanged(file_system)
 
         progress.enter("write")
         totals = report_body.write_body(workspace.records(), sum(workspace.count_records()), body, job.folder)
-        return ReadOutcome(file_system, choice.describe(), totals, mounts=mounts.remembered)
+        return ReadOutcome(file_system, choice.describe(), totals, mounts=mounts.remembered, left_out=left_out)
 
     def _hash_files(
         self, root: bytes, choice: EngineChoice, workspace: Workspace, planned: PlannedTotals, progress: Progress
@@ -219,7 +222,8 @@ class ReplicaRunner:
         progress: Progress,
     ) -> None:
         bytes_before = progress.bytes_done
-        with HashPass(root, choice, self._limits.workers, self._limits.max_rate) as hash_pass:
+        limits = self._limits
+        with HashPass(root, choice, limits.workers, limits.max_rate, no_progress=limits.no_progress) as hash_pass:
             progress.count_bytes_read = partial(_count_bytes, bytes_before, hash_pass)
             bytes_left = progress.bytes_total - bytes_before
             for result in hash_pass.run(_note_current(files, progress), bytes_left):
@@ -248,7 +252,7 @@ class ReplicaRunner:
             previous_run_id = ""
             if last_run is not None and last_run.run is not None:
                 previous_run_id = last_run.run
-            rereader = Rereader(root, engines, self._limits.workers, self._limits.max_rate, previous_run_id)
+            rereader = Rereader(root, engines, self._limits, previous_run_id)
             progress.files_done = 0
             progress.count_bytes_read = lambda: rereader.bytes_done // _FURTHER_READS
             for inodes in previous_run.suspects():
@@ -272,14 +276,17 @@ class ReplicaRunner:
         The report is in the spool already, so a state that cannot be written costs time only.
         """
         file_system = None
+        other_ids: Tuple[str, ...] = ()
         if outcome.file_system is not None:
             file_system = state.file_system_to_json(outcome.file_system)
+            other_ids = outcome.file_system.other_ids
         meta = {
             "run": statement.run,
             "sequence": statement.sequence,
             "finished_at": statement.finished_at,
             "entries": workspace.entries,
             "file_system": file_system,
+            "other_ids": list(other_ids),
             "mounts": [paths.encode(path) for path in outcome.mounts],
         }
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import uuid
 from functools import partial
+from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from scanner.collector.config import Config
@@ -15,9 +17,10 @@ from scanner.collector.delivery.client import Client
 from scanner.collector.delivery.sender import QueueSender
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.errors import CollectorError, ConfigError
+from scanner.collector.run.limits import ResourceLimits
 from scanner.collector.run.progress import Progress, ProgressDisplay, ProgressReporter
 from scanner.collector.run.replica_list import AssignedReplica, ReplicaList, fetch_replicas
-from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner, ResourceLimits
+from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import cores, durable
@@ -55,7 +58,13 @@ class RunAttempt(NamedTuple):
 def resource_limits(config: Config, options: RunOptions) -> ResourceLimits:
     """Return what a run may use. The command line overrides the configuration; without both, all usable cores."""
     workers = options.workers or config.workers or cores.count_workers()
-    return ResourceLimits(workers, options.max_rate or config.max_rate)
+    return ResourceLimits(workers, options.max_rate or config.max_rate, config.no_progress)
+
+
+def own_folders(config: Config, output: Optional[Path] = None) -> Tuple[bytes, ...]:
+    """Return the folders in which the collector writes: its state, and the folder of report files if there is one."""
+    folders = (config.state, config.output, output)
+    return tuple(os.fsencode(folder) for folder in folders if folder is not None)
 
 
 class RunSession:
@@ -75,6 +84,7 @@ class RunSession:
             config.roots,
             partial(chain.mark_ever_queued, config.state),
             print_line,
+            own_folders(config),
         )
         self._senders: Dict[str, QueueSender] = {}
         """By the uuid of the replica."""

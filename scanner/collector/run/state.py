@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, FrozenSet, NamedTuple, Optional
 from urllib.parse import quote
 
+from scanner.collector.errors import StorageError
 from scanner.collector.system import durable
 from scanner.collector.system.filesystem import FileSystem
 from scanner.format import paths
@@ -65,9 +66,14 @@ def read_last_run(folder: Path) -> Optional[LastRun]:
     path = folder / FILE_NAME
     if not path.exists():
         return None
+    # A file that cannot be opened is not damaged: there may be too few descriptors.
+    with durable.storage_errors(path), path.open("rb"):
+        pass
     try:
         return _read_state(path)
-    except (sqlite3.Error, ValueError, KeyError, TypeError):
+    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, sqlite3.OperationalError) and "unable to open" in str(error):
+            raise StorageError(f"cannot read {path}: {error}") from error
         set_aside(folder)
         return None
 
@@ -94,10 +100,16 @@ def _read_state(path: Path) -> LastRun:
     return LastRun(
         sequence=int(meta["sequence"]),
         entries=int(meta["entries"]),
-        file_system=file_system_from_json(meta["file_system"]),
+        file_system=_with_other_ids(file_system_from_json(meta["file_system"]), meta.get("other_ids", [])),
         run=str(meta["run"]),
         mounts=frozenset(paths.decode(path) for path in meta["mounts"]),
     )
+
+
+def _with_other_ids(file_system: Optional[FileSystem], other_ids: Any) -> Optional[FileSystem]:
+    if file_system is None:
+        return None
+    return file_system._replace(other_ids=tuple(str(identity) for identity in other_ids))
 
 
 def file_system_from_json(value: Any) -> Optional[FileSystem]:

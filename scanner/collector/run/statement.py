@@ -6,7 +6,7 @@ import platform
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.run import state
@@ -79,6 +79,8 @@ class ReadOutcome(NamedTuple):
     """Why the run failed, None when it is complete."""
     mounts: Tuple[bytes, ...] = ()
     """Mount points below the root that were entered, or should have been."""
+    left_out: Tuple[bytes, ...] = ()
+    """Folders of the collector itself below the root."""
 
 
 def build_statement(
@@ -110,7 +112,7 @@ def build_statement(
         engine=outcome.engine,
         algorithms=ALGORITHMS,
         collector={"version": VERSION, "python": platform.python_version()},
-        host=_describe_host(outcome.file_system, job.accepted),
+        host=_describe_host(outcome, job.accepted),
         config=scope_digest(patterns, job.cross_mounts),
         files=totals.files,
         bytes_=totals.size,
@@ -124,8 +126,8 @@ def _shortened(reason: Optional[str]) -> Optional[str]:
     return None if reason is None else reason[:_LONGEST_REASON]
 
 
-def _describe_host(file_system: Optional[FileSystem], accepted: Optional[str]) -> Dict[str, Any]:
-    described = state.file_system_to_json(file_system)
+def _describe_host(outcome: ReadOutcome, accepted: Optional[str]) -> Dict[str, Any]:
+    described = state.file_system_to_json(outcome.file_system)
     if any(len(text or "") > _LONGEST_TEXT for text in described.values()):
         # Half a path names another place. Unknown is the better answer.
         described = state.file_system_to_json(None)
@@ -133,8 +135,14 @@ def _describe_host(file_system: Optional[FileSystem], accepted: Optional[str]) -
         "system": platform.system()[:_LONGEST_NAME],
         "release": platform.release()[:_LONGEST_NAME],
         "boot_id": read_boot_id(),
-        "filesystem": {**described, "accepted": accepted},
+        "filesystem": {**described, "accepted": accepted, **_describe_left_out(outcome.left_out)},
     }
+
+
+def _describe_left_out(folders: Tuple[bytes, ...]) -> Dict[str, List[str]]:
+    """Return the member that names what was left out, and nothing where there is nothing to name."""
+    coded_folders = [paths.encode(folder)[:_LONGEST_TEXT] for folder in folders]
+    return {"left_out": coded_folders} if coded_folders else {}
 
 
 def read_boot_id() -> Optional[str]:

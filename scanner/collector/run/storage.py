@@ -1,18 +1,14 @@
-"""Turn errors of the tables into StorageError, and numbers into those that the tables can hold."""
+"""Turn errors of the tables into StorageError."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator
 
 from scanner.collector.errors import StorageError
 from scanner.collector.system import interrupt
-from scanner.format.records import INT64, UINT32
-
-LOWEST = INT64[0]
-HIGHEST = INT64[-1]
 
 
 @contextmanager
@@ -31,30 +27,3 @@ def storage_error(folder: Path, error: Exception) -> StorageError:
         interrupt.raise_if_interrupted()
     reason = getattr(error, "strerror", None) or error
     return StorageError(f"cannot keep the state of a run in {folder}: {reason}")
-
-
-def fit_status(status: Tuple[int, ...]) -> Tuple[int, ...]:
-    """Return size, mtime_ns, ctime_ns, mode, uid, gid, dev and ino within what SQLite and the report can hold."""
-    if max(status) <= HIGHEST and min(status) >= 0:
-        return status  # nearly always, so the common case is two comparisons
-
-    size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino = status
-    return (
-        size,
-        _clamped(mtime_ns),
-        _clamped(ctime_ns),
-        mode,
-        uid & UINT32[-1],
-        gid & UINT32[-1],
-        _as_signed(dev),
-        _as_signed(ino),
-    )
-
-
-def _clamped(value: int) -> int:
-    return max(LOWEST, min(HIGHEST, value))
-
-
-def _as_signed(value: int) -> int:
-    """Return the signed 64-bit number with the bits of an unsigned one."""
-    return value - 2**64 if value > HIGHEST else value

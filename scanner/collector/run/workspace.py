@@ -17,11 +17,11 @@ from json.encoder import encode_basestring as quote
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
-from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry
+from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry, fit_status
 from scanner.collector.run import queries, state
 from scanner.collector.run.confirm import UNSTABLE
 from scanner.collector.run.previous_run import PreviousRun
-from scanner.collector.run.storage import fit_status, storage_errors
+from scanner.collector.run.storage import storage_errors
 from scanner.collector.system import durable, interrupt
 from scanner.collector.system.fail_points import fail_point
 from scanner.format import paths
@@ -140,10 +140,15 @@ class Workspace:
             self._database.executemany(queries.INSERT_WALKED, self._new_entries)
         self._new_entries.clear()
 
-    def plan_hash_pass(self) -> PlannedTotals:
-        """Sort the files, the largest first, find hard links, and return what there is to read. Ends the walk."""
+    def plan_hash_pass(self, may_repeat: bool = False) -> PlannedTotals:
+        """Sort the files, the largest first, find hard links, and return what there is to read. Ends the walk.
+
+        `may_repeat` says whether the walk may have yielded a path twice.
+        """
         self._flush_entries()
         with storage_errors(self._folder):
+            if may_repeat:
+                self._database.execute(queries.DROP_REPETITIONS)
             self._database.execute(queries.SORT_ENTRIES, {"file": _FILE})
             self._database.execute(queries.FIND_HARD_LINKS, {"file": _FILE})
             return PlannedTotals(*self._database.execute(queries.COUNT_PLANNED, {"file": _FILE}).fetchone())

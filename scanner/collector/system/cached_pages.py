@@ -12,7 +12,13 @@ from typing import Callable, Optional
 
 _LINUX_CACHESTAT = 451
 """The number of the system call: the same on all machines but Alpha."""
+_MINCORE_PIECE = 1 << 30
 _MAP_FAILED = ctypes.c_void_p(-1).value
+
+
+def tells_any_length() -> bool:
+    """Return whether a range of any length is one question to the system."""
+    return _cachestat_call() is not None
 
 
 def count_cached_pages(descriptor: int, start: int, length: int) -> Optional[int]:
@@ -45,6 +51,19 @@ def _mincore(descriptor: int, start: int, length: int) -> Optional[int]:
     library = _c_library()
     if library is None:
         return None
+
+    # Piece by piece: the system answers with a byte for each page.
+    count = 0
+    for piece_start in range(start, start + length, _MINCORE_PIECE):
+        piece_length = min(_MINCORE_PIECE, start + length - piece_start)
+        pages = _mincore_piece(library, descriptor, piece_start, piece_length)
+        if pages is None:
+            return None
+        count += pages
+    return count
+
+
+def _mincore_piece(library: ctypes.CDLL, descriptor: int, start: int, length: int) -> Optional[int]:
     address = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, start)
     if address in (None, _MAP_FAILED):
         return None

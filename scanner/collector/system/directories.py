@@ -19,6 +19,7 @@ class RootError(Exception):
         self.root = root
         self.reason = reason
         """A short stable text: `root missing`, `root is not a directory` or `root unreadable`."""
+        self.detail = detail
 
 
 def open_root(root: bytes) -> int:

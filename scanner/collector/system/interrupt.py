@@ -42,7 +42,11 @@ def _on_signal(number: int, _frame: Optional[FrameType]) -> None:
     received = number
     timer = threading.Timer(GRACE, _exit_by_force)
     timer.daemon = True
-    timer.start()
+    try:
+        timer.start()
+    except RuntimeError:
+        # The system starts no thread. SIGALRM, which nobody handles, ends the process as well.
+        signal.alarm(int(GRACE))
     raise_if_interrupted()
 
 
@@ -58,6 +62,8 @@ def raise_if_interrupted() -> None:
 
 
 def _exit_by_force() -> None:
-    sys.stderr.write("\nsomething hangs: ended by force\n")
-    sys.stderr.flush()
-    os._exit(EXIT_CODE)
+    try:
+        sys.stderr.write("\nsomething hangs: ended by force\n")
+        sys.stderr.flush()
+    finally:
+        os._exit(EXIT_CODE)

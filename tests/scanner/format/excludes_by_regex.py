@@ -1,4 +1,4 @@
-"""Match exclude patterns by regular expressions: simple, and too slow for some patterns, so only an oracle for tests."""
+"""Match exclude patterns by regular expressions: simple, but too slow for some patterns, so an oracle for tests."""
 
 from __future__ import annotations
 

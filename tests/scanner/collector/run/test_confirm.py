@@ -24,8 +24,9 @@ from scanner.collector.engines.profiles import ToolCatalogue
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, VanishedFile, WalkedEntry
 from scanner.collector.run.confirm import Rereads, Suspect, judge
 from scanner.collector.run.ctime_trust import SETTLED_NS
+from scanner.collector.run.limits import ResourceLimits
 from scanner.collector.run.progress import Progress
-from scanner.collector.run.replica_run import ReplicaRunner, ResourceLimits
+from scanner.collector.run.replica_run import ReplicaRunner
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary
 from scanner.format.entry_type import EntryType

@@ -55,7 +55,7 @@ def run(root: Path, choice: EngineChoice, files: list[WalkedEntry], workers: int
     with HashPass(os.fsencode(root), choice, workers) as hash_pass:
         results = list(hash_pass.run(iter(files)))
         assert hash_pass.bytes_done == sum(file.size for file in files)
-        assert hash_pass.worker_pids == []
+        assert hash_pass._workers == []
     results_by_path = {result.path: result for result in results}
     assert len(results_by_path) == len(results)
     return results_by_path
@@ -152,7 +152,7 @@ def strike(hash_pass: HashPass, number: int) -> None:
         reading_pids = [worker.pid for worker in list(hash_pass._workers) if worker.bytes_of_file]
 
     os.kill(reading_pids[0], number)
-    while time.monotonic() < deadline and reading_pids[0] in hash_pass.worker_pids:
+    while time.monotonic() < deadline and reading_pids[0] in [worker.pid for worker in hash_pass._workers]:
         time.sleep(0.02)
 
 
@@ -182,7 +182,7 @@ def test_killed_workers_lose_nothing(choice: EngineChoice, tmp_path: Path) -> No
         for count, result in enumerate(hash_pass.run(iter(files)), 1):
             results[result.path] = result
             if count in (1, 900, 1800):
-                os.kill(hash_pass.worker_pids[0], signal.SIGKILL)
+                os.kill(hash_pass._workers[0].pid, signal.SIGKILL)
     assert results == expected_results(tmp_path, files)
 
 

@@ -52,7 +52,7 @@ def test_cold_file_is_cold_again(cold_file: Path) -> None:
     """A file that was not cached is not cached after it was read and released, piece by piece."""
     with cold_file.open("rb", buffering=0) as file:
         cache = PageCache(file.fileno(), FILE_SIZE)
-        assert cache.was_cold
+        assert cache._cold_ranges == [(0, FILE_SIZE)]
 
         file.read(WINDOW)
         cache.release(WINDOW - 1)
@@ -85,7 +85,7 @@ def test_small_file(tmp_path: Path) -> None:
     path.write_bytes(bytes(SMALL_FILE))
     drop_from_cache(path)
     with path.open("rb") as file:
-        assert not PageCache(file.fileno(), SMALL_FILE).was_cold
+        assert PageCache(file.fileno(), SMALL_FILE)._cold_ranges == []
 
 
 def test_unknown_cache(cold_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +97,33 @@ def test_unknown_cache(cold_file: Path, monkeypatch: pytest.MonkeyPatch) -> None
         cache.release_all()
     monkeypatch.undo()
     assert all(count_pages(cold_file))
+
+
+def test_sparse_giant(tmp_path: Path) -> None:
+    """What is kept of a file that is larger than any disk is small: its windows are not counted one by one."""
+    path = tmp_path / "giant"
+    path.touch()
+    size = 1 << 62
+    try:
+        os.truncate(path, size)
+    except OSError:
+        size = 1 << 43
+        os.truncate(path, size)
+    with path.open("rb", buffering=0) as file:
+        file.read(PAGE_SIZE)
+        cache = PageCache(file.fileno(), size)
+        assert len(cache._cold_ranges) < 100
+        cache.release(WINDOW * 3)
+        cache.release_all()
+        assert cache._cold_ranges == []
+
+
+def test_many_warm_windows(cold_file: Path) -> None:
+    """Ranges between cached windows are found, and each is dropped when it was read."""
+    with cold_file.open("rb", buffering=0) as other_reader:
+        other_reader.seek(WINDOW)
+        os.posix_fadvise(other_reader.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        other_reader.read(PAGE_SIZE)
+    with cold_file.open("rb", buffering=0) as file:
+        cache = PageCache(file.fileno(), FILE_SIZE)
+        assert cache._cold_ranges == [(2 * WINDOW, FILE_SIZE), (0, WINDOW)]
