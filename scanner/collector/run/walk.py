@@ -67,7 +67,7 @@ class WalkScope(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What is being examined at the moment."""
+    """A path that is being examined."""
 
     path: bytes
     stage: str

@@ -122,7 +122,7 @@ def test_killed_process(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_process(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no process can be started, the walk ends with the reason."""
+    """Without a process the walk ends, with the reason."""
 
     def refuse(*arguments: Any) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))

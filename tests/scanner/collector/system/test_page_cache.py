@@ -100,7 +100,7 @@ def test_unknown_cache(cold_file: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_sparse_giant(tmp_path: Path) -> None:
-    """What is kept of a file that is larger than any disk is small: its windows are not counted one by one."""
+    """Little is kept of a file that is larger than any disk: its windows are not counted one by one."""
     path = tmp_path / "giant"
     path.touch()
     size = 1 << 62
