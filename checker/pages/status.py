@@ -398,7 +398,7 @@ RULES = (
     ),
     StatusRule(
         name="silent-run",
-        description="a run began, has not ended, and has not been heard of",
+        description="a run has begun and not ended, and its collector has been silent",
         reasons=_silent_run_reasons,
     ),
     StatusRule(
