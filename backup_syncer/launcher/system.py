@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -37,6 +38,17 @@ MAX_QUICK_DEATHS = 5
 """A web server that dies within QUICK_DEATH seconds this many times in a row is given up."""
 
 
+def check_semaphores() -> None:
+    """Raise NotStarted where the task cluster could not start for want of POSIX semaphores, which lie in /dev/shm."""
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except (OSError, ImportError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise NotStarted(
+            f"the task cluster needs a writable /dev/shm for its semaphores: {reason}; mount a tmpfs there"
+        ) from error
+
+
 class System:
     """All processes that serve one state directory.
 
@@ -64,6 +76,7 @@ class System:
     def start(self, *setup: str) -> dict[str, Any]:
         """Start everything. `setup` are options of the command `setup_site`; return its answer."""
         self._lock()
+        check_semaphores()
         stopped = stop_leftovers(self.state)
         if stopped:
             self.progress.say(f"stopped {stopped} processes that an earlier start left behind")

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from checker.findings import description
 from checker.models import Finding, Proof
-from scanner.formatting.names import short_text, visible_text
+from scanner.formatting.names import short_text, visible_sentence
 from scanner.formatting.numbers import number, time_span
 from scanner.formatting.reasons import reason_text
 from scanner.intervals import grace, next_run_due
@@ -226,7 +226,7 @@ def _held_server_reasons(facts: ReplicaFacts) -> list[Reason]:
     if server.held_at is None:
         return []
     text = _("The server is on hold, and its reports are not accepted: %(reason)s")
-    return [Reason(Status.HELD, text % {"reason": visible_text(reason_text(server.held_reason))})]
+    return [Reason(Status.HELD, text % {"reason": visible_sentence(reason_text(server.held_reason))})]
 
 
 def _open_break_reasons(facts: ReplicaFacts) -> list[Reason]:
@@ -259,7 +259,7 @@ def _bad_run_reasons(facts: ReplicaFacts) -> list[Reason]:
     text = texts.get(Run.State(run.state))
     if text is None:
         return []
-    values = {"sequence": run.sequence, "reason": visible_text(reason_text(run.reason))}
+    values = {"sequence": run.sequence, "reason": visible_sentence(reason_text(run.reason))}
     return [Reason(Status.ATTENTION, text % values)]
 
 

@@ -113,6 +113,14 @@ def visible_text(text: str) -> str:
     return "".join(piece.text for piece in split_visible(text))
 
 
+def visible_sentence(text: str) -> str:
+    """Return a sentence with its odd characters as escapes, without any markup. Its spaces stay spaces.
+
+    A sentence may name a path: the space before its `/` is no part of a name.
+    """
+    return "".join(_escape(character) if _is_hidden(character) else character for character in text)
+
+
 def visible_line(line: str) -> str:
     """Return `visible_text` of a line of indented text: the spaces that it begins with stay spaces."""
     content = line.lstrip(" ")

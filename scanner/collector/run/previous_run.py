@@ -173,6 +173,12 @@ class PreviousRun:
     def _add_note(self, path: str, note: str, detail: str) -> None:
         self._database.execute(queries.REPLACE_NOTE, {"path": path, "note": note, "detail": detail})
 
+    def count_same_date(self) -> int:
+        """Return how many confirmed changes kept the modification time. Call after all suspects are settled."""
+        with storage_errors(self._folder):
+            (count,) = self._database.execute(queries.COUNT_SAME_DATE).fetchone()
+        return int(count)
+
     def relink(self) -> None:
         """Let hard links name a first path that still exists. Call after all suspects are settled."""
         if self._has_new_results:

@@ -243,6 +243,7 @@ SELECT
     now.path,
     coalesce(nullif(now.detail, ''), now.path) AS first_path,
     was.digest AS previous_digest,
+    was.mtime_ns = now.mtime_ns AS has_same_date,
     :ctimes_trusted
         AND was.ctime_ns = now.ctime_ns
         AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same
@@ -362,6 +363,13 @@ COUNT_RECORDS = """
 SELECT
     (SELECT count(*) FROM main.seen) AS entries,
     (SELECT count(*) FROM work.note) AS notes
+"""
+# An older version that was restored has its own date again, which is another one than before.
+COUNT_SAME_DATE = """
+SELECT count(*)
+FROM work.note AS note
+JOIN temp.changed_content AS changed ON changed.path = note.path
+WHERE note.note = 'confirmed' AND changed.has_same_date
 """
 COUNT_NOTES_OF_KIND = "SELECT count(*) FROM work.note WHERE note = :note"
 COUNT_ERRORS_OF_NAME = "SELECT count(*) FROM main.seen WHERE type = :error AND detail = :name"

@@ -51,7 +51,9 @@ class FinishedRun(NamedTuple):
     vanished: int
     """Files that disappeared between walk and read."""
     confirmed: int = 0
-    """Files whose content changed although their times do not say so."""
+    """Files whose content changed although their modification times do not say so."""
+    same_date: int = 0
+    """Those among them with the modification time of before. An older version that was restored has another one."""
     misread: int = 0
     """Files of which the first read was wrong."""
     unstable: int = 0
@@ -140,6 +142,7 @@ class ReplicaRunner:
                 skipped=workspace.skipped,
                 vanished=workspace.vanished,
                 confirmed=workspace.confirmed,
+                same_date=workspace.same_date,
                 misread=workspace.misread,
                 unstable=workspace.unstable,
             )
@@ -260,6 +263,7 @@ class ReplicaRunner:
                     previous_run.settle(suspect, confirmation)
                     progress.files_done += 1
             previous_run.relink()
+            workspace.same_date = previous_run.count_same_date()
 
     def _choose(self, engine: str) -> EngineChoice:
         # The choice tests and measures tools, which takes a second. It holds for all replicas of the run.

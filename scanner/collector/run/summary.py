@@ -86,8 +86,8 @@ class ReplicaSummary(NamedTuple):
 def _describe_rereads(finished_run: FinishedRun) -> str:
     """Return the files that were read again, as a part of the line. Nothing when there was none."""
     text = ""
-    if finished_run.confirmed:
-        text += f", {finished_run.confirmed} changed (date unchanged)"
+    if finished_run.same_date:
+        text += f", {finished_run.same_date} changed (date unchanged)"
     if finished_run.misread:
         text += f", {finished_run.misread} misread at first"
     if finished_run.unstable:

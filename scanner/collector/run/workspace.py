@@ -85,6 +85,7 @@ class Workspace:
         """Paths that are too long for a report."""
         self.vanished = 0
         self.confirmed = 0
+        self.same_date = 0
         self.misread = 0
         self.unstable = 0
         self._folder = folder

@@ -481,3 +481,16 @@ def test_missing_mount_below_the_root(tmp_path: Path) -> None:
     assert set(series.run()) == {"a"}
     series.job = series.job._replace(accepted=None)
     assert set(series.run()) == {"a"}
+
+
+def test_restored_version_has_another_date(series: RunSeries) -> None:
+    """An older version that is restored, with its own date, is read again, but is no change that kept the date."""
+    series.run()
+    os.utime(series.root / "a", ns=(10**18, 10**18))
+    (series.root / "a").write_bytes(SECOND_CONTENT)
+    series.run()
+    (series.root / "a").write_bytes(FIRST_CONTENT)
+    os.utime(series.root / "a", ns=(10**18, 10**18))
+
+    assert "confirmed:a" in series.run()
+    assert "date unchanged" not in series.last_line
