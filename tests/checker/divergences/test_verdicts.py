@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checker.changes.kinds import EMPTY_SHA256
@@ -240,6 +240,8 @@ any_history = st.builds(
 )
 
 
+# How long a busy machine takes to make the input proves nothing.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(any_history, max_size=5))
 def test_no_content_is_good_and_damaged(histories: list[ReplicaHistory]) -> None:
     """Equal contents are never judged good here and damaged there, and at most one content is good or newest."""
