@@ -1,0 +1,108 @@
+"""Test the collector on real file systems: what shows a file twice, hides a device or has an odd name in the table."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.scanner.collector.installation import Installation, clean_environment
+
+SECONDS = 120
+
+
+def run_with_mounts(installation: Installation, script: str) -> dict[str, dict[str, Any]]:
+    """Run a shell script that mounts below the tree, then the collector, both in a mount namespace of their own.
+
+    Return the entries of the report by path.
+    """
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*namespace, "true"], check=False).returncode != 0:
+        pytest.skip("needs root, or user namespaces")
+
+    shutil.rmtree(installation.tree)
+    installation.tree.mkdir()
+    collector = f"{sys.executable} -m scanner.collector --config {installation.conf} run --local root --engine hashlib"
+    process = subprocess.run(
+        [*namespace, "sh", "-ec", f"cd {installation.folder}; mv tree root\n{script}\n{collector} --output out"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    (report,) = (installation.folder / "out").iterdir()
+    lines = gzip.decompress(report.read_bytes()).splitlines()[1:]
+    return {entry["path"]: entry for entry in map(json.loads, lines)}
+
+
+def digests(entries: dict[str, dict[str, Any]]) -> set[str]:
+    return {str(entry.get("sha256")) for entry in entries.values()}
+
+
+def test_overlay(installation: Installation) -> None:
+    """Files of both layers of an overlay are read, although each has the device number of its layer."""
+    entries = run_with_mounts(
+        installation,
+        """mkdir a b; mount -t tmpfs a a; mount -t tmpfs b b; mkdir a/d b/up b/work
+        echo lower >a/low; echo lower2 >a/d/low2; ln -s low a/link
+        mount -t overlay overlay -o lowerdir=a,upperdir=b/up,workdir=b/work root; echo new >root/new""",
+    )
+    assert set(entries) == {"d/low2", "link", "low", "new"}
+    assert len(digests(entries) - {"None"}) == 3
+
+
+def test_odd_names_in_the_mount_table(installation: Installation) -> None:
+    """Mounts whose point holds a carriage return, or whose source is not UTF-8, are mounts like others."""
+    entries = run_with_mounts(
+        installation,
+        r"""d=$(printf 'cr\rx'); mkdir "root/$d" root/odd source; echo secret >source/f
+        mount --bind source "root/$d"; mount -t tmpfs "$(printf 'b\351\\777')" root/odd
+        echo x >root/odd/x; echo f >root/f""",
+    )
+    assert {path: entry.get("special") for path, entry in entries.items()} == {
+        "cr\rx": "mount",
+        "odd": "mount",
+        "f": None,
+    }
+
+
+def test_inode_collision(installation: Installation) -> None:
+    """Two disks that a FUSE mount shows as one have equal inode numbers: each name is read."""
+    if shutil.which("bindfs") is None:
+        pytest.skip("bindfs is not installed")
+    if os.geteuid() != 0:
+        pytest.skip("needs root, or user namespaces with FUSE")
+    entries = run_with_mounts(
+        installation,
+        """mkdir -p source/1 source/2; mount -t tmpfs 1 source/1; mount -t tmpfs 2 source/2
+        for n in 1 2; do echo "content $n" >source/$n/f; ln source/$n/f source/$n/g; done
+        bindfs source root""",
+    )
+    assert set(entries) == {"1/f", "1/g", "2/f", "2/g"}
+    assert entries["1/f"]["sha256"] != entries["2/f"]["sha256"]
+    assert entries["1/f"]["sha256"] == entries["1/g"]["sha256"]
+    assert not any("hardlink" in entry for entry in entries.values())
+
+
+def test_own_folders_are_left_out(installation: Installation) -> None:
+    """The state folder and the folder of reports below the root are not read, and the statement names them."""
+    call = installation.call("run", "--local", str(installation.folder), "--output", str(installation.folder / "out"))
+    assert call.exit_code == 0, call.stderr
+    (report,) = (installation.folder / "out").iterdir()
+    envelope, *lines = gzip.decompress(report.read_bytes()).splitlines()
+
+    paths = {json.loads(line)["path"] for line in lines}
+    assert "collector.conf" in paths
+    assert not any(path.startswith(("state/", "out/")) for path in paths)
+
+    statement = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+    assert statement["host"]["filesystem"]["left_out"] == ["out", "state"]
