@@ -11,7 +11,10 @@ import pytest
 
 from scanner.collector.delivery.spool import RECEIPT_SUFFIX, REPORT_SUFFIX
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
+from scanner.collector.run.walk import walk
+from scanner.collector.run.walk_process import WalkProcess
 from scanner.format import paths
+from scanner.format.excludes import Excludes
 from tests.scanner.collector.fake_central import FakeCentral, Replica
 from tests.scanner.collector.installation import Installation
 
@@ -96,7 +99,9 @@ def test_unreadable_directory_is_data(
                 raise PermissionError(13, "Permission denied")
             return real_open(path, *arguments, **options)  # type: ignore[arg-type]  # passed on as it came
 
-        monkeypatch.setattr(os, "open", refuse)  # root can list everything
+        # Root can list everything. The refusal holds in this process, so the walk must be done here.
+        monkeypatch.setattr(os, "open", refuse)
+        monkeypatch.setattr(WalkProcess, "entries", lambda process: walk(process._root, Excludes(())))
     else:
         (installation.tree / "gone").mkdir(mode=0)
 
