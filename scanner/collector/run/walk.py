@@ -197,7 +197,7 @@ class Walker:
             yield from self.list_directory(directory)
 
     def _list(self, directory: Directory) -> Iterator[Union[WalkedEntry, Directory]]:
-        fail_point("walk:list")
+        fail_point("walk:list", child=True)
         descriptor = _open_listed(self._descriptor, directory)
         seen_names: Set[str] = set()
         try:
@@ -241,7 +241,7 @@ class Walker:
         self, descriptor: int, path: bytes, name: Union[os.DirEntry[str], _Name], is_numbered: bool
     ) -> Optional[Union[WalkedEntry, Directory]]:
         """Return what has a listed name. None for what is excluded, passed over or gone."""
-        fail_point("walk:look")
+        fail_point("walk:look", child=True)
         if path in self._passed_over:
             return None
 

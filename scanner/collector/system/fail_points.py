@@ -22,8 +22,9 @@ class _Plan:
         self._point, visits, self._action = text.rsplit(":", 2)
         self._visits_left = int(visits)
 
-    def visit(self, point: str, disk: bool) -> None:
-        if self._point not in ("*", point):
+    def visit(self, point: str, disk: bool, child: bool) -> None:
+        is_any = self._point == "*" and not child
+        if point != self._point and not is_any:
             return
         if self._action == "raise" and not disk:
             return
@@ -48,10 +49,11 @@ def _read_plan() -> Optional[_Plan]:
 _PLAN = _read_plan()
 
 
-def fail_point(name: str, disk: bool = False) -> None:
+def fail_point(name: str, disk: bool = False, child: bool = False) -> None:
     """Pass the point `name`, unless the plan has it fail.
 
-    `disk` marks a point at which writing may fail: `raise` acts only there.
+    `disk` marks a point at which writing may fail: `raise` acts only there. `child` marks a point of a child process:
+    `*` does not mean it, for it names the points of the collector itself.
     """
     if _PLAN is not None:
-        _PLAN.visit(name, disk)
+        _PLAN.visit(name, disk, child)
