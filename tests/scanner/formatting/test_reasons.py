@@ -17,6 +17,7 @@ REASON_ERRORS = {
     "BodyError",
     "EngineChoice",
     "ExcludeError",
+    "HashPassError",
     "LegacyFormatError",
     "PathError",
     "PermanentError",
@@ -25,7 +26,9 @@ REASON_ERRORS = {
     "RetryableError",
     "RootError",
     "RunFailed",
+    "StorageError",
     "ToolRefusedError",
+    "WalkError",
 }
 """What is raised or made with a reason that a page may show."""
 REASON_VARIABLES = {"break_reason", "reason"}
