@@ -18,9 +18,9 @@ from tests.scanner import factories
 pytestmark = pytest.mark.django_db(transaction=True)
 LOOKS = [
     ("en", "light", 1280, 100, 20),
-    ("ru", "dark", 1280, 20, 100),
-    ("ru", "light", 360, 100, 20),
-    ("en", "dark", 360, 20, 100),
+    ("ru", "dark", 360, 20, 100),
+    pytest.param("ru", "dark", 1280, 20, 100, marks=pytest.mark.long),
+    pytest.param("en", "light", 360, 100, 20, marks=pytest.mark.long),
 ]
 MOMENT = "document.activeElement.getAttribute('aria-label') || document.activeElement.title"
 # Head and first column must stay where they can be read: whether an element is what one sees at its own middle.

@@ -19,7 +19,13 @@ from tests.scanner.factories import error_row, file_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LOOKS = [("en", "light", 1280), ("en", "dark", 360), ("ru", "light", 360), ("ru", "dark", 1280)]
+LOOKS = [
+    ("en", "light", 1280),
+    ("ru", "dark", 360),
+    pytest.param("en", "dark", 360, marks=pytest.mark.long),
+    pytest.param("ru", "light", 1280, marks=pytest.mark.long),
+]
+"""Languages, schemes and widths in which each page is judged. The first two have every value; --long tries more."""
 ROWS = [
     *(file_row(f"2019/summer/IMG_{number:04}.jpg", b"x" * (number * 977 % 9000)) for number in range(150)),
     file_row("big/backup.tar", b"q", size=81 * 10**9),
