@@ -32,7 +32,7 @@ def staged_history() -> StagedReplica:
         file(HOSTILE, b"3!", mtime_ns=LATER_MTIME),
         error_row("top"),
         link_row("l", "y"),
-        file("+new", b"5"),
+        file("+new", b"5", mtime_ns=LATER_MTIME),
         confirmed_note("d/sub/a", str(first_run.uuid)),
     ]
     replica.run(changed)
