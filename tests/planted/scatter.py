@@ -51,8 +51,8 @@ class Scatter(Copies):
         self._outlier_that_spreads()
 
     def _outlier_then_edit(self) -> None:
-        """Edit one copy where another differs from the start: it is newer than the third, and nothing is known of
-        the first; once two hold the edit they are the most."""
+        """Edit one copy where another was outvoted from the start: it is newer than the third, and the first stays
+        damaged."""
         name, (a, b, c) = self.take()
         self.doing = "same time since the first run, 2 : 1, edited later"
         self.damage(a, name)
@@ -61,18 +61,18 @@ class Scatter(Copies):
         def edited() -> None:
             self.doing = "same time since the first run, edited on one of two"
             self.edit(b, name)
-            self.expect(name, [a, b, c], "mismatch", "+++", "uuo")
+            self.expect(name, [a, b, c], "mismatch", "+++", "dno")
             self.later.append(synced)
 
         def synced() -> None:
             self.doing = "other time since the first run, the others edited"
             self.sync(b, c, name)
-            self.expect(name, [a, b, c], "mismatch", "+++", "ugg")
+            self.expect(name, [a, b, c], "mismatch", "+++", "dnn")
 
         self.later.append(edited)
 
     def _outlier_that_spreads(self) -> None:
-        """Copy content that another replica had from its beginning: it did not come by damage."""
+        """Copy content that was outvoted from the beginning: it stays damaged, wherever it is copied."""
         name, (a, b, c) = self.take()
         self.doing = "same time since the first run, 2 : 1, spread later"
         self.damage(a, name)
@@ -81,7 +81,7 @@ class Scatter(Copies):
         def spread() -> None:
             self.doing = "same time since the first run, spread to a second"
             self.sync(a, b, name)
-            self.expect(name, [a, b, c], "mismatch", "+++", "uuu")
+            self.expect(name, [a, b, c], "mismatch", "+++", "ddg")
 
         self.later.append(spread)
 
@@ -129,26 +129,30 @@ class Scatter(Copies):
     # damage
 
     def _damaged(self) -> None:
-        for how, word in ((self.beneath, "beneath"), (self.damage, "written, time kept")):
+        # What was written with its time kept may be an edit: nobody can tell.
+        for how, word, judged, judged_spread in (
+            (self.beneath, "beneath", "dgg", "ddg"),
+            (self.damage, "written, time kept", "uuu", "uuu"),
+        ):
             self.doing = f"damaged {word}"
             for _ in range(3):
                 name, roles = self.take()
                 how(roles[0], name)
-                self.expect(name, roles, "mismatch", "+++", "dgg")
+                self.expect(name, roles, "mismatch", "+++", judged)
             for times in (True, False):
                 name, roles = self.take()
                 how(roles[0], name)
-                self.expect(name, roles, "mismatch", "+++", "dgg")
-                self.later.append(partial(self._spread, name, roles, times))
+                self.expect(name, roles, "mismatch", "+++", judged)
+                self.later.append(partial(self._spread, name, roles, times, judged_spread))
             name, roles = self.take()
             how(roles[0], name)
-            self.expect(name, roles, "mismatch", "+++", "dgg")
+            self.expect(name, roles, "mismatch", "+++", judged)
             self.later.append(partial(self._restored, name, roles))
 
-    def _spread(self, name: str, roles: Roles, times: bool) -> None:
+    def _spread(self, name: str, roles: Roles, times: bool, judged: str) -> None:
         self.doing = "damage spread to a second" + ("" if times else ", with the time of now")
         self.sync(roles[0], roles[1], name, times=times)
-        self.expect(name, roles, "mismatch", "+++", "ddg")
+        self.expect(name, roles, "mismatch", "+++", judged)
 
     def _restored(self, name: str, roles: Roles) -> None:
         self.sync(roles[1], roles[0], name)
@@ -201,7 +205,7 @@ class Scatter(Copies):
         for then, judged in (
             (self._to_one_of_two, "nno"),
             (self._edited_again, "noo"),
-            (self._edit_damaged, "ndo"),
+            (self._edit_damaged, "uuo"),
             (self._only_edit_damaged, "uoo"),
         ):
             name, roles = self.take()
@@ -225,11 +229,12 @@ class Scatter(Copies):
                 self.path(position, name).write_bytes(content)
                 os.utime(self.path(position, name), ns=(mtime_ns, mtime_ns))
             self.expect(name, roles, "mismatch", "+++", "ooo"[: len(back)] + "nnn"[len(back) :])
+        # No longer a file: it is never newer than one.
         self.doing = "a link in the place of a file"
         name, roles = self.take()
         self.path(roles[0], name).unlink()
         self.path(roles[0], name).symlink_to("elsewhere")
-        self.expect(name, roles, "mismatch", "+++", "noo")
+        self.expect(name, roles, "mismatch", "+++", "uuu")
 
     def _to_one_of_two(self, name: str, roles: Roles, judged: str) -> None:
         self.doing = "an edit that came to one of two"

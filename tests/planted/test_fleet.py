@@ -20,17 +20,20 @@ CANNOT_TELL = {
     "same time since the first run, 1 : 1",
     "other time since the first run, 2 : 1",
     "other times since the first run, 1 : 1 : 1",
-    "same time since the first run, edited on one of two",
-    "other time since the first run, the others edited",
-    "same time since the first run, spread to a second",
     "written apart on all, time kept",
     "edited apart on two",
     "written on one, time kept, spread to a second, edited on the third",
     "an edit that is nowhere else, written with its time kept",
     "an edit that is nowhere else, written with its time kept, and spread to a second",
     "edited, with an earlier time than before",
+    "a link in the place of a file",
+    "an edit that came to one of two, and was damaged there",
+    "damage spread to a second",
+    "damage spread to a second, with the time of now",
+    "damaged written, time kept",
 }
-"""Where neither history nor votes decide: of all copies, or, of 2 : 1 by other times, of the one."""
+"""Where neither history nor votes decide: of all copies, or, of 2 : 1 by other times, of the one. What was written with
+its time kept may be an edit, and a link is no newer file."""
 
 
 @pytest.mark.django_db(transaction=True)

@@ -37,7 +37,7 @@ def test_empty_spool(tmp_path: Path) -> None:
     position = chain.next_position(spool, CentralChainEnd(7, "ab"), ever_queued=False)
     assert position.sequence == 8
     assert position.previous == "ab"
-    assert "unknown to the spool" in (position.break_reason or "")
+    assert "is missing from the spool" in (position.break_reason or "")
 
 
 def test_unknown_place_is_not_guessed(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_spool_lost(installation: Installation, replica: Replica) -> None:
 
     assert replica.sequences() == [1, 2, 3]
     assert replica.is_chain_intact()
-    assert "unknown to the spool" in (replica.chain[2].statement.break_ or "")
+    assert "is missing from the spool" in (replica.chain[2].statement.break_ or "")
 
 
 def test_spool_lost_while_nobody_answers(installation: Installation, replica: Replica, central: FakeCentral) -> None:
@@ -200,7 +200,7 @@ def test_damaged_report_is_set_aside(installation: Installation, replica: Replic
 
     assert replica.sequences() == [1, 2, 3]
     assert replica.is_chain_intact()
-    assert "cannot be given" in (replica.chain[1].statement.break_ or "")
+    assert "can no longer be shown" in (replica.chain[1].statement.break_ or "")
     assert list(installation.spool(replica).refused.glob("*.damaged"))
 
 
