@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from scanner.errors import StoreError
 NOT_ANSWERED = 2
 
 
-class QuestionCommand(BaseCommand):
+class QuestionCommand(BaseCommand, ABC):
     """A command whose exit code is 0 for all is well, 1 for something was found, and 2 for no answer."""
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -30,9 +31,9 @@ class QuestionCommand(BaseCommand):
         if has_findings:
             sys.exit(1)
 
+    @abstractmethod
     def answer(self, options: dict[str, Any]) -> bool:
         """Write the answer to stdout. Return whether something was found. Raise LookupError when there is none."""
-        raise NotImplementedError
 
     def write_lines(self, lines: Iterable[str]) -> None:
         """Write lines to stdout."""

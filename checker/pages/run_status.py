@@ -7,12 +7,17 @@ from typing import NamedTuple
 
 from django.db.models import Q
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from checker.models import Finding
+from checker.models import Comparison, Finding
 from checker.pages.finding_status import status_expression
 from checker.pages.status import Status
-from scanner.models import Run
+from scanner.db.sql import fetch_all, load_statements
+from scanner.models import Note, Run
+
+statement = load_statements(__file__)
+
+LIST_FINDINGS_BETWEEN = statement("list_findings_between")
 
 LABELS = {
     Status.DAMAGED: gettext_lazy("damage found"),
@@ -68,16 +73,20 @@ def assess_runs(all_facts: Sequence[RunFacts]) -> dict[int, RunStatus]:
     """Return key of a run → its status, for runs of any replicas."""
     spans = _spans_of_replicas(all_facts)
     concerning = _open_findings_between(all_facts)
+    skipping = _runs_with_skipped_names(all_facts)
+    compared = _compared_runs(all_facts)
 
     statuses = {}
     for facts in all_facts:
         status = _status_of_state(facts)
+        if status is None and facts.pk not in compared:
+            status = RunStatus(Status.UNKNOWN, pgettext_lazy("run", "not compared yet"))
         if status is None:
-            statuses_of_findings = [
-                span.status for span in spans.get(facts.replica_id, ()) if span.holds(facts.sequence)
-            ]
-            statuses_of_findings += concerning.get(facts.pk, ())
-            status = _status_of_findings(facts, statuses_of_findings)
+            reasons = [span.status for span in spans.get(facts.replica_id, ()) if span.holds(facts.sequence)]
+            reasons += concerning.get(facts.pk, ())
+            if facts.errors or facts.pk in skipping:
+                reasons.append(Status.INCOMPLETE)
+            status = _worst_of(reasons)
         statuses[facts.pk] = status
     return statuses
 
@@ -100,18 +109,16 @@ def _status_of_state(facts: RunFacts) -> RunStatus | None:
     return None
 
 
-def _status_of_findings(facts: RunFacts, statuses_of_findings: Iterable[Status]) -> RunStatus:
-    statuses = [*statuses_of_findings, Status.PROVEN]
-    if facts.errors:
-        statuses.append(Status.INCOMPLETE)
-    worst = min(statuses, key=lambda status: status.urgency)
+def _worst_of(statuses: Iterable[Status]) -> RunStatus:
+    worst = min([*statuses, Status.PROVEN], key=lambda status: status.urgency)
     return RunStatus(worst, LABELS[worst])
 
 
 def _spans_of_replicas(all_facts: Sequence[RunFacts]) -> dict[int, set[_FindingSpan]]:
     """Return the spans of the findings of each replica that may concern one of the runs.
 
-    A finding that was accepted is no reason against a run: a person said that it was meant.
+    A finding that was accepted is no reason against a run: a person said that it was meant. What a mount hides stays
+    unread all the same.
     """
     oldest: dict[int, int] = {}
     for facts in all_facts:
@@ -120,7 +127,8 @@ def _spans_of_replicas(all_facts: Sequence[RunFacts]) -> dict[int, set[_FindingS
     # Nothing that was resolved by the oldest of these runs, or before, concerns any of them.
     concerns = Q()
     for replica_id, sequence in oldest.items():
-        is_unresolved = Q(state=Finding.State.OPEN)
+        is_accepted_mount = Q(state=Finding.State.ACCEPTED, kind=Finding.Kind.MOUNTED_OVER)
+        is_unresolved = Q(state=Finding.State.OPEN) | is_accepted_mount
         is_resolved_later = Q(state=Finding.State.RESOLVED, last_run__sequence__gt=sequence)
         concerns |= Q(replica=replica_id) & (is_unresolved | is_resolved_later)
 
@@ -144,17 +152,23 @@ def _spans_of_replicas(all_facts: Sequence[RunFacts]) -> dict[int, set[_FindingS
 
 
 def _open_findings_between(all_facts: Sequence[RunFacts]) -> dict[int, list[Status]]:
-    """Return, for the newest of these runs of each replica, what open findings between replicas make of it."""
-    newest: dict[int, RunFacts] = {}
-    for facts in all_facts:
-        known = newest.get(facts.replica_id)
-        if known is None or known.sequence < facts.sequence:
-            newest[facts.replica_id] = facts
-
-    rows = Finding.objects.filter(state=Finding.State.OPEN, replica=None, concerns__overlap=list(newest))
+    """Return key of a run → statuses that open findings between replicas give it: from the run that was compared on."""
     statuses: dict[int, list[Status]] = {}
-    for concerns, damaged in rows.values_list("concerns", "evidence__damaged"):
-        for replica_id in set(concerns) & set(newest):
-            status = Status.DAMAGED if replica_id in (damaged or ()) else Status.ATTENTION
-            statuses.setdefault(newest[replica_id].pk, []).append(status)
+    for run_id, is_damaged in fetch_all(LIST_FINDINGS_BETWEEN, {"runs": [facts.pk for facts in all_facts]}):
+        status = Status.DAMAGED if is_damaged else Status.ATTENTION
+        statuses.setdefault(run_id, []).append(status)
     return statuses
+
+
+def _compared_runs(all_facts: Sequence[RunFacts]) -> set[int]:
+    """Return the keys of the runs that were compared with the run before."""
+    comparisons = Comparison.objects.filter(
+        run__in=[facts.pk for facts in all_facts], adjacent=True, state=Comparison.State.DONE
+    )
+    return set(comparisons.values_list("run", flat=True))
+
+
+def _runs_with_skipped_names(all_facts: Sequence[RunFacts]) -> set[int]:
+    """Return the keys of the runs that left out names which are too long for a report: these files were not read."""
+    notes = Note.objects.filter(run__in=[facts.pk for facts in all_facts], note="skipped")
+    return set(notes.order_by().values_list("run", flat=True).distinct())

@@ -211,7 +211,8 @@ def die_while_running(world: World) -> Status:
 
 def not_be_compared(world: World) -> Status:
     """The newest run was verified and not yet compared."""
-    world.run(is_compared=False)
+    run = world.run(is_compared=False)
+    assert assess_run(run).status == Status.UNKNOWN
     return Status.UNKNOWN
 
 
@@ -246,7 +247,8 @@ def leave_a_name_out(world: World) -> Status:
         descriptor = below
     os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=descriptor))
     os.close(descriptor)
-    world.run()
+    run = world.run()
+    assert assess_run(run).status == Status.INCOMPLETE
     return Status.INCOMPLETE
 
 
@@ -255,8 +257,9 @@ def accept_a_mount(world: World) -> Status:
     world.write("photos/one")
     world.run()
     with mount_image(world, "photos"):
-        world.run()
+        run = world.run()
     world.accept(Finding.Kind.MOUNTED_OVER)
+    assert assess_run(run).status == Status.INCOMPLETE
     return Status.INCOMPLETE_ACCEPTED
 
 
@@ -446,3 +449,24 @@ def test_a_clock_that_is_off(world: World, offset: int, word: str) -> None:
 
     Server.objects.update(clock_offset_s=offset // 12)
     assert world.assessment().status == Status.PROVEN
+
+
+def test_a_finding_between_replicas_marks_no_run_before_it(world: World) -> None:
+    """Damage that the comparison of the copies finds is that of the run which was compared, and of those after it."""
+    before = world.run()
+    compared = world.run()
+    Finding.objects.create(
+        group=world.road.replica.group,
+        replica=None,
+        kind=Finding.Kind.MISMATCH,
+        severity=Finding.Severity.CRITICAL,
+        path="kept",
+        first_run=compared,
+        last_run=compared,
+        concerns=[world.road.replica.pk],
+        evidence={"damaged": [world.road.replica.pk]},
+    )
+    after = world.run()
+
+    runs = [Run.objects.get(pk=run.pk) for run in (before, compared, after)]
+    assert [assess_run(run).status for run in runs] == [Status.PROVEN, Status.DAMAGED, Status.DAMAGED]

@@ -1,7 +1,8 @@
 -- Files that got an ending which no file had before, and another content: each may have one of its own.
 --
 -- A version in a name is no such ending: libz.so.1.2.11 → libz.so.1.2.13, or -13-amd64 → -14-amd64. Neither is one that
--- replaces what was nobody else's ending either: names with a digest in them are new with each content.
+-- replaces what was nobody else's ending either: names with a digest in them are new with each content. A renamed and
+-- rewritten file that kept size and time is one change already.
 WITH removed AS (
     SELECT
         change.path,
@@ -11,7 +12,8 @@ WITH removed AS (
         old.sha256
     FROM checker_change AS change
     JOIN scanner_version AS old ON old.id = change.old_id AND old.type = %(file)s
-    WHERE change.comparison_id = %(comparison)s AND change.kind = 'removed'
+    WHERE change.comparison_id = %(comparison)s
+        AND (change.kind = 'removed' OR change.departed AND change.kind IN ('rewritten', 'corrupted'))
 ), added AS (
     SELECT
         change.path,
@@ -23,7 +25,11 @@ WITH removed AS (
     JOIN scanner_version AS new ON new.id = change.new_id AND new.type = %(file)s
     CROSS JOIN LATERAL (SELECT string_to_array(change.path, '.') AS parts) AS split
     CROSS JOIN LATERAL generate_series(greatest(1, cardinality(parts) - 6), cardinality(parts) - 1) AS dot
-    WHERE change.comparison_id = %(comparison)s AND change.kind = 'added'
+    WHERE change.comparison_id = %(comparison)s
+        AND (
+            change.kind = 'added'
+            OR change.other IS NOT NULL AND NOT change.departed AND change.kind IN ('rewritten', 'corrupted')
+        )
 ), renamed AS (
     SELECT added.path, added.ending
     FROM added

@@ -17,7 +17,7 @@ from tests.checker.views.pages import get
 from tests.scanner import factories
 
 pytestmark = pytest.mark.django_db
-MAX_QUERIES = 27
+MAX_QUERIES = 29
 """One of them counts the misread files of all newest runs."""
 
 
