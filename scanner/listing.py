@@ -200,6 +200,31 @@ class Breadcrumb(NamedTuple):
     """Its path with a slash at the end."""
 
 
+@dataclasses.dataclass(frozen=True)
+class TreeListQuery(ListQuery):
+    """A page of paths, as a list or as one directory of a tree."""
+
+    below: str = ""
+    """The path of the directory that is shown, with a slash at the end; empty for the root."""
+    search: str = ""
+    view: str = ""
+    after: str = ""
+
+    @property
+    def tree_address(self) -> str:
+        """The address of the tree. A search has no place in it."""
+        return self.address(view="tree", search="", after="")
+
+    @property
+    def list_address(self) -> str:
+        """The address of the list."""
+        return self.address(view="list", after="")
+
+    def breadcrumbs(self) -> list[Breadcrumb]:
+        """Return the directories that lead to the one that is shown."""
+        return breadcrumbs(self.below)
+
+
 def with_parameters(url: str, parameters: QueryDict) -> str:
     """Return the address `url` with the GET parameters of another one."""
     if not parameters:

@@ -9,15 +9,13 @@ from django import forms
 from checker.changes.queries import ChangeFilter
 from checker.models import Change, Comparison
 from scanner.listing import (
-    Breadcrumb,
     DirectoryField,
     FilterOption,
-    ListQuery,
     OneOfField,
     SeveralField,
     TextField,
     TokenField,
-    breadcrumbs,
+    TreeListQuery,
     parameter,
     toggle,
 )
@@ -36,31 +34,18 @@ class ChangeListForm(forms.Form):
 
 
 @dataclass(frozen=True)
-class ChangeListQuery(ListQuery):
+class ChangeListQuery(TreeListQuery):
     """A page of the changes of a comparison, as a list or as one directory of a tree."""
 
     form_class = ChangeListForm
 
     kinds: tuple[str, ...] = parameter("kind", default=())
-    below: str = ""
-    search: str = ""
     view: str = "list"
-    after: str = ""
 
     @property
     def filter(self) -> ChangeFilter:
         """The changes that it asks for."""
         return ChangeFilter(self.kinds, self.below, self.search)
-
-    @property
-    def tree_address(self) -> str:
-        """The address of the tree. A search has no place in it."""
-        return self.address(view="tree", search="", after="")
-
-    @property
-    def list_address(self) -> str:
-        """The address of the list."""
-        return self.address(view="list", after="")
 
     @property
     def unfiltered_address(self) -> str:
@@ -70,10 +55,6 @@ class ChangeListQuery(ListQuery):
     def directory_address(self, directory: str) -> str:
         """Return the address of a directory in the tree, with the kinds that are selected."""
         return self.address(view="tree", below=directory, search="", after="")
-
-    def breadcrumbs(self) -> list[Breadcrumb]:
-        """Return the directories that lead to the one that is shown."""
-        return breadcrumbs(self.below)
 
 
 def filter_options(comparison: Comparison, list_query: ChangeListQuery) -> list[FilterOption]:

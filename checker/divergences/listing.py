@@ -16,15 +16,13 @@ from checker.divergences.kinds import EXPLANATIONS
 from checker.divergences.queries import DivergenceFilter
 from checker.models import Divergence, GroupComparison
 from scanner.listing import (
-    Breadcrumb,
     DirectoryField,
     FilterOption,
-    ListQuery,
     OneOfField,
     SeveralField,
     TextField,
     TokenField,
-    breadcrumbs,
+    TreeListQuery,
     parameter,
     toggle,
 )
@@ -96,7 +94,7 @@ class DivergenceListForm(forms.Form):
 
 
 @dataclass(frozen=True)
-class DivergenceListQuery(ListQuery):
+class DivergenceListQuery(TreeListQuery):
     """A page of the divergences of a group, as a list or as one directory of a tree."""
 
     form_class = DivergenceListForm
@@ -105,11 +103,8 @@ class DivergenceListQuery(ListQuery):
     verdict: str = ""
     position: str = parameter("at", default="")
     """The position of a replica: only what is wrong there."""
-    below: str = ""
-    search: str = ""
     view: str = ""
     """Empty: the tree, or the list where a search needs it."""
-    after: str = ""
     moment: str = ""
     """As of when. Empty: now."""
 
@@ -130,16 +125,6 @@ class DivergenceListQuery(ListQuery):
         return parse_moment(self.moment)
 
     @property
-    def tree_address(self) -> str:
-        """The address of the tree. A search has no place in it."""
-        return self.address(view="tree", search="", after="")
-
-    @property
-    def list_address(self) -> str:
-        """The address of the list."""
-        return self.address(view="list", after="")
-
-    @property
     def unfiltered_address(self) -> str:
         """The address of the same view without any filter."""
         return self.address(kinds=(), verdict="", position="", below="", search="", after="")
@@ -147,10 +132,6 @@ class DivergenceListQuery(ListQuery):
     def directory_address(self, directory: str) -> str:
         """Return the address of a directory in the tree, with the same filters."""
         return self.address(below=directory, after="", view="")
-
-    def breadcrumbs(self) -> list[Breadcrumb]:
-        """Return the directories that lead to the one that is shown."""
-        return breadcrumbs(self.below)
 
 
 def filter_options(comparison: GroupComparison, list_query: DivergenceListQuery) -> list[FilterOption]:

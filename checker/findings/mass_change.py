@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
-from checker.findings import audit_log, packing, ransomware, rotation
+from checker.findings import packing, ransomware, rotation, whole_run
 from checker.findings.candidates import age_parameters
 from checker.models import AuditEntry, Change, Comparison, Finding, Proof
 from scanner.db.sql import fetch_all, load_statements
@@ -164,11 +163,8 @@ def resolve_hold(finding: Finding, run: Run) -> bool:
         return False
 
     finding.evidence = {**finding.evidence, "restored": restored.sequence}
-    finding.state = Finding.State.RESOLVED
-    finding.closed_at = timezone.now()
-    finding.last_run = run
-    finding.save(update_fields=["evidence", "state", "closed_at", "last_run"])
-    audit_log.log_action(finding, AuditEntry.Action.RESOLVED, run=run)
+    finding.save(update_fields=["evidence"])
+    whole_run.resolve(finding, run)
 
     parameters = {
         "replica": finding.replica_id,
@@ -299,12 +295,12 @@ def _find_signs(comparison: Comparison, history: Sequence[UsualChange]) -> Signs
         return Signs(most)
 
     packed = {ending: files.number for ending, files in packing.find_packed(comparison, None).items()}
-    ending = ransomware.find_new_ending(comparison, LEAST_ENCRYPTED, packed)
-    unknown_endings = ransomware.count_unknown_endings(comparison)
+    endings = ransomware.find_new_endings(comparison, LEAST_ENCRYPTED, packed)
+    unknown_endings = endings.number_unknown
     # One ending that all of them got says more.
-    if unknown_endings < LEAST_ENCRYPTED or (ending is not None and ending.number >= unknown_endings):
+    if unknown_endings < LEAST_ENCRYPTED or (endings.common is not None and endings.common.number >= unknown_endings):
         unknown_endings = 0
-    return Signs(most, ending, unknown_endings)
+    return Signs(most, endings.common, unknown_endings)
 
 
 def _is_released_often(comparison: Comparison) -> bool:

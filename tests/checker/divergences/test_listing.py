@@ -36,7 +36,7 @@ def test_an_address_read_again_is_the_same() -> None:
     assert query.filter.position == 7
     assert query.filter.below == "a/b/"
     assert query.time is not None and query.time.hour == 3
-    assert query.address() == "?kind=mismatch&at=007&below=a%2Fb%2F&moment=2026-05-04T03%3A02"
+    assert query.address() == "?below=a%2Fb%2F&kind=mismatch&at=007&moment=2026-05-04T03%3A02"
     assert read(query.address().removeprefix("?")) == query
 
 
