@@ -34,7 +34,7 @@ class Ending(NamedTuple):
 
 
 class NewEndings(NamedTuple):
-    """What the endings of renamed and rewritten files say."""
+    """Signs of malware in the endings of renamed and rewritten files."""
 
     common: Ending | None
     """One that many of them got and that is new, if there is one."""
