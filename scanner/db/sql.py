@@ -10,7 +10,7 @@ as `%(name)s` parameters, so a literal percent sign is written `%%`, in comments
 asked for is a parameter as well: `(%(kind)s::text IS NULL OR kind = %(kind)s)`. The driver writes values into the text,
 so the planner folds such a condition away.
 
-What many statements say of states and paths is an SQL function, made by migration 0007 of `scanner`:
+What many statements say of states and paths is an SQL function, made by migration 0002 of `scanner`:
 `state_at(replica, sequence)`, `is_below(path, directory)`, `directory_of(path)`, `name_of(path)` and
 `directory_at_depth(parts, depth)`. A call costs no more than its body.
 

@@ -6,13 +6,10 @@ Each test runs twice: with two paths being enough for a missing directory, and w
 from __future__ import annotations
 
 import contextlib
-import importlib
 import random
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
-from django.db.migrations import RunSQL
 from django.utils import timezone
 
 from checker.divergences import missing_directories, queries
@@ -224,18 +221,6 @@ def test_nothing_is_accepted_unseen() -> None:
         with contextlib.suppress(actions.ActionRefused):
             actions.accept(finding, operator, "known", seen_revision=revision)
     assert "share/dir2/new" in open_paths(group)
-
-
-def test_after_the_upgrade() -> None:
-    """An accepted loss from before there were missing directories is not told anew."""
-    group = lost_and_accepted(9)
-    migration = importlib.import_module("checker.migrations.0007_absences").Migration
-    statements = [operation.sql for operation in migration.operations if isinstance(operation, RunSQL)]
-    GroupComparison.objects.update(seating=[])
-    with connection.cursor() as cursor:
-        cursor.execute(str(statements[0]))
-    assert open_paths(group) == set()
-    assert GroupComparison.objects.get().seating == [staged.replica.pk for staged in group.replicas]
 
 
 def test_many_that_came_under_other_names(least: int) -> None:
