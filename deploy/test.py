@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="as root on Debian: install what tests use, and allow no skip"
     )
     parser.add_argument("--long", action="store_true", help="also run the tests that take minutes")
-    parser.add_argument("--seeds", metavar="N", help="plant damage from N seeds (default: 5; groups: 2)")
+    parser.add_argument("--seeds", metavar="N", help="plant damage from N seeds (default: 2; groups: 1)")
     parser.add_argument(
         "--lint", action="store_true", help="ruff, mypy and djlint even when pytest's arguments choose tests"
     )

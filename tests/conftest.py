@@ -18,7 +18,16 @@ from backup_syncer.launcher.postgres import Embedded
 from tests.database_reset import DatabaseReset
 from tests.skips import ALLOWED_SKIPS, parse_allowed_skips, refused_skips, skip_of_report
 
-FAST_POSTGRES = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "logging_collector": "off"}
+FAST_POSTGRES = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "shared_buffers": "128MB",
+    "logging_collector": "off",
+    # Tests are over before a table needs it.
+    "autovacuum": "off",
+}
 """The session's cluster does not outlive it, so it need not survive a power cut."""
 
 UNPRIVILEGED_USERS = ("backup_syncer", "postgres", "daemon", "nobody")
@@ -28,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the project's own options."""
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
     parser.addoption(
-        "--seeds", type=int, default=0, metavar="N", help="plant damage from N seeds (default: 5; groups: 2)"
+        "--seeds", type=int, default=0, metavar="N", help="plant damage from N seeds (default: 2; groups: 1)"
     )
     parser.addoption(
         "--walks", type=int, default=300, metavar="N", help="judge copies over N random histories (default: 300)"

@@ -100,6 +100,7 @@ def test_pins_without_a_package() -> None:
     assert virtual_environment.remove_pin(pins, "other") == pins
 
 
+@pytest.mark.long
 def test_failed_installation_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip's error is passed on, and a half-made environment is not taken for a made one."""
     (tmp_path / "bad.txt").write_text("no-such-package-of-ours==1 --hash=sha256:" + "0" * 64 + "\n")
@@ -110,6 +111,7 @@ def test_failed_installation_is_one_clear_line(tmp_path: Path, monkeypatch: pyte
             virtual_environment.make_environment(tmp_path / "venv", ["bad.txt"], project=False)
 
 
+@pytest.mark.long
 def test_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second call finds the stamp; changed pins make the environment anew."""
     (tmp_path / "pins.txt").write_text("# nothing\n")

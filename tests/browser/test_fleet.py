@@ -18,7 +18,7 @@ from tests.scanner import factories
 pytestmark = pytest.mark.django_db(transaction=True)
 LOOKS = [
     ("en", "light", 1280, 100, 20),
-    ("ru", "dark", 360, 20, 100),
+    pytest.param("ru", "dark", 360, 20, 100, marks=pytest.mark.long),
     pytest.param("ru", "dark", 1280, 20, 100, marks=pytest.mark.long),
     pytest.param("en", "light", 360, 100, 20, marks=pytest.mark.long),
 ]

@@ -34,7 +34,7 @@ def test_models_and_migrations_agree() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_of_the_replaced_migrations_is_taken_over(recorder: MigrationRecorder) -> None:
-    """Where each replaced migration was applied, its successor counts as applied and makes no table again."""
+    """Count a migration as applied, and make no table again, where all that it replaces were applied."""
     for app, name in SQUASHED:
         recorder.record_unapplied(app, name)
         migration = importlib.import_module(f"{app}.migrations.{name}").Migration

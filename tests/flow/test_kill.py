@@ -46,6 +46,7 @@ def everything_holds(system: RunningSystem, runs: int) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 def test_collector_killed_at_any_moment(system: RunningSystem, enrolled: Collector) -> None:
     """Ten kills spread over a run: the run after them is right, and the chain has no hole."""
     spread = random.Random(7)
@@ -59,6 +60,7 @@ def test_collector_killed_at_any_moment(system: RunningSystem, enrolled: Collect
     everything_holds(system, count)
 
 
+@pytest.mark.long
 def test_web_killed_during_the_upload(system: RunningSystem, enrolled: Collector) -> None:
     """A web server that dies while reports arrive, and comes back: the collector delivers, once."""
     for delay in (0.6, 1.0, 1.4, 1.8):
@@ -77,6 +79,7 @@ def test_web_killed_during_the_upload(system: RunningSystem, enrolled: Collector
     everything_holds(system, count)
 
 
+@pytest.mark.long
 def test_web_dead_all_along(system: RunningSystem, enrolled: Collector) -> None:
     """Without a central server the run is made, signed and queued, exit code 2; the next run delivers both in order."""
     assert enrolled("run").returncode == 0
@@ -91,6 +94,7 @@ def test_web_dead_all_along(system: RunningSystem, enrolled: Collector) -> None:
     everything_holds(system, 3)
 
 
+@pytest.mark.long
 def test_workers_killed_during_ingest(system: RunningSystem, enrolled: Collector) -> None:
     """Workers that die again and again while they ingest: a later one ingests each run once."""
     for delay in (0.0, 0.1, 0.3):

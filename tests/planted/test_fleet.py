@@ -14,7 +14,7 @@ from checker.models import Finding
 from tests.planted.fleet import Tables, grow
 from tests.planted.suite import table
 
-SEEDS = 2
+SEEDS = 1
 CANNOT_TELL = {
     "same time since the first run, 1 : 1 : 1",
     "same time since the first run, 1 : 1",

@@ -10,7 +10,7 @@ from checker.models import Finding
 from tests.disk_image import why_no_image
 from tests.planted.suite import Matrix, base_image, grow, table
 
-SEEDS = 5
+SEEDS = 2
 
 
 @pytest.fixture(scope="session")

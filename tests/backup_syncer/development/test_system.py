@@ -90,6 +90,7 @@ def test_a_state_folder_of_somebody_else_is_refused(environment: dict[str, str])
     assert "belongs to user 65534" in refused.stderr
 
 
+@pytest.mark.long
 def test_named_tests_are_run(environment: dict[str, str]) -> None:
     """`manage.py test` hands its arguments to pytest and exits with pytest's code."""
     passed = manage(environment, "test", "tests/scanner/format/test_paths.py", "-q", "-p", "no:cacheprovider")

@@ -82,6 +82,7 @@ def test_another_user_cannot_connect(cluster: Embedded) -> None:
     assert "Peer authentication failed" in completed.stderr
 
 
+@pytest.mark.long
 def test_starters_at_once_share_one_server(cluster: Embedded) -> None:
     """Several starters: one starts, the others adopt; whoever did not start it can stop it."""
     starters = [subprocess.Popen(starter(cluster), stdout=subprocess.PIPE, stdin=subprocess.PIPE) for _ in range(4)]
@@ -112,6 +113,7 @@ def test_killed_postmaster_loses_nothing(cluster: Embedded) -> None:
     assert kept_rows == [(10000,)]
 
 
+@pytest.mark.long
 def test_stale_pid_file_of_a_stranger(cluster: Embedded) -> None:
     """After a reboot the old number may be anybody's; PostgreSQL itself would refuse to start for ever."""
     cluster.start()
@@ -132,6 +134,7 @@ def test_stale_pid_file_of_a_stranger(cluster: Embedded) -> None:
         stranger.wait()
 
 
+@pytest.mark.long
 def test_half_made_cluster_is_made_again(cluster: Embedded) -> None:
     """A set-up that was killed in the middle leaves nothing that looks like a cluster."""
     cluster.state.mkdir()
@@ -155,6 +158,7 @@ def test_links_in_the_service_folder_are_not_followed(cluster: Embedded, short: 
     assert not (cluster.data / "pg_hba.conf").is_symlink()
 
 
+@pytest.mark.long
 def test_server_ends_with_its_starter(cluster: Embedded) -> None:
     """A starter that is killed takes the server along, cleanly (Linux)."""
     if sys.platform != "linux":
@@ -186,6 +190,7 @@ def test_state_below_a_closed_folder_is_one_clear_error(owner: pwd.struct_passwd
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
+@pytest.mark.long
 def test_cluster_of_another_version_is_one_clear_error(cluster: Embedded) -> None:
     """Programs of one major version do not touch the files of another."""
     cluster.start()

@@ -107,9 +107,16 @@ def test_once_takes_a_directory_the_whole_road_and_reuses_everything(command: Co
     assert second.returncode == 0, second.stdout + second.stderr
     assert "Run 2: PROVEN" in second.stdout
     assert "Password" not in second.stdout
-    third = command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree / "sub"))
-    assert third.returncode == 0, third.stdout + third.stderr
-    assert "Run 1: PROVEN (1 files, 0 bytes, 0 errors)" in third.stdout
+
+
+@pytest.mark.long
+def test_a_second_directory_is_a_group_of_its_own(command: Command, short: Path, tree: Path) -> None:
+    """A system that has a directory takes another one, with the same collector."""
+    state = short / "state"
+    command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree))
+    second = command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree / "sub"))
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "Run 1: PROVEN (1 files, 0 bytes, 0 errors)" in second.stdout
     assert len(list((state / "collector").iterdir())) == 1
 
 
@@ -130,6 +137,7 @@ def test_interrupt_stops_everything(
     assert nothing_runs(short / "state")
 
 
+@pytest.mark.long
 def test_killed_launcher_leaves_nothing_that_hinders(
     launched: Callable[..., subprocess.Popen[str]], command: Command, short: Path, tree: Path
 ) -> None:
@@ -148,6 +156,7 @@ def test_killed_launcher_leaves_nothing_that_hinders(
     assert nothing_runs(state)
 
 
+@pytest.mark.long
 def test_dead_children_are_replaced(launched: Callable[..., subprocess.Popen[str]], short: Path, tree: Path) -> None:
     """The launcher starts a web server, and a PostgreSQL, that died, and the page answers again."""
     state = short / "state"
@@ -195,6 +204,7 @@ def test_unreachable_database_is_one_clear_line(command: Command, short: Path) -
     assert "Traceback" not in completed.stderr
 
 
+@pytest.mark.long
 def test_answers_of_the_set_up_are_json(command: Command, short: Path, owner: object) -> None:
     """`setup_site` gives a password once; the second call gives none."""
     server = Embedded(short / "state", owner)  # type: ignore[arg-type]  # an entry of the password file

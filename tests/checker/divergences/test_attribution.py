@@ -27,6 +27,7 @@ from tests.checker.divergences.test_missing_directories import (
 )
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import LATER_MTIME, file
+from tests.parameters import usual_first
 from tests.scanner import factories
 from tests.scanner.factories import error_row
 
@@ -263,7 +264,7 @@ def test_directories_that_are_spelled_alike() -> None:
     assert set(Divergence.objects.filter(alike="case").values_list("path", flat=True)) >= {"Share/f1", "share/f1"}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", usual_first(range(4)))
 def test_every_new_loss_is_told(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over random histories an open finding tells each new loss, and none tells what was accepted and is still lost."""
     dice = random.Random(seed)

@@ -20,6 +20,7 @@ from scanner.format.records import Record
 from scanner.models import Run
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import file
+from tests.parameters import usual_first
 from tests.scanner.factories import error_row, link_row
 from tests.scanner.ingest.workers import killed_worker
 
@@ -111,7 +112,7 @@ group_comparisons.catch_up(int(group))
 """
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", usual_first(["after", "before"]))
 @pytest.mark.parametrize(
     "point",
     [
@@ -174,7 +175,7 @@ def compare_naively(reports: list[dict[str, dict[str, Any]]]) -> dict[str, str]:
     return kinds
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", usual_first(range(2)))
 def test_the_same_as_a_naive_comparison(seed: int) -> None:
     """Over random histories a comparison finds what a naive one of the exported reports finds, run after run."""
     dice = random.Random(seed)

@@ -26,6 +26,7 @@ from scanner.db.locks import LOCK, UNLOCK, LockClass
 from scanner.format.records import Entry, Note, Record
 from scanner.models import Run, Version
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, change_kinds, file
+from tests.parameters import usual_first
 from tests.scanner.factories import error_row, link_row
 from tests.scanner.ingest.workers import killed_worker
 
@@ -83,7 +84,7 @@ HISTORIES = st.lists(states(), min_size=2, max_size=5)
 LOOSE = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@settings(LOOSE, max_examples=25)
+@settings(LOOSE, max_examples=12)
 @given(HISTORIES)
 def test_any_two_runs_differ_in_what_their_reports_differ_in(history: list[list[Record]]) -> None:
     """The paths that differ between any two runs, with their lines, are those in which the two reports differ."""
@@ -315,7 +316,7 @@ run_comparisons.catch_up(int(replica))
 """
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", usual_first(["after", "before"]))
 @pytest.mark.parametrize(
     "point", [("compare", "find_changes"), ("store", "write_changes"), ("update", "update_findings")], ids="-".join
 )

@@ -249,6 +249,7 @@ def test_two_statements_at_once(web: Web, replica: Replica, signer: Signer, bear
     assert replica.server.held_at is not None
 
 
+@pytest.mark.long
 def test_a_long_report(web: Web, replica: Replica, signer: Signer, bearer: str) -> None:
     """300,000 lines pass in flat memory; sent again the client hears an answer that is known by line 1."""
     small = make.make_report(replica, signer, [make.file_row("a")])

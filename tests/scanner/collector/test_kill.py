@@ -45,10 +45,21 @@ def check_next_run(installation: Installation, replica: Replica, central: FakeCe
     assert [statement.sequence for statement in spooled_statements] == [report.sequence for report in spooled_reports]
 
 
+@pytest.mark.long
 def test_kill_at_every_point(installation: Installation, replica: Replica, central: FakeCentral) -> None:
     """A run is killed at its n-th point, for every n until a run passes them all, and the next run is right."""
+    kill_at_points(installation, replica, central, step=1)
+
+
+def test_kill_at_every_fifth_point(installation: Installation, replica: Replica, central: FakeCentral) -> None:
+    """The same at fewer points."""
+    kill_at_points(installation, replica, central, step=5)
+
+
+def kill_at_points(installation: Installation, replica: Replica, central: FakeCentral, step: int) -> None:
+    """Kill a run at each `step`-th point until a run passes them all, and look at the next run each time."""
     installation.run()
-    for number in range(1, MOST_POINTS):
+    for number in range(1, MOST_POINTS, step):
         result = installation.call("run", "--workers", "1", BACKUP_SYNCER_FAIL=f"*:{number}:kill")
         if result.exit_code == 0:
             break
@@ -57,6 +68,7 @@ def test_kill_at_every_point(installation: Installation, replica: Replica, centr
     assert number > FEWEST_POINTS
 
 
+@pytest.mark.long
 def test_full_disk_at_every_point(installation: Installation, replica: Replica, central: FakeCentral) -> None:
     """With a full disk at its n-th point a run ends with 2, or goes on where it can, and the next run is right."""
     installation.run()

@@ -18,6 +18,7 @@ from scanner.format.records import Record
 from scanner.ingest import inbox, store
 from scanner.ingest import worker as ingest
 from scanner.models import Note, Replica, Run, Version
+from tests.parameters import usual_first
 from tests.scanner.factories import Signer, accept, file_row, make_key, make_replica
 from tests.scanner.ingest.test_worker import FIRST
 from tests.scanner.ingest.workers import killed_worker
@@ -92,7 +93,7 @@ def ingested_at_last(replica: Replica) -> int:
     return done
 
 
-@pytest.mark.parametrize("point", ["begun", "copying", "written", "finished", "committed"])
+@pytest.mark.parametrize("point", usual_first(["copying", "committed", "begun", "written", "finished"], 2))
 def test_a_killed_worker_loses_nothing(replica: Replica, signer: Signer, point: str) -> None:
     """The next worker finishes wherever one died: each run is in the history once, as it was sent."""
     first = accept(replica, signer, files(300))
