@@ -86,6 +86,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+# Named although they are Django's own: whoever can write the database must not choose what is unpickled.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_COOKIE_AGE = environment.whole("BACKUP_SYNCER_SESSION_HOURS", 12) * 3600
 X_FRAME_OPTIONS = "DENY"
 # W021: whether a domain enters the browsers' preload list is for its owner to decide, it cannot be taken back quickly.
@@ -148,7 +152,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_q",
+    "backup_syncer.apps.QueueConfig",
     "django_htmx",
     "bootstrap",
     "ninja",
@@ -196,12 +200,16 @@ DATABASES = {
 }
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL: only PostgreSQL will do (postgresql://user:password@host/name)")
+DATABASE_ROUTERS = ["scanner.queue.router.ClosedTables"]
 
 # Nothing waits inside a process (waiting counts against `retry`), and the queue never repeats a task by itself: a task
 # is only the wake-up for a row, and rows count their own attempts.
 Q_CLUSTER = {
     "name": "backup_syncer",
     "label": _("Background tasks"),
+    # Tasks come from a list in code, and rows of the queue are JSON: see scanner/queue.
+    "broker_class": "scanner.queue.broker.ListedTaskBroker",
+    "scheduler": False,
     "orm": "default",
     "workers": environment.whole("BACKUP_SYNCER_WORKERS", 2),
     # As many as there are workers: what waits, waits in the table.
@@ -211,9 +219,6 @@ Q_CLUSTER = {
     # Longer than the timeout, or a task that still runs would be handed out again.
     "retry": 3900,
     "ack_failures": True,
-    "max_attempts": 1,
-    "save_limit": 0,
-    "catch_up": False,
     "recycle": 200,
     "max_rss": 1_500_000,
     "poll": 0.5,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -17,7 +16,8 @@ class CheckerConfig(AppConfig):
     def ready(self) -> None:
         """Connect receivers, once models and settings are loaded."""
         from checker import tasks
+        from scanner.queue import registry
         from scanner.signals import run_ingested
 
         run_ingested.connect(tasks.on_run_ingested, dispatch_uid="checker.tasks.on_run_ingested")
-        post_migrate.connect(tasks.save_schedules, sender=self, dispatch_uid="checker.tasks")
+        registry.register(*tasks.TASKS)

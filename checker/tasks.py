@@ -1,7 +1,6 @@
 """Run checker's work in the task cluster: compare and verify runs when they are ingested, older ones in rotation.
 
-A task wakes a worker for a row; losing it, or running it twice, is harmless. The names of the functions stand in stored
-schedules: who renames one leaves the schedules of running systems without their function.
+A task wakes a worker for a row; losing it, or running it twice, is harmless.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from checker.findings import actions
 from checker.jobs import group_comparisons, run_comparisons
@@ -22,7 +20,8 @@ from checker.models import Proof
 from checker.proofs import queries, verifier
 from scanner.ingest import inbox
 from scanner.models import Replica, Run
-from scanner.tasks import WITHOUT_RESULT, save_schedule
+from scanner.queue.broker import enqueue
+from scanner.queue.registry import ListedTask
 
 SWEEP_SECONDS = 50.0
 """A sweep starts nothing new after this time, since the next sweep comes after a minute."""
@@ -35,8 +34,8 @@ Item = TypeVar("Item")
 
 def on_run_ingested(run: Run, **_: Any) -> None:
     """Receive `run_ingested`: queue the comparison of the run with the one before it, and its verification."""
-    async_task("checker.tasks.catch_up", run.replica_id, q_options=WITHOUT_RESULT)
-    async_task("checker.tasks.verify_run", run.pk, q_options=WITHOUT_RESULT)
+    enqueue("checker.tasks.catch_up", run.replica_id)
+    enqueue("checker.tasks.verify_run", run.pk)
 
 
 def catch_up(replica_id: int) -> int:
@@ -136,17 +135,6 @@ def forget_uploads() -> int:
     return deleted
 
 
-def save_schedules(**_: Any) -> None:
-    """Receive `post_migrate`: save the schedules of this module."""
-    save_schedule("Comparison of new runs", "checker.tasks.compare_new", 1)
-    save_schedule("Comparison of replicas", "checker.tasks.compare_groups", 1)
-    save_schedule("Findings accepted for a time", "checker.tasks.reopen_findings", 10)
-    save_schedule("Removal of forgotten comparisons", "checker.tasks.forget_comparisons", 60)
-    save_schedule("Verification of new runs", "checker.tasks.verify_new", 1)
-    save_schedule("Verification in rotation", "checker.tasks.rotate", ROTATION_MINUTES)
-    save_schedule("Removal of proven uploads", "checker.tasks.forget_uploads", 60)
-
-
 def _until(deadline: float, items: Iterable[Item]) -> Iterator[Item]:
     """Yield items until a deadline of time.monotonic()."""
     for item in items:
@@ -169,7 +157,7 @@ def _queue_group(replica_id: int) -> None:
     A run is compared and verified by two tasks, in any order. The one that ends last has the group compared.
     """
     group_id = Replica.objects.values_list("group", flat=True).get(pk=replica_id)
-    async_task("checker.tasks.compare_replicas", group_id, q_options=WITHOUT_RESULT)
+    enqueue("checker.tasks.compare_replicas", group_id)
 
 
 def _runs() -> QuerySet[Run]:
@@ -179,3 +167,20 @@ def _runs() -> QuerySet[Run]:
 def _provable_runs() -> QuerySet[Run]:
     """Return the runs in the history of replicas whose reports are signed."""
     return _runs().filter(state=Run.State.INGESTED, replica__origin=Replica.Origin.COLLECTOR)
+
+
+TASKS = (
+    ListedTask(catch_up),
+    ListedTask(compare_replicas),
+    ListedTask(compare_moment),
+    ListedTask(compare),
+    ListedTask(verify_run),
+    ListedTask(compare_new, minutes=1),
+    ListedTask(compare_groups, minutes=1),
+    ListedTask(reopen_findings, minutes=10),
+    ListedTask(forget_comparisons, minutes=60),
+    ListedTask(verify_new, minutes=1),
+    ListedTask(rotate, minutes=ROTATION_MINUTES),
+    ListedTask(forget_uploads, minutes=60),
+)
+"""What the task cluster may call of this module, and how often it does so by itself."""

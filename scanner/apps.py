@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class ScannerConfig(AppConfig):
-    """Connects system checks, roles, tasks and schedules."""
+    """Connects system checks, roles and tasks."""
 
     name = "scanner"
     verbose_name = _("Servers and runs")
@@ -17,7 +16,8 @@ class ScannerConfig(AppConfig):
     def ready(self) -> None:
         """Connect receivers, once models and settings are loaded."""
         from scanner import checks, roles, tasks  # noqa: F401  # importing checks and roles registers them
+        from scanner.queue import registry
         from scanner.signals import run_received
 
         run_received.connect(tasks.on_run_received, dispatch_uid="scanner.tasks.on_run_received")
-        post_migrate.connect(tasks.save_schedules, sender=self, dispatch_uid="scanner.tasks")
+        registry.register(*tasks.TASKS)

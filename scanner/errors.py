@@ -25,6 +25,14 @@ class PermanentError(StoreError):
     """It cannot be done, now or later."""
 
 
+class RefusedTask(ScannerError, ValueError):
+    """A call for the task cluster is not one of a listed function; the message says why."""
+
+
+class ClosedTable(ScannerError):
+    """A table that must not be read was asked for."""
+
+
 class BodyError(ScannerError, ValueError):
     """The bytes of a report are not what was announced; the message says what is wrong with them."""
 

@@ -9,14 +9,13 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
-from django_q.models import Schedule, Task
-from django_q.tasks import async_task
 
 from scanner.errors import RetryableError
 from scanner.ingest import inbox, journal, worker
 from scanner.models import Progress, Run
+from scanner.queue.broker import enqueue
+from scanner.queue.registry import ListedTask
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +23,12 @@ SWEEP_SECONDS = 50.0
 """A sweep starts nothing after this time: the next sweep comes each minute."""
 KEEP_PROGRESS = timedelta(days=2)
 """A run that has sent no progress for this long will not arrive any more."""
-KEEP_TASKS = timedelta(days=7)
-"""How long failed tasks can be looked at."""
-WITHOUT_RESULT = {"save": False}
-"""Options of a task whose result nobody reads."""
 
 
 def on_run_received(run: Run, **_: Any) -> None:
     """Queue the ingest of the run's replica at once. Receiver of `run_received`."""
     if run.state == Run.State.RECEIVED:
-        async_task("scanner.tasks.ingest_replica", run.replica_id, q_options=WITHOUT_RESULT)
+        enqueue("scanner.tasks.ingest_replica", run.replica_id)
 
 
 def ingest_replica(replica_id: int) -> int:
@@ -53,30 +48,15 @@ def sweep() -> int:
 
 
 def tidy() -> None:
-    """Delete old progress, files that no run names and old failed tasks, each hour."""
+    """Delete old progress and files that no run names, each hour."""
     now = timezone.now()
     Progress.objects.filter(updated_at__lt=now - KEEP_PROGRESS).delete()
     inbox.remove_orphans()
-    Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()
 
 
-def save_schedule(name: str, function: str, minutes: int) -> None:
-    """Create a schedule, or correct the one of this name."""
-    # A database that is migrated in part may not have the cluster's tables.
-    if Schedule._meta.db_table not in connection.introspection.table_names():
-        return
-
-    defaults: dict[str, Any] = {
-        "func": function,
-        "schedule_type": Schedule.MINUTES,
-        "minutes": minutes,
-        "repeats": -1,
-        "kwargs": f"q_options={WITHOUT_RESULT}",
-    }
-    Schedule.objects.update_or_create(name=name, defaults=defaults)
-
-
-def save_schedules(**_: Any) -> None:
-    """Save the schedules of this module. Receiver of `post_migrate`."""
-    save_schedule("Ingest of what waits", "scanner.tasks.sweep", 1)
-    save_schedule("Removal of what is stale", "scanner.tasks.tidy", 60)
+TASKS = (
+    ListedTask(ingest_replica),
+    ListedTask(sweep, minutes=1),
+    ListedTask(tidy, minutes=60),
+)
+"""What the task cluster may call of this module, and how often it does so by itself."""

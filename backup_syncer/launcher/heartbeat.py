@@ -13,9 +13,10 @@ from typing import Any
 from django.conf import settings
 from django_q.signals import post_execute_in_worker, pre_execute
 
+from scanner.queue.registry import ListedTask
+
 BEAT_FILE = "beat"
 BUSY_FOLDER = "busy"
-SCHEDULE = "Heartbeat of the task cluster"
 
 
 def beat() -> None:
@@ -25,26 +26,13 @@ def beat() -> None:
     (folder / BEAT_FILE).touch()
 
 
+BEAT = ListedTask(beat, minutes=1)
+
+
 def connect() -> None:
     """Mark this worker as busy from the beginning to the end of each of its tasks."""
     pre_execute.connect(_mark_busy, dispatch_uid="heartbeat")
     post_execute_in_worker.connect(_mark_idle, dispatch_uid="heartbeat")
-
-
-def schedule() -> None:
-    """Make the schedule of the beat, or bring it up to date."""
-    from django_q.models import Schedule  # models can be imported only when the applications are loaded
-
-    Schedule.objects.update_or_create(
-        name=SCHEDULE,
-        defaults={
-            "func": "backup_syncer.launcher.heartbeat.beat",
-            "schedule_type": Schedule.MINUTES,
-            "minutes": 1,
-            "repeats": -1,
-            "kwargs": "q_options={'save': False}",
-        },
-    )
 
 
 def _busy_file() -> Path:

@@ -1,4 +1,4 @@
-"""Make what must exist before the system serves anybody: tables, static files, the heartbeat, an administrator."""
+"""Make what must exist before the system serves anybody: tables, static files, an administrator."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-
-from backup_syncer.launcher import heartbeat
 
 ADMINISTRATOR = "admin"
 
@@ -29,7 +27,6 @@ def set_up(administrator: bool) -> Site:
     """Do what is missing; repeating it is harmless. With `administrator`, make one where there is no superuser."""
     call_command("migrate", interactive=False, verbosity=0)
     collect_static()
-    heartbeat.schedule()
 
     password = None
     if administrator:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from checker.divergences import compare, judgement, missing_directories, moves, participants, primary, store
 from checker.divergences.attribution import PreviousComparison
@@ -24,7 +23,7 @@ from scanner.db.locks import LockClass, advisory_lock
 from scanner.format.excludes import Excludes, parse_excludes
 from scanner.format.paths import decode
 from scanner.models import Group
-from scanner.tasks import WITHOUT_RESULT
+from scanner.queue.broker import enqueue
 
 IMMEDIATE_FILES = 100_000
 """Files of all replicas together. When there are fewer, or all are equal, a page waits for the comparison."""
@@ -93,7 +92,7 @@ def get_or_request(group: Group, moment: datetime) -> GroupComparison:
         compute(comparison.pk)
         comparison.refresh_from_db()
     else:
-        async_task("checker.tasks.compare_moment", comparison.pk, q_options=WITHOUT_RESULT)
+        enqueue("checker.tasks.compare_moment", comparison.pk)
     return comparison
 
 

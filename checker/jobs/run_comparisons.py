@@ -9,7 +9,6 @@ from functools import partial
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from checker.changes import compare, store
 from checker.changes.compare import RunScope
@@ -24,7 +23,7 @@ from scanner.format.errors import ExcludeError, ReportError
 from scanner.format.excludes import parse_excludes
 from scanner.format.statement import read_statement
 from scanner.models import Run, Scope
-from scanner.tasks import WITHOUT_RESULT
+from scanner.queue.broker import enqueue
 
 STEPS = compare.STEPS
 IMMEDIATE_VERSIONS = 20_000
@@ -84,7 +83,7 @@ def get_or_request(first: Run, second: Run) -> Comparison:
         compute(comparison.pk)
         comparison.refresh_from_db()
     else:
-        async_task("checker.tasks.compare", comparison.pk, q_options=WITHOUT_RESULT)
+        enqueue("checker.tasks.compare", comparison.pk)
     return comparison
 
 

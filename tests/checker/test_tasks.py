@@ -14,6 +14,7 @@ from checker.models import Proof
 from checker.proofs import queries
 from scanner.ingest import worker
 from scanner.models import Replica, Run, Version
+from scanner.queue import registry
 from tests.scanner.factories import accept, file_row, make_key, make_replica
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,9 +33,10 @@ def replica() -> Replica:
 
 def test_ingest_wakes_verification(replica: Replica) -> None:
     """Each run that is ingested leads to a task that verifies it."""
-    waiting = [task.task for task in OrmQ.objects.order_by("id") if task.task["func"] == "checker.tasks.verify_run"]
+    calls = [registry.decode(row.payload) for row in OrmQ.objects.order_by("id")]
+    waiting = [call for call in calls if call.task.name == "checker.tasks.verify_run"]
     assert len(waiting) == 3
-    assert tasks.verify_run(*waiting[0]["args"])
+    assert waiting[0].task.function(*waiting[0].arguments)
     assert Proof.objects.get().ok
 
 

@@ -1,4 +1,4 @@
-"""`setup_site`: make tables, static files, schedules and an administrator."""
+"""`setup_site`: make tables, static files and an administrator."""
 
 from __future__ import annotations
 

@@ -92,17 +92,6 @@ def test_workers_say_when_they_work(tmp_path: Path, settings: object) -> None:
     assert (tmp_path / "beat").exists()
 
 
-@pytest.mark.django_db
-def test_the_beat_is_scheduled_once() -> None:
-    """Repeating the set-up makes no second schedule."""
-    from django_q.models import Schedule  # models are there only when the applications are loaded
-
-    heartbeat.schedule()
-    heartbeat.schedule()
-    schedule = Schedule.objects.get(name=heartbeat.SCHEDULE)
-    assert (schedule.func, schedule.minutes, schedule.repeats) == ("backup_syncer.launcher.heartbeat.beat", 1, -1)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("victim", [1, 2], ids=["sentinel", "idle worker"])
 def test_a_real_hang_is_healed(

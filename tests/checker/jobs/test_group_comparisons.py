@@ -18,6 +18,7 @@ from scanner.db.locks import LOCK, UNLOCK, LockClass
 from scanner.export import report as export
 from scanner.format.records import Record
 from scanner.models import Run
+from scanner.queue import registry
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import file
 from tests.parameters import usual_first
@@ -57,8 +58,8 @@ def test_a_run_wakes_its_group_when_it_is_proven() -> None:
     assert tasks.catch_up(run.replica_id) == 1
     assert tasks.verify_run(run.pk)
 
-    queued = [row.task for row in OrmQ.objects.all()]
-    arguments = [task["args"] for task in queued if task["func"] == "checker.tasks.compare_replicas"]
+    queued = [registry.decode(row.payload) for row in OrmQ.objects.all()]
+    arguments = [call.arguments for call in queued if call.task.name == "checker.tasks.compare_replicas"]
     assert arguments == [(group.group.pk,)] * 2
     assert tasks.compare_replicas(group.group.pk)
     assert not tasks.compare_replicas(group.group.pk)
