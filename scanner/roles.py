@@ -2,7 +2,9 @@
 
 - A viewer views the pages.
 - An operator also acts: enrolment tokens, releases, acknowledgements, revocations; the admin shows the rest, read-only.
-- An administrator may do everything that the admin offers.
+- An administrator also changes groups, replicas, servers and people.
+
+The roles are fixed: their permissions are set anew after each migration, and no page edits them.
 
 `scanner.decorators` checks the permissions of pages.
 """
@@ -26,13 +28,14 @@ VIEW_PAGES = "scanner.view_run"
 """The permission that opens the pages."""
 OPERATE = "scanner.operate"
 """The permission to act on what needs a person's decision."""
+ROLES = (VIEWER, OPERATOR, ADMINISTRATOR)
 _OWN_APPS = ("scanner", "checker")
 _ADMINISTERED_APPS = (*_OWN_APPS, "auth", "admin")
 
 
 @receiver(post_migrate, dispatch_uid="scanner.roles")
 def create_roles(sender: AppConfig, using: str = "default", **_kwargs: Any) -> None:
-    """Create the groups and give them their permissions; nothing that a person added is taken away."""
+    """Create the groups and give them exactly their permissions, whatever was added or taken away meanwhile."""
     if sender.label != "auth":
         return
 
@@ -47,17 +50,20 @@ def create_roles(sender: AppConfig, using: str = "default", **_kwargs: Any) -> N
 
     for role, permissions in _role_permissions(using).items():
         group, _new = Group.objects.using(using).get_or_create(name=role)
-        group.permissions.add(*permissions)
+        group.permissions.set(permissions)
 
 
 def _role_permissions(using: str) -> dict[str, QuerySet[Permission]]:
     permissions = Permission.objects.using(using)
     view_own = Q(content_type__app_label__in=_OWN_APPS, codename__startswith="view_")
     operate = Q(content_type__app_label="scanner", codename="operate")
+    own = Q(content_type__app_label__in=(*_OWN_APPS, "admin"))
+    # People, but neither groups nor permissions: with those, administrators could give themselves any right.
+    people = Q(content_type__app_label="auth", content_type__model="user")
     return {
         VIEWER: permissions.filter(view_own),
         OPERATOR: permissions.filter(view_own | operate),
-        ADMINISTRATOR: permissions.filter(content_type__app_label__in=_ADMINISTERED_APPS),
+        ADMINISTRATOR: permissions.filter(own | people),
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from scanner import roles
 from tests.checker import stage
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +99,61 @@ def test_who_was_let_in_by_hand_stays() -> None:
     person = stage.make_user("viewer", is_staff=True)
     person.groups.clear()
     assert User.objects.get(pk=person.pk).is_staff
+
+
+def permissions_of(group: Group) -> set[str]:
+    """Return the names of a group's permissions."""
+    return set(group.permissions.values_list("codename", flat=True))
+
+
+def test_the_role_administrator_cannot_change_groups() -> None:
+    """No form and no crafted request makes, changes or deletes a group; a superuser makes and changes others."""
+    client = client_of(stage.make_user("administrator"))
+    group = Group.objects.get(name="administrator")
+    permissions = [str(key) for key in Permission.objects.values_list("pk", flat=True)]
+    before = permissions_of(group)
+    fields = {"name": "administrator", "permissions": permissions}
+
+    assert client.get(reverse("admin:auth_group_changelist")).status_code == 403
+    assert client.post(reverse("admin:auth_group_change", args=[group.pk]), fields).status_code == 403
+    assert client.post(reverse("admin:auth_group_add"), fields | {"name": "all"}).status_code == 403
+    assert client.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}).status_code == 403
+    assert permissions_of(group) == before and Group.objects.count() == 3
+
+    root = client_of(User.objects.create_superuser("root"))
+    assert root.post(reverse("admin:auth_group_change", args=[group.pk]), fields).status_code == 403
+    assert root.post(reverse("admin:auth_group_add"), fields | {"name": "all"}).status_code == 302
+    assert Group.objects.get(name="all").permissions.count() == len(permissions)
+
+
+def test_the_role_administrator_gives_only_roles() -> None:
+    """Neither a permission nor a group beyond the roles can be sent, and who has them is out of reach."""
+    person = stage.make_user("administrator")
+    client = client_of(person)
+    strong = Group.objects.create(name="strong")
+    address = reverse("admin:auth_user_change", args=[person.pk])
+    permission = Permission.objects.get(codename="delete_group", content_type__app_label="auth")
+
+    client.post(address, form(person, groups=[strong.pk]))
+    assert not person.groups.filter(pk=strong.pk).exists()
+    client.post(address, form(person, is_superuser="on", user_permissions=[permission.pk], first_name="Ann"))
+    person.refresh_from_db()
+    assert (person.first_name, person.is_superuser, person.user_permissions.exists()) == ("Ann", False, False)
+
+    stronger = User.objects.create_user("stronger")
+    stronger.groups.add(strong)
+    password = {"password1": "a new one 123", "password2": "a new one 123", "usable_password": "true"}
+    assert client.post(reverse("admin:auth_user_change", args=[stronger.pk]), form(stronger)).status_code == 403
+    assert client.post(reverse("admin:auth_user_password_change", args=[stronger.pk]), password).status_code == 403
+
+
+def test_roles_are_set_right_after_each_migration() -> None:
+    """A permission that was added to a role goes, and one that was taken away comes back."""
+    group = Group.objects.get(name="administrator")
+    before = permissions_of(group)
+    group.permissions.set([Permission.objects.get(codename="change_group", content_type__app_label="auth")])
+    roles.create_roles(sender=apps.get_app_config("auth"))
+
+    assert permissions_of(group) == before
+    assert {"add_user", "change_user"} <= before
+    assert not group.permissions.filter(content_type__app_label="auth").exclude(content_type__model="user").exists()
