@@ -14,12 +14,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scanner.collector.commands import verify
-from scanner.format import excludes, paths, records
+from scanner.format import excludes, paths, records, statement
 from scanner.format.canonical_json import canonical_json
 from scanner.format.digests import RecordsDigest
 from scanner.format.envelope import ENVELOPE_LIMIT, PAYLOAD_LIMIT
 from scanner.format.errors import PathError
 from scanner.format.statement import STATEMENT_KEYS
+from tests.scanner.format.statements import IDENTIFIED_TOOL, make_engine, make_host, make_statement
 from tests.scanner.standalone import PATH as VERIFIER
 from tests.scanner.standalone import call, look, verify_report
 
@@ -232,8 +233,10 @@ def test_tables_name_what_the_code_knows(language: str) -> None:
     text = page(language)
     for words in (records.ERROR_STAGES, records.SPECIAL_KINDS):
         assert all(f"`{word}`" in text for word in words)
-    for name, keys in verify_report.OBJECT_MEMBERS.items():
-        assert f"`{name}`" in text and all(f"`{key}`" in text for key in keys)
+    members = json.loads(make_statement(engine=make_engine(tools=[IDENTIFIED_TOOL]), host=make_host()).payload())
+    (tool,) = members["engine"]["tools"]
+    described = (members["engine"], tool, members["collector"], members["host"], members["host"]["filesystem"])
+    assert all(f"`{key}`" in text for part in described for key in part)
 
 
 @both
@@ -246,6 +249,9 @@ def test_limits_are_those_of_the_code(language: str) -> None:
     assert verify_report.PAYLOAD_LIMIT == PAYLOAD_LIMIT
     assert verify_report.LINE_LIMIT == records.LINE_LIMIT
     assert verify_report.MOST_BLOCKS == records.MAX_BLOCKS
+    for name in ("LONGEST_NAME", "LONGEST_TEXT", "MOST_ITEMS"):
+        assert getattr(verify_report, name) == getattr(statement, name)
+        assert str(getattr(statement, name)) in numbers
 
 
 def test_verifier_names_sections_that_exist() -> None:

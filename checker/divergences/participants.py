@@ -88,16 +88,16 @@ class GroupMember:
         """
         filesystem: dict[str, Any] = {}
         if self.statement is not None:
-            filesystem = self.statement.host.get("filesystem") or {}
+            filesystem = self.statement.host["filesystem"]
 
-        kind = str(filesystem.get("type", ""))
-        name = str(filesystem.get("id", ""))
+        kind = filesystem.get("type") or ""
+        name = filesystem.get("id") or ""
 
         if kind in SHARED_FILESYSTEMS and name:
             return f"{kind} {name}"
 
         # A file system that names no id is told from others of its server by its mount point.
-        return f"{self.replica.server.uuid} {name or filesystem.get('mount', '')}"
+        return f"{self.replica.server.uuid} {name or filesystem.get('mount_point') or ''}"
 
     @property
     def has_vote(self) -> bool:

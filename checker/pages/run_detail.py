@@ -72,24 +72,12 @@ class RunDetail(NamedTuple):
 
     @property
     def tools(self) -> list[Tool]:
-        """Return the tools that computed digests, as far as the statement describes them in the form known here."""
+        """Return the tools that computed digests."""
         if self.statement is None:
             return []
 
-        # A server wrote this part, in a form that this version need not know.
         tools = self.statement.engine["tools"]
-        if not isinstance(tools, list):
-            return []
-
-        return [
-            Tool(
-                algorithm=str(tool.get("algorithm", "")),
-                path=str(tool.get("path", "")),
-                version=str(tool.get("version", "")),
-            )
-            for tool in tools
-            if isinstance(tool, dict)
-        ]
+        return [Tool(tool["algorithm"], tool["path"], tool["version"]) for tool in tools]
 
 
 class RunProgress(NamedTuple):

@@ -72,21 +72,78 @@ def _is_root(value: Any) -> bool:
         return False
 
 
-def _is_small(value: Any, depth: int = 4) -> bool:
-    """Return whether a JSON value has no float, no long text, no long list and at most `depth` levels."""
-    if isinstance(value, dict):
-        if depth == 0 or len(value) > 32 or not all(map(_text(64), value)):
+def _text_or_empty(max_length: int) -> Check:
+    return lambda value: value == "" or _text(max_length)(value)
+
+
+def _one_of(*constants: str) -> Check:
+    return lambda value: isinstance(value, str) and value in constants
+
+
+def _list_of(check: Check, max_length: int) -> Check:
+    return lambda value: isinstance(value, list) and len(value) <= max_length and all(map(check, value))
+
+
+def _object(members: dict[str, Check], optional_members: Optional[dict[str, Check]] = None) -> Check:
+    """Return the check of an object with these members in this order, after which the optional ones may follow."""
+    checks = {**members, **(optional_members or {})}
+
+    def is_allowed(value: Any) -> bool:
+        if not isinstance(value, dict) or not value.keys() <= checks.keys() or not value.keys() >= members.keys():
             return False
-        return all(_is_small(item, depth - 1) for item in value.values())
-    if isinstance(value, list):
-        return depth > 0 and len(value) <= 64 and all(_is_small(item, depth - 1) for item in value)
-    if isinstance(value, str):
-        return len(value) <= 8192 and not _UNFIT.search(value)
-    return value is None or isinstance(value, bool) or _integer(INT64[0])(value)
+        in_order = list(value) == [key for key in checks if key in value]
+        return in_order and all(checks[key](item) for key, item in value.items())
+
+    return is_allowed
 
 
-def _object(*keys: str) -> Check:
-    return lambda value: isinstance(value, dict) and list(value) == list(keys) and _is_small(value)
+LONGEST_NAME = 100
+"""Characters of a version, a name of a system, an engine, an algorithm or a profile."""
+LONGEST_TEXT = 8192
+"""Characters of a path, an identity or an explanation."""
+MOST_ITEMS = 64
+"""Tools of an engine, and folders that were left out."""
+
+_is_tool = _object(
+    {
+        "algorithm": _text(LONGEST_NAME),
+        "path": _text(LONGEST_TEXT),
+        "version": _text_or_empty(LONGEST_TEXT),
+        "profile": _text(LONGEST_NAME),
+    },
+    {
+        "lanes": _text(LONGEST_NAME),
+        "size": _integer(0),
+        "ino": _integer(0),
+        "mtime_ns": _integer(INT64[0]),
+    },
+)
+_is_engine = _object(
+    {
+        "name": _text_or_empty(LONGEST_NAME),
+        "wanted": _text_or_empty(LONGEST_NAME),
+        "why": _text_or_empty(LONGEST_TEXT),
+        "tools": _list_of(_is_tool, MOST_ITEMS),
+    }
+)
+_is_collector = _object({"version": _text_or_empty(LONGEST_NAME), "python": _text_or_empty(LONGEST_NAME)})
+_is_file_system = _object(
+    {
+        "type": _optional(_text_or_empty(LONGEST_TEXT)),
+        "id": _optional(_text_or_empty(LONGEST_TEXT)),
+        "mount_point": _optional(_text_or_empty(LONGEST_TEXT)),
+        "accepted": _optional(_one_of("local", "operator")),
+    },
+    {"left_out": _list_of(_text(LONGEST_TEXT), MOST_ITEMS)},
+)
+_is_host = _object(
+    {
+        "system": _text_or_empty(LONGEST_NAME),
+        "release": _text_or_empty(LONGEST_NAME),
+        "boot_id": _optional(_text_or_empty(LONGEST_NAME)),
+        "filesystem": _is_file_system,
+    }
+)
 
 
 def _is_records_summary(value: Any) -> bool:
@@ -131,10 +188,10 @@ class Statement(NamedTuple):
     reason: Annotated[Optional[str], _optional(_text(1000))]
     """Why the run failed."""
     mode: Annotated[str, _equals("full")]
-    engine: Annotated[dict[str, Any], _object("name", "wanted", "why", "tools")]
+    engine: Annotated[dict[str, Any], _is_engine]
     algorithms: Annotated[tuple[str, ...], _equals(list(ALGORITHMS))]
-    collector: Annotated[dict[str, Any], _object("version", "python")]
-    host: Annotated[dict[str, Any], _object("system", "release", "boot_id", "filesystem")]
+    collector: Annotated[dict[str, Any], _is_collector]
+    host: Annotated[dict[str, Any], _is_host]
     config: Annotated[str, _matches(_HEX128)]
     """Digest of what changes which paths are read: see `excludes.scope_digest`."""
     files: Annotated[int, _integer(0)]

@@ -218,12 +218,6 @@ def _make_run(claim: Claim, upload: str, upload_size: int, refusal: str) -> Run:
     elif statement.outcome == "failed":
         state = Run.State.FAILED
 
-    # The format fixes the keys of `engine` and not the types of their values.
-    engine_name = statement.engine["name"]
-    engine = ""
-    if isinstance(engine_name, str):
-        engine = engine_name[:MAX_ENGINE]
-
     return Run(
         uuid=UUID(statement.run),
         replica=claim.replica,
@@ -238,7 +232,7 @@ def _make_run(claim: Claim, upload: str, upload_size: int, refusal: str) -> Run:
         started_at=parse_timestamp(statement.started_at),
         finished_at=parse_timestamp(statement.finished_at),
         work_time_ns=statement.work_time_ns,
-        engine=engine,
+        engine=statement.engine["name"][:MAX_ENGINE],
         files=statement.files,
         bytes=statement.bytes_,
         errors=statement.errors,
@@ -281,8 +275,7 @@ def _delete_progress(run: Run) -> None:
 
 def _clear_accepted_root(replica: Replica, run: Run, statement: Statement) -> None:
     """End an operator's release of the root's guard when this run has used it."""
-    filesystem = statement.host["filesystem"]
-    was_used = isinstance(filesystem, dict) and filesystem.get("accepted") == "operator"
+    was_used = statement.host["filesystem"]["accepted"] == "operator"
     if replica.accept_root and was_used and run.state == Run.State.RECEIVED:
         replica.accept_root = False
         replica.save(update_fields=["accept_root"])

@@ -37,7 +37,7 @@ class StagedGroup:
             "system": "Linux",
             "release": "6.1",
             "boot_id": "b",
-            "filesystem": {"type": "ext4", "id": f"uuid:{index}", "mount": "/"},
+            "filesystem": {"type": "ext4", "id": f"uuid:{index}", "mount_point": "/", "accepted": None},
         }
         run = staged.run(records, **({"host": host} | fields))
         staged.compare()

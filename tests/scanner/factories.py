@@ -153,7 +153,7 @@ def make_statement(replica: Replica, records: Sequence[Record] = (), /, **fields
             "system": "Linux",
             "release": "6.1",
             "boot_id": "b",
-            "filesystem": {"type": "ext4", "id": "u", "mount": "/"},
+            "filesystem": {"type": "ext4", "id": "u", "mount_point": "/", "accepted": None},
         },
         "config": hashlib.sha3_512(b"").hexdigest(),
         "files": totals.files,

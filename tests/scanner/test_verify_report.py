@@ -19,6 +19,7 @@ from tests.pythons import find_python
 from tests.scanner import factories as make
 from tests.scanner.api.test_bombs_json import BAD_LINES, BAD_PATHS, BAD_PAYLOADS
 from tests.scanner.factories import Report, Signer
+from tests.scanner.format.statements import ALLOWED_OBJECTS, REFUSED_OBJECTS
 from tests.scanner.standalone import PATH, call, look, verify_report
 
 pytestmark = pytest.mark.django_db
@@ -200,8 +201,7 @@ def test_bad_paths(tmp_path: Path, replica: Replica, signer: Signer, path: str) 
         {"outcome": "failed"},
         {"reason": "x" * 1001, "outcome": "failed"},
         {"break_": "x" * 1001},
-        {"engine": {"name": "x"}},
-        {"engine": {"name wanted": "x", "why": "", "tools": []}},
+        *REFUSED_OBJECTS,
         {"started_at": "2026-02-30T00:00:00.000000Z"},
         {"root": "/a\\xff\\x41"},
     ],
@@ -211,6 +211,12 @@ def test_statements_that_do_not_fit(tmp_path: Path, replica: Replica, signer: Si
     rows = [make.file_row("a"), make.file_row("b"), make.error_row("c"), make.link_row("d", "a")]
     assert both(tmp_path, signer, make.make_report(replica, signer, rows).data)[0] == 0
     assert both(tmp_path, signer, make.make_report(replica, signer, rows, **fields).data)[0] == 1
+
+
+@pytest.mark.parametrize("fields", ALLOWED_OBJECTS, ids=repr)
+def test_statements_that_are_unusual(tmp_path: Path, replica: Replica, signer: Signer, fields: dict[str, Any]) -> None:
+    """An unusual statement passes as long as the format allows it."""
+    assert both(tmp_path, signer, make.make_report(replica, signer, [make.file_row("a")], **fields).data)[0] == 0
 
 
 @pytest.mark.parametrize(
