@@ -147,6 +147,12 @@ class ReasonForm(forms.Form):
     )
 
 
+class ContentForm(ReasonForm):
+    """A content of a path, and what a person says of it."""
+
+    content = forms.RegexField(r"^[0-9a-f]{64}$")
+
+
 class AcceptForm(ReasonForm):
     """The reason for an acceptance, and when it expires."""
 

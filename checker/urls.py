@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replicas/<uuid:uuid>/", replicas.replica_page, name="replica"),
     path("replicas/<uuid:uuid>/compare/", diff.compare_runs, name="compare"),
     path("replicas/<uuid:uuid>/file/", files.file_page, name="file"),
+    path("replicas/<uuid:uuid>/file/<slug:act>/", files.decide_content, name="file-content"),
     path("replicas/<uuid:uuid>/duplicates/", duplicates.replica_page, name="duplicates"),
     path("runs/<uuid:uuid>/", runs.run_page, name="run"),
     path("runs/<uuid:uuid>/progress/", runs.progress_fragment, name="run-progress"),
@@ -26,5 +27,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("findings/", findings.findings_page, name="findings"),
     path("findings/accept/", findings.accept_many, name="findings-accept"),
     path("findings/<uuid:uuid>/", findings.finding_page, name="finding"),
+    path("findings/<uuid:uuid>/content/<slug:act>/", findings.decide_content, name="finding-content"),
     path("findings/<uuid:uuid>/<slug:act>/", findings.act, name="finding-act"),
 ]

@@ -93,6 +93,7 @@ def build_evidence(context: ComparisonContext, row: DivergenceRow, history: Path
         "good": [copy["name"] for copy in copies if copy["copy"] in good],
         "rewritten": [copy["name"] for copy in copies if copy["why"] == VerdictReason.REWRITTEN_HERE],
         "earlier": [copy["name"] for copy in copies if copy["why"] == VerdictReason.NOT_REWRITTEN],
+        "declared_good": [copy["name"] for copy in copies if copy["why"] == VerdictReason.DECLARED_GOOD],
         "suspicious": judgement.is_suspicious,
         "alike": row.alike,
     }
@@ -111,16 +112,17 @@ def build_spread_evidence(
     # Copies of the damage are told by their content: history has nothing to say of replicas that agree.
     damaged_copies = [copy for copy in previous["copies"] if copy["copy"] == CopyVerdict.DAMAGED]
     reasons = {copy["replica"]: copy["why"] for copy in damaged_copies}
-    damaged_contents = {_content(copy) for copy in damaged_copies}
+    damaged_contents = {_content(copy) for copy in damaged_copies if copy.get("sha256") not in history.cleared}
 
     cells = row.cells if row else ""
     copies = []
     for participant, judged in zip(context.by_position, judgement.copies, strict=True):
         is_open = judgement.is_suspicious and judged.verdict in (CopyVerdict.DAMAGED, CopyVerdict.UNSURE)
+        is_told = is_open or judged.reason == VerdictReason.DECLARED_GOOD
         copy = _describe_copy(
             participant,
             cell=cells[participant.position - 1 : participant.position],
-            judged=judged if is_open else NO_VERDICT,
+            judged=judged if is_told else NO_VERDICT,
             versions=history.get(participant.position, []),
             other=None,
         )
@@ -149,6 +151,7 @@ def build_spread_evidence(
         "good": [],
         "rewritten": [],
         "earlier": [],
+        "declared_good": [copy["name"] for copy in copies if copy["why"] == VerdictReason.DECLARED_GOOD],
         "suspicious": judgement.is_suspicious,
         "spread": True,
         "alike": "",

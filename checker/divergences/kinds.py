@@ -127,6 +127,7 @@ GOOD = VerdictKind(
     steps=(_("Restore damaged copies from this one."),),
     reasons={
         VerdictReason.HELD_BEFORE: _("it has the content that the damaged copy had before"),
+        VerdictReason.DECLARED_GOOD: _("a person declared this content good"),
         VerdictReason.MAJORITY: _("most votes are for this content, and nothing in the history contradicts them"),
     },
 )
@@ -153,6 +154,7 @@ UNSURE = VerdictKind(
     explanation=_("Neither history nor votes show whether this copy is right."),
     steps=(_("Open the copies, compare them, and put the right one on every replica."),),
     reasons={
+        VerdictReason.OTHER_DECLARED_GOOD: _("a person declared another content good"),
         VerdictReason.OTHER_TIME: _("its modification time differs from the good copies: another version, or damage"),
         VerdictReason.NO_MAJORITY: _("no history of a change, and no majority"),
         VerdictReason.REWRITTEN_HERE: _(

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
 from checker.divergences.compare import ComparedReplica
-from checker.models import Comparison, Finding, Participant
+from checker.models import Comparison, Finding, KnownDamage, Participant
 from scanner import scopes
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ExcludeError, ReportError
@@ -177,14 +177,31 @@ def read_members(
     return members
 
 
-def comparison_basis(group: Group, members: list[GroupMember]) -> str:
+class Declarations(NamedTuple):
+    """The number of known damages of a group that people ended, and when the last one was."""
+
+    number: int
+    newest: datetime
+
+
+def read_declarations(groups: Iterable[Group]) -> dict[int, Declarations]:
+    """Return group → what people declared good there. Groups without a declaration are left out."""
+    ended = KnownDamage.objects.filter(group__in=list(groups), ended_at__isnull=False)
+    rows = ended.values_list("group").annotate(Count("pk"), Max("ended_at"))
+    return {group_id: Declarations(number, newest) for group_id, number, newest in rows}
+
+
+def comparison_basis(group: Group, members: list[GroupMember], declarations: Declarations | None) -> str:
     """Return all that a comparison rests on, as text. When it changes, the comparison is made anew."""
     facts = []
     for member in members:
         replica = member.replica
         run_id = member.run.pk if member.run else None
         facts.append([replica.pk, run_id, member.standing, replica.leads, replica.keeps])
-    return json.dumps([group.relation, group.lag.total_seconds(), facts])
+    basis: list[Any] = [group.relation, group.lag.total_seconds(), facts]
+    if declarations is not None:
+        basis.append([declarations.number, declarations.newest.isoformat()])
+    return json.dumps(basis)
 
 
 def compared_replicas(participants: Iterable[Participant]) -> list[ComparedReplica]:

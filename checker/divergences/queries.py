@@ -79,7 +79,7 @@ class PathHistory(dict[int, list[PathVersion]]):
         self.damaged = damaged or {}
         """Contents that an earlier comparison found damaged, each with the one from before, or None."""
         self.cleared = frozenset(cleared)
-        """Contents of which a person said that they are right."""
+        """Those of them of which a person said that they are right."""
 
 
 def iterate_mismatch_histories(
@@ -114,10 +114,9 @@ class _Memory:
         self._damaged: dict[str, dict[str, str | None]] = {}
         self._cleared: dict[str, set[str]] = {}
         for path, sha256, undamaged_sha256, is_cleared in rows:
+            self._damaged.setdefault(path, {})[sha256] = undamaged_sha256
             if is_cleared:
                 self._cleared.setdefault(path, set()).add(sha256)
-            else:
-                self._damaged.setdefault(path, {})[sha256] = undamaged_sha256
 
     def history(self, path: str) -> PathHistory:
         """Return the history of a path, without versions."""

@@ -16,7 +16,9 @@ Nothing here reads the database. The rules, in this order. History outweighs vot
 5. The content with more than half of all votes, two at least, is *good* when history says nothing of how the contents
    came about, and every replica was read since the last of them appeared. A copy with the very same modification time
    and other content is then *damaged*.
-6. Nothing can be told of all others.
+6. What a person declared good is good, or older where an edit replaced it. Of all other contents the person has said
+   nothing: none of them becomes good or damaged by that.
+7. Nothing can be told of all others.
 
 The order in which runs arrive changes nothing: what began when is known as an interval, see `history`.
 """
@@ -68,6 +70,8 @@ class VerdictReason(StrEnum):
     PUT_BACK = "put_back"
     SUPERSEDED = "superseded"
     OUTVOTED = "outvoted"
+    DECLARED_GOOD = "declared_good"
+    OTHER_DECLARED_GOOD = "other_declared_good"
     MAJORITY = "majority"
     NO_MAJORITY = "no_majority"
     ON_HOLD = "on_hold"
@@ -119,13 +123,29 @@ def judge_copies(
     """Return the verdict on each copy of one path.
 
     `remembered` are contents that earlier comparisons found damaged, each with the content that the damage replaced, or
-    that outvoted it; `cleared` are those of which a person said that they are right.
+    that outvoted it; `cleared` are those of them of which a person said that they are right.
     """
     votes, total_votes = count_votes(histories)
-    judge = _PathJudge(PathHistories(histories), remembered or {}, cleared)
+    paths = PathHistories(histories)
+    judge = _PathJudge(paths, remembered or {})
+    if cleared:
+        judge = _PathJudge(paths, remembered or {}, Declaration(cleared, judge.proven_contents))
     copies = tuple(judge.judge(history) for history in histories)
     undamaged = tuple(judge.content_before_damage(history.current_content) for history in histories)
     return Judgement(copies, votes, total_votes, undamaged, judge.is_suspicious)
+
+
+class Declaration(NamedTuple):
+    """The word of a person about contents of a path, and what was known without it."""
+
+    cleared: Collection[str]
+    """Contents of which a person said that they are right."""
+    proven: Collection[str]
+    """Contents that are good, or newer, whatever the person said."""
+
+    def allows(self, content: str | None) -> bool:
+        """Return whether a content may be called good or newer."""
+        return content in self.cleared or content in self.proven
 
 
 def count_votes(histories: Sequence[ReplicaHistory], dependent: Collection[int] = ()) -> tuple[dict[str, int], int]:
@@ -149,8 +169,12 @@ def count_votes(histories: Sequence[ReplicaHistory], dependent: Collection[int] 
 class _PathJudge:
     """The histories of one path, and what they say of each content that some replica has now."""
 
-    def __init__(self, paths: PathHistories, remembered: Mapping[str, str | None], cleared: Collection[str]) -> None:
+    def __init__(
+        self, paths: PathHistories, remembered: Mapping[str, str | None], declaration: Declaration | None = None
+    ) -> None:
         self._paths = paths
+        cleared = frozenset(declaration.cleared if declaration else ())
+        self._cleared = cleared & paths.current_contents
         self._histories = paths.histories
         dependent = {position for position in range(len(paths.histories)) if paths.may_be_filled(position)}
         self._votes, self._total_votes = count_votes(paths.histories, dependent)
@@ -176,6 +200,28 @@ class _PathJudge:
         self._good = None
         if self._newest is None:
             self._good = self._find_good()
+        if declaration is not None:
+            self._keep_to(declaration)
+
+    def _keep_to(self, declaration: Declaration) -> None:
+        """Take back what a declaration would prove of other contents than its own."""
+        if self._newest is not None and not declaration.allows(self._newest):
+            self._newest = None
+        if self._good is not None and not declaration.allows(self._good):
+            self._good = None
+        # Votes for what is declared good make no other content damaged.
+        if self._majority is not None and self._majority not in declaration.proven:
+            self._majority = None
+
+    @property
+    def proven_contents(self) -> set[str]:
+        """The contents that some copy has and that are good, or newer."""
+        good = (CopyVerdict.GOOD, CopyVerdict.NEWER)
+        return {
+            history.current_content
+            for history in self._histories
+            if history.current_content is not None and self.judge(history).verdict in good
+        }
 
     @property
     def is_suspicious(self) -> bool:
@@ -198,6 +244,10 @@ class _PathJudge:
         if self._newest is not None:
             return _judge_by_age(history, self._newest)
 
+        if content in self._cleared:
+            return JudgedCopy(CopyVerdict.GOOD, VerdictReason.DECLARED_GOOD)
+        if not self._cleared.isdisjoint(self._undamaged):
+            return self._judge_beside_declared(content)
         if content == self._good:
             return JudgedCopy(CopyVerdict.GOOD, self._good_reason(content))
         if self._is_outvoted(history):
@@ -205,6 +255,12 @@ class _PathJudge:
         if content in self._superseded and content not in self._doubtful:
             return JudgedCopy(CopyVerdict.OLDER, VerdictReason.SUPERSEDED)
         return JudgedCopy(CopyVerdict.UNSURE, self._unsure_reason(history, content))
+
+    def _judge_beside_declared(self, content: str) -> JudgedCopy:
+        """Return the verdict on a copy while another one has a content that a person declared good."""
+        if content in self._superseded and content not in self._doubtful:
+            return JudgedCopy(CopyVerdict.OLDER, VerdictReason.SUPERSEDED)
+        return JudgedCopy(CopyVerdict.UNSURE, VerdictReason.OTHER_DECLARED_GOOD)
 
     def content_before_damage(self, content: str | None) -> str | None:
         """Return the content that damage replaced with a content, or that outvoted it."""
@@ -214,7 +270,7 @@ class _PathJudge:
 
     def _find_damages(self, remembered: Mapping[str, str | None], cleared: Collection[str]) -> dict[str, Damage]:
         damages = find_damage(self._paths)
-        suspects = find_doubtful(self._paths, damages).union(damages, remembered)
+        suspects = find_doubtful(self._paths, damages).union(damages, remembered, cleared)
         outvoted = find_outvoted(self._paths, suspects)
         for content, previous_content in remembered.items():
             outvoted.setdefault(content, Damage(previous_content, REMEMBERED))

@@ -44,7 +44,7 @@ def accept(
     Raise ActionRefused when that is not possible, or when the finding has another revision than the one that the user
     has seen: what grew or became more severe since must be looked at first.
     """
-    reason = _clean(reason)
+    reason = clean_reason(reason)
     if expires_at is not None and expires_at <= timezone.now():
         raise ActionRefused(_("The expiry date is in the past."))
 
@@ -89,7 +89,7 @@ def release(finding: Finding, user: User, reason: str, seen_revision: str | None
 
     Raise ActionRefused as `accept` does.
     """
-    reason = _clean(reason)
+    reason = clean_reason(reason)
     with transaction.atomic():
         row = _lock(finding, seen_revision)
         if not kind_of(row).is_released:
@@ -104,7 +104,7 @@ def release(finding: Finding, user: User, reason: str, seen_revision: str | None
 
 def undo(finding: Finding, user: User, reason: str) -> None:
     """Open an accepted or released finding again. Raise ActionRefused when it is neither."""
-    reason = _clean(reason)
+    reason = clean_reason(reason)
     with transaction.atomic():
         row = _lock(finding)
         if row.state != Finding.State.ACCEPTED:
@@ -135,7 +135,8 @@ def reopen_expired() -> int:
     return reopened
 
 
-def _clean(reason: str) -> str:
+def clean_reason(reason: str) -> str:
+    """Return a reason as it is kept. Raise ActionRefused for an empty one."""
     if not reason.strip():
         raise ActionRefused(_("Enter a reason. It stays in the audit log."))
     # PostgreSQL stores no NUL characters.

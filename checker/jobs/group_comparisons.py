@@ -39,6 +39,7 @@ def groups_to_compare(now: datetime) -> list[int]:
     """Return the groups whose newest comparison rests on something else than what there is now."""
     groups = list(Group.objects.filter(archived_at=None))
     comparisons = {comparison.group_id: comparison for comparison in GroupComparison.objects.filter(moment=None)}
+    declarations = participants.read_declarations(groups)
 
     group_ids = []
     for group_id, members in participants.read_members(groups, now).items():
@@ -46,7 +47,7 @@ def groups_to_compare(now: datetime) -> list[int]:
             continue
 
         comparison = comparisons.get(group_id)
-        basis = participants.comparison_basis(members[0].replica.group, members)
+        basis = participants.comparison_basis(members[0].replica.group, members, declarations.get(group_id))
         # One that was set aside is tried again only with another basis: the same one would fail again.
         if comparison is None or comparison.state == State.WAITING or comparison.basis != basis:
             group_ids.append(group_id)
@@ -67,6 +68,15 @@ def catch_up(group_id: int) -> bool:
     return compared
 
 
+def compare_again(group: Group) -> None:
+    """Compare the replicas of a group after a person said something of their contents: at once when that is quick."""
+    members = participants.read_members([group], timezone.now()).get(group.pk, [])
+    if _is_quick(members):
+        catch_up(group.pk)
+    else:
+        async_task("checker.tasks.compare_replicas", group.pk, q_options=WITHOUT_RESULT)
+
+
 def newest_comparison(group: Group) -> GroupComparison | None:
     """Return the newest comparison of a group, or None before the first has begun."""
     return GroupComparison.objects.filter(group=group, moment=None).select_related("group").first()
@@ -82,7 +92,7 @@ def get_or_request(group: Group, moment: datetime) -> GroupComparison:
     GroupComparison.objects.filter(pk=comparison.pk).update(asked_at=timezone.now())
 
     members = participants.read_members([group], timezone.now(), moment).get(group.pk, [])
-    if comparison.state == State.DONE and comparison.basis != participants.comparison_basis(group, members):
+    if comparison.state == State.DONE and comparison.basis != _basis(group, members):
         GroupComparison.objects.filter(pk=comparison.pk, state=State.DONE).update(state=State.WAITING, attempts=0)
         comparison.refresh_from_db(fields=["state", "attempts"])
 
@@ -133,7 +143,7 @@ def _due_comparison(group_id: int) -> GroupComparison | None:
 
     with translate_database_errors():
         comparison, created = GroupComparison.objects.select_related("group").get_or_create(group=group, moment=None)
-    basis = participants.comparison_basis(group, members)
+    basis = _basis(group, members)
     is_new_basis = comparison.basis != basis
     is_waiting = comparison.state == State.WAITING
     if not created and not is_waiting and not is_new_basis:
@@ -146,6 +156,11 @@ def _due_comparison(group_id: int) -> GroupComparison | None:
         comparison.reason = ""
         comparison.save(update_fields=["state", "basis", "attempts", "reason"])
     return comparison
+
+
+def _basis(group: Group, members: list[GroupMember]) -> str:
+    """Return what the comparison of some members rests on."""
+    return participants.comparison_basis(group, members, participants.read_declarations([group]).get(group.pk))
 
 
 def _attempt(comparison: GroupComparison) -> None:
@@ -173,6 +188,8 @@ def _compute(comparison: GroupComparison) -> None:
     positions = {replica_id: position for position, replica_id in enumerate(comparison.seating, 1)}
     previous = PreviousComparison(comparison.pk, positions)
     is_comparable = len(compared) > 1
+    # Read before all that it stands for: what a person says meanwhile makes it another one.
+    basis = _basis(group, members)
 
     try:
         if is_comparable:
@@ -193,7 +210,7 @@ def _compute(comparison: GroupComparison) -> None:
                     store.remember_damage(group.pk, replicas, now)
                 comparison.seating = [replica.replica_id for replica in replicas]
 
-            comparison.basis = participants.comparison_basis(group, members)
+            comparison.basis = basis
             comparison.equal = _are_equal(with_run)
             comparison.duration_ns = time.monotonic_ns() - begun
             comparison.state = State.DONE

@@ -141,6 +141,8 @@ class AuditEntry(models.Model):
         RELEASED = "released", _("replica released")
         EXPIRED = "expired", _("acceptance expired")
         RESOLVED = "resolved", _("resolved by proof")
+        DECLARED = "declared", _("content declared good")
+        WITHDRAWN = "withdrawn", _("declaration withdrawn")
 
     finding = models.ForeignKey(Finding, models.PROTECT, related_name="audit_entries", verbose_name=_("finding"))
     logged_at = models.DateTimeField(_("time"), db_column="at", db_default=Now())

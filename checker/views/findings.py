@@ -16,11 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from checker.changes import queries
-from checker.findings import actions, description, listing
+from checker.findings import actions, declarations, description, listing
+from checker.findings.declarations import DamagedContent
 from checker.findings.listing import FindingListQuery
 from checker.findings.replicas import members
 from checker.forms import AcceptForm, ReasonForm
 from checker.models import Finding
+from checker.views import contents
 from scanner.decorators import PageRequest, action_view, page_view
 from scanner.errors import InvalidPageToken
 from scanner.formatting.names import FOLDED_FROM
@@ -87,6 +89,16 @@ def act(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
 
 
 @action_view
+def decide_content(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
+    """Declare a damaged content of the finding's path good, or withdraw that."""
+    finding = _finding(uuid)
+    if finding.folded or not finding.path:
+        raise Http404
+    contents.decide(request, finding.group, finding.path, act)
+    return redirect("finding", uuid)
+
+
+@action_view
 def accept_many(request: HttpRequest) -> HttpResponse:
     """Accept the selected findings for one reason. Damage is never among them."""
     form = ReasonForm(request.POST)
@@ -149,12 +161,22 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
         "whole_path": finding.path if len(finding_description.title) > FOLDED_FROM else "",
         "audit_log": finding.audit_entries.select_related("run").all(),
         "members": _members(request, finding) if finding.folded else None,
+        "damaged_contents": _damaged_contents(finding),
+        "declare_address": reverse("finding-content", args=[finding.uuid, "declare-good"]),
+        "withdraw_address": reverse("finding-content", args=[finding.uuid, "withdraw"]),
         "replica_with_history": finding.replica or _concerned_replica(finding),
         "may_operate": request.user.has_perm(OPERATE),
         "action": action,
         "form": form,
     }
     return render(request, "checker/finding.html", context, status=status)
+
+
+def _damaged_contents(finding: Finding) -> list[DamagedContent]:
+    """Return the known damage of the path that a finding is about."""
+    if finding.folded or not finding.path:
+        return []
+    return declarations.read_damaged_contents(finding.group, finding.path)
 
 
 def _possible_action(finding: Finding) -> str:

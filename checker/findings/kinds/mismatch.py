@@ -34,6 +34,8 @@ class Mismatch(ReplicasFindingKind):
 
         if finding.evidence.get("damaged"):
             return _title_of_damage(finding.evidence, path)
+        if finding.evidence.get("declared_good"):
+            return _("content declared good by a person: %(path)s") % {"path": path}
         if finding.evidence.get("spread"):
             return _("every copy may be damaged: %(path)s") % {"path": path}
         if finding.evidence.get("rewritten"):
@@ -70,6 +72,8 @@ class Mismatch(ReplicasFindingKind):
 
     def next_steps(self, finding: Finding) -> list[str]:
         """Return what to do next, as far as the copies are known to be damaged, good or newer."""
+        if not finding.folded and _is_declared_good(finding):
+            return [_("Put this content on every replica, or accept the finding if the others may stay as they are.")]
         if not finding.folded and finding.evidence.get("spread") and not finding.evidence.get("damaged"):
             return [_("Look for an older backup: no replica is known to have a good copy.")]
         if not finding.folded and finding.evidence.get("rewritten") and not finding.evidence.get("damaged"):
@@ -92,6 +96,12 @@ class Mismatch(ReplicasFindingKind):
             restore % {"good": join_names(finding.evidence["good"])},
             _("Check the disk before you trust it again: SMART values, kernel messages, a file system scrub."),
         ]
+
+
+def _is_declared_good(finding: Finding) -> bool:
+    """Return whether a person declared a copy good, and no other one is damaged or newer."""
+    is_declared = bool(finding.evidence.get("declared_good"))
+    return is_declared and not finding.evidence.get("damaged") and not _has_newer_copy(finding)
 
 
 def _has_newer_copy(finding: Finding) -> bool:
@@ -121,6 +131,8 @@ def _title_of_rewriting(facts: dict[str, Any], path: str) -> str:
 
 def _meaning_without_damage(finding: Finding) -> str:
     """Return what it means that copies may be damaged; empty where nothing says so."""
+    if finding.evidence.get("declared_good"):
+        return _("A person declared the content of a copy good. Nothing is known of other contents beside it.")
     if finding.evidence.get("spread"):
         return _("The copies agree on a content that was made of a damaged one, or may have been.")
     if finding.evidence.get("rewritten"):

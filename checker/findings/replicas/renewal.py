@@ -58,6 +58,10 @@ def renew_spread_damage(context: ComparisonContext) -> list[int]:
                 finding.evidence,
             )
             if not facts["damaged"] and not facts["suspicious"]:
+                # What a person declared good is over, and the finding says why.
+                if facts["declared_good"]:
+                    finding.evidence = facts | {"was_damage": True, "names": finding.evidence.get("names", [])}
+                    renewed.append(finding)
                 continue
             unproven.append(finding.pk)
 

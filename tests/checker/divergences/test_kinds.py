@@ -95,6 +95,7 @@ def test_every_verdict_arises_for_each_of_its_reasons() -> None:
         judge(replica(P, held("x", 5, kind="corrupted"), held("n", 6, T1, "modified")), replica(P)),
         judge(replica(P), replica(P), replica(P, held("n", 5, T1, "modified"))._replace(on_hold=True)),
         judge_copies([replica(P), replica(X)], remembered={"x": None}),
+        judge_copies([replica(P), replica(X)], remembered={"x": None}, cleared={"x"}),
     ]
     arisen: dict[str, set[VerdictReason]] = {}
     for judgement in judgements:

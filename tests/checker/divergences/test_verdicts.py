@@ -288,6 +288,25 @@ def test_remembered() -> None:
     assert judge_copies([*histories[:2], replica(P)], {"x": "p"}).judged == "ddg"
 
 
+def test_what_a_person_declares_good() -> None:
+    """A declaration clears its own content, and proves nothing of what was made of it or stands beside it."""
+    made_of_it = replica(X, held("z", 6, T2, "modified"))
+    histories = [made_of_it._replace(voter="a"), replica(X)._replace(voter="b")]
+    assert judge_copies(histories, {"x": "p"}).judged == "ud"
+    declared = judge_copies(histories, {"x": "p"}, cleared={"x"})
+    assert declared.judged == "ug"
+    assert not declared.is_suspicious
+
+    outvoted = [replica(X)._replace(voter="a"), replica(P)._replace(voter="b"), replica(P)._replace(voter="c")]
+    assert judge_copies(outvoted, {"x": "p"}).judged == "dgg"
+    declared = judge_copies(outvoted, {"x": "p"}, cleared={"x"})
+    assert declared.judged == "guu"
+    assert {copy.reason for copy in declared.copies[1:]} == {VerdictReason.OTHER_DECLARED_GOOD}
+
+    majority = [replica(X)._replace(voter="a"), replica(X)._replace(voter="b"), replica(P)._replace(voter="c")]
+    assert judge_copies(majority, {"x": "p"}, cleared={"x"}).judged == "ggu", "the other content is not outvoted"
+
+
 def test_votes_at_first_sight() -> None:
     """When the replicas were first seen decides, whatever was copied before anybody compared them."""
     copied = replica(P, held("x", 6, T0, "rewritten"))

@@ -15,6 +15,7 @@ from checker.models import Divergence
 from tests.checker.divergences.walks import Oracle, Walk
 
 CopyVerdict = Divergence.CopyVerdict
+GOOD_COPIES = (CopyVerdict.GOOD, CopyVerdict.NEWER)
 TOLERANCE = 0.02
 """How many more of the copies may be left open than one could tell who knows the acts."""
 
@@ -101,3 +102,40 @@ def test_what_is_damaged_is_never_called_good(pytestconfig: pytest.Config) -> No
     assert tally.unsure <= tally.unsure_to_oracle + TOLERANCE * tally.total
     verdicts = {verdict for _truth, verdict in tally.counts}
     assert verdicts == {verdict.label for verdict in CopyVerdict} - {CopyVerdict.NOTHING.label}
+
+
+def test_a_declaration_speaks_of_its_own_content_alone(pytestconfig: pytest.Config) -> None:
+    """Declared good, a content is not damaged; no other content becomes good, newer or damaged by that."""
+    declared = 0
+    for number in range(pytestconfig.getoption("--walks")):
+        declared += judge_declared(f"walk {number}")
+    assert declared, "no walk has a damaged copy"
+
+
+def judge_declared(seed: str) -> int:
+    """Declare each damaged content of a walk good, each by itself and then all of them. Return how many there were."""
+    walk = Walk(seed)
+    for _ in range(walk.steps):
+        walk.step()
+    moment = max(sight.arrived for disk in walk.disks for sight in disk.sights)
+    histories = walk.histories(moment)
+    before = judge_copies(histories)
+    contents = [history.current_content for history in histories]
+    remembered = {
+        content: undamaged
+        for content, copy, undamaged in zip(contents, before.copies, before.undamaged, strict=True)
+        if copy.verdict == CopyVerdict.DAMAGED and content is not None
+    }
+    if not remembered:
+        return 0
+
+    before = judge_copies(histories, remembered)
+    for cleared in [*({content} for content in remembered), set(remembered)]:
+        after = judge_copies(histories, remembered, cleared)
+        for content, old, new in zip(contents, before.copies, after.copies, strict=True):
+            if content in cleared:
+                assert new.verdict != CopyVerdict.DAMAGED, f"{seed}: {content}"
+                continue
+            assert new.verdict not in GOOD_COPIES or old.verdict in GOOD_COPIES, f"{seed}: {content} beside {cleared}"
+            assert new.verdict != CopyVerdict.DAMAGED or old.verdict == CopyVerdict.DAMAGED, f"{seed}: {content}"
+    return len(remembered)
