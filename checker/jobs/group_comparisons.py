@@ -74,7 +74,7 @@ def compare_again(group: Group) -> None:
     if _is_quick(members):
         catch_up(group.pk)
     else:
-        async_task("checker.tasks.compare_replicas", group.pk, q_options=WITHOUT_RESULT)
+        enqueue("checker.tasks.compare_replicas", group.pk)
 
 
 def newest_comparison(group: Group) -> GroupComparison | None:

@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("checker", "0013_linked_findings"),
-        ("scanner", "0009_server_clock"),
+        ("checker", "0002_sql"),
+        ("scanner", "0002_sql"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
