@@ -25,8 +25,6 @@ FAST_POSTGRES = {
     "max_wal_senders": "0",
     "shared_buffers": "128MB",
     "logging_collector": "off",
-    # Tests are over before a table needs it.
-    "autovacuum": "off",
 }
 """The session's cluster does not outlive it, so it need not survive a power cut."""
 

@@ -61,6 +61,7 @@ def test_unknown_command_is_refused(command: Command) -> None:
     assert "Unknown command: 'fly'" in completed.stderr
 
 
+@pytest.mark.long
 def test_serve_is_the_same_system_without_a_password(
     environment: dict[str, str], python: Path, short: Path, owner: pwd.struct_passwd
 ) -> None:

@@ -14,7 +14,7 @@ from checker.models import Finding
 from scanner.format.records import Record
 from scanner.models import Run
 from tests.browser.conftest import Open
-from tests.browser.test_pages import LOOKS, look_at_each
+from tests.browser.test_pages import PHONE, look_at_each, looks
 from tests.checker import stage
 from tests.checker.changes.test_compare import confirmed_note
 from tests.checker.staged_replica import LATER_MTIME, StagedReplica, file
@@ -91,7 +91,7 @@ def addresses(world: StagedReplica, first: Run, last: Run) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("language", "scheme", "width"), looks(PHONE))
 def test_the_pages(
     open_page: Open,
     shoot: Callable[[Page, str], None],

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.test_pages import CONTRAST, LOOKS, NAMELESS, fits
+from tests.browser.test_pages import CONTRAST, DESKTOP, NAMELESS, fits, looks
 from tests.checker import stage
 
 PHOTOGRAPHED = ("docs", "docs-glossary", "docs-performance")
@@ -18,7 +18,7 @@ PHOTOGRAPHED = ("docs", "docs-glossary", "docs-performance")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("language", "scheme", "width"), looks(DESKTOP))
 def test_pages_fit_and_can_be_read(
     open_page: Open, shoot: Callable[[Page, str], None], language: str, scheme: Any, width: int
 ) -> None:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.test_pages import LOOKS, look_at_each
+from tests.browser.test_pages import PHONE, look_at_each, looks
 from tests.checker import stage
 from tests.checker.duplicates.test_queries import add_replica
 from tests.checker.staged_replica import StagedReplica, file
@@ -61,7 +61,7 @@ def staged_duplicates(transactional_db: None) -> StagedDuplicates:
     )
 
 
-@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("language", "scheme", "width"), looks(PHONE))
 def test_the_pages(
     open_page: Open,
     shoot: Callable[[Page, str], None],

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from checker.models import Divergence, Finding
 from tests.browser.conftest import Open
 from tests.browser.test_changes import HOSTILE, LONG
-from tests.browser.test_pages import LOOKS, look_at_each
+from tests.browser.test_pages import DESKTOP, look_at_each, looks
 from tests.checker import stage
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import LATER_MTIME, file
@@ -76,7 +76,7 @@ def addresses(fleet: StagedGroup) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("language", "scheme", "width"), looks(DESKTOP))
 def test_the_pages(
     open_page: Open,
     shoot: Callable[[Page, str], None],

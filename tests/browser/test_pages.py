@@ -14,18 +14,23 @@ from playwright.sync_api import Browser, Page, expect
 from scanner.models import Note, Progress, Replica, Run
 from tests.browser.conftest import Open
 from tests.checker import stage
+from tests.parameters import usual_first
 from tests.scanner import factories
 from tests.scanner.factories import error_row, file_row, link_row, special_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LOOKS = [
-    ("en", "light", 1280),
-    ("ru", "dark", 360),
-    pytest.param("en", "dark", 360, marks=pytest.mark.long),
-    pytest.param("ru", "light", 1280, marks=pytest.mark.long),
-]
-"""Languages, schemes and widths in which each page is judged. The first two have every value; --long tries more."""
+DESKTOP = ("en", "light", 1280)
+PHONE = ("ru", "dark", 360)
+OTHER_LOOKS = (("en", "dark", 360), ("ru", "light", 1280))
+
+
+def looks(usual: tuple[str, str, int]) -> list[Any]:
+    """Return languages, schemes and widths in which pages are judged: DESKTOP or PHONE; with --long all of them."""
+    second = PHONE if usual == DESKTOP else DESKTOP
+    return usual_first([usual, second, *OTHER_LOOKS])
+
+
 ROWS = [
     *(file_row(f"2019/summer/IMG_{number:04}.jpg", b"x" * (number * 977 % 9000)) for number in range(150)),
     file_row("big/backup.tar", b"q", size=81 * 10**9),
@@ -78,7 +83,7 @@ def look_at_each(page: Page, pages: dict[str, str], shoot: Callable[[Page, str],
         assert page.locator("html").get_attribute("lang") == look[:2]
 
 
-@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("language", "scheme", "width"), looks(DESKTOP))
 def test_the_pages(
     open_page: Open, shoot: Callable[[Page, str], None], world: World, language: str, scheme: Any, width: int
 ) -> None:
@@ -112,7 +117,7 @@ def test_the_pages(
         assert page.evaluate(NAMELESS) == [], name
 
 
-@pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 1280), ("ru", "dark", 1280)])
+@pytest.mark.parametrize(("language", "scheme", "width"), usual_first([("ru", "dark", 1280), DESKTOP]))
 def test_the_admin(
     open_page: Open, shoot: Callable[[Page, str], None], world: World, language: str, scheme: Any, width: int
 ) -> None:

@@ -123,6 +123,7 @@ def not_files(fleet: Fleet) -> set[str]:
     return set(versions.values_list("path", flat=True))
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_they_say_the_same(tmp_path: Path, small: Path) -> None:
     """Both tools agree with us on each pair of replicas, path by path."""

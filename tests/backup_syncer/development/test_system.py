@@ -28,7 +28,7 @@ def environment() -> Iterator[dict[str, str]]:
     """The environment of somebody who has just cloned the repository, with a state folder that goes with the test."""
     with tempfile.TemporaryDirectory(prefix="bs-dev-", dir="/tmp") as folder:
         os.chmod(folder, 0o711)  # the service user passes, where root runs the tests
-        kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONDONTWRITEBYTECODE", "PYTHONDEVMODE")
+        kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONDEVMODE")
         clean = {name: os.environ[name] for name in kept if name in os.environ}
         yield clean | {"BACKUP_SYNCER_DEVELOPMENT_STATE": f"{folder}/state"}
 

@@ -1,6 +1,6 @@
 """Attribute a missing directory to the finding that would tell each of its paths by itself.
 
-Each test runs twice: with two paths being enough for a missing directory, and with a row for each path.
+Each test runs with two paths being enough for a missing directory, and with --long also with a row for each path.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ COMMON = file("all")
 """A file that no replica loses."""
 
 
-@pytest.fixture(params=[2, NEVER], ids=["directories", "rows"], autouse=True)
+@pytest.fixture(
+    params=[pytest.param(2, id="directories"), pytest.param(NEVER, id="rows", marks=pytest.mark.long)], autouse=True
+)
 def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Set how many paths are enough for a missing directory, and return it."""
     number: int = request.param

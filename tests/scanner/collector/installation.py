@@ -97,7 +97,7 @@ class Installation:
 def clean_environment(**changes: str) -> dict[str, str]:
     """Return an environment that can import the checkout, without proxies, and with `changes`."""
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return {**environment, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **changes}
+    return {**environment, "PYTHONPATH": str(ROOT), **changes}
 
 
 def make_tree(root: Path) -> None:

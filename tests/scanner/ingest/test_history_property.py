@@ -85,7 +85,7 @@ def _linked(row: Entry, rows: dict[str, Entry]) -> Entry:
     return row._replace(detail=first if links else None) if row.type == EntryType.FILE else row
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
     """Report, tables, report: the same bytes for each run of a history, and verification holds for each."""
@@ -107,7 +107,7 @@ def test_every_run_comes_out_as_it_went_in(runs: list[list[Record]]) -> None:
         assert verdict.ok, [check for check in verdict.checks if not check.ok]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.integers(1, 3))
 def test_pages_together_are_the_whole(runs: list[list[Record]], limit: int) -> None:
     """Lists and trees show every entry of a run exactly once, in order, however small the pages are."""

@@ -202,6 +202,7 @@ def test_a_file_that_kills_has_failed(choice: EngineChoice, huge_root: Path) -> 
     assert sum(isinstance(result, HashedFile) for result in results) == 20
 
 
+@pytest.mark.long
 def test_a_hanging_worker_is_given_up(tmp_path: Path) -> None:
     """A worker without progress is replaced, and a file that hangs alone has timed out."""
     for name in ("a", "b"):

@@ -95,6 +95,7 @@ def test_hung_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.reason == "root unreadable"
 
 
+@pytest.mark.long
 def test_dead_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After hangs in a row the rest of the device is given up at once, instead of path by path for days."""
     for number in range(40):
