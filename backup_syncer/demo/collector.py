@@ -117,7 +117,7 @@ class DemoCollector:
                 "filesystem": {
                     "type": self._filesystem,
                     "id": str(replica.uuid),
-                    "mount": replica.root,
+                    "mount_point": replica.root,
                     "accepted": None,
                 },
             },
