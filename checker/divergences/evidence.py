@@ -118,11 +118,11 @@ def build_spread_evidence(
     copies = []
     for participant, judged in zip(context.by_position, judgement.copies, strict=True):
         is_open = judgement.is_suspicious and judged.verdict in (CopyVerdict.DAMAGED, CopyVerdict.UNSURE)
-        is_told = is_open or judged.reason == VerdictReason.DECLARED_GOOD
+        is_described = is_open or judged.reason == VerdictReason.DECLARED_GOOD
         copy = _describe_copy(
             participant,
             cell=cells[participant.position - 1 : participant.position],
-            judged=judged if is_told else NO_VERDICT,
+            judged=judged if is_described else NO_VERDICT,
             versions=history.get(participant.position, []),
             other=None,
         )

@@ -79,7 +79,7 @@ class PathHistory(dict[int, list[PathVersion]]):
         self.damaged = damaged or {}
         """Contents that an earlier comparison found damaged, each with the one from before, or None."""
         self.cleared = frozenset(cleared)
-        """Those of them of which a person said that they are right."""
+        """The ones among them that a person declared good."""
 
 
 def iterate_mismatch_histories(

@@ -16,8 +16,8 @@ Nothing here reads the database. The rules, in this order. History outweighs vot
 5. The content with more than half of all votes, two at least, is *good* when history says nothing of how the contents
    came about, and every replica was read since the last of them appeared. A copy with the very same modification time
    and other content is then *damaged*.
-6. What a person declared good is good, or older where an edit replaced it. Of all other contents the person has said
-   nothing: none of them becomes good or damaged by that.
+6. What a person declared good is good, or older where an edit replaced it. A declaration is about one content: no other
+   one becomes good or damaged by it.
 7. Nothing can be told of all others.
 
 The order in which runs arrive changes nothing: what began when is known as an interval, see `history`.
@@ -123,7 +123,7 @@ def judge_copies(
     """Return the verdict on each copy of one path.
 
     `remembered` are contents that earlier comparisons found damaged, each with the content that the damage replaced, or
-    that outvoted it; `cleared` are those of them of which a person said that they are right.
+    that outvoted it; `cleared` are the ones among them that a person declared good.
     """
     votes, total_votes = count_votes(histories)
     paths = PathHistories(histories)
@@ -136,12 +136,12 @@ def judge_copies(
 
 
 class Declaration(NamedTuple):
-    """The word of a person about contents of a path, and what was known without it."""
+    """Contents of a path that a person declared good, and those that were proven without that."""
 
     cleared: Collection[str]
-    """Contents of which a person said that they are right."""
+    """Contents that a person declared good."""
     proven: Collection[str]
-    """Contents that are good, or newer, whatever the person said."""
+    """Contents that are good, or newer, without the declaration."""
 
     def allows(self, content: str | None) -> bool:
         """Return whether a content may be called good or newer."""

@@ -24,8 +24,12 @@ def log_action(
     reason: str = "",
     run: Run | None = None,
     expires_at: datetime | None = None,
+    sha256: bytes | None = None,
 ) -> AuditEntry:
-    """Log one action. Without `user` the program did it; `run` is the run that it rests on, if any."""
+    """Log one action. Without `user` the program did it.
+
+    `run` is the run that it rests on, and `sha256` the content that it is about, if any.
+    """
     # The name is kept as text as well: the account may be renamed later.
     username = user.get_username() if user is not None else ""
 
@@ -37,4 +41,5 @@ def log_action(
         reason=reason,
         run=run,
         expires_at=expires_at,
+        sha256=sha256,
     )

@@ -24,12 +24,12 @@ from scanner.format.entry_type import EntryType
 from scanner.models import Group, Replica
 
 ABOUT_CONTENT = (Finding.Kind.CORRUPTED, Finding.Kind.REWRITTEN, Finding.Kind.REVERTED)
-"""Kinds of findings of one replica that a word about the content answers."""
+"""Kinds of findings of one replica that a declaration about the content closes."""
 
 
 @dataclass(frozen=True)
 class DamagedContent:
-    """A content of a path that a comparison found damaged, and what a person said of it."""
+    """A content of a path that a comparison found damaged, and the declaration of a person about it, if any."""
 
     sha256: str
     ground: str
@@ -93,6 +93,7 @@ def declare_good(group: Group, path: str, sha256: str, user: User, reason: str) 
             row.reason = reason
         KnownDamage.objects.bulk_update(known, ["ended_at", "ended_by", "reason"])
 
+        content = bytes.fromhex(sha256)
         holders = {replica.pk for replica in _holders(group, path).get(sha256, ())}
         for finding in findings:
             if _is_answered(finding, holders):
@@ -101,7 +102,7 @@ def declare_good(group: Group, path: str, sha256: str, user: User, reason: str) 
                 finding.accepted_by = user
                 finding.reason = reason
                 finding.save(update_fields=["state", "closed_at", "accepted_by", "reason"])
-            audit_log.log_action(finding, AuditEntry.Action.DECLARED, user=user, reason=_with_content(sha256, reason))
+            audit_log.log_action(finding, AuditEntry.Action.DECLARED, user=user, reason=reason, sha256=content)
 
 
 def withdraw(group: Group, path: str, sha256: str, user: User, reason: str) -> None:
@@ -121,16 +122,19 @@ def withdraw(group: Group, path: str, sha256: str, user: User, reason: str) -> N
             row.reason = ""
         KnownDamage.objects.bulk_update(known, ["ended_at", "ended_by", "reason"])
 
+        content = bytes.fromhex(sha256)
         findings = _lock_findings(group, path)
         for finding in findings:
-            if _was_closed_by_declaration(finding, sha256, findings):
+            if _was_closed_by_declaration(finding, content, findings):
                 finding.state = Finding.State.OPEN
-                finding.severity = Finding.Severity.CRITICAL if finding.replica_id is None else finding.severity
+                # The comparison made it less severe when it resolved it.
+                if finding.replica_id is None:
+                    finding.severity = Finding.Severity.CRITICAL
                 finding.closed_at = None
                 finding.accepted_by = None
                 finding.reason = ""
                 finding.save(update_fields=["state", "severity", "closed_at", "accepted_by", "reason"])
-            audit_log.log_action(finding, AuditEntry.Action.WITHDRAWN, user=user, reason=_with_content(sha256, reason))
+            audit_log.log_action(finding, AuditEntry.Action.WITHDRAWN, user=user, reason=reason, sha256=content)
 
 
 def _known_damage(group: Group, path: str) -> QuerySet[KnownDamage]:
@@ -179,13 +183,11 @@ def _is_answered(finding: Finding, holders: set[int]) -> bool:
     return finding.state == Finding.State.OPEN and finding.replica_id in holders
 
 
-def _was_closed_by_declaration(finding: Finding, sha256: str, findings: list[Finding]) -> bool:
+def _was_closed_by_declaration(finding: Finding, content: bytes, findings: list[Finding]) -> bool:
     """Return whether a finding is closed only because the content was declared good."""
     if finding.state == Finding.State.OPEN:
         return False
-    declared = finding.audit_entries.filter(
-        action=AuditEntry.Action.DECLARED, reason__startswith=_content_mark(sha256)
-    ).last()
+    declared = finding.audit_entries.filter(action=AuditEntry.Action.DECLARED, sha256=content).last()
     if declared is None:
         return False
     later = set(finding.audit_entries.filter(pk__gt=declared.pk).values_list("action", flat=True))
@@ -199,12 +201,3 @@ def _was_closed_by_declaration(finding: Finding, sha256: str, findings: list[Fin
         for other in findings
     )
     return finding.state == Finding.State.RESOLVED and AuditEntry.Action.WITHDRAWN not in later and not has_successor
-
-
-def _content_mark(sha256: str) -> str:
-    return f"SHA-256 {sha256[:16]}"
-
-
-def _with_content(sha256: str, reason: str) -> str:
-    """Return a reason as the audit log keeps it, which names the content."""
-    return f"{_content_mark(sha256)}…: {reason}"

@@ -69,7 +69,7 @@ def catch_up(group_id: int) -> bool:
 
 
 def compare_again(group: Group) -> None:
-    """Compare the replicas of a group after a person said something of their contents: at once when that is quick."""
+    """Compare the replicas of a group after a declaration about a content: at once when that is quick."""
     members = participants.read_members([group], timezone.now()).get(group.pk, [])
     if _is_quick(members):
         catch_up(group.pk)
@@ -188,7 +188,7 @@ def _compute(comparison: GroupComparison) -> None:
     positions = {replica_id: position for position, replica_id in enumerate(comparison.seating, 1)}
     previous = PreviousComparison(comparison.pk, positions)
     is_comparable = len(compared) > 1
-    # Read before all that it stands for: what a person says meanwhile makes it another one.
+    # Read first: a declaration that is made meanwhile changes the basis, and the comparison is made again.
     basis = _basis(group, members)
 
     try:

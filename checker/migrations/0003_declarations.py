@@ -32,6 +32,11 @@ class Migration(migrations.Migration):
                 verbose_name="action",
             ),
         ),
+        migrations.AddField(
+            model_name="auditentry",
+            name="sha256",
+            field=models.BinaryField(max_length=32, null=True),
+        ),
         migrations.AddIndex(
             model_name="knowndamage",
             index=models.Index(

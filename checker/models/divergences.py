@@ -212,7 +212,7 @@ class KnownDamage(models.Model):
     """A content of a path that a comparison found damaged, on whatever ground.
 
     It stays damaged wherever it is copied, whatever happens to the other copies, until a person says that it is right.
-    Written by `divergences.store`; `findings.declarations` says what a person says of it.
+    Written by `divergences.store`; `findings.declarations` records when a person declares it good.
     """
 
     group = models.ForeignKey(Group, models.PROTECT, related_name="known_damage", verbose_name=_("group"))
@@ -239,7 +239,7 @@ class KnownDamage(models.Model):
         indexes = [
             # Serves the comparison of a group, which asks for a few paths.
             models.Index("group", Left("path", 512), name="known_damage_path"),
-            # Serves the basis of comparisons, which asks each minute what people said.
+            # Serves the basis of comparisons, which asks each minute what people declared.
             models.Index("group", condition=Q(ended_at__isnull=False), name="known_damage_ended"),
         ]
 

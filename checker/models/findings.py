@@ -162,6 +162,8 @@ class AuditEntry(models.Model):
     run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
     """The run that the action rests on; null where it rests on none."""
     expires_at = models.DateTimeField(_("accepted until"), null=True)
+    sha256 = models.BinaryField(max_length=32, null=True)
+    """The content that was declared good, or of which that was withdrawn; null for all other actions."""
 
     class Meta:
         db_table = "checker_act"
@@ -171,3 +173,8 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action}: {self.finding}"
+
+    @property
+    def content_start(self) -> str:
+        """Return the first digits of the content that the entry is about; empty for none."""
+        return bytes(self.sha256 or b"").hex()[:16]

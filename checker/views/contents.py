@@ -1,4 +1,4 @@
-"""Carry out what a person says of a damaged content, on whatever page it was said."""
+"""Declare damaged contents good, or withdraw that, for the pages that offer it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -54,8 +54,6 @@ def decide_content(request: HttpRequest, uuid: UUID, act: str) -> HttpResponse:
 
 
 def _content_address(replica: Replica, path: str, act: str) -> str:
-    """Return where a form of the page sends what a person says of a content."""
-    # In the address, since forms change line ends in their fields.
-    query = QueryDict(mutable=True)
-    query["path"] = path
-    return with_parameters(reverse("file-content", args=[replica.uuid, act]), query)
+    """Return the address to which a form of the page sends a declaration."""
+    # The path stands in the address, since forms change line ends in their fields.
+    return reverse("file-content", args=[replica.uuid, act], query={"path": path})

@@ -75,7 +75,7 @@ def attempt(
     except RetryableError:
         _refund_attempt(queued, name, refund_seconds)
         raise
-    except Exception as error:  # any error: work that always fails must not hold up the queue for ever
+    except Exception as error:  # logged, kept as the reason, and raised until the last attempt
         reason = f"attempt {number} of {MAX_ATTEMPTS} failed: {type(error).__name__}: {error}"
         logger.error("%s: %s", name, reason, exc_info=error)
         if number < MAX_ATTEMPTS:

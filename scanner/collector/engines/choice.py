@@ -16,6 +16,7 @@ from scanner.collector.engines.profiles import ToolCatalogue, ToolCommand, catal
 from scanner.collector.engines.self_test import ToolRefusedError, verify_tool
 from scanner.collector.entries import WalkedEntry
 from scanner.format.entry_type import EntryType
+from scanner.format.statement import LONGEST_TEXT
 
 ENGINE_NAMES = ("auto", "native", "hashlib")
 
@@ -46,7 +47,8 @@ class EngineChoice(NamedTuple):
         return {
             "name": self.engine.name,
             "wanted": self.requested,
-            "why": self.reason,
+            # Complaints of tools may be long, and a statement with a longer text is refused.
+            "why": self.reason[:LONGEST_TEXT],
             "tools": self.engine.describe_tools(),
         }
 

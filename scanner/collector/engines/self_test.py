@@ -20,6 +20,7 @@ from scanner.collector.engines.checksum_tool import (
     start_on_stdin,
 )
 from scanner.collector.engines.profiles import ToolCommand
+from scanner.format.records import INT64
 
 _SECONDS = 10.0
 """Time limit of each run."""
@@ -58,7 +59,9 @@ def verify_tool(command: ToolCommand) -> VerifiedTool:
             raise ToolRefusedError(f"{path}: {error}") from error
 
     identity = {"size": status.st_size, "ino": status.st_ino, "mtime_ns": status.st_mtime_ns}
-    return VerifiedTool(command, _read_version(command), ability.takes_many, ability.utf8_only, identity)
+    # A file system may number its inodes, or date its files, beyond what a statement can hold.
+    held_identity = {name: number for name, number in identity.items() if INT64[0] <= number <= INT64[-1]}
+    return VerifiedTool(command, _read_version(command), ability.takes_many, ability.utf8_only, held_identity)
 
 
 def _check_stdin(command: ToolCommand, directory: bytes) -> None:
@@ -156,7 +159,7 @@ def _read_version(command: ToolCommand) -> str:
         return ""
 
     # busybox does not know --version: it fails and prints its usage, which begins with its name and version.
-    text = process.stdout.decode("utf-8", "replace")
+    text = process.stdout.decode("utf-8", "replace").replace("\0", "")
     greeting = _BUSYBOX_VERSION.search(text)
     if greeting:
         return greeting[0]

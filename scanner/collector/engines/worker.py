@@ -130,7 +130,7 @@ def main() -> NoReturn:
     except RootError as error:
         channel.send(MessageType.FAULT, str(error))
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a file
+    except Exception as error:  # noqa: BLE001 - sent to the parent process, which raises it: the run fails with the traceback
         if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:
             channel.send(MessageType.FAULT, f"the workers have no descriptor left: {error.strerror}")
             sys.exit(1)

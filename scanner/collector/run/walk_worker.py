@@ -134,7 +134,7 @@ def main() -> NoReturn:
     except RootError as error:
         reporter.send(MessageType.ROOT_ERROR, error.reason, error.detail)
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the parent raises it: a fault of the program is not a fault of a path
+    except Exception as error:  # noqa: BLE001 - sent to the parent process, which raises it: the run fails with the traceback
         if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:
             reporter.send(MessageType.FAULT, f"the walk has no descriptor left: {os.strerror(error.errno)}")
         else:

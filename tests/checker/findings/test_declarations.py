@@ -1,4 +1,4 @@
-"""A declared content is good at once, and nothing else is; withdrawn, all is as before."""
+"""A declared content is good at once, and no other one; when that is withdrawn, it is damaged again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def test_the_verdicts_follow_at_once() -> None:
     for each in (finding, of_replica()):
         entry = AuditEntry.objects.get(finding=each, action=AuditEntry.Action.DECLARED)
         assert entry.username == user.username
-        assert entry.reason.endswith(": the camera wrote it")
+        assert entry.reason == "the camera wrote it"
+        assert bytes(entry.sha256 or b"").hex() == digest()
 
     # The content spreads: it is good there, too, and the finding is over.
     for index in (1, 2):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from scanner.collector.engines import choice
-from scanner.collector.engines.choice import choose_engine
+from scanner.collector.engines.choice import EngineChoice, choose_engine
 from scanner.collector.engines.hashlib_engine import HashlibEngine
 from scanner.collector.engines.native_engine import NativeEngine
 from scanner.collector.engines.profiles import GNU_Z, ToolCatalogue, ToolCommand
+from scanner.collector.engines.self_test import verify_tool
+from scanner.format.statement import read_statement
 from tests.fakes.install import install
+from tests.scanner.format.statements import make_statement
 
 NO_TOOLS = ToolCatalogue([], [])
 MIB = 1 << 20
@@ -69,3 +75,33 @@ def test_description_is_plain(requested: str) -> None:
     assert isinstance(tools, list)
     assert [tool["algorithm"] for tool in tools] == ["sha256", "md5"]
     assert all(isinstance(value, (str, int)) for tool in tools for value in tool.values())
+
+
+@pytest.mark.parametrize("requested", ["hashlib", "native", "auto"])
+def test_a_statement_holds_the_description(requested: str) -> None:
+    """The description of an engine that was really chosen is in form."""
+    description = choose_engine(requested).describe()
+    assert read_statement(make_statement(engine=description).payload()).engine == description
+
+
+def test_a_statement_holds_odd_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Long complaints, an inode beyond the numbers of a statement and a version with NUL do not cost the run."""
+    tool_itself = install("faulty_sum", tmp_path, "right-sha256sum")
+    program = tmp_path / "wrapper"
+    program.write_text(f"#!/bin/sh\n[ $1 = --version ] && printf 'a\\000b' && exit\nexec {tool_itself} $@\n", "utf-8")
+    program.chmod(0o755)
+    real_stat = os.stat
+
+    def stat_with_a_huge_inode(path: Any, **options: Any) -> Any:
+        status = real_stat(path, **options)
+        if path == str(program):
+            return SimpleNamespace(st_size=status.st_size, st_ino=2**63, st_mtime_ns=status.st_mtime_ns)
+        return status
+
+    monkeypatch.setattr(os, "stat", stat_with_a_huge_inode)
+    tool = verify_tool(ToolCommand(str(program), GNU_Z, ("sha256",)))
+    assert tool.version == "ab"
+    assert "ino" not in tool.identity
+
+    description = EngineChoice(NativeEngine([tool]), "auto", "x" * 9000).describe()
+    assert read_statement(make_statement(engine=description).payload()).engine == description
