@@ -177,4 +177,4 @@ class AuditEntry(models.Model):
     @property
     def content_start(self) -> str:
         """Return the first digits of the content that the entry is about; empty for none."""
-        return bytes(self.sha256 or b"").hex()[:16]
+        return bytes(self.sha256 or b"").hex()[:12]

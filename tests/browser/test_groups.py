@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from checker.models import Divergence, Finding
 from tests.browser.conftest import Open
 from tests.browser.test_changes import HOSTILE, LONG
-from tests.browser.test_pages import DESKTOP, look_at_each, looks
+from tests.browser.test_pages import DESKTOP, fits, look_at_each, looks
 from tests.checker import stage
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import LATER_MTIME, file
@@ -104,6 +104,35 @@ def test_from_the_overview_to_the_good_copy(open_page: Open, staged_comparison: 
     expect(page.locator("table.matrix tbody tr")).to_have_count(1)
     expect(page.locator(".square-damaged")).to_have_count(1)
     expect(page.locator(".square-good")).to_have_count(2)
+
+
+def test_a_content_is_declared_good_and_that_is_withdrawn(
+    open_page: Open, shoot: Callable[[Page, str], None], staged_comparison: StagedComparison
+) -> None:
+    """With the keyboard alone, on a phone: the verdict follows at once, and goes back when it is withdrawn."""
+    page = open_page(staged_comparison.pages["finding-damaged-copy"], staged_comparison.user, width=360)
+    panel = page.locator("section[aria-labelledby=damage-head]")
+    panel.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("The photographer edited it.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("content declared good by a person")
+    expect(panel).to_contain_text("declared this content good: The photographer edited it.")
+    assert fits(page)
+    shoot(page, "finding-declared-good")
+    page.goto(staged_comparison.pages["file-of-group"])
+    expect(panel).to_contain_text("The photographer edited it.")
+
+    panel.locator("summary").click()
+    panel.get_by_label("Reason").fill("It is rotten after all.")
+    panel.get_by_role("button").click()
+    expect(panel.locator("summary")).to_have_text("This content is good")
+    shoot(page, "file-with-known-damage")
+    page.goto(staged_comparison.pages["finding-damaged-copy"])
+    expect(page.get_by_role("heading", level=1)).not_to_contain_text("declared good")
 
 
 def test_folded_branches_filters_and_paging(open_page: Open, staged_comparison: StagedComparison) -> None:
