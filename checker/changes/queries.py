@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from checker.changes.statements import statement
 from checker.models import Comparison
 from scanner.db import keyset
 from scanner.db.sql import fetch_all, fetch_batches, like_pattern
+from scanner.models import Run
 
 
 class ChangeSide(NamedTuple):
@@ -145,6 +148,19 @@ def read_path_changes(replica_id: int, path: str) -> dict[int, ChangeRow]:
     """Return the changes of one path, by the number of the run that brought each. Only adjacent comparisons count."""
     rows = fetch_all(statement("list_changes_of_path"), {"replica": replica_id, "path": path})
     return {sequence: _change_row(row) for sequence, *row in rows}
+
+
+def compared_run_numbers(replica_id: int, changes: Iterable[ChangeRow]) -> dict[str, int]:
+    """Return the numbers of the runs with which the collector compared, by the UUID that the changes' notes say."""
+    claimed = {str(change.notes["confirmed"].get("against")) for change in changes if "confirmed" in change.notes}
+
+    uuids = []
+    for text in claimed:
+        # A server wrote the notes: only the canonical form of a UUID can name a run.
+        with suppress(ValueError):
+            uuids.append(UUID(text))
+    runs = Run.objects.filter(replica=replica_id, uuid__in=uuids)
+    return {str(uuid): sequence for uuid, sequence in runs.values_list("uuid", "sequence")}
 
 
 def _filter_parameters(comparison: Comparison, change_filter: ChangeFilter) -> dict[str, Any]:

@@ -373,8 +373,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "action",
-                "verbose_name_plural": "actions",
+                "verbose_name": "audit log entry",
+                "verbose_name_plural": "audit log",
                 "db_table": "checker_act",
                 "ordering": ["id"],
             },

@@ -167,8 +167,8 @@ class AuditEntry(models.Model):
 
     class Meta:
         db_table = "checker_act"
-        verbose_name = _("action")
-        verbose_name_plural = _("actions")
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log")
         ordering = ["id"]
 
     def __str__(self) -> str:

@@ -67,6 +67,8 @@ class FileHistory(NamedTuple):
     """Newest first."""
     copies: list[Copy]
     findings: list[Finding]
+    run_numbers: dict[str, int]
+    """Numbers of the runs that the notes of the changes name, by UUID."""
 
 
 class ContentLetters:
@@ -108,7 +110,9 @@ def read_file_history(replica: Replica, path: str, now: datetime) -> FileHistory
     # A replica that never had the path may still be asked about what the others have.
     if not versions and not any(copy.entry for copy in copies):
         return None
-    return FileHistory(periods[::-1], copies, _findings(replica, path))
+    changes = [period.change for period in periods if period.change]
+    run_numbers = change_queries.compared_run_numbers(replica.pk, changes)
+    return FileHistory(periods[::-1], copies, _findings(replica, path), run_numbers)
 
 
 def _periods(replica: Replica, path: str, versions: list[VersionRow], letters: ContentLetters) -> list[Period]:

@@ -17,9 +17,6 @@ from scanner.formatting.names import visible_text
 register = template.Library()
 
 
-UUID_LENGTH = 36
-
-
 @register.filter
 def kind_label(kind: str) -> str:
     """Return a kind of change in words."""
@@ -45,11 +42,14 @@ def counts_by_kind(directory: DirectorySummary) -> list[tuple[str, int]]:
 
 
 @register.filter
-def note_sentences(notes: dict[str, Any]) -> list[str]:
-    """Return the notes of a change in words that claim no more than the notes prove."""
+def note_sentences(notes: dict[str, Any], run_numbers: dict[str, int]) -> list[str]:
+    """Return the notes of a change in words that claim no more than the notes prove.
+
+    `run_numbers` are the numbers of the runs that the notes name, by UUID.
+    """
     sentences = []
     if confirmed := notes.get("confirmed"):
-        sentences += _confirmation(confirmed)
+        sentences += _confirmation(confirmed, run_numbers)
     if "misread" in notes:
         sentences.append(_("the first read was wrong"))
     if clock := notes.get("clock"):
@@ -58,14 +58,18 @@ def note_sentences(notes: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _confirmation(confirmed: dict[str, Any]) -> list[str]:
+def _confirmation(confirmed: dict[str, Any], run_numbers: dict[str, int]) -> list[str]:
     cache = _("not from cache") if confirmed.get("cold") else _("possibly from cache")
     engines = visible_text(", ".join(map(str, confirmed.get("engines", []))))
     values = {"cold": cache, "engines": engines}
-    # The run's uuid came from a server: cut it to the length of one.
-    run = visible_text(str(confirmed.get("against"))[:UUID_LENGTH])
-    return [
+    compared_run = run_numbers.get(str(confirmed.get("against")))
+
+    sentences = [
         _("two more reads gave the same result (%(cold)s; %(engines)s)") % values,
         _("ctime unchanged") if confirmed.get("ctime_same") else _("ctime changed or proves nothing"),
-        _("compared with run %(run)s") % {"run": run},
     ]
+    if compared_run is None:
+        sentences.append(_("compared with a run that this server does not have"))
+    else:
+        sentences.append(_("compared with run %(run)s") % {"run": compared_run})
+    return sentences

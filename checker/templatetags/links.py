@@ -45,6 +45,12 @@ def directory_url(list_query: ChangeListQuery | DivergenceListQuery, directory: 
     return list_query.directory_address(directory)
 
 
+@register.filter
+def concerns_whole_run(finding: Finding) -> bool:
+    """Return whether a finding is about a run as a whole, and not about paths."""
+    return kind_of(finding).concerns_whole_run
+
+
 @register.simple_tag
 def finding_changes_url(finding: Finding) -> str:
     """Return the address of the changes that a finding of a replica is about."""

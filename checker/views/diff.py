@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRefresh
 
-from checker.changes import export, listing
+from checker.changes import export, listing, queries
 from checker.changes.listing import ChangeListQuery
 from checker.forms import CompareRunsForm, DownloadForm, PollForm
 from checker.jobs import run_comparisons
@@ -117,6 +117,7 @@ def _show(request: PageRequest, run: Run, comparison: Comparison | None) -> Http
         "filter_options": listing.filter_options(comparison, list_query),
         "change_count": listing.count_changes(comparison),
         "change_list": page,
+        "run_numbers": queries.compared_run_numbers(run.replica_id, page.changes),
         "skipped_runs": run_comparisons.skipped_runs(comparison),
     }
     # A boosted link of a page comes through htmx, too, and wants the whole page.

@@ -29,6 +29,7 @@ def test_the_history_of_a_path(viewer: Client) -> None:
     page = get(viewer, address + "?path=d/sub/a")
     assert re.findall(r'<span class="letter">(\w)', page) == ["B", "A", "A"] and "different content" in page
     assert "change-corrupted" in page and "reason muted" in page
+    assert "compared with run 1<" in page
     page_of_moved_file = get(viewer, address + "?path=d/old")
     assert "not present" in page_of_moved_file and "e/old" in page_of_moved_file
 
