@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -55,9 +56,9 @@ def accept(
         if row.state != Finding.State.OPEN:
             raise ActionRefused(_("This finding is no longer open."))
 
-        for part in [row, *_lock_parts(row, Finding.State.OPEN)]:
-            _close(part, user, reason, expires_at)
-            audit_log.log_action(part, AuditEntry.Action.ACCEPTED, user=user, reason=reason, expires_at=expires_at)
+        for linked in [row, *_lock_linked(row, Finding.State.OPEN)]:
+            _close(linked, user, reason, expires_at)
+            audit_log.log_action(linked, AuditEntry.Action.ACCEPTED, user=user, reason=reason, expires_at=expires_at)
     finding.refresh_from_db()
 
 
@@ -110,10 +111,10 @@ def undo(finding: Finding, user: User, reason: str) -> None:
         if row.state != Finding.State.ACCEPTED:
             raise ActionRefused(_("Only an acceptance or a release can be undone."))
 
-        for part in [row, *_lock_parts(row, Finding.State.ACCEPTED)]:
-            _reopen(part)
-            audit_log.log_action(part, AuditEntry.Action.UNDONE, user=user, reason=reason)
-            _resolve_if_over(part)
+        for linked in [row, *_lock_linked(row, Finding.State.ACCEPTED)]:
+            _reopen(linked)
+            audit_log.log_action(linked, AuditEntry.Action.UNDONE, user=user, reason=reason)
+            _resolve_if_over(linked)
     finding.refresh_from_db()
 
 
@@ -123,15 +124,16 @@ def reopen_expired() -> int:
     reopened = 0
     for pk in expired.values_list("pk", flat=True)[:REOPENED_AT_ONCE]:
         with transaction.atomic():
-            row = Finding.objects.select_for_update().get(pk=pk)
+            row = _lock_with_linked(pk)
             # A person may have undone or extended it since the list was read.
             if row.state != Finding.State.ACCEPTED or row.expires_at is None or row.expires_at > timezone.now():
                 continue
 
-            _reopen(row)
-            audit_log.log_action(row, AuditEntry.Action.EXPIRED)
-            _resolve_if_over(row)
-            reopened += 1
+            for linked in [row, *_lock_linked(row, Finding.State.ACCEPTED)]:
+                _reopen(linked)
+                audit_log.log_action(linked, AuditEntry.Action.EXPIRED)
+                _resolve_if_over(linked)
+                reopened += 1
     return reopened
 
 
@@ -144,19 +146,41 @@ def clean_reason(reason: str) -> str:
 
 
 def _lock(finding: Finding, seen_revision: str | None = None) -> Finding:
-    """Lock the finding's row and return it. Raise ActionRefused when it is open and not as the user has seen it."""
-    row = Finding.objects.select_for_update().get(pk=finding.pk)
+    """Lock a finding with those linked to it, and return it.
+
+    Raise ActionRefused when it is open and not as the user has seen it.
+    """
+    row = _lock_with_linked(finding.pk)
     if row.state == Finding.State.OPEN and seen_revision is not None and seen_revision != revision(row):
         text = _("Nothing was done: the finding has changed since the page was shown. Check it again: %(finding)s")
         raise ActionRefused(text % {"finding": short_text(description.title(row))})
     return row
 
 
-def _lock_parts(row: Finding, state: Finding.State) -> list[Finding]:
-    """Lock and return the findings of single replicas in a state that say of a path what `row` says of the group."""
+def _lock_with_linked(pk: int) -> Finding:
+    """Lock a finding with those linked to it, and return it."""
+    row = Finding.objects.get(pk=pk)
+    keys = [pk] if row.group_finding_id is None else [pk, row.group_finding_id]
+
+    # In the order of their keys: two people may decide about both of a pair at once.
+    locked = Finding.objects.select_for_update().filter(Q(pk__in=keys) | Q(group_finding=pk)).order_by("pk")
+    return next(row for row in locked if row.pk == pk)
+
+
+def _lock_linked(row: Finding, state: Finding.State) -> list[Finding]:
+    """Lock and return the findings in a state that are decided with `row`, since they say the same of its path.
+
+    With a finding between the replicas go those of its replicas. With one of a replica goes that between the replicas,
+    unless it concerns another replica as well.
+    """
+    if row.replica_id is None:
+        linked = Finding.objects.filter(group_finding=row)
+    else:
+        linked = Finding.objects.filter(replica_findings=row, concerns=[row.replica_id])
+
     # What is graver is decided by itself.
-    parts = Finding.objects.select_for_update().filter(group_finding=row, state=state, severity__lte=row.severity)
-    return list(parts.order_by("pk"))
+    linked = linked.filter(state=state, severity__lte=row.severity)
+    return list(linked.select_for_update().order_by("pk"))
 
 
 def _close(row: Finding, user: User, reason: str, expires_at: datetime | None) -> None:

@@ -32,6 +32,8 @@ from scanner.roles import OPERATE
 
 MAX_MEMBERS = 100
 """Paths of a folded finding on a page."""
+MAX_LINKED = 50
+"""Findings about the same path on a page."""
 ACTIONS = ("accept", "undo", "release")
 
 
@@ -160,6 +162,7 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
         # A long path is cut in the title, so it stands whole once below.
         "whole_path": finding.path if len(finding_description.title) > FOLDED_FROM else "",
         "audit_log": finding.audit_entries.select_related("run").all(),
+        "linked_findings": _linked_findings(finding),
         "members": _members(request, finding) if finding.folded else None,
         "damaged_contents": _damaged_contents(finding),
         "declare_address": reverse("finding-content", args=[finding.uuid, "declare-good"]),
@@ -170,6 +173,16 @@ def _show(request: HttpRequest, finding: Finding, form: forms.Form | None = None
         "form": form,
     }
     return render(request, "checker/finding.html", context, status=status)
+
+
+def _linked_findings(finding: Finding) -> list[tuple[Finding, str]]:
+    """Return the findings about the same path, each with its title: that between the replicas, or theirs."""
+    findings = Finding.objects.select_related("group", "replica__server", "replica__group", "first_run", "last_run")
+    if finding.replica is None:
+        linked = findings.filter(group_finding=finding)
+    else:
+        linked = findings.filter(replica_findings=finding)
+    return [(row, description.title(row)) for row in linked.order_by("-pk")[:MAX_LINKED]]
 
 
 def _damaged_contents(finding: Finding) -> list[DamagedContent]:

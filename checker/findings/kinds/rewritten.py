@@ -27,6 +27,12 @@ class Rewritten(PathsKind):
         )
         return [not_compared, *notes.describe_reading(run_notes)]
 
+    def next_steps(self, finding: Finding) -> list[str]:
+        """Put the restore first where the other replicas prove the change to be damage."""
+        if finding.severity == Finding.Severity.CRITICAL:
+            return [str(steps.RESTORE_FILE), str(steps.CHECK_DISK)]
+        return super().next_steps(finding)
+
 
 REWRITTEN = Rewritten(
     value=Finding.Kind.REWRITTEN,

@@ -38,6 +38,7 @@ NAME_LACKING_REPLICAS = statement("name_lacking_replicas")
 FIND_SPREAD_DAMAGE = statement("find_spread_damage")
 CLOSE_FINISHED = statement("close_finished")
 LINK_FINDINGS = statement("link_findings")
+RAISE_LINKED = statement("raise_linked")
 CLOSE_LINKED = statement("close_linked")
 
 ENUM_VALUES: dict[str, Any] = {
@@ -148,9 +149,14 @@ def recount_and_close(context: ComparisonContext, unproven: Sequence[int]) -> li
 
 
 def link_findings(group_id: int) -> None:
-    """Link open findings of single replicas with those between the replicas about the same paths."""
+    """Link open findings of single replicas with those between the replicas about the same paths.
+
+    Of a pair that agrees about the path, both are critical or none is.
+    """
+    parameters = {"group": group_id, **ENUM_VALUES}
     with connection.cursor() as cursor:
-        cursor.execute(LINK_FINDINGS, {"group": group_id})
+        cursor.execute(LINK_FINDINGS, parameters)
+        cursor.execute(RAISE_LINKED, parameters)
 
 
 def close_linked(findings: Sequence[Finding], run: Run) -> list[Finding]:

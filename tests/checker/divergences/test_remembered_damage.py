@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
 from checker.findings import actions, description
 from checker.models import Finding, KnownDamage
@@ -156,7 +160,7 @@ def test_accepted_damage_is_known_damage() -> None:
     assert verdicts(group) == "ddg"
 
 
-def test_findings_of_one_path_are_closed_together() -> None:
+def test_findings_of_one_path_are_closed_together(client: Client) -> None:
     """The finding of a replica and that between the replicas are linked, accepted, undone and resolved as one."""
     group = StagedGroup(3)
     group.runs(*[[GOOD, REST]] * 3)
@@ -167,12 +171,28 @@ def test_findings_of_one_path_are_closed_together() -> None:
     assert single.group_finding == between
 
     user = stage.make_user("operator")
+    client.force_login(user)
     actions.accept(between, user, "known")
     single.refresh_from_db()
     assert single.state == Finding.State.ACCEPTED
     actions.undo(between, user, "not so well known")
     single.refresh_from_db()
     assert single.state == Finding.State.OPEN
+
+    # The same the other way round, since no other replica is concerned.
+    actions.accept(single, user, "known", timezone.now() + timedelta(milliseconds=200))
+    between.refresh_from_db()
+    assert between.state == Finding.State.ACCEPTED
+    time.sleep(0.25)
+    assert actions.reopen_expired() == 2
+    for finding in (between, single):
+        finding.refresh_from_db()
+        assert finding.state == Finding.State.OPEN
+
+    links_of_single = client.get(reverse("finding", args=[single.uuid])).content.decode()
+    links_of_between = client.get(reverse("finding", args=[between.uuid])).content.decode()
+    assert reverse("finding", args=[between.uuid]) in links_of_single
+    assert reverse("finding", args=[single.uuid]) in links_of_between
 
     # An honest edit elsewhere takes the place of the damage: no copy of it is left, and none of what it was made of.
     group.run(1, [EDITED, REST])
@@ -183,3 +203,18 @@ def test_findings_of_one_path_are_closed_together() -> None:
     for finding in (between, single):
         finding.refresh_from_db()
         assert finding.state == Finding.State.RESOLVED
+
+
+def test_a_rewrite_that_the_group_proves_to_be_damage_is_critical() -> None:
+    """Damage that only the copy on another replica proves is critical in both findings of the path."""
+    group = StagedGroup(3)
+    group.runs(*[[GOOD, REST]] * 3)
+    rot(group, 1)
+    group.compare()
+    group.run(0, [ROTTEN, REST])
+    assert verdicts(group) == "ddg"
+
+    rewritten = Finding.objects.get(kind=Finding.Kind.REWRITTEN)
+    assert rewritten.group_finding == open_finding()
+    assert rewritten.severity == Finding.Severity.CRITICAL
+    assert "restore the file" in description.describe(rewritten).next_steps[0]
