@@ -100,12 +100,21 @@ def _manifest_line(row: Entry, algorithm: str) -> bytes:
 
 
 def _bag_info(run: Run, manifests: _PayloadManifests, omissions: Omissions) -> str:
+    description = (
+        f"Run {run.sequence} of replica {run.replica.uuid}. "
+        "The payload, data, is the root directory of the replica and is not in this archive."
+    )
+    if omissions.counts[OmissionReason.LINK] or omissions.counts[OmissionReason.SPECIAL]:
+        # A payload is files only (RFC 8493, 1.3): validators stop at a dangling link, and report any other as unlisted.
+        description += (
+            " Copy it without symbolic links and special files: rsync -a --no-links --no-specials --no-devices."
+        )
+
     lines = [
         f"Bag-Software-Agent: backup_syncer {VERSION}",
         f"Bagging-Date: {run.finished_at:%Y-%m-%d}",
         f"External-Identifier: urn:uuid:{run.uuid}",
-        f"External-Description: Run {run.sequence} of replica {run.replica.uuid}. "
-        "The payload, data, is the root directory of the replica and is not in this archive.",
+        f"External-Description: {description}",
     ]
 
     if run.envelope is not None:  # an unsigned import knows no sizes

@@ -260,6 +260,24 @@ def test_a_bag_is_valid(root: Path) -> None:
     assert not bag_holds(bag)
 
 
+def test_a_bag_of_a_tree_with_dangling_links(root: Path) -> None:
+    """The bag says how to copy the payload without what no bag can hold, and validates with that copy."""
+    run = make_tree(root, [b"-x", b"d/sub"])
+    (root / "to").symlink_to("nowhere")
+    (root / "zz").mkdir()
+    os.mkfifo(root / "d/fifo")
+    assert export_run(run, "bagit", root.parent / "bag.tar")[0] == 0
+
+    bag = unpack_bag(run, root.parent / "bag.tar")
+    shutil.copytree(root, bag / "data", symlinks=True, ignore=lambda *_: ["fifo"])
+    assert not bag_holds(bag), "the control: with the link in place the bag is not valid"
+    shutil.rmtree(bag / "data")
+
+    assert "Copy it without symbolic links and special files" in (bag / "bag-info.txt").read_text()
+    shutil.copytree(root, bag / "data", ignore=lambda *_: ["fifo", "to"])
+    assert bag_holds(bag)
+
+
 def test_names_in_a_bag(root: Path) -> None:
     """Percent sign and line ends are percent-encoded and nothing else is; what is no UTF-8 is left out, told twice."""
     run = make_run([file_row("a%\r\n b~é", b"1"), file_row("b\\xff", b"2"), file_row("c\\\\xff", b"3"), error_row("e")])
