@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, Func, QuerySet
 from django.utils import timezone
 
 from scanner import central_key
@@ -28,6 +28,14 @@ from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+
+class ClockTimestamp(Func):
+    """The database's clock now, not when the transaction began as `Now` has it."""
+
+    template = "clock_timestamp()"
+    output_field = DateTimeField()
+
 
 TOKEN_HOURS = 24
 """How long an enrolment token is valid by default."""
@@ -138,6 +146,19 @@ def revoke_key(key: ServerKey) -> None:
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
         key.save(update_fields=["revoked_at"])
+
+
+def end_replaced_keys(key: ServerKey) -> None:
+    """Let the older keys of a server end: a report that `key` has signed is accepted.
+
+    Until then both hold, so that a rotation whose answer is lost leaves the server with a key. Call it in the
+    transaction that records the report.
+    """
+    older_keys = ServerKey.objects.filter(server=key.server_id, pk__lt=key.pk, revoked_at=None)
+    # Locked first: a report of an older key that is being recorded gets its time before the key ends.
+    locked = [older_key.pk for older_key in older_keys.select_for_update(no_key=True).order_by("pk")]
+    if locked:
+        ServerKey.objects.filter(pk__in=locked).update(revoked_at=ClockTimestamp(), replaced_by=key)
 
 
 def _digest(text: str) -> bytes:

@@ -21,7 +21,7 @@ class KeyInline(ReadOnlyInline):
     """The server's keys."""
 
     model = ServerKey
-    fields = ("keyid", "created_at", "revoked_at")
+    fields = ("keyid", "created_at", "revoked_at", "replaced_by")
     readonly_fields = fields
 
 
@@ -148,10 +148,10 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
 class ServerKeyAdmin(ReadOnlyAdmin, RowActionsAdmin):
     """Keys; kept for ever, since old runs are proven with them."""
 
-    list_display = ["keyid", "server", "created_at", "revoked_at"]
-    list_select_related = ["server"]
+    list_display = ["keyid", "server", "created_at", "revoked_at", "replaced_by"]
+    list_select_related = ["server", "replaced_by"]
     search_fields = ["keyid", "server__name"]
-    fields = ["server", "keyid", "public_hex", "created_at", "revoked_at"]
+    fields = ["server", "keyid", "public_hex", "created_at", "revoked_at", "replaced_by"]
     readonly_fields = ["public_hex"]
     row_actions = (
         RowAction(

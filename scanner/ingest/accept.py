@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from scanner import enrolment
 from scanner.errors import (
     BodyError,
     Busy,
@@ -111,14 +112,23 @@ def _verify_claim(server: Server, line: bytes) -> Claim:
     # The keyid finds the key and proves nothing. The key must be one of the server that the token names: nobody uploads
     # what another server has signed.
     key = ServerKey.objects.filter(server=server, keyid=envelope.keyid).first()
-    if key is None or key.revoked_at is not None or not envelope.verify(bytes(key.public)):
+    if key is None or not envelope.verify(bytes(key.public)):
         raise Forbidden("The report is not signed by a key of this server.")
+    _require_valid(key)
 
     try:
         statement = read_statement(envelope.payload)
     except ReportError as error:
         raise Malformed(f"The report has no good statement: {error}.") from error
     return Claim(line, envelope, statement, key, _find_replica(server, statement))
+
+
+def _require_valid(key: ServerKey) -> None:
+    """Raise Forbidden for a key that has ended."""
+    if key.replaced_by_id is not None:
+        raise Forbidden("The key that signed the report was replaced by a newer one of this server.")
+    if key.revoked_at is not None:
+        raise Forbidden("The report is not signed by a key of this server.")
 
 
 def _find_replica(server: Server, statement: Statement) -> Replica:
@@ -260,7 +270,10 @@ def _record_run(claim: Claim, run: Run) -> Receipt:
             if recorded is not None:
                 return Receipt(recorded, new=False)
 
+            # Locked until the commit: either this report comes first, or the newer key that ends its own.
+            _require_valid(ServerKey.objects.select_for_update(no_key=True).get(pk=claim.key.pk))
             run.save(force_insert=True)
+            enrolment.end_replaced_keys(claim.key)
             _delete_progress(run)
             _clear_accepted_root(replica, run, claim.statement)
             return Receipt(run, new=True)

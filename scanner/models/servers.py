@@ -87,6 +87,16 @@ class ServerKey(models.Model):
     created_at = models.DateTimeField(_("created"), db_default=Now())
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     """From then on nothing that it signs is accepted; what was accepted stays."""
+    replaced_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="replaced_keys",
+        verbose_name=_("replaced by"),
+    )
+    """The newer key whose first accepted report ended this one; null where a person revoked it, and while it holds."""
 
     class Meta:
         verbose_name = _("server key")

@@ -101,6 +101,9 @@ class QueueSender:
         envelope = self.spool.load_envelope(report)
         if envelope is None:
             return  # damaged, and set aside
+        if envelope.keyid != key.keyid:
+            # The rotation of the key left it behind. The central server takes nothing more of the old key.
+            self.spool.sign_again(report, key)
 
         try:
             reply = upload_report(client, identity, report.path)

@@ -141,13 +141,26 @@ class Spool:
         read_statement(payload)  # never sign what the central server would refuse
         envelope_line = seal_envelope(RUN_TYPE, payload, key.sign, key.keyid)
 
+        self._write_report(path, envelope_line, body)
+        return SpooledReport(path, statement.sequence, statement.run)
+
+    def _write_report(self, path: Path, envelope_line: bytes, body: BinaryIO) -> None:
         with durable.create_file(path) as file:
             # No name and no time in the gzip header: the same report gives the same bytes.
             with gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, file, mtime=0) as compressed:
                 compressed.write(envelope_line)
                 for chunk in iter(lambda: body.read(_CHUNK_BYTES), b""):
                     compressed.write(chunk)
-        return SpooledReport(path, statement.sequence, statement.run)
+
+    def sign_again(self, report: SpooledReport, key: SigningKey) -> None:
+        """Replace the signature of a queued report: the key that made it was replaced by `key` since.
+
+        Statement and lines stay byte for byte, and with them the place in the chain.
+        """
+        envelope = read_envelope(report.path)
+        line = seal_envelope(RUN_TYPE, envelope.payload, key.sign, key.keyid)
+        with open_body(report.path) as body:
+            self._write_report(report.path, line, body)
 
     def mark_sent(self, report: SpooledReport, receipt: Optional[bytes]) -> None:
         """Move a delivered report to `sent`, beside its receipt.

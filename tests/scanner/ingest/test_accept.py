@@ -26,7 +26,7 @@ from scanner.format.records import encode_record
 from scanner.format.statement import LONGEST_NAME
 from scanner.format.timestamps import format_timestamp
 from scanner.ingest import accept, inbox, journal
-from scanner.models import Equivocation, Progress, Replica, Run, Server
+from scanner.models import Equivocation, Progress, Replica, Run, Server, ServerKey
 from scanner.signals import run_received
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
@@ -250,6 +250,38 @@ def test_only_the_servers_own_good_key_signs(replica: Replica, signer: Signer) -
     with pytest.raises(Forbidden):
         make.receive(replica.server, report.gzip)
     assert not Run.objects.exists()
+
+
+def test_a_newer_key_ends_the_older_ones(replica: Replica, signer: Signer) -> None:
+    """A registered key changes nothing before its first report is accepted. From then on the older one is refused."""
+    sibling = make.make_replica(server=replica.server, root="/srv/sibling")
+    newer = make.make_key(replica.server)
+    neighbour = make.make_key(make.make_server())
+    make.receive(replica.server, make.make_report(replica, signer).gzip)
+    waiting = make.make_report(sibling, signer)
+
+    run = make.receive(replica.server, make.make_report(replica, newer, sequence=2).gzip).run
+    ended = ServerKey.objects.get(keyid=signer.keyid)
+    assert ended.replaced_by == run.key
+    assert ended.revoked_at is not None
+    assert list(ServerKey.objects.filter(revoked_at=None).values_list("keyid", flat=True)) == [
+        newer.keyid,
+        neighbour.keyid,
+    ]
+    with pytest.raises(Forbidden, match="replaced by a newer one"):
+        make.receive(replica.server, waiting.gzip)
+    assert make.receive(replica.server, make.make_report(sibling, newer).gzip).new
+
+
+def test_a_key_that_ends_while_its_report_is_read(replica: Replica, signer: Signer) -> None:
+    """A body that arrives slowly is not recorded when the newer key has been used meanwhile."""
+    sibling = make.make_replica(server=replica.server, root="/srv/sibling")
+    newer = make.make_key(replica.server)
+    report = make.make_report(replica, signer, [make.file_row(f"f{n:05}") for n in range(500)])
+    read = meanwhile(report.data, lambda: make.receive(replica.server, make.make_report(sibling, newer).data))
+    with pytest.raises(Forbidden, match="replaced by a newer one"):
+        accept.receive_report(replica.server, read)
+    assert not replica.runs.exists()
 
 
 def test_a_statement_speaks_for_its_own_replica(replica: Replica, signer: Signer) -> None:

@@ -12,6 +12,7 @@ import pytest
 from scanner.collector.delivery import client, enrol, enrolment_token, identity
 from scanner.collector.delivery.client import RefusalError, UnreachableError, UntrustedReplyError
 from scanner.collector.delivery.enrolment_token import EnrolmentToken
+from scanner.collector.delivery.spool import Spool, read_envelope
 from scanner.collector.errors import ConfigError, IdentityError, TokenError
 from tests.scanner.collector.fake_central import SECRET, FakeCentral, Replica
 from tests.scanner.collector.installation import Installation
@@ -140,6 +141,25 @@ def test_rotation(installation: Installation, central: FakeCentral, replica: Rep
     assert central.registered_key != old_key
     assert sorted(path.name for path in installation.state.glob("*.pem")) == [new_identity.key]
     assert installation.run().exit_code == 0
+
+
+def test_rotation_signs_the_queue_again(installation: Installation, central: FakeCentral, replica: Replica) -> None:
+    """Queued reports are signed by the new key: the central server takes nothing more of the old one."""
+    central.on_hold = True
+    for _ in range(2):
+        installation.run()
+    spool = Spool(installation.state / "replicas" / replica.replica)
+    waiting = [read_envelope(report.path) for report in spool.queued_reports()]
+    assert len(waiting) == 2
+
+    enrol.enrol(installation.load_config(), central.token(), None, rotate=True)
+    central.on_hold = False
+    assert installation.run().exit_code == 0
+
+    assert not spool.queued_reports()
+    delivered = [read_envelope(report.path) for report in spool.delivered_reports()]
+    assert [envelope.payload for envelope in delivered[:2]] == [envelope.payload for envelope in waiting]
+    assert {envelope.keyid for envelope in delivered}.isdisjoint(envelope.keyid for envelope in waiting)
 
 
 def test_interrupted_rotation_goes_on(installation: Installation, central: FakeCentral, replica: Replica) -> None:
