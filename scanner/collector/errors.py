@@ -19,6 +19,10 @@ class TokenError(CollectorError):
     """The text is no enrolment token."""
 
 
+class UnsafeStateError(CollectorError):
+    """Other users can change the state directory."""
+
+
 class LockedError(CollectorError):
     """Another collector is working in this state folder."""
 

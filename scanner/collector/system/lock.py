@@ -10,14 +10,22 @@ from typing import Iterator
 
 from scanner.collector.errors import LockedError
 from scanner.collector.system import durable
+from scanner.collector.system.ownership import require_own_directory
 
 
 @contextmanager
 def hold_lock(state: Path) -> Iterator[None]:
-    """Hold the lock of the state folder for a block. Raise LockedError when another process holds it."""
+    """Hold the lock of the state directory for a block.
+
+    Raise LockedError when another process holds it, and UnsafeStateError when other users can change the directory.
+    """
+    # Before anything is made there, and again: until it was made, its name may have been free to take.
+    require_own_directory(state)
     path = durable.make_directory(state) / "lock"
+    require_own_directory(state)
     with durable.storage_errors(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # A link, planted before the directory was closed to others, would have its target emptied.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
     # The file is never removed: a second process could lock the removed file while a third makes a new one.
     try:
