@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils.translation import gettext
 
 from checker.proofs import queries
-from checker.proofs.verification import Verification
+from checker.proofs.verification import Outcome, Verification
 from checker.proofs.verifier import RunVerifier, store_proof
 from scanner.lookup import find_run
 from scanner.models import Replica, Run
@@ -20,6 +20,11 @@ class Remark(NamedTuple):
 
     ok: bool
     text: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome, as a verification has one."""
+        return Outcome.PROVEN if self.ok else Outcome.NOT_PROVEN
 
 
 def verify_runs(

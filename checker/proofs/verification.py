@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext
 
 from scanner.models import Run
+
+
+class Outcome(StrEnum):
+    """Outcome of a verification."""
+
+    PROVEN = "proven"
+    NOT_PROVEN = "not proven"
+    REFUSED = "refused"
+    """The central server refused the report. Statement, chain and journal hold; there are no records to prove."""
+    WAITING = "waiting"
+    """The report has arrived and is not ingested yet. Statement, chain and journal hold."""
+
+
+_WITHOUT_RECORDS = {Run.State.REFUSED: Outcome.REFUSED, Run.State.RECEIVED: Outcome.WAITING}
 
 
 class Check(NamedTuple):
@@ -51,3 +66,12 @@ class Verification(NamedTuple):
     def ok(self) -> bool:
         """Return whether all checks hold."""
         return all(check.ok for check in self.checks)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome. A run without records is a fault only when something else is wrong with it."""
+        if self.ok:
+            return Outcome.PROVEN
+        if all(check.ok for check in self.checks if check.name != "records"):
+            return _WITHOUT_RECORDS.get(Run.State(self.run.state), Outcome.NOT_PROVEN)
+        return Outcome.NOT_PROVEN

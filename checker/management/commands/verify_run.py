@@ -10,11 +10,14 @@ from django.core.management.base import CommandError, CommandParser
 
 from checker.management.base import NOT_ANSWERED, QuestionCommand
 from checker.proofs import batch
-from checker.proofs.verification import Verification
+from checker.proofs.verification import Outcome, Verification
 
 
 class Command(QuestionCommand):
-    """Exit code 0 only when all runs are proven, 1 when one is not, 2 when the runs could not be verified."""
+    """Exit code 0 only when all runs are proven, 1 when one is not, 2 when the runs could not be verified.
+
+    A refused run, and one that is not ingested yet, count as not proven only where they are named.
+    """
 
     help = "Verify runs: signature, chain, journal, and the records rebuilt from the database rows."
 
@@ -30,10 +33,15 @@ class Command(QuestionCommand):
         if not (options["runs"] or options["replica"] or options["all"]):
             raise LookupError("name a RUN, or use --replica or --all")
 
+        passing = {Outcome.PROVEN}
+        if not options["runs"]:
+            # Neither is a fault of what is stored: one refused report would make every later answer 1.
+            passing |= {Outcome.REFUSED, Outcome.WAITING}
+
         all_proven = True
         try:
             for verdict in batch.verify_runs(options["runs"], options["replica"], options["all"]):
-                all_proven = all_proven and verdict.ok
+                all_proven = all_proven and verdict.outcome in passing
                 self.write_lines(_json_lines(verdict) if options["json"] else _text_lines(verdict))
         except OSError as error:
             # The journal or a key could not be read.
@@ -46,14 +54,14 @@ def _text_lines(verdict: batch.Remark | Verification) -> Iterator[str]:
         yield verdict.text
         return
     run = verdict.run
-    yield f"Run {run.sequence} of {run.replica.uuid}: {'PROVEN' if verdict.ok else 'NOT PROVEN'}"
+    yield f"Run {run.sequence} of {run.replica.uuid}: {verdict.outcome.upper()}"
     for check in verdict.checks:
         yield f"  {'ok' if check.ok else 'WRONG':5} {check.name}: {check.text}"
 
 
 def _json_lines(verdict: batch.Remark | Verification) -> Iterator[str]:
     if isinstance(verdict, batch.Remark):
-        yield json.dumps({"proven": verdict.ok, "text": verdict.text}, ensure_ascii=False)
+        yield json.dumps({"proven": verdict.ok, "outcome": verdict.outcome, "text": verdict.text}, ensure_ascii=False)
         return
     run = verdict.run
     members = {
@@ -61,6 +69,7 @@ def _json_lines(verdict: batch.Remark | Verification) -> Iterator[str]:
         "replica": str(run.replica.uuid),
         "sequence": run.sequence,
         "proven": verdict.ok,
+        "outcome": verdict.outcome,
         "checks": [check.to_json() for check in verdict.checks],
         "seconds": round(verdict.duration_ns / 1e9, 3),
     }

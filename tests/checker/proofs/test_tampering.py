@@ -12,11 +12,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from checker.proofs.verifier import RunVerifier
+from scanner.errors import FinalRefusal
 from scanner.format.envelope import RUN_TYPE, open_envelope, seal_envelope
 from scanner.format.records import Note
 from scanner.ingest import inbox, worker
 from scanner.models import Replica, Run
-from tests.scanner.factories import accept, file_row, make_key, make_replica, make_signer
+from tests.scanner.factories import accept, file_row, make_key, make_replica, make_report, make_signer, receive
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -218,6 +219,28 @@ def test_the_command_speaks_json(replica: Replica) -> None:
         "counts",
         "structure",
     ]
+
+
+def test_a_refused_report_is_no_fault_of_the_history(replica: Replica) -> None:
+    """A refused run is told apart from a wrong one: all runs together exit with 0, it alone with 1."""
+    signer = make_key(replica.server)
+    with pytest.raises(FinalRefusal):
+        receive(replica.server, make_report(replica, signer, [file_row("a")], files=0).gzip)
+    accept(replica, signer, [file_row("a")])
+    worker.ingest_replica(replica.pk)
+
+    out = StringIO()
+    call_command("verify_run", "--all", "--json", stdout=out)
+    outcomes = [json.loads(line)["outcome"] for line in out.getvalue().splitlines()]
+    assert outcomes == ["proven"] * RUNS + ["refused", "proven"]
+    with pytest.raises(SystemExit) as exited:
+        call_command("verify_run", f"{replica.uuid}:{RUNS + 1}", stdout=StringIO())
+    assert exited.value.code == 1
+
+    # Its statement is still checked.
+    execute("UPDATE scanner_run SET files = 7 WHERE state = 'refused'")
+    with pytest.raises(SystemExit):
+        call_command("verify_run", "--all", stdout=StringIO())
 
 
 def test_an_unknown_run_is_an_error() -> None:
