@@ -127,9 +127,14 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = environment.whole("BACKUP_SYNCER_LOGIN_FAILURES", 5)
 AXES_COOLOFF_TIME = timedelta(minutes=environment.whole("BACKUP_SYNCER_LOGIN_PAUSE_MINUTES", 15))
+AXES_HANDLER = "backup_syncer.login_limits.LoginLimits"
+AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "backup_syncer.client_address.client_address"
+
+BACKUP_SYNCER_LOGIN_FAILURES_PER_ADDRESS = environment.whole("BACKUP_SYNCER_LOGIN_FAILURES_PER_ADDRESS", 30)
+BACKUP_SYNCER_LOGIN_FAILURES_IN_ALL = environment.whole("BACKUP_SYNCER_LOGIN_FAILURES_IN_ALL", 300)
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"

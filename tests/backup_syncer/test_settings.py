@@ -96,17 +96,6 @@ def test_strict_content_security_policy(client: Client) -> None:
     assert "frame-ancestors 'none'" in policy
 
 
-@pytest.mark.django_db
-def test_login_is_throttled(client: Client, django_user_model: type) -> None:
-    """After five failures even the right password is refused from that address for that name."""
-    django_user_model.objects.create_user("ann", password="right")  # type: ignore[attr-defined]  # the manager
-    for _ in range(5):
-        client.post("/login/", {"username": "ann", "password": "wrong"})
-    answer = client.post("/login/", {"username": "ann", "password": "right"})
-    assert answer.status_code == 429
-    assert "_auth_user_id" not in client.session
-
-
 def test_forwarded_address_counts_behind_the_proxy_alone(rf: RequestFactory, settings: object) -> None:
     """The last part is the proxy's own word; what comes before it, or without a proxy, is the client's claim."""
     request = rf.get("/", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
