@@ -5,19 +5,18 @@ A task wakes a worker for a row; losing it, or running it twice, is harmless.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from checker.findings import actions
-from checker.jobs import group_comparisons, run_comparisons
-from checker.models import Proof
-from checker.proofs import queries, verifier
+from checker.jobs import group_comparisons, run_comparisons, verifications
+from checker.models import Proof, ProofAttempt
+from checker.proofs import queries
+from scanner.db.sweeps import Sweep
 from scanner.ingest import inbox
 from scanner.models import Replica, Run
 from scanner.queue.broker import enqueue
@@ -28,8 +27,6 @@ SWEEP_SECONDS = 50.0
 ROTATION_MINUTES = 10
 NEW_RUNS_AT_ONCE = 1000
 ROTATION_RUNS_AT_ONCE = 10_000
-
-Item = TypeVar("Item")
 
 
 def on_run_ingested(run: Run, **_: Any) -> None:
@@ -60,14 +57,10 @@ def compare_groups() -> int:
 
     It runs each minute, for what a lost task has left undone.
     """
-    deadline = time.monotonic() + SWEEP_SECONDS
-    done = 0
-    for group_id in _until(deadline, group_comparisons.groups_to_compare(timezone.now())):
-        done += group_comparisons.catch_up(group_id)
-    for comparison_id in _until(deadline, group_comparisons.requested_comparisons()):
-        group_comparisons.compute(comparison_id)
-        done += 1
-    return done
+    sweep = Sweep(SWEEP_SECONDS)
+    sweep.perform(group_comparisons.catch_up, group_comparisons.groups_to_compare(timezone.now()))
+    sweep.perform(group_comparisons.compute, group_comparisons.requested_comparisons())
+    return sweep.finish()
 
 
 def compare(comparison_id: int) -> None:
@@ -77,14 +70,10 @@ def compare(comparison_id: int) -> None:
 
 def compare_new() -> int:
     """Compute the comparisons of runs that a lost task has left undone. Return how many. It runs each minute."""
-    deadline = time.monotonic() + SWEEP_SECONDS
-    done = 0
-    for replica_id in _until(deadline, run_comparisons.replicas_to_compare()):
-        done += run_comparisons.catch_up(replica_id)
-    for comparison_id in _until(deadline, run_comparisons.requested_comparisons()):
-        run_comparisons.compute(comparison_id)
-        done += 1
-    return done
+    sweep = Sweep(SWEEP_SECONDS)
+    sweep.perform(run_comparisons.catch_up, run_comparisons.replicas_to_compare())
+    sweep.perform(run_comparisons.compute, run_comparisons.requested_comparisons())
+    return sweep.finish()
 
 
 def reopen_findings() -> int:
@@ -100,26 +89,28 @@ def forget_comparisons() -> int:
 def verify_run(run_id: int) -> bool:
     """Verify one run. Return whether it is proven."""
     run = _runs().get(pk=run_id)
-    is_proven = verifier.verify_run(run).ok
+    verifications.verify(run)
     _queue_group(run.replica_id)
-    return is_proven
+    return Proof.objects.filter(run=run, ok=True).exists()
 
 
 def verify_new() -> int:
     """Verify the runs that were ingested and never verified, newest first. Return how many. It runs each minute."""
-    deadline = time.monotonic() + SWEEP_SECONDS
     # Newest first: a group is compared by its newest proven runs, and people wait for those.
-    runs = _provable_runs().filter(proof=None).order_by("-ingested_at")
-    return _verify_until(deadline, runs[:NEW_RUNS_AT_ONCE])
+    runs = _verifiable_runs().filter(proof=None).order_by("-ingested_at")
+    sweep = Sweep(SWEEP_SECONDS)
+    sweep.perform(verifications.verify, runs[:NEW_RUNS_AT_ONCE])
+    return sweep.finish()
 
 
 def rotate() -> int:
     """Re-verify the least recently verified runs within the hourly budget. Return how many."""
     hourly_budget = settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent_on_rotation()
     # This call's part of the budget. Nothing is left, and nothing is done, when the last hour has used up all of it.
-    deadline = time.monotonic() + hourly_budget * ROTATION_MINUTES / 60
-    runs = _provable_runs().exclude(proof=None).order_by(F("proof__checked_at"))
-    return _verify_until(deadline, runs[:ROTATION_RUNS_AT_ONCE])
+    sweep = Sweep(hourly_budget * ROTATION_MINUTES / 60)
+    runs = _verifiable_runs().exclude(proof=None).order_by(F("proof__checked_at"))
+    sweep.perform(verifications.verify, runs[:ROTATION_RUNS_AT_ONCE])
+    return sweep.finish()
 
 
 def forget_uploads() -> int:
@@ -133,22 +124,6 @@ def forget_uploads() -> int:
         inbox.delete_upload(run)
         deleted += 1
     return deleted
-
-
-def _until(deadline: float, items: Iterable[Item]) -> Iterator[Item]:
-    """Yield items until a deadline of time.monotonic()."""
-    for item in items:
-        if time.monotonic() > deadline:
-            return
-        yield item
-
-
-def _verify_until(deadline: float, runs: Iterable[Run]) -> int:
-    verified = 0
-    for run in _until(deadline, runs):
-        verifier.verify_run(run)
-        verified += 1
-    return verified
 
 
 def _queue_group(replica_id: int) -> None:
@@ -167,6 +142,11 @@ def _runs() -> QuerySet[Run]:
 def _provable_runs() -> QuerySet[Run]:
     """Return the runs in the history of replicas whose reports are signed."""
     return _runs().filter(state=Run.State.INGESTED, replica__origin=Replica.Origin.COLLECTOR)
+
+
+def _verifiable_runs() -> QuerySet[Run]:
+    """Return the provable runs without those whose verification was set aside."""
+    return _provable_runs().exclude(proof_attempt__state=ProofAttempt.State.SET_ASIDE)
 
 
 TASKS = (

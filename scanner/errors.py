@@ -25,6 +25,10 @@ class PermanentError(StoreError):
     """It cannot be done, now or later."""
 
 
+class SweepFailed(StoreError):
+    """Some of the items that waited could not be worked on; the others were."""
+
+
 class RefusedTask(ScannerError, ValueError):
     """A call for the task cluster is not one of a listed function; the message says why."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ from scanner.models import Group, Replica, Run
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
+
+logger = logging.getLogger(__name__)
 
 SHARED_FILESYSTEMS = frozenset(
     {
@@ -73,10 +76,8 @@ class GroupMember:
     @cached_property
     def statement(self) -> Statement | None:
         """The statement that the run's server signed. None for an unsigned import."""
-        if self.run is None or self.run.envelope is None:
-            return None
         try:
-            return read_statement(open_envelope(bytes(self.run.envelope)).payload)
+            return self._read_statement()
         except ReportError:
             return None  # somebody changed the row, and its proof says so
 
@@ -140,6 +141,18 @@ class GroupMember:
         except ExcludeError:
             return None  # somebody changed the row: nothing is known
 
+    def check(self) -> None:
+        """Raise what is wrong with the statement, or what it would raise in the course of a comparison."""
+        if self.run is not None:
+            self._read_statement()
+            self.compared(1)
+            self.excludes()
+
+    def _read_statement(self) -> Statement | None:
+        if self.run is None or self.run.envelope is None:
+            return None
+        return read_statement(open_envelope(bytes(self.run.envelope)).payload)
+
 
 def read_members(
     groups: Iterable[Group], now: datetime, moment: datetime | None = None
@@ -171,10 +184,30 @@ def read_members(
         )
         members.setdefault(replica.group_id, []).append(GroupMember(replica, run, standing))
 
-    # Replicas without a run come last: positions in what is stored are those of replicas with a run.
     for group_members in members.values():
-        group_members.sort(key=lambda member: member.run is None)
+        _sort(group_members)
     return members
+
+
+def leave_out_unusable(members: list[GroupMember]) -> list[GroupMember]:
+    """Return members as a comparison takes them: one whose statement cannot be used has neither run nor vote."""
+    usable = [_usable(member) for member in members]
+    _sort(usable)
+    return usable
+
+
+def _sort(members: list[GroupMember]) -> None:
+    # Replicas without a run come last: positions in what is stored are those of replicas with a run.
+    members.sort(key=lambda member: member.run is None)
+
+
+def _usable(member: GroupMember) -> GroupMember:
+    try:
+        member.check()
+    except Exception:  # whatever it is, one replica must not keep the others from being compared
+        logger.exception("replica %s takes no part in comparisons: its statement cannot be used", member.replica.uuid)
+        return GroupMember(member.replica, None, Participant.Standing.UNUSABLE)
+    return member
 
 
 class Declarations(NamedTuple):

@@ -32,7 +32,7 @@ DELETED_AT_ONCE = 100
 """Comparisons that one call deletes, so that it ends soon."""
 
 State = GroupComparison.State
-STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE)
+STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE, failed_at="failed_at")
 
 
 def groups_to_compare(now: datetime) -> list[int]:
@@ -182,14 +182,16 @@ def _compute(comparison: GroupComparison) -> None:
     group = comparison.group
 
     members = participants.read_members([group], now, comparison.moment).get(group.pk, [])
+    # Read first: a declaration that is made meanwhile changes the basis, and the comparison is made again.
+    basis = _basis(group, members)
+    # Only after the basis, which all who ask what is new read without any statement.
+    members = participants.leave_out_unusable(members)
     with_run = [member for member in members if member.run is not None]
     compared = [_Compared(member, member.compared(position)) for position, member in enumerate(with_run, 1)]
     replicas = [pair.replica for pair in compared]
     positions = {replica_id: position for position, replica_id in enumerate(comparison.seating, 1)}
     previous = PreviousComparison(comparison.pk, positions)
     is_comparable = len(compared) > 1
-    # Read first: a declaration that is made meanwhile changes the basis, and the comparison is made again.
-    basis = _basis(group, members)
 
     try:
         if is_comparable:
@@ -215,6 +217,7 @@ def _compute(comparison: GroupComparison) -> None:
             comparison.duration_ns = time.monotonic_ns() - begun
             comparison.state = State.DONE
             comparison.reason = ""
+            comparison.failed_at = None
             comparison.computed_at = now
             comparison.attempts = 0
             comparison.save()

@@ -33,7 +33,7 @@ DELETED_AT_ONCE = 100
 """Comparisons that one call deletes, so that it ends soon."""
 
 State = Comparison.State
-STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE)
+STATES = attempts.WorkStates(queued=State.WAITING, set_aside=State.SET_ASIDE, failed_at="failed_at")
 
 
 def catch_up(replica_id: int) -> int:
@@ -231,6 +231,7 @@ def _compute(comparison: Comparison) -> None:
             update.update_findings(comparison)
         comparison.state = State.DONE
         comparison.reason = ""
+        comparison.failed_at = None
         comparison.step = ""
         comparison.steps_done = len(STEPS)
         comparison.computed_at = timezone.now()

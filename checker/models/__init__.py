@@ -7,7 +7,7 @@ The docstring of each model names the module that writes its table. Imports the 
 from checker.models.comparisons import Branch, Change, Comparison
 from checker.models.divergences import Divergence, DivergenceBranch, GroupComparison, KnownDamage, Participant
 from checker.models.findings import AuditEntry, Finding
-from checker.models.proofs import Proof
+from checker.models.proofs import Proof, ProofAttempt
 
 __all__ = [
     "AuditEntry",
@@ -21,4 +21,5 @@ __all__ = [
     "KnownDamage",
     "Participant",
     "Proof",
+    "ProofAttempt",
 ]

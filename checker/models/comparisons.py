@@ -34,6 +34,8 @@ class Comparison(models.Model):
     """Why it was set aside, or how its last attempt ended."""
     attempts = models.PositiveSmallIntegerField(default=0)
     """Counted when an attempt begins."""
+    failed_at = models.DateTimeField(null=True)
+    """Since when it has failed; None where no attempt has failed since it last succeeded."""
     step = models.CharField(max_length=20, blank=True)
     """What a long comparison does now: one of `checker.changes.compare.STEPS`."""
     steps_done = models.PositiveSmallIntegerField(default=0)

@@ -33,6 +33,8 @@ class GroupComparison(models.Model):
     """Why it was set aside, or how its last attempt ended."""
     attempts = models.PositiveSmallIntegerField(default=0)
     """How often it has begun since it last succeeded. Counted before it begins."""
+    failed_at = models.DateTimeField(null=True)
+    """Since when it has failed; None where no attempt has failed since it last succeeded."""
     basis = models.TextField(blank=True)
     """What it rests on: runs, votes, and what the group says. With another basis it is computed anew."""
     seating = ArrayField(models.BigIntegerField(), default=list)
@@ -78,6 +80,7 @@ class Participant(models.Model):
         BROKEN = "broken", _("not proven")
         OFF = "off", _("switched off")
         UNSIGNED = "unsigned", _("unsigned")
+        UNUSABLE = "unusable", _("left out: its statement cannot be used")
         NONE = "none", _("no proven run")
 
     comparison = models.ForeignKey(GroupComparison, models.CASCADE, related_name="participants")

@@ -1,4 +1,4 @@
-"""Define the proof of a run."""
+"""Define the proof of a run, and verifications that have not come to an end."""
 
 from __future__ import annotations
 
@@ -31,6 +31,39 @@ class Proof(models.Model):
             models.Index(fields=["checked_at"], name="proof_oldest"),
             # Serves the overview: runs whose rows are not what was signed.
             models.Index(fields=["run"], condition=models.Q(ok=False), name="proof_failed"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.run)
+
+
+class ProofAttempt(models.Model):
+    """A verification that goes on, or that failed before it could say whether the run is proven.
+
+    A verification that has come to an end, whatever it found, leaves a proof and no row here. Written by
+    `checker.jobs.verifications`; deleted by `checker.proofs.verifier` when a proof is stored.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        SET_ASIDE = "set_aside", _("set aside")
+
+    run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="proof_attempt")
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
+    reason = models.TextField(_("reason"), blank=True)
+    """Why it was set aside, or how its last attempt ended."""
+    attempts = models.PositiveSmallIntegerField(default=0)
+    """Counted when an attempt begins."""
+    failed_at = models.DateTimeField(null=True)
+    """Since when it has failed; None while the first attempt goes on."""
+
+    class Meta:
+        verbose_name = _("verification")
+        verbose_name_plural = _("verifications")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "set_aside"]), name="proof_attempt_state_known"
+            ),
         ]
 
     def __str__(self) -> str:

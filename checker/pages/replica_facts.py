@@ -7,13 +7,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Min, OuterRef, Prefetch, QuerySet, Subquery
-from django.db.models.functions import JSONObject
+from django.db.models import Count, F, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, JSONObject
 
-from checker.models import Comparison, Finding, Proof
+from checker.jobs import run_comparisons
+from checker.models import Comparison, Finding, GroupComparison, Participant, Proof, ProofAttempt
 from checker.pages.finding_status import status_expression
 from checker.pages.run_status import RunFacts
-from checker.pages.status import NOTHING_UNREAD, OpenFindings, ReplicaFacts, Status, UnreadPaths
+from checker.pages.status import (
+    NOTHING_UNREAD,
+    FailedStep,
+    JudgingStep,
+    OpenFindings,
+    ReplicaFacts,
+    Status,
+    UnreadPaths,
+)
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 from scanner.models import Progress, Replica, Run
@@ -96,7 +105,8 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
     open_breaks = _unacknowledged_breaks(replica_ids)
     findings = _open_findings(replica_ids)
     compared = _compared_runs(run_ids)
-    set_aside = _comparisons_set_aside(replica_ids)
+    failed_steps = _failed_steps(replicas)
+    left_out = _left_out_replicas(replica_ids)
     complete_runs = [runs[run_id] for replica in replicas if (run_id := replica.complete_id) is not None]
     notes = _count_notes(complete_runs)
     unread = _unread_paths(complete_runs, notes)
@@ -116,7 +126,8 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
                 open_break=open_breaks.get(replica.pk),
                 findings=findings.get(replica.pk, ()),
                 compared=replica.complete_id in compared,
-                comparison_aside=set_aside.get(replica.pk),
+                failed_steps=failed_steps.get(replica.pk, ()),
+                is_left_out=replica.pk in left_out,
                 misread=0 if complete is None else notes.get((complete.pk, "misread"), 0),
                 unread=NOTHING_UNREAD if complete is None else unread[complete.pk],
                 accepted_mounts=accepted_mounts.get(replica.pk, ()),
@@ -226,11 +237,64 @@ def _findings_between_replicas(replica_ids: list[int]) -> list[_StatusCount]:
     return [count for count in counts.values() if count.replica_id in asked]
 
 
-def _comparisons_set_aside(replica_ids: list[int]) -> dict[int, int]:
-    """Return, for each replica that has one, the newest run whose comparison was set aside."""
-    aside = Comparison.objects.filter(replica__in=replica_ids, adjacent=True, state=Comparison.State.SET_ASIDE)
-    # The last row of a replica wins in a dictionary: the newest run.
-    return dict(aside.order_by("run__sequence").values_list("replica", "run__sequence"))
+def _failed_steps(replicas: list[AnnotatedReplica]) -> dict[int, tuple[FailedStep, ...]]:
+    """Return the steps of judging that fail, or were given up, for each replica that they concern."""
+    replica_ids = [replica.pk for replica in replicas]
+    by_group = _failed_group_comparisons({replica.group_id for replica in replicas})
+
+    steps: dict[int, list[FailedStep]] = {}
+    for replica_id, failed in [*_failed_comparisons(replica_ids), *_failed_verifications(replica_ids)]:
+        steps.setdefault(replica_id, []).append(failed)
+    for replica in replicas:
+        if replica.group_id in by_group:
+            steps.setdefault(replica.pk, []).append(by_group[replica.group_id])
+    return {replica_id: tuple(failed) for replica_id, failed in steps.items()}
+
+
+def _failed_comparisons(replica_ids: list[int]) -> list[tuple[int, FailedStep]]:
+    """Return the newest run of each replica whose comparison with the run before it fails."""
+    fails = Q(state=Comparison.State.SET_ASIDE) | Q(state=Comparison.State.WAITING, failed_at__isnull=False)
+    comparisons = Comparison.objects.filter(fails, replica__in=replica_ids, adjacent=True).order_by("run__sequence")
+    # A comparison that was set aside before this moment was kept says at least when it was made.
+    since = Coalesce("failed_at", "asked_at")
+
+    newest: dict[int, FailedStep] = {}
+    for replica_id, sequence, step, moment in comparisons.values_list("replica", "run__sequence", "step", since):
+        judging_step = JudgingStep.COMPARISON
+        if step == run_comparisons.STEPS[-1]:
+            judging_step = JudgingStep.FINDINGS
+        newest[replica_id] = FailedStep(judging_step, moment, sequence)
+    return list(newest.items())
+
+
+def _failed_verifications(replica_ids: list[int]) -> list[tuple[int, FailedStep]]:
+    """Return the newest run of each replica that could not be verified."""
+    attempts = ProofAttempt.objects.filter(run__replica__in=replica_ids, failed_at__isnull=False)
+    rows = attempts.order_by("run__sequence").values_list("run__replica", "run__sequence", "failed_at")
+    newest = {
+        replica_id: FailedStep(JudgingStep.VERIFICATION, failed_at, sequence)
+        for replica_id, sequence, failed_at in rows
+        if failed_at is not None
+    }
+    return list(newest.items())
+
+
+def _failed_group_comparisons(group_ids: set[int]) -> dict[int, FailedStep]:
+    """Return the groups of more than one replica in use whose comparison fails."""
+    fails = Q(state=GroupComparison.State.SET_ASIDE) | Q(failed_at__isnull=False)
+    # Of a single replica there is nothing to compare, whatever became of the last comparison.
+    in_use = Count("group__replicas", filter=Q(group__replicas__archived_at=None), distinct=True)
+    comparisons = GroupComparison.objects.filter(fails, group__in=group_ids, moment=None).annotate(in_use=in_use)
+    rows = comparisons.filter(in_use__gt=1).values_list("group", Coalesce(F("failed_at"), F("asked_at")))
+    return {group_id: FailedStep(JudgingStep.GROUP_COMPARISON, since) for group_id, since in rows}
+
+
+def _left_out_replicas(replica_ids: list[int]) -> set[int]:
+    """Return the replicas that the newest comparison of their group leaves out for their statements."""
+    participants = Participant.objects.filter(
+        replica__in=replica_ids, comparison__moment=None, standing=Participant.Standing.UNUSABLE
+    )
+    return set(participants.values_list("replica", flat=True))
 
 
 def _accepted_mounts(replica_ids: list[int]) -> dict[int, tuple[Finding, ...]]:

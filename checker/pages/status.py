@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import NamedTuple
 
 from django.db.models import TextChoices
@@ -82,6 +83,24 @@ class UnreadPaths(NamedTuple):
 NOTHING_UNREAD = UnreadPaths(0)
 
 
+class JudgingStep(Enum):
+    """Steps of judging that may fail."""
+
+    COMPARISON = "comparison"
+    FINDINGS = "findings"
+    VERIFICATION = "verification"
+    GROUP_COMPARISON = "group comparison"
+
+
+class FailedStep(NamedTuple):
+    """A step of judging that has failed and not succeeded since: what it would find is not known."""
+
+    step: JudgingStep
+    since: datetime
+    sequence: int | None = None
+    """Number of the run; None for the comparison of a group."""
+
+
 @dataclass(frozen=True)
 class ReplicaFacts:
     """Everything that the assessment of a replica rests on."""
@@ -102,8 +121,10 @@ class ReplicaFacts:
     """Open findings by the status that they give the replica."""
     compared: bool = True
     """`complete` was compared with the run before."""
-    comparison_aside: int | None = None
-    """Number of the newest run whose comparison was set aside."""
+    failed_steps: tuple[FailedStep, ...] = ()
+    """Steps of judging that fail, or have been given up."""
+    is_left_out: bool = False
+    """The comparison of its group leaves it out, since its statement cannot be used."""
     misread: int = 0
     """Files of `complete` whose first read was not confirmed by two more."""
     unread: UnreadPaths = NOTHING_UNREAD
@@ -206,16 +227,36 @@ def _finding_address(finding: Finding) -> str:
     return reverse("finding", args=[finding.uuid])
 
 
-def _set_aside_comparison_reasons(facts: ReplicaFacts) -> list[Reason]:
-    if facts.comparison_aside is None:
+def _failed_step_reasons(facts: ReplicaFacts) -> list[Reason]:
+    """Return each step of judging that fails: what it would have found is not known."""
+    texts = {
+        JudgingStep.COMPARISON: _(
+            "The changes of run %(sequence)d could not be determined. Its comparison has failed for %(time)s."
+        ),
+        JudgingStep.FINDINGS: _("The findings of run %(sequence)d could not be updated. This has failed for %(time)s."),
+        JudgingStep.VERIFICATION: _("Run %(sequence)d could not be verified. This has failed for %(time)s."),
+        JudgingStep.GROUP_COMPARISON: _(
+            "The replicas of the group could not be compared with each other. This has failed for %(time)s."
+        ),
+    }
+    reasons = []
+    for failed in facts.failed_steps:
+        values = {"sequence": failed.sequence, "time": time_span(facts.now - failed.since)}
+        reasons.append(Reason(Status.UNKNOWN, texts[failed.step] % values))
+    return reasons
+
+
+def _left_out_reasons(facts: ReplicaFacts) -> list[Reason]:
+    if not facts.is_left_out:
         return []
-    text = _("The changes of run %(sequence)d could not be determined.")
-    return [Reason(Status.ATTENTION, text % {"sequence": facts.comparison_aside})]
+    text = _("It was left out when the replicas of its group were compared: its statement cannot be used.")
+    return [Reason(Status.UNKNOWN, text)]
 
 
 def _uncompared_reasons(facts: ReplicaFacts) -> list[Reason]:
-    # Of a comparison that was set aside another rule says more.
-    if facts.complete is None or facts.compared or facts.comparison_aside is not None:
+    # Of a comparison that fails another rule says more.
+    fails = any(failed.step in (JudgingStep.COMPARISON, JudgingStep.FINDINGS) for failed in facts.failed_steps)
+    if facts.complete is None or facts.compared or fails:
         return []
     text = _("Run %(sequence)d has not been compared with the previous run yet.")
     return [Reason(Status.UNKNOWN, text % {"sequence": facts.complete.sequence})]
@@ -382,9 +423,14 @@ RULES = (
         reasons=_clock_reasons,
     ),
     StatusRule(
-        name="comparison-set-aside",
-        description="It could not be determined what a run changed.",
-        reasons=_set_aside_comparison_reasons,
+        name="failed-step",
+        description="a step of judging fails:",
+        reasons=_failed_step_reasons,
+    ),
+    StatusRule(
+        name="left-out",
+        description="the comparison of its group leaves it out:",
+        reasons=_left_out_reasons,
     ),
     StatusRule(
         name="no-run",

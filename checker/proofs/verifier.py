@@ -12,7 +12,7 @@ from functools import cached_property
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from checker.models import Proof
+from checker.models import Proof, ProofAttempt
 from checker.proofs import queries, records
 from checker.proofs.chain import Chain
 from checker.proofs.verification import Check, Verification
@@ -65,6 +65,8 @@ def verify_run(run: Run) -> Verification:
 def store_proof(verification: Verification) -> None:
     """Store the proof of a run that is in the history or failed. An unsigned run gets one only when rows are wrong."""
     run = verification.run
+    # It has come to an end, whatever it found.
+    ProofAttempt.objects.filter(run=run).delete()
     if run.state not in (Run.State.INGESTED, Run.State.FAILED):
         return
     if run.replica.origin == Replica.Origin.UNSIGNED and _lacks_only_signature(verification):

@@ -4,7 +4,7 @@ The row is the work: a run to ingest, a comparison to make. An attempt is counte
 worker may die at any instant. Nothing is lost or done twice, and work that kills its worker is set aside after
 MAX_ATTEMPTS, so that it does not hold up what waits behind it.
 
-The row's model has the fields `state`, `attempts` and `reason`.
+The row's model has the fields `state`, `attempts` and `reason`, and perhaps one for the moment of the first failure.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, Model, QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from scanner.db.errors import translate_database_errors
 from scanner.errors import RetryableError
@@ -32,6 +33,8 @@ class WorkStates(NamedTuple):
 
     queued: str
     set_aside: str
+    failed_at: str | None = None
+    """The field that keeps since when the work has failed, where the model has one. Success has to clear it."""
 
 
 def attempt(
@@ -79,7 +82,7 @@ def attempt(
         reason = f"attempt {number} of {MAX_ATTEMPTS} failed: {type(error).__name__}: {error}"
         logger.error("%s: %s", name, reason, exc_info=error)
         if number < MAX_ATTEMPTS:
-            _note_reason(queued, reason)
+            _note_reason(queued, states, reason)
             raise
         _set_aside(queued, states, name, reason)
         return False
@@ -92,15 +95,22 @@ def _count_attempt(queued: QuerySet[Any]) -> bool:
         return queued.update(attempts=F("attempts") + 1) == 1
 
 
-def _note_reason(queued: QuerySet[Any], reason: str) -> None:
+def _note_reason(queued: QuerySet[Any], states: WorkStates, reason: str) -> None:
     with translate_database_errors():
-        queued.update(reason=_storable(reason))
+        queued.update(reason=_storable(reason), **_first_failure(states))
 
 
 def _set_aside(queued: QuerySet[Any], states: WorkStates, name: str, reason: str) -> None:
     logger.error("%s is set aside: %s", name, reason)
     with translate_database_errors():
-        queued.update(state=states.set_aside, reason=_storable(reason))
+        queued.update(state=states.set_aside, reason=_storable(reason), **_first_failure(states))
+
+
+def _first_failure(states: WorkStates) -> dict[str, Any]:
+    """Return the update that notes a failure. A moment that is noted already stays."""
+    if states.failed_at is None:
+        return {}
+    return {states.failed_at: Coalesce(F(states.failed_at), Now())}
 
 
 def _refund_attempt(queued: QuerySet[Any], name: str, seconds: float) -> None:

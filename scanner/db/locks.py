@@ -14,7 +14,7 @@ from django.db import connection
 
 
 class LockClass(IntEnum):
-    """First number of a lock: the kind of work. The second number is the primary key of a replica or a group.
+    """First number of a lock: the kind of work. The second number is the primary key of a replica, a group or a run.
 
     All classes stand here, so that no two kinds of work share one.
     """
@@ -25,6 +25,8 @@ class LockClass(IntEnum):
     """Comparing the runs of a replica."""
     GROUP_COMPARISON = 0x62736772
     """Comparing the replicas of a group."""
+    VERIFICATION = 0x62737672
+    """Verifying a run."""
 
 
 LOCK = "SELECT pg_try_advisory_lock(%(lock_class)s, %(key)s)"

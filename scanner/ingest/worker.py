@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
-import time
 from collections.abc import Iterator
 
 from django.db import transaction
@@ -12,14 +10,13 @@ from django.db import transaction
 from scanner.db import attempts
 from scanner.db.errors import translate_database_errors
 from scanner.db.locks import LockClass, advisory_lock
+from scanner.db.sweeps import Sweep
 from scanner.errors import BodyError, LegacyFormatError, PermanentError, RetryableError
 from scanner.format.errors import PathError, RecordError, ReportError
 from scanner.format.threaded_digest import ThreadedSha3
 from scanner.ingest import inbox, legacy, store
 from scanner.models import Replica, Run
 from scanner.signals import run_ingested
-
-logger = logging.getLogger(__name__)
 
 REFUND_SECONDS = 600
 """Keep trying for this long to refund an attempt while the database is away."""
@@ -30,19 +27,12 @@ _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 def ingest_waiting(seconds: float = float("inf")) -> int:
     """Ingest queued runs, longest-waiting replica first. Start no replica after `seconds`. Return how many were done.
 
-    A replica that cannot be ingested now is left for later, and the others go on.
+    A replica that cannot be ingested now is left for later, and the others go on. Raise SweepFailed at the
+    end when something else has failed.
     """
-    deadline = time.monotonic() + seconds
-    done = 0
-    for replica_id in store.find_queued_replicas():
-        if time.monotonic() > deadline:
-            break
-        try:
-            done += ingest_replica(replica_id)
-        except RetryableError as error:
-            # A full disk or a lost connection: the run stays queued, and the sweep of the next minute tries again.
-            logger.warning("ingest of replica %s waits: %s", replica_id, error)
-    return done
+    sweep = Sweep(seconds)
+    sweep.perform(ingest_replica, store.find_queued_replicas())
+    return sweep.finish()
 
 
 def ingest_replica(replica_id: int) -> int:

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from checker.findings import actions
 from checker.jobs import run_comparisons
-from checker.models import Comparison, Finding, Proof
+from checker.models import Comparison, Finding, GroupComparison, Participant, Proof
 from checker.pages import replica_facts
 from checker.pages.run_status import assess_run
 from checker.pages.status import RULES, Assessment, ReplicaFacts, Status, StatusRule, assess
@@ -172,7 +172,16 @@ def set_comparison_aside(world: World) -> Status:
     """A comparison was given up."""
     run = world.run()
     Comparison.objects.filter(run=run).update(state=Comparison.State.SET_ASIDE)
-    return Status.ATTENTION
+    return Status.UNKNOWN
+
+
+def lose_the_vote(world: World) -> Status:
+    """The comparison of the group could not use the statement."""
+    comparison = GroupComparison.objects.create(group=world.road.replica.group, state=GroupComparison.State.DONE)
+    Participant.objects.create(
+        comparison=comparison, position=1, replica=world.road.replica, standing=Participant.Standing.UNUSABLE
+    )
+    return Status.UNKNOWN
 
 
 def have_no_run(world: World) -> Status:
@@ -271,7 +280,8 @@ SCENARIOS: dict[str, Callable[[World], Status]] = {
     "bad-run": lose_root,
     "late": be_late,
     "clock": run_ahead,
-    "comparison-set-aside": set_comparison_aside,
+    "failed-step": set_comparison_aside,
+    "left-out": lose_the_vote,
     "no-run": have_no_run,
     "waiting-run": wait_for_ingest,
     "silent-run": die_while_running,

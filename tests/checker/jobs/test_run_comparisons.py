@@ -229,14 +229,14 @@ def assess_replica(staged: StagedReplica) -> Assessment:
 
 
 def test_set_aside_and_retried(failing: set[int]) -> None:
-    """The newest comparison is retried with those set aside before it, in order; *attention* has a reason less then."""
+    """The newest comparison is retried with those set aside before it, in order; it is a reason less then."""
     staged = StagedReplica()
     runs = [staged.run([file("a", content), file("k")]) for content in (b"1", b"1", b"2", b"3")]
     names = [str(run.uuid) for run in runs]
     failing |= {2, 3, 4}
     give_up(staged)
 
-    assert "The changes of run 4 could not be determined." in [reason.text for reason in assess_replica(staged).reasons]
+    assert any("changes of run 4 could not be determined" in reason.text for reason in assess_replica(staged).reasons)
     assert call(*names[2:])[0] == 2 and Comparison.objects.filter(state="set_aside").count() == 3
 
     failing.clear()

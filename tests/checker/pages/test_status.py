@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from checker.models import Finding, Proof
-from checker.pages.status import OpenFindings, ReplicaFacts, Status, UnreadPaths, assess
+from checker.pages.status import FailedStep, JudgingStep, OpenFindings, ReplicaFacts, Status, UnreadPaths, assess
 from scanner.intervals import grace, next_run_due
 from scanner.models import Group, Replica, Run, Server
 
@@ -32,6 +32,11 @@ def facts(**fields: Any) -> ReplicaFacts:
     newest = fields.pop("newest", run())
     complete = fields.pop("complete", newest)
     return ReplicaFacts(fields.pop("replica", replica()), NOW, newest, complete, fields.pop("proof", GOOD), **fields)
+
+
+def failed(step: JudgingStep) -> FailedStep:
+    """Return a step that has failed for three hours."""
+    return FailedStep(step, NOW - timedelta(hours=3), 6)
 
 
 def opened(kind: str, state: Status, number: int = 1) -> OpenFindings:
@@ -85,7 +90,11 @@ def test_what_was_read_wrong_at_first_is_a_remark() -> None:
         ({"proof": Proof(ok=False)}, Status.DAMAGED, "not what its server signed"),
         ({"broken": 3}, Status.DAMAGED, "run 3"),
         ({"compared": False}, Status.UNKNOWN, "has not been compared with the previous run yet"),
-        ({"comparison_aside": 6}, Status.ATTENTION, "run 6 could not be determined"),
+        ({"failed_steps": (failed(JudgingStep.COMPARISON),)}, Status.UNKNOWN, "of run 6 could not be determined. Its"),
+        ({"failed_steps": (failed(JudgingStep.FINDINGS),)}, Status.UNKNOWN, "findings of run 6 could not be updated"),
+        ({"failed_steps": (failed(JudgingStep.VERIFICATION),)}, Status.UNKNOWN, "Run 6 could not be verified. This"),
+        ({"failed_steps": (failed(JudgingStep.GROUP_COMPARISON),)}, Status.UNKNOWN, "has failed for 3 h."),
+        ({"is_left_out": True}, Status.UNKNOWN, "its statement cannot be used"),
         (
             {"findings": (opened("corrupted", Status.DAMAGED, 3),)},
             Status.DAMAGED,
