@@ -381,9 +381,9 @@ def _check_lengths(
 ) -> None:
     """Raise CheckFailed for a name, a text or a list of a member that is longer than the format allows."""
     if any(len(name or "") > LONGEST_NAME for name in names):
-        raise CheckFailed(f"a name in the statement's {key} is too long")
+        raise CheckFailed(f"a name in {key} is too long")
     if any(len(text or "") > LONGEST_TEXT for text in texts) or len(items) > MOST_ITEMS:
-        raise CheckFailed(f"a text or a list in the statement's {key} is too long")
+        raise CheckFailed(f"a text or a list in {key} is too long")
 
 
 def _check_numbers(statement: Statement, work_time_ns: int) -> None:
@@ -435,12 +435,27 @@ ERROR_MEMBERS = '"error":"E[A-Z0-9]{1,30}","stage":"(?:list|stat|open|read)"'
 SPECIAL_MEMBERS = '"special":"(?:fifo|socket|block|char|mount)"'
 ENTRY_LINE = re.compile(rf'{{"path":{TEXT},(?:{FILE_MEMBERS}|{LINK_MEMBERS}|{ERROR_MEMBERS}|{SPECIAL_MEMBERS})}}\n')
 
-NOTE_VALUE = rf"(?:{TEXT_OR_EMPTY}|{INTEGER}|true|false)"
-NOTE_LIST = rf"\[(?:{NOTE_VALUE}(?:,{NOTE_VALUE})*)?\]"
-NOTE_LINE = re.compile(
-    rf'{{"note":"(?:confirmed|misread|vanished|skipped|clock)","path":{TEXT}'
-    rf"(?:,{TEXT_OR_EMPTY}:(?:{NOTE_VALUE}|{NOTE_LIST}))*}}\n"
-)
+BOOLEAN = "(?:true|false)"
+REREAD_MEMBERS = {
+    "against": TEXT_OR_EMPTY,
+    "ctime_same": BOOLEAN,
+    "cold": BOOLEAN,
+    "engines": rf"\[(?:{TEXT}(?:,{TEXT})*)?\]",
+    "reads": NATURAL,
+}
+# The kinds of notes, each with its further members in their order. Any of them may be left out.
+NOTE_MEMBERS = {
+    "confirmed": REREAD_MEMBERS,
+    "misread": {**REREAD_MEMBERS, "sha256": HEX_SHA256},
+    "vanished": {},
+    "skipped": {"reason": TEXT, "count": NATURAL},
+    "clock": {"mtime": '"(?:back|future)"', "mtime_ns": INTEGER, "was_ns": INTEGER},
+}
+NOTE_FORMS = [
+    rf'"note":"{kind}","path":{TEXT}' + "".join(rf'(?:,"{key}":{form})?' for key, form in members.items())
+    for kind, members in NOTE_MEMBERS.items()
+]
+NOTE_LINE = re.compile(rf"{{(?:{'|'.join(NOTE_FORMS)})}}\n")
 
 FILE_BOUNDS = {
     "size": range(2**63),
@@ -493,10 +508,20 @@ def read_record(text: str) -> Entry | Note:
     if not NOTE_LINE.fullmatch(text):
         raise CheckFailed("not a line of the format in its canonical form")
     members = json.loads(text)
-    check_path(members["path"])
-    if canonical(members) + "\n" != text:
-        raise CheckFailed("a key occurs twice")
-    return Note(members["path"], members["note"])
+    note = Note(members.pop("path"), members.pop("note"))
+    check_path(note.path)
+    for value in members.values():
+        _check_note_value(value)
+    return note
+
+
+def _check_note_value(value: Any) -> None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise CheckFailed("a number of a note is out of its range")
+    texts = [value] if isinstance(value, str) else []
+    if isinstance(value, list):
+        texts = value
+    _check_lengths("notes", texts, (), texts)
 
 
 def parse_entry(text: str) -> Entry:

@@ -16,17 +16,28 @@ from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType
 from scanner.format.errors import RecordError
+from scanner.format.values import (
+    INT64,
+    LONGEST_NAME,
+    Check,
+    boolean,
+    integer,
+    list_of,
+    matches,
+    object_of,
+    one_of,
+    text,
+    text_or_empty,
+)
 
 SPECIAL_KINDS = frozenset({"fifo", "socket", "block", "char", "mount"})
 ERROR_STAGES = frozenset({"list", "stat", "open", "read"})
-NOTE_KINDS = frozenset({"confirmed", "misread", "vanished", "skipped", "clock"})
 
 LINE_LIMIT = 64 * 1024
 """Bytes of the longest line, with its newline."""
 MAX_BLOCKS = 256
 """The statement carries the digest of each block of lines; there are at most this many."""
 
-INT64 = range(-(2**63), 2**63)
 UINT32 = range(2**32)
 
 # Plain integers: an enum's members are slow to look up, and these are needed once a line.
@@ -36,7 +47,29 @@ _LINK = EntryType.LINK.value
 _SPECIAL = EntryType.SPECIAL.value
 
 _ERRNO_NAME = re.compile(r"E[A-Z0-9]{1,30}\Z")
+_HEX_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _EMPTY_SHA256 = hashlib.sha256(b"").digest()
+
+
+_REREAD_MEMBERS: dict[str, Check] = {
+    "against": text_or_empty(LONGEST_NAME),
+    "ctime_same": boolean,
+    "cold": boolean,
+    "engines": list_of(text(LONGEST_NAME)),
+    "reads": integer(0),
+}
+NOTE_MEMBERS: dict[str, dict[str, Check]] = {
+    "confirmed": _REREAD_MEMBERS,
+    "misread": {**_REREAD_MEMBERS, "sha256": matches(_HEX_SHA256)},
+    "vanished": {},
+    "skipped": {"reason": text(LONGEST_NAME), "count": integer(0)},
+    "clock": {"mtime": one_of("back", "future"), "mtime_ns": integer(), "was_ns": integer()},
+}
+"""Kinds of notes, each with its further members in their order. Any may be left out; no other one is allowed."""
+NOTE_KINDS = frozenset(NOTE_MEMBERS)
+
+# Every member may be left out: a collector says what it knows.
+_NOTE_CHECKS = {kind: object_of({}, members) for kind, members in NOTE_MEMBERS.items()}
 
 
 class Entry(NamedTuple):
@@ -224,12 +257,10 @@ def _check_other(entry: Entry) -> None:
 
 
 def _check_note(note: Note) -> None:
-    if note.note not in NOTE_KINDS:
+    # str(): a value from JSON may be a list, which no dictionary can look up.
+    is_allowed = _NOTE_CHECKS.get(str(note.note))
+    if is_allowed is None:
         raise RecordError("unknown note")
-    # Flat values only, so that any reader can show them.
-    for value in json.loads(note.detail or "{}").values():
-        items = [value]
-        if isinstance(value, list):
-            items = value
-        if not all(isinstance(item, (str, int)) for item in items):
-            raise RecordError("a note holds strings, integers, booleans and lists of strings")
+    # A closed schema: what the central server cannot store or does not understand must not pass as evidence.
+    if note.detail and not is_allowed(json.loads(note.detail)):
+        raise RecordError(f"a member of a note {note.note} is not what the format allows")

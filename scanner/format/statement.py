@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, Optional, get_type_hints
 
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json, decode_json
 from scanner.format.envelope import PAYLOAD_LIMIT
 from scanner.format.errors import PathError, RecordError, ReportError
-from scanner.format.records import INT64, MAX_BLOCKS, RecordsSummary, block_size
+from scanner.format.records import MAX_BLOCKS, RecordsSummary, block_size
 from scanner.format.timestamps import parse_timestamp
+from scanner.format.values import (
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    MOST_ITEMS,
+    Check,
+    equals,
+    integer,
+    list_of,
+    matches,
+    object_of,
+    one_of,
+    optional,
+    text,
+    text_or_empty,
+)
 
 ALGORITHMS = ("sha256", "md5")
 
@@ -19,32 +33,6 @@ _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX128 = re.compile(r"[0-9a-f]{128}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _TIMESTAMP = re.compile(r"2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
-_UNFIT = re.compile("[\0\ud800-\udfff]")
-"""Characters that a PostgreSQL text or UTF-8 cannot hold."""
-
-Check = Callable[[Any], bool]
-"""Returns whether a value from JSON is one that a member may have."""
-
-
-def _matches(pattern: re.Pattern[str]) -> Check:
-    return lambda value: isinstance(value, str) and bool(pattern.match(value))
-
-
-def _text(max_length: int) -> Check:
-    return lambda value: isinstance(value, str) and 0 < len(value) <= max_length and not _UNFIT.search(value)
-
-
-def _integer(least: int, most: int = INT64[-1]) -> Check:
-    # type() and not isinstance(): True is an int, too.
-    return lambda value: type(value) is int and least <= value <= most
-
-
-def _equals(constant: object) -> Check:
-    return lambda value: value == constant
-
-
-def _optional(check: Check) -> Check:
-    return lambda value: value is None or check(value)
 
 
 def _is_outcome(value: Any) -> bool:
@@ -72,75 +60,43 @@ def _is_root(value: Any) -> bool:
         return False
 
 
-def _text_or_empty(max_length: int) -> Check:
-    return lambda value: value == "" or _text(max_length)(value)
-
-
-def _one_of(*constants: str) -> Check:
-    return lambda value: isinstance(value, str) and value in constants
-
-
-def _list_of(check: Check, max_length: int) -> Check:
-    return lambda value: isinstance(value, list) and len(value) <= max_length and all(map(check, value))
-
-
-def _object(members: dict[str, Check], optional_members: Optional[dict[str, Check]] = None) -> Check:
-    """Return the check of an object with these members in this order, after which the optional ones may follow."""
-    checks = {**members, **(optional_members or {})}
-
-    def is_allowed(value: Any) -> bool:
-        if not isinstance(value, dict) or not value.keys() <= checks.keys() or not value.keys() >= members.keys():
-            return False
-        in_order = list(value) == [key for key in checks if key in value]
-        return in_order and all(checks[key](item) for key, item in value.items())
-
-    return is_allowed
-
-
-LONGEST_NAME = 100
-"""Characters of a version, a name of a system, an engine, an algorithm or a profile."""
-LONGEST_TEXT = 8192
-"""Characters of a path, an identity or an explanation."""
-MOST_ITEMS = 64
-"""Tools of an engine, and folders that were left out."""
-
-_is_tool = _object(
+_is_tool = object_of(
     {
-        "algorithm": _text(LONGEST_NAME),
-        "path": _text(LONGEST_TEXT),
-        "version": _text_or_empty(LONGEST_TEXT),
-        "profile": _text(LONGEST_NAME),
+        "algorithm": text(LONGEST_NAME),
+        "path": text(LONGEST_TEXT),
+        "version": text_or_empty(LONGEST_TEXT),
+        "profile": text(LONGEST_NAME),
     },
     {
-        "lanes": _text(LONGEST_NAME),
-        "size": _integer(0),
-        "ino": _integer(0),
-        "mtime_ns": _integer(INT64[0]),
+        "lanes": text(LONGEST_NAME),
+        "size": integer(0),
+        "ino": integer(0),
+        "mtime_ns": integer(),
     },
 )
-_is_engine = _object(
+_is_engine = object_of(
     {
-        "name": _text_or_empty(LONGEST_NAME),
-        "wanted": _text_or_empty(LONGEST_NAME),
-        "why": _text_or_empty(LONGEST_TEXT),
-        "tools": _list_of(_is_tool, MOST_ITEMS),
+        "name": text_or_empty(LONGEST_NAME),
+        "wanted": text_or_empty(LONGEST_NAME),
+        "why": text_or_empty(LONGEST_TEXT),
+        "tools": list_of(_is_tool, MOST_ITEMS),
     }
 )
-_is_collector = _object({"version": _text_or_empty(LONGEST_NAME), "python": _text_or_empty(LONGEST_NAME)})
-_is_file_system = _object(
+_is_collector = object_of({"version": text_or_empty(LONGEST_NAME), "python": text_or_empty(LONGEST_NAME)})
+_is_file_system = object_of(
     {
-        "type": _optional(_text_or_empty(LONGEST_TEXT)),
-        "id": _optional(_text_or_empty(LONGEST_TEXT)),
-        "mount_point": _optional(_text_or_empty(LONGEST_TEXT)),
-        "accepted": _optional(_one_of("local", "operator")),
+        "type": optional(text_or_empty(LONGEST_TEXT)),
+        "id": optional(text_or_empty(LONGEST_TEXT)),
+        "mount_point": optional(text_or_empty(LONGEST_TEXT)),
+        "accepted": optional(one_of("local", "operator")),
     },
-    {"left_out": _list_of(_text(LONGEST_TEXT), MOST_ITEMS)},
+    {"left_out": list_of(text(LONGEST_TEXT), MOST_ITEMS)},
 )
-_is_host = _object(
+_is_host = object_of(
     {
-        "system": _text_or_empty(LONGEST_NAME),
-        "release": _text_or_empty(LONGEST_NAME),
-        "boot_id": _optional(_text_or_empty(LONGEST_NAME)),
+        "system": text_or_empty(LONGEST_NAME),
+        "release": text_or_empty(LONGEST_NAME),
+        "boot_id": optional(text_or_empty(LONGEST_NAME)),
         "filesystem": _is_file_system,
     }
 )
@@ -152,12 +108,12 @@ def _is_records_summary(value: Any) -> bool:
 
     blocks = value["blocks"]
     return (
-        _integer(0)(value["count"])
-        and _integer(0)(value["bytes"])
-        and _matches(_HEX128)(value["sha3_512"])
+        integer(0)(value["count"])
+        and integer(0)(value["bytes"])
+        and matches(_HEX128)(value["sha3_512"])
         and isinstance(blocks, list)
         and len(blocks) <= MAX_BLOCKS
-        and all(map(_matches(_HEX64), blocks))
+        and all(map(matches(_HEX64), blocks))
     )
 
 
@@ -168,36 +124,36 @@ class Statement(NamedTuple):
     to pass. A field has a trailing underscore where the key is a word of Python's: `break_` is `break`.
     """
 
-    run: Annotated[str, _matches(_UUID)]
-    server: Annotated[str, _matches(_UUID)]
-    replica: Annotated[str, _matches(_UUID)]
-    group: Annotated[str, _matches(_UUID)]
+    run: Annotated[str, matches(_UUID)]
+    server: Annotated[str, matches(_UUID)]
+    replica: Annotated[str, matches(_UUID)]
+    group: Annotated[str, matches(_UUID)]
     root: Annotated[str, _is_root]
-    sequence: Annotated[int, _integer(1, 2**31 - 1)]
+    sequence: Annotated[int, integer(1, 2**31 - 1)]
     """No greater than an integer of PostgreSQL."""
-    previous: Annotated[Optional[str], _optional(_matches(_HEX128))]
+    previous: Annotated[Optional[str], optional(matches(_HEX128))]
     """Digest of the payload before this one in the chain."""
-    break_: Annotated[Optional[str], _optional(_text(1000))]
+    break_: Annotated[Optional[str], optional(text(1000))]
     """Why the chain begins anew here."""
-    base: Annotated[None, _equals(None)]
+    base: Annotated[None, equals(None)]
     """Always None: each report is complete by itself."""
     started_at: Annotated[str, _is_timestamp]
     finished_at: Annotated[str, _is_timestamp]
-    work_time_ns: Annotated[int, _integer(0)]
+    work_time_ns: Annotated[int, integer(0)]
     outcome: Annotated[str, _is_outcome]
-    reason: Annotated[Optional[str], _optional(_text(1000))]
+    reason: Annotated[Optional[str], optional(text(1000))]
     """Why the run failed."""
-    mode: Annotated[str, _equals("full")]
+    mode: Annotated[str, equals("full")]
     engine: Annotated[dict[str, Any], _is_engine]
-    algorithms: Annotated[tuple[str, ...], _equals(list(ALGORITHMS))]
+    algorithms: Annotated[tuple[str, ...], equals(list(ALGORITHMS))]
     collector: Annotated[dict[str, Any], _is_collector]
     host: Annotated[dict[str, Any], _is_host]
-    config: Annotated[str, _matches(_HEX128)]
+    config: Annotated[str, matches(_HEX128)]
     """Digest of what changes which paths are read: see `excludes.scope_digest`."""
-    files: Annotated[int, _integer(0)]
-    bytes_: Annotated[int, _integer(0)]
-    errors: Annotated[int, _integer(0)]
-    content: Annotated[str, _matches(_HEX128)]
+    files: Annotated[int, integer(0)]
+    bytes_: Annotated[int, integer(0)]
+    errors: Annotated[int, integer(0)]
+    content: Annotated[str, matches(_HEX128)]
     records: Annotated[RecordsSummary, _is_records_summary]
 
     def payload(self) -> bytes:

@@ -12,13 +12,14 @@ import pytest
 
 from scanner.collector.commands import verify
 from scanner.format.envelope import RUN_TYPE, seal_envelope
-from scanner.format.records import Note, Record, encode_record
+from scanner.format.records import Note, Record, decode_record, encode_record
 from scanner.format.statement import STATEMENT_KEYS
 from scanner.models import Replica
 from tests.pythons import find_python
 from tests.scanner import factories as make
 from tests.scanner.api.test_bombs_json import BAD_LINES, BAD_PATHS, BAD_PAYLOADS
 from tests.scanner.factories import Report, Signer
+from tests.scanner.format.notes import ALLOWED_NOTES, REFUSED_NOTES
 from tests.scanner.format.statements import ALLOWED_OBJECTS, REFUSED_OBJECTS
 from tests.scanner.standalone import PATH, call, look, verify_report
 
@@ -33,7 +34,7 @@ ROWS: list[Record] = [
     make.link_row("c", "../x\\xfe"),
     make.special_row("d"),
     make.file_row(EVIL),
-    Note("a", "confirmed", '{"ctime_same":true,"cold":false,"engines":["hashlib","native"],"reads":3,"x":""}'),
+    Note("a", "confirmed", '{"ctime_same":true,"cold":false,"engines":["hashlib","native"],"reads":3}'),
     Note("a", "misread"),
 ]
 
@@ -171,6 +172,19 @@ def test_bad_lines(tmp_path: Path, replica: Replica, signer: Signer, name: str) 
     body = encode_record(make.file_row("A")) + BAD_LINES[name] + b"\n"
     code, output = both(tmp_path, signer, make.make_report_with_body(replica, signer, body).data)
     assert code == 1 and output.startswith("line 3: "), output
+
+
+def test_notes_are_closed(tmp_path: Path, replica: Replica, signer: Signer) -> None:
+    """Every reader accepts the notes of the format, and no reader accepts another one."""
+    outcomes = {}
+    for note in (*ALLOWED_NOTES, *REFUSED_NOTES):
+        line = f"{note}\n".encode()
+        report = make.make_report_with_body(replica, signer, line)
+        if note in ALLOWED_NOTES:
+            report = make.make_report(replica, signer, [decode_record(line)])
+        outcomes[note] = both(tmp_path, signer, report.data)[0]
+    assert [note for note in ALLOWED_NOTES if outcomes[note] != 0] == []
+    assert [note for note in REFUSED_NOTES if outcomes[note] != 1] == []
 
 
 @pytest.mark.parametrize("name", BAD_PAYLOADS)

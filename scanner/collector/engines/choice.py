@@ -16,7 +16,7 @@ from scanner.collector.engines.profiles import ToolCatalogue, ToolCommand, catal
 from scanner.collector.engines.self_test import ToolRefusedError, verify_tool
 from scanner.collector.entries import WalkedEntry
 from scanner.format.entry_type import EntryType
-from scanner.format.statement import LONGEST_TEXT
+from scanner.format.values import LONGEST_TEXT
 
 ENGINE_NAMES = ("auto", "native", "hashlib")
 

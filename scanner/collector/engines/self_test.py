@@ -20,7 +20,7 @@ from scanner.collector.engines.checksum_tool import (
     start_on_stdin,
 )
 from scanner.collector.engines.profiles import ToolCommand
-from scanner.format.records import INT64
+from scanner.format.values import INT64
 
 _SECONDS = 10.0
 """Time limit of each run."""

@@ -8,7 +8,6 @@ import pytest
 
 from checker.jobs import run_comparisons
 from checker.models import Branch, Change, Comparison
-from checker.proofs.verifier import verify_run
 from scanner.format.excludes import scope_digest
 from scanner.format.records import Note, Record
 from scanner.models import Scope
@@ -323,25 +322,23 @@ def test_runs_that_cannot_be_compared() -> None:
 
 
 def test_note_that_is_no_jsonb() -> None:
-    """A note with a NUL in a string is stored as it came, and its run is compared as if the note had no members."""
+    """A note with a NUL, which older versions accepted, counts as one without members, and its run is compared."""
     staged = StagedReplica()
     first = staged.run([file("a"), file("b"), file("c")])
-    with_nul = confirmed_note("a", str(first.uuid))
-    with_nul = with_nul._replace(detail=with_nul.detail[:-1] + ',"tool":"\\u0000"}')
-    with_backslash = confirmed_note("b", str(first.uuid))
-    with_backslash = with_backslash._replace(detail=with_backslash.detail[:-1] + ',"tool":"\\\\u0000"}')
-    changed = [file(name, b"changed") for name in "abc"]
-    run = staged.run([*changed, with_nul, with_backslash, Note("c", "clock")])
+    notes = [confirmed_note("a", str(first.uuid)), confirmed_note("b", str(first.uuid)), Note("c", "clock")]
+    run = staged.run([*[file(name, b"changed") for name in "abc"], *notes])
+    with_nul = notes[0].detail[:-1] + ',"tool":"\\u0000"}'
+    with_backslash = notes[1].detail[:-1] + ',"tool":"\\\\u0000"}'
+    run.notes.filter(path="a").update(detail=with_nul)
+    run.notes.filter(path="b").update(detail=with_backslash)
 
     comparison = staged.compare()
 
     assert comparison.state == Comparison.State.DONE
     assert change_kinds(comparison) == {"a": "rewritten", "b": "corrupted", "c": "rewritten"}
 
-    notes = dict(Change.objects.filter(comparison_id=comparison.pk).values_list("path", "notes"))
-    assert notes == {"a": {"confirmed": {}}, "b": {"confirmed": json.loads(with_backslash.detail)}, "c": {"clock": {}}}
-    assert run.notes.get(path="a").detail == with_nul.detail
-    assert verify_run(run).ok
+    stored = dict(Change.objects.filter(comparison_id=comparison.pk).values_list("path", "notes"))
+    assert stored == {"a": {"confirmed": {}}, "b": {"confirmed": json.loads(with_backslash)}, "c": {"clock": {}}}
 
 
 def test_a_file_that_was_renamed_and_changed() -> None:

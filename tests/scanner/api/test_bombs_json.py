@@ -97,6 +97,9 @@ BAD_LINES = {
     "an unknown special": b'{"path":"a","special":"door"}',
     "an error without a stage": b'{"path":"a","error":"EIO"}',
     "an error of no name": b'{"path":"a","error":"<script>","stage":"open"}',
+    "NUL in a note": b'{"note":"confirmed","path":"a","against":"\\u0000"}',
+    "a long number in a note": b'{"note":"skipped","path":"a","count":9223372036854775808}',
+    "a note of another's members": b'{"note":"vanished","path":"a","reads":3}',
     "a deep note": b'{"note":"skipped","path":"a","x":{"y":{"z":1}}}',
 }
 

@@ -23,6 +23,7 @@ from scanner.format.records import (
     decode_record,
     encode_record,
 )
+from tests.scanner.format.notes import ALLOWED_NOTES, REFUSED_NOTES
 
 PARTS = st.binary(min_size=1, max_size=12).filter(
     lambda part: b"/" not in part and b"\0" not in part and part not in (b".", b"..")
@@ -55,7 +56,12 @@ NOTES = st.builds(
     Note,
     PATHS,
     st.sampled_from(sorted(NOTE_KINDS)),
-    st.sampled_from(["", '{"count":3}', '{"ctime_same":true,"engines":["hashlib","native"]}']),
+    st.just(""),
+) | st.builds(
+    Note,
+    PATHS,
+    st.sampled_from(["confirmed", "misread"]),
+    st.sampled_from(['{"reads":3}', '{"ctime_same":true,"engines":["hashlib","native"]}']),
 )
 RECORDS = st.one_of(FILES, LINKS, SPECIAL_FILES, ERRORS, NOTES)
 
@@ -174,6 +180,22 @@ def test_refused_lines(line: bytes) -> None:
         check_record(record)
         if encode_record(record) != line:
             raise RecordError("not canonical")
+
+
+def is_accepted(line: bytes) -> bool:
+    """Return whether a line is one of a report."""
+    try:
+        record = decode_record(line)
+        check_record(record)
+    except (RecordError, PathError):
+        return False
+    return encode_record(record) == line
+
+
+def test_notes_are_closed() -> None:
+    """Each kind of note has its own members, typed and bounded, in one order."""
+    assert [note for note in ALLOWED_NOTES if not is_accepted(f"{note}\n".encode())] == []
+    assert [note for note in REFUSED_NOTES if is_accepted(f"{note}\n".encode())] == []
 
 
 def test_digest_of_nothing() -> None:
