@@ -22,5 +22,4 @@ def next_run_due(replica: Replica, newest_complete: Run | None) -> datetime | No
     if newest_complete is None:
         return None
 
-    finished = min(newest_complete.finished_at, newest_complete.received_at)
-    return finished + replica.group.expected_interval
+    return newest_complete.ended_at + replica.group.expected_interval

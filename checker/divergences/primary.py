@@ -16,12 +16,14 @@ from checker.divergences.statements import statement
 
 # What the primary has had for longer than it may be missing elsewhere began before this run.
 FIRST_LAGGING_RUN = """
-SELECT min(sequence) FROM scanner_run WHERE replica_id = %(primary)s AND finished_at + %(lag)s > %(finished)s
+SELECT min(sequence)
+FROM scanner_run
+WHERE replica_id = %(primary)s AND least(finished_at, received_at) + %(lag)s > %(finished)s
 """
 
 
 class Follower(NamedTuple):
-    """A participant that follows the primary, and when its run finished."""
+    """A participant that follows the primary, and when its run ended by the earlier clock."""
 
     replica: ComparedReplica
     finished: datetime

@@ -264,7 +264,7 @@ def _count_changed(comparison: Comparison, group: Group) -> int:
         return 0
 
     changed -= _count_harmless(comparison, group)
-    kept = rotation.kept_until(group, comparison.run.finished_at)
+    kept = rotation.kept_until(group, comparison.run.ended_at)
     if kept is None or not counts.get(Change.Kind.REMOVED):
         return changed
 
@@ -275,7 +275,7 @@ def _count_changed(comparison: Comparison, group: Group) -> int:
 
 def _count_harmless(comparison: Comparison, group: Group) -> int:
     """Return how many files were packed, or, in a rotating group, appended to."""
-    kept = rotation.kept_until(group, comparison.run.finished_at)
+    kept = rotation.kept_until(group, comparison.run.ended_at)
     packed = packing.find_packed(comparison, kept).values()
     # Those that were due to go are not counted anyway.
     harmless = sum(files.number_early for files in packed)
@@ -328,7 +328,7 @@ def _count_most(comparison: Comparison) -> int:
     if counted * 2 <= base.files:
         return 0
 
-    kept = rotation.kept_until(group, comparison.run.finished_at)
+    kept = rotation.kept_until(group, comparison.run.ended_at)
     parameters = {"comparison": comparison.pk, "type": EntryType.FILE.value, **age_parameters(kept)}
     removed = int(fetch_all(COUNT_REMOVED_PATHS, parameters)[0][0])
     # What was damaged has findings of its own, one for each file: nobody changed it.

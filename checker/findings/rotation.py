@@ -21,14 +21,14 @@ FIND_LAST_RUN_WITH_NEW_FILE = statement("find_last_run_with_new_file")
 RENEWING_KINDS = (Change.Kind.MOVED, Change.Kind.MODIFIED, Change.Kind.REVERTED, Change.Kind.TOUCHED)
 
 
-def kept_until(group: Group, finished_at: datetime) -> datetime | None:
+def kept_until(group: Group, ended_at: datetime) -> datetime | None:
     """Return the moment after which a file must have been modified to be removed too early by a run.
 
     None where a removal says nothing of age: the group does not rotate, or keeps files for no set time.
     """
     if group.policy != Group.Policy.ROTATING or group.keep_days is None:
         return None
-    return finished_at - timedelta(days=group.keep_days)
+    return ended_at - timedelta(days=group.keep_days)
 
 
 def new_file_due(group: Group, last_new_file: datetime) -> datetime:

@@ -233,7 +233,7 @@ def _find_divergences(
     replicas = [pair.replica for pair in compared]
     lead = _primary(group, compared)
     followers = [
-        Follower(pair.replica, pair.member.run.finished_at)
+        Follower(pair.replica, pair.member.run.ended_at)
         for pair in compared
         if pair.member.run is not None and pair.replica is not lead
     ]

@@ -1,8 +1,9 @@
--- What the primary has had for less than the allowed lag may be missing, or older, on one follower.
+-- What the primary has had for less than the allowed lag may be missing, or older, on one follower. A run ended at the
+-- earlier of what its server and the central server say: a clock that is ahead makes nothing new.
 WITH led AS (
     -- Since when the primary has had what it has: the run that began it, however often it was touched since.
     SELECT divergence.path, (
-        SELECT max(run.finished_at)
+        SELECT max(least(run.finished_at, run.received_at))
         FROM scanner_version AS same
         JOIN scanner_run AS run ON run.replica_id = same.replica_id AND run.sequence = same.from_seq
         WHERE same.replica_id = %(primary)s
@@ -48,15 +49,19 @@ WHERE diverging.path = led.path AND led.begun + %(lag)s > %(finished)s
                         ON ended.replica_id = held.replica_id AND ended.sequence = held.until_seq
                     WHERE held.replica_id = %(primary)s
                         AND left(held.path, 512) = left(diverging.path, 512) AND held.path = diverging.path
-                        AND began.finished_at <= gone.finished_at
-                        AND (ended.id IS NULL OR ended.finished_at > gone.finished_at)
+                        AND least(began.finished_at, began.received_at) <= least(gone.finished_at, gone.received_at)
+                        AND (
+                            ended.id IS NULL
+                            OR least(ended.finished_at, ended.received_at) > least(gone.finished_at, gone.received_at)
+                        )
                 )
                 AND NOT EXISTS (
                     SELECT FROM scanner_version AS held
                     JOIN scanner_run AS ended ON ended.replica_id = held.replica_id AND ended.sequence = held.until_seq
                     WHERE held.replica_id = %(primary)s
                         AND left(held.path, 512) = left(diverging.path, 512) AND held.path = diverging.path
-                        AND held.until_seq <= %(sequence)s AND ended.finished_at > gone.finished_at
+                        AND held.until_seq <= %(sequence)s
+                        AND least(ended.finished_at, ended.received_at) > least(gone.finished_at, gone.received_at)
                         AND NOT EXISTS (
                             SELECT FROM scanner_version AS next
                             WHERE next.replica_id = held.replica_id

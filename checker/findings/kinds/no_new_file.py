@@ -36,7 +36,7 @@ class NoNewFile(RunFindingKind):
     def _open_when_overdue(self, comparison: Comparison) -> None:
         run = comparison.run
         last_run = rotation.last_run_with_new_file(comparison)
-        if last_run is None or run.finished_at <= rotation.new_file_due(run.replica.group, last_run.finished_at):
+        if last_run is None or run.ended_at <= rotation.new_file_due(run.replica.group, last_run.ended_at):
             return
 
         # It is a finding already, open or accepted, and nothing has come since that could resolve it.
@@ -44,7 +44,7 @@ class NoNewFile(RunFindingKind):
         if findings.filter(first_run__sequence__gt=last_run.sequence).exists():
             return
 
-        evidence = {"last": last_run.sequence, "last_at": last_run.finished_at.isoformat()}
+        evidence = {"last": last_run.sequence, "last_at": last_run.ended_at.isoformat()}
         whole_run.open_finding(comparison, self.value, self.severity, evidence)
 
     def title(self, finding: Finding) -> str:

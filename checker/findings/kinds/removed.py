@@ -24,14 +24,14 @@ class Removed(PathsKind):
 
     def select_candidates(self, comparison: Comparison) -> int:
         """Select what was removed, or removed too early. Return how many paths."""
-        kept = rotation.kept_until(comparison.run.replica.group, comparison.run.finished_at)
+        kept = rotation.kept_until(comparison.run.replica.group, comparison.run.ended_at)
         if kept is None:
             return super().select_candidates(comparison)
         return candidates.select_early_removals(comparison, kept)
 
     def complete_facts(self, comparison: Comparison, branch: Branch, facts: dict[str, Any]) -> dict[str, Any]:
         """Add the age of what was removed too early."""
-        kept = rotation.kept_until(comparison.run.replica.group, comparison.run.finished_at)
+        kept = rotation.kept_until(comparison.run.replica.group, comparison.run.ended_at)
         if branch.folded or kept is None:
             return facts
         return facts | {"age": _age(comparison, facts["old"])}
@@ -52,10 +52,10 @@ def _age(comparison: Comparison, old: dict[str, Any]) -> dict[str, Any]:
     if by_time:
         begin = old["mtime_ns"] / 10**9
     else:
-        begin = run.replica.runs.get(sequence=old["from"]).finished_at.timestamp()
+        begin = run.replica.runs.get(sequence=old["from"]).ended_at.timestamp()
 
     return {
-        "seconds": round(run.finished_at.timestamp() - begin),
+        "seconds": round(run.ended_at.timestamp() - begin),
         "by_time": by_time,
         "kept_days": run.replica.group.keep_days,
     }

@@ -12,7 +12,7 @@ WHERE change.comparison_id = %(comparison)s
     AND CASE
         WHEN old.mtime_ns >= %(calendar_ns)s THEN old.mtime_ns > %(kept_ns)s
         ELSE (
-            SELECT run.finished_at > %(kept)s
+            SELECT least(run.finished_at, run.received_at) > %(kept)s
             FROM scanner_run AS run
             WHERE run.replica_id = old.replica_id AND run.sequence = old.from_seq
         )

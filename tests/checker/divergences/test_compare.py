@@ -215,6 +215,17 @@ def test_followers_of_a_primary_may_be_behind() -> None:
     assert divergences["gone"] == ("lingering", ".~", "")
 
 
+@pytest.mark.parametrize("hours_ahead", [0, 9000])
+def test_a_clock_that_is_ahead_allows_no_lag(hours_ahead: int) -> None:
+    """Count as missing what the primary has had for longer than the lag, also when its run claimed to end in a year."""
+    group, primary = stage_primary()
+    group.runs([file("new", b"4"), file("same")], [file("same")])
+    arrived = timezone.now() - timedelta(hours=9)
+    claimed = arrived + timedelta(hours=hours_ahead)
+    Run.objects.filter(replica=primary).update(finished_at=claimed, received_at=arrived)
+    assert group.divergences() == {"new": ("lost", "+-", "")}
+
+
 def test_what_went_is_no_lag() -> None:
     """A path that a follower lost while the primary held it does not lag, however new the primary's content is."""
     group, _primary = stage_primary()
