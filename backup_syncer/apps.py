@@ -24,10 +24,11 @@ class WiringConfig(AppConfig):
     def ready(self) -> None:
         """Let the cluster show that it lives, and the workers when they are at work."""
         from backup_syncer.launcher import heartbeat  # django_q's signals need loaded applications
-        from scanner.queue import registry
+        from scanner.queue import registry, statement_limit
 
         registry.register(heartbeat.BEAT)
         heartbeat.connect()
+        statement_limit.connect()
 
 
 class QueueConfig(DjangoQConfig):

@@ -48,6 +48,7 @@ BACKUP_SYNCER_UPLOAD_IDLE_SECONDS = environment.whole("BACKUP_SYNCER_UPLOAD_IDLE
 BACKUP_SYNCER_KEEP_UPLOADED_DAYS = environment.whole("BACKUP_SYNCER_KEEP_UPLOADED_DAYS", 7, at_least=0)
 """The uploaded bytes of a run are kept so many days after it was proven from the rows."""
 BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR = environment.whole("BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR", 300)
+BACKUP_SYNCER_STATEMENT_SECONDS = environment.whole("BACKUP_SYNCER_STATEMENT_SECONDS", 600)
 """Time in which older runs are proven again, in rotation."""
 
 # --- security --------------------------------------------------------------------------------------------------------

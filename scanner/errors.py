@@ -25,6 +25,10 @@ class PermanentError(StoreError):
     """It cannot be done, now or later."""
 
 
+class StatementCancelled(StoreError):
+    """A statement took longer than workers may take for one, or an administrator cancelled it."""
+
+
 class SweepFailed(StoreError):
     """Some of the items that waited could not be worked on; the others were."""
 

@@ -8,16 +8,21 @@ from contextlib import contextmanager
 import psycopg
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
-from scanner.errors import PermanentError, RetryableError
+from scanner.errors import PermanentError, RetryableError, StatementCancelled
 
 # Classes of SQLSTATE (PostgreSQL's manual, appendix A): connection, rollback for a deadlock, resources (disk, memory,
 # connections), an operator's intervention, the system; and a lock that could not be taken.
 _PASSING_STATES = ("08", "40", "53", "57", "58", "55P03")
 
 
+_CANCELLED_STATE = "57014"
+
+
 @contextmanager
 def translate_database_errors() -> Iterator[None]:
     """Raise RetryableError for errors that may pass and PermanentError for errors that the data cause.
+
+    StatementCancelled is neither: another attempt may succeed, but it counts, or one report could hold up all others.
 
     Any other error is raised as it is: it is a fault of the program.
     """
@@ -25,6 +30,8 @@ def translate_database_errors() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         state = _sqlstate(error)
+        if state == _CANCELLED_STATE:
+            raise StatementCancelled(f"a statement was cancelled: {_first_line(error)}") from error
         # No SQLSTATE: the connection was lost before the server could say anything.
         if state is None or state.startswith(_PASSING_STATES):
             raise RetryableError(f"the database: {_first_line(error)}") from error

@@ -191,9 +191,15 @@ def _pack_pieces(records: Iterable[_Record], pack: Callable[[_Record], bytes]) -
     yield bytes(piece)
 
 
+NO_STATEMENT_LIMIT = "SET LOCAL statement_timeout = 0"
+
+
 def _copy_in(table: str, columns: str, pieces: Iterable[bytes]) -> int:
     """Append packed rows to a table and return how many."""
     statement = f"COPY {table} ({columns}) FROM STDIN BINARY"
+    with connection.cursor() as cursor:
+        # One COPY takes in a whole report, as fast as it is read: its length is bounded by that of the upload.
+        cursor.execute(NO_STATEMENT_LIMIT)
     with connection.cursor() as cursor, connection.wrap_database_errors:
         with cursor.cursor.copy(statement) as copy:
             copy.write(binary_copy.HEADER)
@@ -209,6 +215,19 @@ UPDATE scanner_run
 SET state = %(ingested)s, ingested_at = now(), reason = '', opened = %(opened)s, closed = %(closed)s
 WHERE id = %(run)s AND state = %(received)s
 """
+
+
+ANALYZE_FROM = 50_000
+"""A run that changes fewer versions leaves the statistics for autovacuum."""
+ANALYZE = "ANALYZE scanner_version; ANALYZE scanner_note"
+
+
+def analyze(counts: VersionCounts) -> None:
+    """Renew the statistics after a large ingest: autovacuum comes later than the comparison, which is planned by them."""
+    if counts.opened + counts.closed < ANALYZE_FROM:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(ANALYZE)
 
 
 def mark_ingested(run: Run, counts: VersionCounts) -> None:

@@ -73,6 +73,8 @@ def _ingest_next_run(replica_id: int) -> bool:
         with translate_database_errors():
             # Receivers see the row as it was committed, with its new state.
             run.refresh_from_db()
+            # Not within the ingest: whoever waits for another ANALYZE must not hold its rows meanwhile.
+            store.analyze(store.VersionCounts(run.opened or 0, run.closed or 0))
             run_ingested.send(sender=Run, run=run)
     return True
 

@@ -13,27 +13,34 @@ WITH leftover AS (
     SELECT DISTINCT directory_of(other) AS old_directory, directory_of(path) AS new_directory
     FROM found_change
     WHERE kind = 'moved' AND NOT departed
-), single_time AS (
-    SELECT mtime_ns
+), expected AS MATERIALIZED (
+    -- Where a removed file would be now. Joined first, so that no pair is tried but those of one name: of files that all
+    -- have one size and time there may be as many pairs as the square of their number.
+    SELECT removed.*, moved_directory.new_directory
+    FROM leftover AS removed
+    JOIN moved_directory ON moved_directory.old_directory = directory_of(removed.path)
+    WHERE removed.kind = 'removed' AND %(key)s = 'directory'
+), alike AS (
+    SELECT expected.number AS removed_number, added.number AS added_number
+    FROM expected
+    JOIN leftover AS added
+        ON directory_of(added.path) = expected.new_directory AND name_of(added.path) = name_of(expected.path)
+        AND added.mtime_ns = expected.mtime_ns AND added.size = expected.size
+    WHERE added.kind = 'added'
+    UNION ALL
+    -- Two rows of one time are one removed and one added file.
+    SELECT min(number) FILTER (WHERE kind = 'removed'), min(number) FILTER (WHERE kind = 'added')
     FROM leftover
+    WHERE %(key)s <> 'directory'
     GROUP BY mtime_ns
     HAVING count(*) FILTER (WHERE kind = 'removed') = 1 AND count(*) FILTER (WHERE kind = 'added') = 1
 ), pair AS (
     SELECT removed.number AS removed_number, added.number AS added_number, removed.path AS old_path,
         added.path AS new_path, removed.old_id, added.new_id, added.from_seq
-    FROM leftover AS removed
-    JOIN leftover AS added
-        ON added.kind = 'added' AND added.mtime_ns = removed.mtime_ns AND added.size = removed.size
-        AND added.sha256 IS DISTINCT FROM removed.sha256
-    WHERE removed.kind = 'removed'
-        AND CASE %(key)s
-            WHEN 'directory' THEN
-                name_of(removed.path) = name_of(added.path)
-                AND (directory_of(removed.path), directory_of(added.path)) IN (
-                    SELECT old_directory, new_directory FROM moved_directory
-                )
-            ELSE removed.mtime_ns IN (SELECT mtime_ns FROM single_time)
-        END
+    FROM alike
+    JOIN leftover AS removed ON removed.number = alike.removed_number
+    JOIN leftover AS added ON added.number = alike.added_number
+    WHERE added.size = removed.size AND added.sha256 IS DISTINCT FROM removed.sha256
 ), judged AS (
     -- The collector knows a renamed file again, and whether anybody wrote to it.
     SELECT pair.*,
