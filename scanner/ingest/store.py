@@ -223,7 +223,7 @@ ANALYZE = "ANALYZE scanner_version; ANALYZE scanner_note"
 
 
 def analyze(counts: VersionCounts) -> None:
-    """Renew the statistics after a large ingest: autovacuum comes later than the comparison, which is planned by them."""
+    """Renew the statistics after a large ingest. Autovacuum comes later than the comparison that is planned by them."""
     if counts.opened + counts.closed < ANALYZE_FROM:
         return
     with connection.cursor() as cursor:
