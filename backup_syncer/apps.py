@@ -24,7 +24,8 @@ class WiringConfig(AppConfig):
     def ready(self) -> None:
         """Let the cluster show that it lives, and the workers when they are at work."""
         from backup_syncer.launcher import heartbeat  # django_q's signals need loaded applications
-        from scanner.queue import registry, statement_limit
+        from scanner.db import statement_limit
+        from scanner.queue import registry
 
         registry.register(heartbeat.BEAT)
         heartbeat.connect()

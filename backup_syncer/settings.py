@@ -217,9 +217,10 @@ Q_CLUSTER = {
     "broker_class": "scanner.queue.broker.ListedTaskBroker",
     "scheduler": False,
     "orm": "default",
-    "workers": environment.whole("BACKUP_SYNCER_WORKERS", 2),
+    # One of them is always free for ingest: see scanner/queue/judging.py.
+    "workers": environment.whole("BACKUP_SYNCER_WORKERS", 3),
     # As many as there are workers: what waits, waits in the table.
-    "queue_limit": environment.whole("BACKUP_SYNCER_WORKERS", 2),
+    "queue_limit": environment.whole("BACKUP_SYNCER_WORKERS", 3),
     "bulk": 1,
     "timeout": 3600,
     # Longer than the timeout, or a task that still runs would be handed out again.

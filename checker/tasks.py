@@ -1,6 +1,7 @@
 """Run checker's work in the task cluster: compare and verify runs when they are ingested, older ones in rotation.
 
-A task wakes a worker for a row; losing it, or running it twice, is harmless.
+A task wakes a worker for a row; losing it, or running it twice, is harmless. Tasks that judge leave one worker free for
+ingest (`scanner.queue.judging`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from checker.proofs import queries
 from scanner.db.sweeps import Sweep
 from scanner.ingest import inbox
 from scanner.models import Replica, Run
-from scanner.queue.broker import enqueue
+from scanner.queue.broker import defer, enqueue
+from scanner.queue.judging import judges
 from scanner.queue.registry import ListedTask
 
 SWEEP_SECONDS = 50.0
@@ -35,6 +37,7 @@ def on_run_ingested(run: Run, **_: Any) -> None:
     enqueue("checker.tasks.verify_run", run.pk)
 
 
+@judges(otherwise=defer)
 def catch_up(replica_id: int) -> int:
     """Compute the comparisons that a replica lacks. Return how many."""
     computed = run_comparisons.catch_up(replica_id)
@@ -42,16 +45,19 @@ def catch_up(replica_id: int) -> int:
     return computed
 
 
+@judges(otherwise=defer)
 def compare_replicas(group_id: int) -> bool:
     """Compare the replicas of a group, unless there is nothing new. Return whether that was done."""
     return group_comparisons.catch_up(group_id)
 
 
+@judges(otherwise=defer)
 def compare_moment(comparison_id: int) -> None:
     """Compute a comparison of replicas that somebody asked for."""
     group_comparisons.compute(comparison_id)
 
 
+@judges(otherwise=defer)
 def compare_groups() -> int:
     """Compare the replicas of the groups in which something is new, and as of the moments asked for. Return how many.
 
@@ -63,11 +69,13 @@ def compare_groups() -> int:
     return sweep.finish()
 
 
+@judges(otherwise=defer)
 def compare(comparison_id: int) -> None:
     """Compute a comparison of runs that somebody asked for."""
     run_comparisons.compute(comparison_id)
 
 
+@judges(otherwise=defer)
 def compare_new() -> int:
     """Compute the comparisons of runs that a lost task has left undone. Return how many. It runs each minute."""
     sweep = Sweep(SWEEP_SECONDS)
@@ -86,6 +94,7 @@ def forget_comparisons() -> int:
     return run_comparisons.delete_unused() + group_comparisons.delete_unused()
 
 
+@judges(otherwise=defer)
 def verify_run(run_id: int) -> bool:
     """Verify one run. Return whether it is proven."""
     run = _runs().get(pk=run_id)
@@ -94,6 +103,7 @@ def verify_run(run_id: int) -> bool:
     return Proof.objects.filter(run=run, ok=True).exists()
 
 
+@judges(otherwise=defer)
 def verify_new() -> int:
     """Verify the runs that were ingested and never verified, newest first. Return how many. It runs each minute."""
     # Newest first: a group is compared by its newest proven runs, and people wait for those.
@@ -103,6 +113,7 @@ def verify_new() -> int:
     return sweep.finish()
 
 
+@judges(otherwise=defer)
 def rotate() -> int:
     """Re-verify the least recently verified runs within the hourly budget. Return how many."""
     hourly_budget = settings.BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR - queries.seconds_spent_on_rotation()

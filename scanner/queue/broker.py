@@ -9,19 +9,29 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache.backends.dummy import DummyCache
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from scanner.errors import RefusedTask
-from scanner.queue import registry
+from scanner.queue import judging, registry
 from scanner.queue.registry import Call, ListedTask
 
 logger = logging.getLogger(__name__)
+
+JUDGING_KEY = "judging"
+"""The key of rows whose task needs a slot. All others have the cluster's name."""
+DEFERRED = timedelta(seconds=2)
+"""How long a task that found no slot waits before the broker hands it out again."""
+SOON = timedelta(minutes=1)
+"""A row that is locked for less than this waits, or was deferred; one that was handed out is locked for an hour."""
 
 
 class ListedTaskBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
@@ -43,28 +53,58 @@ class ListedTaskBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         return DummyCache("", {})
 
     def enqueue(self, task: str) -> Any:
-        """Add a row and return its key. Refuse what is not a call of a listed task, such as what `async_task` makes."""
-        registry.decode(task)
-        return super().enqueue(task)
+        """Add a row and return its key. Refuse what is not a call of a listed task, such as what `async_task` makes.
+
+        Where the same call waits already no row is added, and its key is returned: one look finds all the work.
+        """
+        return self._add(registry.decode(task), task, timezone.now())
+
+    def defer(self, task: str) -> Any:
+        """Add a row for a task that found no slot. It is handed out a little later."""
+        return self._add(registry.decode(task), task, timezone.now() + DEFERRED)
+
+    def _add(self, call: Call, task: str, handed_out_from: datetime) -> Any:
+        rows = self.get_connection()
+        waiting = rows.filter(payload=task, lock__lt=timezone.now() + SOON).values_list("pk", flat=True).first()
+        if waiting is not None:
+            return waiting
+        key = JUDGING_KEY if call.task.judges else self.list_key
+        return rows.create(key=key, payload=task, lock=handed_out_from).pk
 
     def dequeue(self) -> list[tuple[int | None, str]]:
-        """Return the scheduled tasks that are due, else the calls of the next rows. Called by the cluster's pusher.
+        """Return the scheduled tasks that are due, else the call of the next row. Called by the cluster's pusher.
 
-        Each comes with the key of its row, by which it is acknowledged; a scheduled one has none. A row that does not
-        hold a call of a listed task is deleted and logged.
+        Tasks that judge come only while they would find a slot, and after all others. Each call comes with the key of
+        its row, by which it is acknowledged; a scheduled one has none. A row that does not hold a call of a listed task
+        is deleted and logged.
         """
         due = self._take_due()
         if due:
             return [(None, _package(Call(task, ()))) for task in due]
 
         packages: list[tuple[int | None, str]] = []
-        for key, payload in super().dequeue() or ():
-            try:
-                packages.append((key, _package(registry.decode(payload))))
-            except RefusedTask as refusal:
-                logger.error("row %s of the queue was refused: %s", key, refusal)
-                self.delete(key)
+        row = self._take_row(self.list_key)
+        if row is None and judging.is_slot_free():
+            row = self._take_row(JUDGING_KEY)
+        if row is None:
+            time.sleep(Conf.POLL)
+            return []
+
+        try:
+            packages.append((row.pk, _package(registry.decode(row.payload))))
+        except RefusedTask as refusal:
+            logger.error("row %s of the queue was refused: %s", row.pk, refusal)
+            self.delete(row.pk)
         return packages
+
+    def _take_row(self, key: str) -> OrmQ | None:
+        """Lock the oldest row that waits under a key, and return it. None when there is none."""
+        row = self.get_connection().filter(key=key, lock__lt=timezone.now()).order_by("id").first()
+        if row is None:
+            return None
+        # Another cluster may have been faster.
+        locked = self.get_connection().filter(pk=row.pk, lock=row.lock).update(lock=self.timeout(row))
+        return row if locked else None
 
     def _take_due(self) -> list[ListedTask]:
         """Return the scheduled tasks that are due now, and set when each is due again."""
@@ -78,6 +118,12 @@ class ListedTaskBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
 def enqueue(name: str, *arguments: int | str) -> None:
     """Have the cluster call a listed function. Raise RefusedTask when it is not listed or takes other arguments."""
     get_broker().enqueue(registry.encode(name, arguments))
+
+
+def defer(name: str, *arguments: int | str) -> None:
+    """Have the cluster call a listed function a little later: there was no slot. A scheduled task comes by itself."""
+    if arguments:
+        get_broker().defer(registry.encode(name, arguments))
 
 
 def _package(call: Call) -> str:

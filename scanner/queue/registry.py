@@ -35,6 +35,11 @@ class ListedTask:
         """Return the dotted name by which callers and rows mean the function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
+    @property
+    def judges(self) -> bool:
+        """Return whether the function needs a slot of `scanner.queue.judging`."""
+        return bool(getattr(self.function, "judges", False))
+
     @cached_property
     def parameters(self) -> tuple[type, ...]:
         """Return the types of the arguments, in order."""

@@ -14,8 +14,8 @@ WITH leftover AS (
     FROM found_change
     WHERE kind = 'moved' AND NOT departed
 ), expected AS MATERIALIZED (
-    -- Where a removed file would be now. Joined first, so that no pair is tried but those of one name: of files that all
-    -- have one size and time there may be as many pairs as the square of their number.
+    -- Where a removed file would be now. Joined first, so that only pairs of one name are tried: of files that all have
+    -- one size and time there may be as many pairs as the square of their number.
     SELECT removed.*, moved_directory.new_directory
     FROM leftover AS removed
     JOIN moved_directory ON moved_directory.old_directory = directory_of(removed.path)

@@ -60,7 +60,7 @@ def test_a_run_wakes_its_group_when_it_is_proven() -> None:
 
     queued = [registry.decode(row.payload) for row in OrmQ.objects.all()]
     arguments = [call.arguments for call in queued if call.task.name == "checker.tasks.compare_replicas"]
-    assert arguments == [(group.group.pk,)] * 2
+    assert arguments == [(group.group.pk,)], "one wake-up waits for both"
     assert tasks.compare_replicas(group.group.pk)
     assert not tasks.compare_replicas(group.group.pk)
 

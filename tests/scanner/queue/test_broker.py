@@ -6,12 +6,14 @@ import logging
 import os
 import pickle
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core import signing
+from django.db import connections
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.conf import Conf
@@ -19,9 +21,11 @@ from django_q.models import OrmQ
 from django_q.signing import PickleSerializer, SignedPackage
 from django_q.tasks import async_task
 
+from checker import tasks as checker_tasks
 from scanner import tasks
+from scanner.db.locks import LOCK, UNLOCK, LockClass, advisory_lock
 from scanner.errors import RefusedTask
-from scanner.queue import broker, registry
+from scanner.queue import broker, judging, registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,3 +178,59 @@ def test_no_result_is_kept(cluster: broker.ListedTaskBroker, caplog: pytest.LogC
     monitor.logger.removeHandler(caplog.handler)
 
     assert "it broke" in caplog.text and "Could not save" not in caplog.text
+
+
+def waiting() -> list[tuple[str, str]]:
+    """Return key and task of each row that waits."""
+    return [(row.key, registry.decode(row.payload).task.name) for row in OrmQ.objects.order_by("id")]
+
+
+def test_one_wake_up_waits(cluster: broker.ListedTaskBroker) -> None:
+    """The same call is queued once while it waits, and again once it was handed out."""
+    for replica_id in (7, 7, 8, 7):
+        broker.enqueue("scanner.tasks.ingest_replica", replica_id)
+    assert len(waiting()) == 2
+
+    assert unpack(cluster.dequeue())[0]["args"] == (7,)
+    broker.enqueue("scanner.tasks.ingest_replica", 7)
+    assert len(waiting()) == 3
+
+
+def test_a_slow_comparison_holds_up_no_report(cluster: broker.ListedTaskBroker) -> None:
+    """While all slots are taken nothing that judges is handed out, and reports are; afterwards both are."""
+    for number in range(3):
+        broker.enqueue("checker.tasks.catch_up", number)
+    broker.enqueue("scanner.tasks.ingest_replica", 7)
+
+    other = connections.create_connection("default")
+    key = {"lock_class": int(LockClass.JUDGING), "key": 0}
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(LOCK, key)
+            assert [task["func"] for task in unpack(cluster.dequeue())] == [tasks.ingest_replica]
+            assert cluster.dequeue() == []
+
+            # One that was handed out before the slot was taken goes back, and waits for its turn.
+            assert checker_tasks.verify_run(7) is None
+            assert waiting()[-1] == ("judging", "checker.tasks.verify_run")
+            assert checker_tasks.compare_new() is None, "a scheduled task comes again by itself"
+            assert len(waiting()) == 5
+            cursor.execute(UNLOCK, key)  # a lock dies with its session, but not before close() returns
+    finally:
+        other.close()
+
+    assert [task["args"] for task in unpack(cluster.dequeue())] == [(0,)]
+    assert checker_tasks.compare_new() == 0
+
+
+@pytest.mark.parametrize(("workers", "slots"), [(1, 1), (2, 1), (3, 2)])
+def test_one_worker_is_left(monkeypatch: pytest.MonkeyPatch, workers: int, slots: int) -> None:
+    """There is a slot less than there are workers, where there are several; a slot is free again when its task ends."""
+    monkeypatch.setattr(settings, "Q_CLUSTER", {"workers": workers})
+    with ExitStack() as stack:
+        # The locks of one session do not exclude each other, so the first one stands for another worker's.
+        taken = [stack.enter_context(advisory_lock(LockClass.JUDGING, number)) for number in range(slots)]
+        assert all(taken) and not judging.is_slot_free()
+    assert judging.is_slot_free()
+    with judging.take_slot() as has_slot:
+        assert has_slot
