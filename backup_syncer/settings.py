@@ -43,13 +43,18 @@ BACKUP_SYNCER_UPLOAD_BYTES_PER_DAY = environment.whole("BACKUP_SYNCER_UPLOAD_BYT
 """Compressed bytes of one server in a day; above it an upload is answered 429."""
 BACKUP_SYNCER_RECORDS_BYTES = environment.whole("BACKUP_SYNCER_RECORDS_BYTES", 8 * GIB)
 """The most that one statement may announce as `records.bytes`: uncompressed bytes of one report."""
+BACKUP_SYNCER_RECORDS = environment.whole("BACKUP_SYNCER_RECORDS", 40_000_000)
+"""The most that one statement may announce as `records.count`: entries and notes of one report."""
+BACKUP_SYNCER_ENTRIES_PER_DAY = environment.whole("BACKUP_SYNCER_ENTRIES_PER_DAY", 25_000_000)
+"""New entries and notes of one server in a day, about 350 bytes of the database each. A report beyond is set aside."""
 BACKUP_SYNCER_UPLOAD_IDLE_SECONDS = environment.whole("BACKUP_SYNCER_UPLOAD_IDLE_SECONDS", 30)
 """An upload that brings nothing for so long is answered 408."""
 BACKUP_SYNCER_KEEP_UPLOADED_DAYS = environment.whole("BACKUP_SYNCER_KEEP_UPLOADED_DAYS", 7, at_least=0)
 """The uploaded bytes of a run are kept so many days after it was proven from the rows."""
 BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR = environment.whole("BACKUP_SYNCER_VERIFY_SECONDS_PER_HOUR", 300)
-BACKUP_SYNCER_STATEMENT_SECONDS = environment.whole("BACKUP_SYNCER_STATEMENT_SECONDS", 600)
 """Time in which older runs are proven again, in rotation."""
+BACKUP_SYNCER_STATEMENT_SECONDS = environment.whole("BACKUP_SYNCER_STATEMENT_SECONDS", 600)
+"""Time after which PostgreSQL cancels a statement of a worker."""
 
 # --- security --------------------------------------------------------------------------------------------------------
 

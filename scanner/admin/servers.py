@@ -73,7 +73,10 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
     search_fields = ["name", "keys__keyid"]
     fieldsets = [
         (None, {"fields": ["name", "note", "last_seen_at", "clock_offset_s", "held_at", "held_reason", "uuid"]}),
-        (_("Limits for this server"), {"fields": ["uploads_per_hour", "bytes_per_day"], "classes": ["collapse"]}),
+        (
+            _("Limits for this server"),
+            {"fields": ["uploads_per_hour", "bytes_per_day", "entries_per_day"], "classes": ["collapse"]},
+        ),
     ]
     readonly_fields = ["last_seen_at", "clock_offset_s", "held_at", "held_reason", "uuid"]
     inlines = [KeyInline, EnrolmentTokenInline]

@@ -1,34 +1,26 @@
 """Limit what one caller may use, and what all callers together may leave waiting.
 
-Time is cut into slots, and the use in a slot is one row. An upload is accepted while the caller is below its quota,
+An upload is accepted while the caller is below its quota,
 whatever the size of the upload: a quota that is set too low slows a server down and does not shut it out.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Count, F, Sum
-from django.utils import timezone
+from django.db.models import Count, Sum
 
 from scanner.errors import Busy, QuotaExceeded
 from scanner.ingest.inbox import report_storage
-from scanner.models import Run, Server, Usage
+from scanner.models import Run, Server
+from scanner.usage import DAY, HOUR, MINUTE, add_use, seconds_left, used
 
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-KEEP_USAGE = timedelta(days=2)
-"""How long the rows of past slots are kept: longer than the longest slot, a day."""
 ENROLMENT_FAILURES = 5
 """Enrolments of one address that may fail in a minute."""
 FREE_BYTES = 512 << 20
 """An upload that would leave less than this free on the disk of the reports is refused."""
-_SLOTS_SINCE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def check_upload(server: Server, announced_bytes: int) -> None:
@@ -44,34 +36,32 @@ def check_upload(server: Server, announced_bytes: int) -> None:
     if max_bytes is None:
         max_bytes = settings.BACKUP_SYNCER_UPLOAD_BYTES_PER_DAY
 
-    if _used(f"bytes:{server.pk}", DAY) >= max_bytes:
-        raise QuotaExceeded("This server has uploaded as many bytes today as it may.", retry_after=_seconds_left(DAY))
+    if used(f"bytes:{server.pk}", DAY) >= max_bytes:
+        raise QuotaExceeded("This server has uploaded as many bytes today as it may.", retry_after=seconds_left(DAY))
 
     _check_inbox()
     _check_disk(announced_bytes)
 
     # Counted last: an upload that is refused for another reason uses up nothing.
-    if _add_use(f"uploads:{server.pk}", HOUR) > max_uploads:
-        raise QuotaExceeded(
-            "This server has uploaded as often in this hour as it may.", retry_after=_seconds_left(HOUR)
-        )
+    if add_use(f"uploads:{server.pk}", HOUR) > max_uploads:
+        raise QuotaExceeded("This server has uploaded as often in this hour as it may.", retry_after=seconds_left(HOUR))
 
 
 def count_bytes(server: Server, size: int) -> None:
     """Count `size` bytes that `server` sent, whatever became of them."""
     if size:
-        _add_use(f"bytes:{server.pk}", DAY, size)
+        add_use(f"bytes:{server.pk}", DAY, size)
 
 
 def check_enrolment(address: str) -> None:
     """Raise QuotaExceeded when too many enrolments of this address failed just now."""
-    if _used(f"enrolment:{address}", MINUTE) >= ENROLMENT_FAILURES:
-        raise QuotaExceeded("Too many failed enrolments.", retry_after=_seconds_left(MINUTE))
+    if used(f"enrolment:{address}", MINUTE) >= ENROLMENT_FAILURES:
+        raise QuotaExceeded("Too many failed enrolments.", retry_after=seconds_left(MINUTE))
 
 
 def count_failed_enrolment(address: str) -> None:
     """Count a failed enrolment of this address."""
-    _add_use(f"enrolment:{address}", MINUTE)
+    add_use(f"enrolment:{address}", MINUTE)
 
 
 def _check_inbox() -> None:
@@ -89,34 +79,3 @@ def _check_disk(announced_bytes: int) -> None:
     # The storage makes its directory with the first report.
     if folder.exists() and shutil.disk_usage(folder).free < FREE_BYTES + announced_bytes:
         raise Busy("The disk of the central server is full.", retry_after=1800)
-
-
-def _slot_start(length: timedelta) -> datetime:
-    now = timezone.now()
-    return now - (now - _SLOTS_SINCE) % length
-
-
-def _seconds_left(length: timedelta) -> int:
-    """Return the whole seconds until the slot ends, at least one."""
-    remaining = _slot_start(length) + length - timezone.now()
-    return max(1, math.ceil(remaining.total_seconds()))
-
-
-def _used(subject: str, length: timedelta) -> int:
-    usage = Usage.objects.filter(subject=subject, slot=_slot_start(length)).first()
-    if usage is None:
-        return 0
-    return usage.used
-
-
-def _add_use(subject: str, length: timedelta, amount: int = 1) -> int:
-    """Add to the use of `subject` in this slot, and return the sum."""
-    usage, is_new_slot = Usage.objects.get_or_create(subject=subject, slot=_slot_start(length))
-    if is_new_slot:
-        # Here and not in a task: whatever adds slots also removes the old ones.
-        Usage.objects.filter(slot__lt=timezone.now() - KEEP_USAGE).delete()
-
-    # In the database, so that no use is lost when two requests add at once.
-    Usage.objects.filter(pk=usage.pk).update(used=F("used") + amount)
-    usage.refresh_from_db(fields=["used"])
-    return usage.used

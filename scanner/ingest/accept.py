@@ -207,6 +207,8 @@ def _store_body(stream: ReportStream, statement: Statement, final: bool) -> tupl
         # A body that is too long is refused for good like any bad body, so that the chain goes on behind it.
         if statement.records.byte_count > settings.BACKUP_SYNCER_RECORDS_BYTES:
             raise BodyError(f"{statement.records.byte_count} bytes of records are more than this central server takes")
+        if statement.records.line_count > settings.BACKUP_SYNCER_RECORDS:
+            raise BodyError(f"{statement.records.line_count} records are more than this central server takes")
         return inbox.save_upload(stream, statement), ""
     except BodyError as error:
         # A body that was damaged on its way is not refused for good: its sender has a good copy.

@@ -16,6 +16,7 @@ from scanner.db import binary_copy
 from scanner.db.report_lines import current_entry_lines
 from scanner.errors import PermanentError
 from scanner.format.records import Entry, Note
+from scanner.ingest.growth import GrowthBudget
 from scanner.ingest.merge import Change, find_changes
 from scanner.models import Replica, Run, Version
 
@@ -45,7 +46,7 @@ def find_queued_replicas() -> list[int]:
 def find_next_run(replica_id: int) -> Run | None:
     """Return the replica's oldest run that waits for ingest. A run waits only when it is in the journal."""
     queued = Run.objects.filter(replica=replica_id, state=Run.State.RECEIVED, journaled_at__isnull=False)
-    return queued.select_related("replica").order_by("sequence").first()
+    return queued.select_related("replica__server").order_by("sequence").first()
 
 
 def requeue(run: Run) -> bool:
@@ -72,34 +73,47 @@ ORDER BY id
 
 def repeat_previous_run(run: Run, previous: Run) -> VersionCounts:
     """Ingest a run whose records are those of the complete run before it: no version changes, notes are copied."""
+    budget = GrowthBudget(run)
     with connection.cursor() as cursor:
         cursor.execute(COPY_NOTES, {"run": run.pk, "previous": previous.pk})
+        budget.spend(cursor.rowcount)
+    budget.settle()
     return VersionCounts(opened=0, closed=0)
 
 
 def write_records(run: Run, lines: Iterator[bytes]) -> VersionCounts:
     """Make the state of `run` that of its record lines: end versions, begin versions, add the notes."""
-    if not Version.objects.filter(replica=run.replica_id, until_seq=None).exists():
-        return _write_first_records(run, find_changes(iter(()), lines))
+    budget = GrowthBudget(run)
+    if Version.objects.filter(replica=run.replica_id, until_seq=None).exists():
+        counts = _write_changed_records(run, lines, budget)
+    else:
+        counts = _write_first_records(run, find_changes(iter(()), lines), budget)
+    budget.settle()
+    return counts
+
+
+def _write_changed_records(run: Run, lines: Iterator[bytes], budget: GrowthBudget) -> VersionCounts:
 
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES) as spool:
         # Closed before the next statement: the connection is free only when its server-side cursor is.
         with closing(current_entry_lines(run.replica_id)) as current_lines:
-            changes = _spool_changes(run, find_changes(current_lines, lines), spool)
+            changes = _spool_changes(run, find_changes(current_lines, lines), spool, budget)
         _close_versions(run, changes.closed_ids)
         spool.seek(0)
         _copy_in("scanner_version", binary_copy.VERSION_COLUMNS, iter(lambda: spool.read(COPY_PIECE_BYTES), b""))
 
-    _copy_notes(run, changes.notes)
+    _copy_notes(run, budget.count(changes.notes))
     return VersionCounts(opened=changes.opened, closed=len(changes.closed_ids))
 
 
-def _write_first_records(run: Run, records: Iterator[Change]) -> VersionCounts:
+def _write_first_records(run: Run, records: Iterator[Change], budget: GrowthBudget) -> VersionCounts:
     """Copy entries straight into their table, since there are no versions to compare them with."""
     split = _EntriesThenNotes(records)
     pack_version = binary_copy.version_packer(run.replica_id, run.sequence)
-    opened = _copy_in("scanner_version", binary_copy.VERSION_COLUMNS, _pack_pieces(split.entries(), pack_version))
-    _copy_notes(run, split.notes())
+    opened = _copy_in(
+        "scanner_version", binary_copy.VERSION_COLUMNS, _pack_pieces(budget.count(split.entries()), pack_version)
+    )
+    _copy_notes(run, budget.count(split.notes()))
     return VersionCounts(opened, closed=0)
 
 
@@ -132,7 +146,7 @@ class _SpooledChanges(NamedTuple):
     """Still to be read."""
 
 
-def _spool_changes(run: Run, changes: Iterator[Change], spool: IO[bytes]) -> _SpooledChanges:
+def _spool_changes(run: Run, changes: Iterator[Change], spool: IO[bytes], budget: GrowthBudget) -> _SpooledChanges:
     """Read changes up to the first note, and pack the new versions into `spool`.
 
     They cannot be written at once: a connection does one thing at a time, and now it reads the current versions.
@@ -146,6 +160,7 @@ def _spool_changes(run: Run, changes: Iterator[Change], spool: IO[bytes]) -> _Sp
         if isinstance(change, int):
             closed_ids.append(change)
         elif isinstance(change, Entry):
+            budget.spend(1)
             spool.write(pack_version(change))
             opened += 1
         else:

@@ -28,6 +28,7 @@ class Server(models.Model):
     clock_checked_at = models.DateTimeField(_("clock compared"), null=True, blank=True, editable=False)
     uploads_per_hour = models.PositiveIntegerField(_("uploads per hour"), null=True, blank=True)
     bytes_per_day = models.PositiveBigIntegerField(_("bytes per day"), null=True, blank=True)
+    entries_per_day = models.PositiveBigIntegerField(_("new entries per day"), null=True, blank=True)
     """Quotas. Null: the setting of the whole installation."""
 
     class Meta:
@@ -107,10 +108,10 @@ class ServerKey(models.Model):
 
 
 class Usage(models.Model):
-    """Use of a quota by a server or an address in one slot of time. Written by `api.throttling`."""
+    """Use of a quota by a server or an address in one slot of time. Written by `scanner.usage`."""
 
     subject = models.CharField(max_length=100)
-    """`uploads:` or `bytes:` and a server, `enrolment:` and an address."""
+    """`uploads:`, `bytes:` or `entries:` and a server, `enrolment:` and an address."""
     slot = models.DateTimeField()
     """When the slot began. It lasts a minute, an hour or a day."""
     used = models.BigIntegerField(default=0)

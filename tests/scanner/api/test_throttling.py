@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets what quotas take for now."""
 
     def put(moment: datetime) -> None:
-        monkeypatch.setattr("scanner.api.throttling.timezone.now", lambda: moment)
+        monkeypatch.setattr("scanner.usage.timezone.now", lambda: moment)
 
     return put
 
