@@ -53,12 +53,22 @@ OTHERS = st.one_of(
         lambda path, kind: Entry(path, EntryType.SPECIAL, detail=kind), PATH, st.sampled_from(sorted(SPECIAL_KINDS))
     ),
 )
-VALUE = st.one_of(INT64, st.booleans(), st.text(max_size=5))
-DETAIL = st.dictionaries(st.sampled_from(["reads", "cold", "engines", "text"]), VALUE, max_size=3).map(
-    lambda value: canonical_json(value) if value else ""
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)
+MEMBERS: dict[str, st.SearchStrategy[object]] = {
+    "against": TEXT,
+    "cold": st.booleans(),
+    "engines": st.lists(TEXT.filter(bool), max_size=2),
+    "reads": st.integers(0, 2**63 - 1),
+}
+# Always in the order of the format.
+DETAIL = st.fixed_dictionaries({}, optional=MEMBERS).map(
+    lambda members: canonical_json({key: members[key] for key in MEMBERS if key in members}) if members else ""
 )
-NOTES = st.builds(Note, PATH, st.sampled_from(["confirmed", "misread", "vanished"]), DETAIL).filter(
-    lambda note: "\\u0000" not in note.detail and not any("\ud800" <= c <= "\udfff" for c in note.detail)
+CLOCK = INT64.map(lambda mtime_ns: canonical_json({"mtime": "back", "mtime_ns": mtime_ns}))
+NOTES = st.one_of(
+    st.builds(Note, PATH, st.sampled_from(["confirmed", "misread"]), DETAIL),
+    st.builds(Note, PATH, st.just("vanished")),
+    st.builds(Note, PATH, st.just("clock"), CLOCK),
 )
 RECORDS = st.lists(st.one_of(FILES, FILES, OTHERS), max_size=12, unique_by=lambda row: row.path)
 RUN = st.tuples(RECORDS, st.lists(NOTES, max_size=3, unique_by=lambda note: note[:2]))
