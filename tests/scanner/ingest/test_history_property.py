@@ -67,7 +67,7 @@ DETAIL = st.fixed_dictionaries({}, optional=MEMBERS).map(
 CLOCK = INT64.map(lambda mtime_ns: canonical_json({"mtime": "back", "mtime_ns": mtime_ns}))
 NOTES = st.one_of(
     st.builds(Note, PATH, st.sampled_from(["confirmed", "misread"]), DETAIL),
-    st.builds(Note, PATH, st.just("vanished")),
+    st.builds(Note, PATH, st.just("vanished"), st.just("")),
     st.builds(Note, PATH, st.just("clock"), CLOCK),
 )
 RECORDS = st.lists(st.one_of(FILES, FILES, OTHERS), max_size=12, unique_by=lambda row: row.path)
