@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("scanner", "0002_sql"),
+        ("scanner", "0003_replaced_keys"),
     ]
 
     operations = [
