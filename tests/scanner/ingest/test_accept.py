@@ -23,8 +23,8 @@ from scanner.errors import (
 )
 from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE
 from scanner.format.records import encode_record
-from scanner.format.statement import LONGEST_NAME
 from scanner.format.timestamps import format_timestamp
+from scanner.format.values import LONGEST_NAME
 from scanner.ingest import accept, inbox, journal
 from scanner.models import Equivocation, Progress, Replica, Run, Server, ServerKey
 from scanner.signals import run_received
