@@ -445,7 +445,7 @@ REREAD_MEMBERS = {
 }
 # The kinds of notes, each with its further members in their order. Any of them may be left out.
 NOTE_MEMBERS = {
-    "confirmed": REREAD_MEMBERS,
+    "confirmed": {**REREAD_MEMBERS, "was_path": TEXT},
     "misread": {**REREAD_MEMBERS, "sha256": HEX_SHA256},
     "vanished": {},
     "skipped": {"reason": TEXT, "count": NATURAL},
@@ -510,6 +510,8 @@ def read_record(text: str) -> Entry | Note:
     members = json.loads(text)
     note = Note(members.pop("path"), members.pop("note"))
     check_path(note.path)
+    if "was_path" in members:
+        check_path(members.pop("was_path"))
     for value in members.values():
         _check_note_value(value)
     return note

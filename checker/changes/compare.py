@@ -25,7 +25,7 @@ STEPS = ("differing", "hidden", "scope", "judging", "moves", "keeping")
 """What a comparison goes through, in this order. The last step is that of whoever stores what was found."""
 MOVE_KEYS = ("name", "directory", "content")
 """By what a removed and an added path with the same content are paired: the first pairs go by name."""
-ALTERED_KEYS = ("directory", "time")
+ALTERED_KEYS = ("note", "directory", "time")
 """By what a removed and an added path with different content, and the same size and time, are paired."""
 BATCH = 4096
 

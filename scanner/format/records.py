@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Union
 from scanner.format import paths
 from scanner.format.canonical_json import canonical_json
 from scanner.format.entry_type import EntryType
-from scanner.format.errors import RecordError
+from scanner.format.errors import PathError, RecordError
 from scanner.format.values import (
     INT64,
     LONGEST_NAME,
@@ -51,6 +51,16 @@ _HEX_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _EMPTY_SHA256 = hashlib.sha256(b"").digest()
 
 
+def _is_coded_path(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        paths.check(value)
+    except PathError:
+        return False
+    return True
+
+
 _REREAD_MEMBERS: dict[str, Check] = {
     "against": text_or_empty(LONGEST_NAME),
     "ctime_same": boolean,
@@ -59,7 +69,7 @@ _REREAD_MEMBERS: dict[str, Check] = {
     "reads": integer(0),
 }
 NOTE_MEMBERS: dict[str, dict[str, Check]] = {
-    "confirmed": _REREAD_MEMBERS,
+    "confirmed": {**_REREAD_MEMBERS, "was_path": _is_coded_path},
     "misread": {**_REREAD_MEMBERS, "sha256": matches(_HEX_SHA256)},
     "vanished": {},
     "skipped": {"reason": text(LONGEST_NAME), "count": integer(0)},

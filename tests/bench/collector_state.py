@@ -21,6 +21,7 @@ from scanner.collector.delivery.chain import ChainPosition
 from scanner.collector.delivery.spool import Spool
 from scanner.collector.entries import HashedFile, WalkedEntry
 from scanner.collector.run import report_body, state
+from scanner.collector.run.ctime_trust import FileSystemTrust
 from scanner.collector.run.statement import Job, ReadOutcome, RunClock, build_statement
 from scanner.collector.run.workspace import Workspace
 from scanner.format.entry_type import EntryType
@@ -120,7 +121,10 @@ def look_back(folder: Path, count: int) -> None:
             work.add_result(result if entry.ino % 1000 else result._replace(md5=bytes(16)))
         work.merge_results()
         with work.previous_run() as previous_run:
-            suspects, _size = timed("suspects, beside the last state", lambda: previous_run.find_suspects(True))
+            suspects, _size = timed(
+                "suspects, beside the last state",
+                lambda: previous_run.find_suspects(FileSystemTrust(ctimes=True, inodes=True, one_device=True)),
+            )
             suspect_count = sum(len(names) for chunk in previous_run.suspects() for names in chunk)
     assert suspect_count == suspects == len(range(0, count, 1000))
 

@@ -1,6 +1,8 @@
 -- Make one change of a removed and an added file that are one file, renamed and changed: the same size and time to the
--- nanosecond, and other content. With the key `directory` the name is the same, too, and other files of its directory
--- moved the same way. With the key `time` no other file that came or went has this time.
+-- nanosecond, and other content. With the key `note` the collector knew the file again by its inode, and named the path
+-- that it had; where two files name one path, neither is believed. With the key `directory` the name is the same, too,
+-- and other files of its directory moved the same way. With the key `time` no other file that came or went has this
+-- time.
 WITH leftover AS (
     SELECT change.number, change.path, change.kind, change.old_id, change.new_id, version.size, version.mtime_ns,
         version.sha256, version.from_seq
@@ -28,10 +30,20 @@ WITH leftover AS (
         AND added.mtime_ns = expected.mtime_ns AND added.size = expected.size
     WHERE added.kind = 'added'
     UNION ALL
+    SELECT removed.number, min(added.number)
+    FROM leftover AS added
+    JOIN run_note AS note ON note.path = added.path AND note.sequence = added.from_seq
+    JOIN leftover AS removed
+        ON removed.path = note.notes -> 'confirmed' ->> 'was_path' AND removed.mtime_ns = added.mtime_ns
+    WHERE added.kind = 'added' AND removed.kind = 'removed' AND %(key)s = 'note'
+        AND note.notes -> 'confirmed' ->> 'against' = note.previous_run
+    GROUP BY removed.number
+    HAVING count(*) = 1
+    UNION ALL
     -- Two rows of one time are one removed and one added file.
     SELECT min(number) FILTER (WHERE kind = 'removed'), min(number) FILTER (WHERE kind = 'added')
     FROM leftover
-    WHERE %(key)s <> 'directory'
+    WHERE %(key)s = 'time'
     GROUP BY mtime_ns
     HAVING count(*) FILTER (WHERE kind = 'removed') = 1 AND count(*) FILTER (WHERE kind = 'added') = 1
 ), pair AS (

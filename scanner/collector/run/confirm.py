@@ -37,6 +37,8 @@ class Suspect(NamedTuple):
     """Those of the previous run. None for a path that is no suspect itself, but belongs to the inode of one."""
     ctime_same: bool
     """Whether the ctime is that of the previous run, and this proves something (see `ctime_trust`)."""
+    was_path: Optional[str] = None
+    """Coded path that the file had in the previous run; None where it is the same."""
 
 
 class Confirmation(NamedTuple):
@@ -215,7 +217,9 @@ def judge(suspect: Suspect, rereads: Rereads) -> Confirmation:
     }
     notes = {}
     if digest != suspect.previous_digest:
-        notes["confirmed"] = members
+        notes["confirmed"] = dict(members)
+        if suspect.was_path is not None:
+            notes["confirmed"]["was_path"] = suspect.was_path
     if digest != suspect.digest:
         notes["misread"] = {**members, "sha256": suspect.digest[:_SHA256_BYTES].hex()}
     return Confirmation(result, notes)

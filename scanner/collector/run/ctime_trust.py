@@ -6,7 +6,7 @@ file was last read. Where they do not hold, the file counts as one that a progra
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from scanner.collector.system import filesystem
 from scanner.collector.system.filesystem import FileSystem
@@ -28,12 +28,25 @@ network file system (NFS, SMB, WebDAV) come from another machine's clock.
 """
 
 
-def ctimes_are_trusted(root: bytes, file_system: Optional[FileSystem], cross_mounts: bool) -> bool:
-    """Return whether the ctimes below `root` can prove anything.
+class FileSystemTrust(NamedTuple):
+    """Kinds of numbers that can be relied on below a root."""
+
+    ctimes: bool
+    """Whether an unchanged ctime can prove anything."""
+    inodes: bool
+    """Whether an inode number belongs to one file as long as that is there, under whatever name."""
+    one_device: bool
+    """Whether all files are on one device. Its number may be another one after a reboot."""
+
+
+def assess_trust(root: bytes, file_system: Optional[FileSystem], cross_mounts: bool) -> FileSystemTrust:
+    """Return what can be relied on below `root`.
 
     `file_system` is the one of the root. With `cross_mounts`, all that is mounted below the root must be trusted too.
     """
     types = {file_system.type if file_system else ""}
     if cross_mounts:
         types.update(mount.type for mount in filesystem.mounts_below(root) if not mount.is_pseudo)
-    return types <= TRUSTED_TYPES
+    return FileSystemTrust(
+        ctimes=types <= TRUSTED_TYPES, inodes=types <= filesystem.NUMBERED_TYPES, one_device=not cross_mounts
+    )

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Ty
 from scanner.collector.entries import FailedFile, FileResult, HashedFile, WalkedEntry, fit_status
 from scanner.collector.run import ctime_trust, queries, state
 from scanner.collector.run.confirm import Confirmation, Suspect
+from scanner.collector.run.ctime_trust import FileSystemTrust
 from scanner.collector.run.storage import storage_error, storage_errors
 from scanner.collector.system.fail_points import fail_point
 from scanner.format import paths
@@ -33,6 +34,16 @@ CHUNK_BYTES = 1 << 30
 
 With more of them, other programs could bring some back into the cache before they are read.
 """
+
+
+MOVED_FILES = (
+    queries.FIND_ARRIVED_FILES,
+    queries.INDEX_ARRIVED_FILES,
+    queries.FIND_MOVED_FILES,
+    queries.DROP_CONTENTS_OF_OTHER_FILES,
+    queries.ADD_MOVED_FILES,
+)
+"""Statements that find renamed files whose content changed, in their order."""
 
 
 class SuspectCount(NamedTuple):
@@ -60,6 +71,7 @@ class SuspectRow(NamedTuple):
     digest: bytes
     previous_digest: Optional[bytes]
     ctime_same: int
+    was_path: Optional[str]
 
 
 class PreviousRun:
@@ -93,14 +105,14 @@ class PreviousRun:
         with storage_errors(self._folder):
             self._database.execute(statement, parameters)
 
-    def find_suspects(self, ctimes_trusted: bool) -> SuspectCount:
+    def find_suspects(self, trust: FileSystemTrust) -> SuspectCount:
         """Note odd modification times, and find the files whose content changed although their times do not say so.
 
-        `ctimes_trusted` says whether an equal ctime can prove anything here. A damaged state of the previous run is set
-        aside, and then nothing is suspect.
+        Renamed files are found by their inodes. A damaged state of the previous run is set aside, and then nothing is
+        suspect.
         """
         try:
-            return self._compare(ctimes_trusted)
+            return self._compare(trust)
         except sqlite3.OperationalError as error:  # a full disk, a signal: no fault of the previous state
             raise storage_error(self._folder, error) from error
         except sqlite3.DatabaseError:
@@ -108,11 +120,13 @@ class PreviousRun:
             state.set_aside(self._folder)
             return SuspectCount(0, 0)
 
-    def _compare(self, ctimes_trusted: bool) -> SuspectCount:
+    def _compare(self, trust: FileSystemTrust) -> SuspectCount:
         parameters = {
             "file": _FILE,
             "future_ns": time.time_ns() + FUTURE_NS,
-            "ctimes_trusted": ctimes_trusted,
+            "ctimes_trusted": trust.ctimes,
+            "inodes_numbered": trust.inodes,
+            "one_device": trust.one_device,
             "settled_ns": ctime_trust.SETTLED_NS,
         }
         if not self._is_known:
@@ -123,6 +137,8 @@ class PreviousRun:
         # All that reads the previous state comes before the first statement that changes this run's tables.
         self._database.execute(queries.FIND_ODD_CLOCKS, parameters)
         self._database.execute(queries.FIND_CHANGED_CONTENTS, parameters)
+        for statement in MOVED_FILES:
+            self._database.execute(statement, parameters)
         self._database.execute(queries.FIND_SUSPECTS, parameters)
         self._database.execute(queries.NOTE_ODD_CLOCKS, parameters)
         return SuspectCount(*self._database.execute(queries.COUNT_SUSPECTS).fetchone())
@@ -219,4 +235,4 @@ def _make_suspect(row: SuspectRow) -> Suspect:
         dev=row.dev,
         ino=row.ino,
     )
-    return Suspect(entry, row.digest, row.previous_digest, bool(row.ctime_same))
+    return Suspect(entry, row.digest, row.previous_digest, bool(row.ctime_same), row.was_path)

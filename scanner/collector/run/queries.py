@@ -246,13 +246,74 @@ SELECT
     was.mtime_ns = now.mtime_ns AS has_same_date,
     :ctimes_trusted
         AND was.ctime_ns = now.ctime_ns
-        AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same
+        AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same,
+    NULL AS was_path
 FROM main.seen AS now
 CROSS JOIN last.seen AS was ON was.path = now.path
 WHERE now.type = :file
     AND was.type = :file
     AND now.digest <> was.digest
     AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > :future_ns)
+"""
+# Files at a path at which the previous run saw no file, or one with another inode number. Devices are not compared:
+# after a reboot all of them may have other numbers.
+FIND_ARRIVED_FILES = """
+CREATE TEMP TABLE arrived_file AS
+SELECT
+    now.path,
+    coalesce(nullif(now.detail, ''), now.path) AS first_path,
+    now.dev,
+    now.ino,
+    now.size,
+    now.mtime_ns,
+    now.ctime_ns,
+    now.digest
+FROM main.seen AS now
+LEFT JOIN last.seen AS was ON was.path = now.path AND was.type = :file
+WHERE now.type = :file AND was.ino IS NOT now.ino AND now.ino <> 0 AND now.size > 0
+"""
+INDEX_ARRIVED_FILES = "CREATE INDEX temp.arrived_inode ON arrived_file (ino)"
+# The same files under the path that they had. One that still has that path, too, got a further name; where several
+# names of an inode came or went, nobody can say which became which. A new file may have the inode number and the size
+# of a removed one: to have its time as well, to the nanosecond, it must be the same one. A time in whole seconds, as
+# archives and old file systems have it, may be that of many files: then the ctime must not have moved since, either.
+FIND_MOVED_FILES = """
+CREATE TEMP TABLE moved_file AS
+SELECT
+    now.path,
+    now.first_path,
+    was.path AS was_path,
+    was.digest AS previous_digest,
+    :ctimes_trusted
+        AND was.ctime_ns = now.ctime_ns
+        AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same
+FROM last.seen AS was
+CROSS JOIN temp.arrived_file AS now ON now.ino = was.ino
+WHERE was.type = :file
+    AND :inodes_numbered
+    AND (:one_device OR now.dev = was.dev)
+    AND now.size = was.size
+    AND now.mtime_ns = was.mtime_ns
+    AND NOT EXISTS (
+        SELECT 1
+        FROM main.seen AS present
+        WHERE present.path = was.path
+            AND present.ino = was.ino
+            AND (:one_device OR present.dev = was.dev)
+    )
+GROUP BY now.dev, now.ino
+HAVING count(*) = 1
+    AND now.digest <> was.digest
+    AND (now.mtime_ns % 1000000000 <> 0 OR ctime_same)
+"""
+# The past of a file is that of its inode. What another file had at its path says nothing of it.
+DROP_CONTENTS_OF_OTHER_FILES = """
+DELETE FROM temp.changed_content WHERE path IN (SELECT path FROM temp.moved_file)
+"""
+ADD_MOVED_FILES = """
+INSERT INTO temp.changed_content
+SELECT path, first_path, previous_digest, 1, ctime_same, was_path
+FROM temp.moved_file
 """
 # Each suspect with all paths of its inode, new ones included: one read speaks for all of them.
 FIND_SUSPECTS = """
@@ -270,7 +331,8 @@ SELECT
     now.ino,
     now.digest,
     changed.previous_digest,
-    coalesce(changed.ctime_same, 0) AS ctime_same
+    coalesce(changed.ctime_same, 0) AS ctime_same,
+    changed.was_path
 FROM main.seen AS now
 LEFT JOIN temp.changed_content AS changed ON changed.path = now.path
 WHERE now.type = :file
@@ -285,7 +347,8 @@ FROM temp.suspect
 """
 SUSPECTS = """
 SELECT
-    rowid, first_path, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, previous_digest, ctime_same
+    rowid, first_path, path, size, mtime_ns, ctime_ns, mode, uid, gid, dev, ino, digest, previous_digest, ctime_same,
+    was_path
 FROM temp.suspect
 WHERE rowid > :last_rowid
 ORDER BY rowid

@@ -19,6 +19,7 @@ from scanner.collector.errors import IdentityError, StorageError
 from scanner.collector.exit_codes import ExitCode
 from scanner.collector.run import ctime_trust, guards, report_body, state
 from scanner.collector.run.confirm import Rereader
+from scanner.collector.run.ctime_trust import FileSystemTrust
 from scanner.collector.run.guards import RunFailed
 from scanner.collector.run.hash_pass import HashPass, HashPassError
 from scanner.collector.run.limits import ResourceLimits
@@ -193,8 +194,8 @@ class ReplicaRunner:
         self._hash_files(job.root, choice, workspace, planned, progress)
         workspace.merge_results()
 
-        ctimes_trusted = ctime_trust.ctimes_are_trusted(job.root, file_system, job.cross_mounts)
-        self._confirm_suspects(job.root, workspace, last_run, progress, ctimes_trusted)
+        trust = ctime_trust.assess_trust(job.root, file_system, job.cross_mounts)
+        self._confirm_suspects(job.root, workspace, last_run, progress, trust)
 
         # All files are read: a root that was swapped on the way has made the whole run worthless.
         root_guards.check_unchanged(file_system)
@@ -239,11 +240,11 @@ class ReplicaRunner:
         workspace: Workspace,
         last_run: Optional[LastRun],
         progress: Progress,
-        ctimes_trusted: bool,
+        trust: FileSystemTrust,
     ) -> None:
         """Read again what changed without a trace, before the report says so."""
         with workspace.previous_run() as previous_run:
-            count = previous_run.find_suspects(ctimes_trusted)
+            count = previous_run.find_suspects(trust)
             progress.files_total = count.paths
             progress.bytes_total = count.bytes
             if not count.paths:

@@ -68,9 +68,14 @@ def test_each_rule(old: list[Record], new: list[Record], kinds: dict[str, str]) 
     assert newest_changes(BASE + old, BASE + new) == kinds
 
 
-def confirmed_note(path: str, against: str, *, same: bool = True) -> Note:
-    """Return the note that a change was confirmed against a run, with the same ctime or with another one."""
+def confirmed_note(path: str, against: str, *, same: bool = True, was_path: str = "") -> Note:
+    """Return the note that a change was confirmed against a run, with the same ctime or with another one.
+
+    `was_path` is the path that the file had in that run, where it was another one.
+    """
     detail = {"against": against, "ctime_same": same, "cold": True, "engines": ["hashlib", "native"], "reads": 3}
+    if was_path:
+        detail["was_path"] = was_path
     return Note(path, "confirmed", json.dumps(detail, separators=(",", ":")))
 
 
@@ -364,6 +369,43 @@ def test_a_directory_that_was_renamed_while_files_rotted() -> None:
     kinds = change_kinds(staged.compare())
     assert {path for path, kind in kinds.items() if kind == "rewritten"} == {"b/3", "b/4"}
     assert {kind for path, kind in kinds.items() if path not in ("a/3", "a/4", "b/3", "b/4")} == {"moved", "-moved"}
+
+
+def test_a_file_that_the_collector_knew_again() -> None:
+    """A file that shares a time with others is the one that the collector knew by its inode."""
+    staged = StagedReplica()
+    run = staged.run([file("a", b"1111"), file("b", b"2222"), file("c", b"3333"), file("keep")])
+    staged.run(
+        [
+            *(file("x", b"4444"), file("y", b"5555"), file("z", b"6666"), file("keep")),
+            confirmed_note("x", str(run.uuid), was_path="b"),
+            confirmed_note("y", str(run.uuid), same=False, was_path="a"),
+        ]
+    )
+    assert change_kinds(staged.compare()) == {
+        "a": "-rewritten",
+        "b": "-corrupted",
+        # Only these two are left of that time.
+        "c": "-rewritten",
+        "x": "corrupted",
+        "y": "rewritten",
+        "z": "rewritten",
+    }
+    changes = dict(Change.objects.filter(departed=False).values_list("path", "other"))
+    assert changes == {"x": "b", "y": "a", "z": "c"}
+
+
+@pytest.mark.parametrize(
+    "claims", [{"x": "a", "y": "a"}, {"x": "nowhere", "y": "x"}, {"x": "keep", "y": "y"}, {"x": "big", "y": "link"}]
+)
+def test_what_no_file_can_have_been(claims: dict[str, str]) -> None:
+    """A path that two files claim, that did not go, or that held something else makes no pair."""
+    staged = StagedReplica()
+    old = [file("a", b"1111"), file("b", b"2222"), file("big", b"22222"), link_row("link", "a"), file("keep")]
+    run = staged.run(old)
+    notes = [confirmed_note(path, str(run.uuid), was_path=was_path) for path, was_path in claims.items()]
+    staged.run([file("x", b"4444"), file("y", b"5555"), file("keep"), *notes])
+    assert set(change_kinds(staged.compare()).values()) == {"added", "removed"}
 
 
 def test_other_files_that_come_and_go() -> None:

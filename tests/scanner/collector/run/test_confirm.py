@@ -196,6 +196,60 @@ def test_damage_below_the_file_system(tmp_path: Path, image: DiskImage, damage: 
     assert "confirmed:b" not in records
 
 
+def test_damage_under_another_name(tmp_path: Path, image: DiskImage) -> None:
+    """A file whose directory was renamed is known again by its inode: its ctime has not moved, and the bytes have.
+
+    So it is where directories change places, as those of rotated snapshots do. A file that was renamed itself has
+    another ctime, which proves nothing. A file that is whole under its new name has no note, and neither has one of
+    whose names two changed: nobody can say which became which.
+    """
+    root = image.mount_point / "data"
+    series = RunSeries(tmp_path, root)
+    for name in ("old/a", "old/whole", "old/linked", "one/a", "two/a", "renamed", "edited"):
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(os.urandom(5000))
+        os.utime(path, ns=(OLD_NS + 1, OLD_NS + 1))
+    os.link(root / "old/linked", root / "old/other name")
+    image.age_files()
+    series.run()
+
+    (root / "old").rename(root / "new")
+    (root / "one").rename(root / "spare")
+    (root / "two").rename(root / "one")
+    (root / "spare").rename(root / "two")
+    (root / "renamed").rename(root / "again")
+    (root / "edited").rename(root / "newer")
+    for name in ("new/a", "new/linked", "two/a", "again"):
+        image.flip_bit(root / name)
+    (root / "newer").write_bytes(b"an honest edit")
+    records = series.run()
+
+    renamed = {
+        key: (record["was_path"], record["ctime_same"])
+        for key, record in records.items()
+        if key.startswith("confirmed:") and "was_path" in record
+    }
+    assert renamed == {
+        "confirmed:new/a": ("old/a", True),
+        "confirmed:two/a": ("one/a", True),
+        "confirmed:again": ("renamed", False),
+    }
+    assert not any(key.startswith("confirmed:") and "was_path" in record for key, record in series.run().items())
+
+
+def test_a_time_in_whole_seconds_may_be_that_of_many_files(series: RunSeries) -> None:
+    """A new file with the inode, size and time of a removed one is that one only if the time has a fraction."""
+    for mtime_ns, is_same in ((OLD_NS, False), (OLD_NS + 5, True)):
+        series.write("before", b"1234", mtime_ns)
+        series.run()
+        (series.root / "before").rename(series.root / "after")
+        series.write("after", b"5678", mtime_ns)
+        records = series.run()
+        assert ("confirmed:after" in records) is is_same
+        (series.root / "after").unlink()
+
+
 @pytest.mark.parametrize(("age_ns", "settled"), [(0, False), (SETTLED_NS, False), (SETTLED_NS + 1, True)])
 def test_a_young_stamp_proves_nothing(tmp_path: Path, image: DiskImage, age_ns: int, settled: bool) -> None:
     """A file that was read soon after its last stamp may have been written again without one.

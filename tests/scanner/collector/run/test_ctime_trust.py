@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.collector.run.ctime_trust import ctimes_are_trusted
+from scanner.collector.run.ctime_trust import assess_trust
 from scanner.collector.system import filesystem
 from scanner.collector.system.filesystem import FileSystem, Mount
 
@@ -27,7 +27,7 @@ def file_system(kind: str) -> FileSystem:
 @pytest.mark.parametrize("kind", TRUSTED)
 def test_trusted(kind: str) -> None:
     """File systems that stamp each write themselves are trusted."""
-    assert ctimes_are_trusted(b"/srv", file_system(kind), cross_mounts=False)
+    assert assess_trust(b"/srv", file_system(kind), cross_mounts=False).ctimes
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_trusted(kind: str) -> None:
 )
 def test_not_trusted(kind: str) -> None:
     """All other types prove nothing."""
-    assert not ctimes_are_trusted(b"/srv", file_system(kind), cross_mounts=False)
+    assert not assess_trust(b"/srv", file_system(kind), cross_mounts=False).ctimes
 
 
 def test_unknown_file_system() -> None:
     """A file system that the system does not tell proves nothing."""
-    assert not ctimes_are_trusted(b"/srv", None, cross_mounts=False)
+    assert not assess_trust(b"/srv", None, cross_mounts=False).ctimes
 
 
 @pytest.mark.parametrize(("kind_below", "trusted"), [("xfs", True), ("tmpfs", False)])
@@ -53,6 +53,6 @@ def test_mounts_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_belo
         Mount(root + b"more", "tmpfs", b"c"),
     ]
     monkeypatch.setattr(filesystem, "read_mounts", lambda: mounts)
-    assert ctimes_are_trusted(root, file_system("ext4"), cross_mounts=True) is trusted
-    assert ctimes_are_trusted(root, file_system("ext4"), cross_mounts=False)
-    assert not ctimes_are_trusted(root, file_system("tmpfs"), cross_mounts=True)
+    assert assess_trust(root, file_system("ext4"), cross_mounts=True).ctimes is trusted
+    assert assess_trust(root, file_system("ext4"), cross_mounts=False).ctimes
+    assert not assess_trust(root, file_system("tmpfs"), cross_mounts=True).ctimes
