@@ -36,16 +36,6 @@ With more of them, other programs could bring some back into the cache before th
 """
 
 
-MOVED_FILES = (
-    queries.FIND_ARRIVED_FILES,
-    queries.INDEX_ARRIVED_FILES,
-    queries.FIND_MOVED_FILES,
-    queries.DROP_CONTENTS_OF_OTHER_FILES,
-    queries.ADD_MOVED_FILES,
-)
-"""Statements that find renamed files whose content changed, in their order."""
-
-
 class SuspectCount(NamedTuple):
     """Size of the work that the suspects cause."""
 
@@ -136,12 +126,24 @@ class PreviousRun:
 
         # All that reads the previous state comes before the first statement that changes this run's tables.
         self._database.execute(queries.FIND_ODD_CLOCKS, parameters)
+        self._database.execute(queries.FIND_DIFFERENT_FILES, parameters)
         self._database.execute(queries.FIND_CHANGED_CONTENTS, parameters)
-        for statement in MOVED_FILES:
-            self._database.execute(statement, parameters)
+        self._add_moved_files(parameters)
         self._database.execute(queries.FIND_SUSPECTS, parameters)
         self._database.execute(queries.NOTE_ODD_CLOCKS, parameters)
         return SuspectCount(*self._database.execute(queries.COUNT_SUSPECTS).fetchone())
+
+    def _add_moved_files(self, parameters: Dict[str, Any]) -> None:
+        """Add the renamed files whose content changed to those that changed at their path."""
+        self._database.execute(queries.FIND_ARRIVED_FILES, parameters)
+        (arrived_count,) = self._database.execute(queries.COUNT_ARRIVED_FILES).fetchone()
+        if not arrived_count:
+            return
+
+        self._database.execute(queries.INDEX_ARRIVED_FILES)
+        self._database.execute(queries.FIND_MOVED_FILES, parameters)
+        self._database.execute(queries.DROP_CONTENTS_OF_OTHER_FILES)
+        self._database.execute(queries.ADD_MOVED_FILES)
 
     def suspects(self) -> Iterator[List[List[Suspect]]]:
         """Yield the suspects in chunks of inodes. A list holds the suspects that are paths of one inode."""

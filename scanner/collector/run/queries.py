@@ -234,45 +234,47 @@ ORDER BY entry.path
 ATTACH_PREVIOUS = "ATTACH :path AS last"
 DETACH_PREVIOUS = "DETACH last"
 
-# The content changed, and the time of its modification stayed, went back, or lies ahead of the clock. An equal ctime
-# counts where ctimes are trusted, and only if both stamps had settled before the previous run read the file. Both
-# tables are in the order of the paths: CROSS JOIN makes SQLite read one along the other instead of choosing an order.
-FIND_CHANGED_CONTENTS = """
-CREATE TEMP TABLE changed_content AS
+# Files that hold something else than at their path before, and files that were not at their path before, by the inode
+# number. Devices are not compared: after a reboot all of them may have other numbers. Both tables are in the order of
+# the paths, and read once, one along the other.
+FIND_DIFFERENT_FILES = """
+CREATE TEMP TABLE different_file AS
 SELECT
     now.path,
     coalesce(nullif(now.detail, ''), now.path) AS first_path,
+    now.digest,
     was.digest AS previous_digest,
     was.mtime_ns = now.mtime_ns AS has_same_date,
     :ctimes_trusted
         AND was.ctime_ns = now.ctime_ns
         AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same,
-    NULL AS was_path
-FROM main.seen AS now
-CROSS JOIN last.seen AS was ON was.path = now.path
-WHERE now.type = :file
-    AND was.type = :file
-    AND now.digest <> was.digest
-    AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > :future_ns)
-"""
-# Files at a path at which the previous run saw no file, or one with another inode number. Devices are not compared:
-# after a reboot all of them may have other numbers.
-FIND_ARRIVED_FILES = """
-CREATE TEMP TABLE arrived_file AS
-SELECT
-    now.path,
-    coalesce(nullif(now.detail, ''), now.path) AS first_path,
+    now.digest <> was.digest AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > :future_ns) AS is_suspect,
+    was.ino IS NOT now.ino AND now.ino <> 0 AND now.size > 0 AS has_arrived,
     now.dev,
     now.ino,
     now.size,
     now.mtime_ns,
-    now.ctime_ns,
-    now.digest
+    now.ctime_ns
 FROM main.seen AS now
 LEFT JOIN last.seen AS was ON was.path = now.path AND was.type = :file
-WHERE now.type = :file AND was.ino IS NOT now.ino AND now.ino <> 0 AND now.size > 0
+WHERE now.type = :file AND (is_suspect OR has_arrived)
+"""
+# The content changed, and the time of its modification stayed, went back, or lies ahead of the clock. An equal ctime
+# counts where ctimes are trusted, and only if both stamps had settled before the previous run read the file.
+FIND_CHANGED_CONTENTS = """
+CREATE TEMP TABLE changed_content AS
+SELECT path, first_path, previous_digest, has_same_date, ctime_same, NULL AS was_path
+FROM temp.different_file
+WHERE is_suspect
+"""
+FIND_ARRIVED_FILES = """
+CREATE TEMP TABLE arrived_file AS
+SELECT path, first_path, dev, ino, size, mtime_ns, ctime_ns, digest
+FROM temp.different_file
+WHERE has_arrived AND :inodes_numbered
 """
 INDEX_ARRIVED_FILES = "CREATE INDEX temp.arrived_inode ON arrived_file (ino)"
+COUNT_ARRIVED_FILES = "SELECT count(*) FROM temp.arrived_file"
 # The same files under the path that they had. One that still has that path, too, got a further name; where several
 # names of an inode came or went, nobody can say which became which. A new file may have the inode number and the size
 # of a removed one: to have its time as well, to the nanosecond, it must be the same one. A time in whole seconds, as
@@ -290,7 +292,6 @@ SELECT
 FROM last.seen AS was
 CROSS JOIN temp.arrived_file AS now ON now.ino = was.ino
 WHERE was.type = :file
-    AND :inodes_numbered
     AND (:one_device OR now.dev = was.dev)
     AND now.size = was.size
     AND now.mtime_ns = was.mtime_ns
