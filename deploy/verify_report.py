@@ -526,6 +526,11 @@ def _check_note_value(value: Any) -> None:
     _check_lengths("notes", texts, (), texts)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 file", "2 files"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def parse_entry(text: str) -> Entry:
     """Return the entry of a line that has the form of one: its keys are the fields of Entry."""
     return Entry(**json.loads(text))
@@ -660,7 +665,10 @@ class Report:
             totals.compare()
 
         self.holds = True
-        counts = f"{totals.count} lines: {totals.files} files, {totals.file_bytes} bytes, {totals.errors} errors"
+        counts = (
+            f"{counted(totals.count, 'line')}: {counted(totals.files, 'file')}, "
+            f"{counted(totals.file_bytes, 'byte')}, {counted(totals.errors, 'error')}"
+        )
         output.say(statement.failure or counts)
 
     def _open(self) -> BufferedIOBase:

@@ -460,7 +460,7 @@ def test_local_run_works_as_it_stands(language: str, tmp_path: Path) -> None:
         script = re.sub(old, new, script)
     done = subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "1 files" in done.stderr and "holds" in done.stderr and "BROKEN" not in done.stderr
+    assert "1 file," in done.stderr and "holds" in done.stderr and "BROKEN" not in done.stderr
     assert len(list((tmp_path / "fixity").glob("photos-*.jsonl.gz"))) == lines.count("run --local")
 
 

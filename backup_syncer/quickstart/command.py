@@ -13,7 +13,7 @@ from backup_syncer.launcher.system import System, interruptible
 from backup_syncer.quickstart.collector import LocalCollector
 from backup_syncer.quickstart.options import listen_locally, parser, readable
 from backup_syncer.quickstart.sample import make_sample
-from backup_syncer.terminal import Progress, result
+from backup_syncer.terminal import Progress, counted, result
 from scanner.format import paths
 
 PROVEN = 0
@@ -87,7 +87,7 @@ def _print_outcome(system: System, site: dict[str, Any], outcome: dict[str, Any]
         verdict = "NOT PROVEN"
         if outcome["proven"]:
             verdict = "PROVEN"
-        counts = f"{outcome['files']} files, {outcome['bytes']} bytes, {outcome['errors']} errors"
+        counts = ", ".join(counted(outcome[f"{noun}s"], noun) for noun in ("file", "byte", "error"))
         result(f"Run {outcome['run']}: {verdict} ({counts})")
         result(f"Page: {system.url}{outcome['page']}")
     else:

@@ -49,6 +49,11 @@ def printable(name: Union[bytes, str]) -> str:
     return "".join(_printable_character(character) for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 file", "2 files"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _printable_character(character: str) -> str:
     if character.isprintable():
         return character

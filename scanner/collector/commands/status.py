@@ -16,7 +16,7 @@ from scanner.collector.errors import CollectorError
 from scanner.collector.exit_codes import ExitCode
 from scanner.collector.run import replica_list
 from scanner.collector.run.replica_list import AssignedReplica
-from scanner.collector.terminal import print_json, print_message, printable
+from scanner.collector.terminal import counted, print_json, print_message, printable
 from scanner.format.canonical_json import decode_json
 from scanner.format.envelope import REPLY_LIMIT, REPLY_TYPE, open_envelope
 from scanner.format.errors import RecordError, ReportError
@@ -236,7 +236,7 @@ def _format_replica(replica: ReplicaStatus) -> List[str]:
     if replica.sequence is not None:
         last_run = (
             f"run {replica.sequence} {replica.outcome} {replica.finished_at}, "
-            f"{replica.files} files, {replica.errors} errors"
+            f"{counted(replica.files or 0, 'file')}, {counted(replica.errors or 0, 'error')}"
         )
     if replica.reason:
         last_run += f" ({printable(replica.reason)})"

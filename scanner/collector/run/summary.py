@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from scanner.collector.exit_codes import ExitCode
 from scanner.collector.run.replica_run import FinishedRun
 from scanner.collector.run.statement import Job
-from scanner.collector.terminal import duration, printable, size
+from scanner.collector.terminal import counted, duration, printable, size
 from scanner.collector.version import VERSION
 from scanner.format import paths
 
@@ -77,7 +77,7 @@ class ReplicaSummary(NamedTuple):
 
         unread = statement.errors + self.finished_run.skipped
         return (
-            f"{name}: run {statement.sequence}: {statement.files} files, {size(statement.bytes_)}, "
+            f"{name}: run {statement.sequence}: {counted(statement.files, 'file')}, {size(statement.bytes_)}, "
             f"{unread} not read{_describe_rereads(self.finished_run)}, {duration(statement.work_time_ns / 1e9)}, "
             f"engine {statement.engine['name']}; {delivery}"
         )

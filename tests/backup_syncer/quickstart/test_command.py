@@ -116,7 +116,7 @@ def test_a_second_directory_is_a_group_of_its_own(command: Command, short: Path,
     command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree))
     second = command("quickstart", "--once", "--port", "0", "--state", str(state), str(tree / "sub"))
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "Run 1: PROVEN (1 files, 0 bytes, 0 errors)" in second.stdout
+    assert "Run 1: PROVEN (1 file, 0 bytes, 0 errors)" in second.stdout
     assert len(list((state / "collector").iterdir())) == 1
 
 
