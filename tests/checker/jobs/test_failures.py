@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from checker import tasks
@@ -18,6 +19,7 @@ from checker.proofs import verifier
 from scanner.db.attempts import MAX_ATTEMPTS
 from scanner.errors import SweepFailed
 from scanner.models import Run
+from tests.bench.hostile import SHAPES
 from tests.checker.staged_group import StagedGroup
 from tests.checker.staged_replica import StagedReplica, file
 
@@ -134,3 +136,27 @@ def test_a_statement_that_cannot_be_used_costs_its_own_vote() -> None:
     assert "its statement cannot be used" in texts(assessments()[2])
     assert assessments()[2].status == Status.UNKNOWN
     assert "cannot be used" not in texts(assessments()[1])
+
+
+LIMIT = "SET statement_timeout = '15s'"
+RESET = "RESET statement_timeout"
+ENTRIES = 10_000
+"""So many that a statement which tries each pair of them takes minutes."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_hostile_report_is_compared_in_time(shape: str) -> None:
+    """Each statement costs what changed, and not its square: the honest shape passes, and so do the others."""
+    staged = StagedReplica()
+    with connection.cursor() as cursor:
+        cursor.execute(LIMIT)
+        try:
+            for report in range(3):
+                rows = [SHAPES[shape](number, report) for number in range(ENTRIES)]
+                staged.run(sorted(rows, key=lambda row: str(row.path)))
+                comparison = staged.compare()
+                assert (comparison.state, comparison.reason) == ("done", "")
+                assert verifier.verify_run(comparison.run).ok
+        finally:
+            cursor.execute(RESET)
