@@ -70,3 +70,29 @@ def test_forged_rows_run_nothing(system: RunningSystem, tmp_path: Path, key: str
     assert not any(path.exists() for path in touched.values())
     # Nobody has looked at the schedules: django-q2 would have moved the next run on, or counted it.
     assert system.query("SELECT count(*) FROM django_q_schedule WHERE next_run < now() AND task IS NULL") == [(2,)]
+
+
+JUDGING = 0x62736A75
+"""The lock class of slots for tasks that judge."""
+JUDGE = "INSERT INTO django_q_ormq (key, payload, lock) VALUES ('judging', %(payload)s, now())"
+COUNT_ROWS = "SELECT count(*) FROM django_q_ormq WHERE key = '{}'"
+
+
+def test_comparisons_that_never_end_hold_up_no_ingest(system: RunningSystem) -> None:
+    """While every slot is taken the cluster beats and ingests; what judges waits, and runs when a slot is free."""
+    beat = system.folder / "beat" / "beat"
+    wait_for(beat.exists, 60, "the first beat")
+    with psycopg.connect(system.own_database, autocommit=True) as comparisons:
+        for slot in range(2):
+            held = f"SELECT pg_advisory_lock({JUDGING}, {slot})"
+            comparisons.execute(held.encode())
+        for task in ("compare_moment", "compare", "verify_run"):
+            execute(system, JUDGE, payload=f'{{"task": "checker.tasks.{task}", "arguments": [1]}}')
+        execute(system, QUEUE, payload='{"task": "scanner.tasks.ingest_replica", "arguments": [1]}')
+
+        wait_for(lambda: system.query(COUNT_ROWS.format("backup_syncer")) == [(0,)], 30, "the ingest")
+        beat.unlink()
+        wait_for(beat.exists, 90, "a beat of the busy cluster")
+        assert system.query(COUNT_ROWS.format("judging")) == [(3,)]
+
+    wait_for(lambda: system.query(COUNT_ROWS.format("judging")) == [(0,)], 60, "the tasks that judge")
