@@ -18,13 +18,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, Func, QuerySet
 from django.utils import timezone
 
-from scanner import central_key
+from scanner import central_key, trust_records
 from scanner.errors import FinalRefusal, Forbidden, Malformed, Unauthorised
 from scanner.format import signing
 from scanner.format.canonical_json import decode_json
 from scanner.format.envelope import ENROLMENT_TYPE, open_envelope
 from scanner.format.errors import RecordError, ReportError, SigningError
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
+from scanner.trust_records import Act
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -65,7 +66,10 @@ def create_token(server: Server, by: User | None = None, hours: int = TOKEN_HOUR
     """Return a new one-time token, `bse1.<server>.<secret>.<central key's id>.<crc32>`. It cannot be shown again."""
     secret = secrets.token_urlsafe(32)
     expires_at = timezone.now() + timedelta(hours=hours)
-    EnrolmentToken.objects.create(server=server, digest=_digest(secret), created_by=by, expires_at=expires_at)
+    digest = _digest(secret)
+    with transaction.atomic():
+        EnrolmentToken.objects.create(server=server, digest=digest, created_by=by, expires_at=expires_at)
+        trust_records.append(Act.TOKEN, server=server, token=digest.hex(), by=_name_of(by))
 
     text = f"bse1.{server.uuid}.{secret}.{central_key.load_key().keyid}"
     return f"{text}.{zlib.crc32(text.encode()):08x}"
@@ -133,19 +137,48 @@ def has_valid_tokens(server: Server) -> bool:
     return server.enrolment_tokens.filter(expires_at__gt=timezone.now()).exists()
 
 
-def revoke_tokens(server: Server) -> int:
+def revoke_tokens(server: Server, by: User | None = None) -> int:
     """End every bearer and enrolment token of `server`; its keys stay. Return how many were valid until now."""
     now = timezone.now()
-    ended_enrolments = server.enrolment_tokens.filter(expires_at__gt=now).update(expires_at=now)
-    ended_tokens = server.tokens.filter(revoked_at=None).update(revoked_at=now)
+    with transaction.atomic():
+        ended_enrolments = server.enrolment_tokens.filter(expires_at__gt=now).update(expires_at=now)
+        ended_tokens = server.tokens.filter(revoked_at=None).update(revoked_at=now)
+        trust_records.append(Act.END_TOKENS, server=server, by=_name_of(by))
     return ended_enrolments + ended_tokens
 
 
-def revoke_key(key: ServerKey) -> None:
+def revoke_key(key: ServerKey, by: User | None = None) -> None:
     """Accept nothing that `key` signs from now on; what was accepted stays."""
     if key.revoked_at is None:
-        key.revoked_at = timezone.now()
-        key.save(update_fields=["revoked_at"])
+        with transaction.atomic():
+            key.revoked_at = timezone.now()
+            key.save(update_fields=["revoked_at"])
+            trust_records.append(Act.REVOKE, server=key.server, key=key.keyid, by=_name_of(by))
+
+
+def adopt_key(key: ServerKey) -> None:
+    """Record a key that was registered without a record, as an operator has decided. A revoked one stays revoked."""
+    trust_records.append(Act.ADOPT, server=key.server, key=key.keyid)
+    if key.revoked_at is not None:
+        trust_records.append(Act.REVOKE, server=key.server, key=key.keyid)
+
+
+def unrecorded_keys() -> list[ServerKey]:
+    """Return the keys that no trust record names: registered by an older version, or by a stranger."""
+    records = trust_records.load()
+    keys = ServerKey.objects.select_related("server").order_by("server__name", "pk")
+    return [key for key in keys if records.find_key(key.keyid, str(key.server.uuid)) is None]
+
+
+def _name_of(user: User | None) -> str:
+    if user is None:
+        return ""
+    return user.get_username()
+
+
+def _is_recorded(token: EnrolmentToken) -> bool:
+    """Return whether a trust record names this token: a row that somebody wrote into the table registers no key."""
+    return trust_records.load().has_token(bytes(token.digest).hex(), str(token.server.uuid))
 
 
 def end_replaced_keys(key: ServerKey) -> None:
@@ -211,6 +244,12 @@ def _register_key(token: EnrolmentToken, public: bytes) -> ServerKey:
         # The refusal also rolls back the use of the token: it can register another key.
         raise FinalRefusal("The key is known already; make a new one.", recorded=False) from error
     EnrolmentToken.objects.filter(pk=token.pk).update(key=key)
+
+    digest = bytes(token.digest).hex()
+    # Whoever can write to the table can make a used token look unused.
+    if trust_records.load().key_of_token(digest) not in ("", key.keyid):
+        raise Unauthorised(BAD_TOKEN)
+    trust_records.append(Act.ENROL, server=token.server, key=key.keyid, token=digest)
     return key
 
 

@@ -8,13 +8,17 @@ from typing import NamedTuple
 from django.utils.translation import gettext_noop as _
 
 from checker.proofs.verification import Check
+from scanner import trust_records
 from scanner.format import signing
 from scanner.format.envelope import Envelope, open_envelope
 from scanner.format.errors import ReportError
 from scanner.format.statement import Statement, read_statement
+from scanner.format.timestamps import parse_timestamp
 from scanner.ingest import journal
 from scanner.ingest.journal import JournalEntry
 from scanner.models import Replica, Run, ServerKey
+from scanner.models.runs import CLOCK_TOLERANCE
+from scanner.trust_records import Act
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 """Times of a statement."""
@@ -47,6 +51,7 @@ class Chain:
             self._journal.setdefault(entry.sequence, []).append(entry)
         # All keys at once, revoked ones included: old runs are proven with them.
         self._keys = {key.pk: key for key in ServerKey.objects.filter(server=replica.server_id)}
+        self._trust = trust_records.load()
 
         previous: bytes | None = None
         for run in Run.objects.filter(replica=replica).order_by("sequence").iterator(chunk_size=100):
@@ -126,6 +131,28 @@ class Chain:
         elif not envelope.verify(bytes(key.public)):
             yield _fault("signature", run, _("Run %(sequence)d: the signature is invalid."))
         elif key.revoked_at is not None and run.received_at >= key.revoked_at:
+            yield _fault("signature", run, _("Run %(sequence)d was accepted after its key had been revoked."))
+        else:
+            yield from self._check_trust(run, key)
+
+    def _check_trust(self, run: Run, key: ServerKey) -> Iterator[Fault]:
+        """Check the key against the trust records: a row of the database alone makes nobody speak for a server."""
+        trusted = self._trust.find_key(key.keyid, str(self.replica.server.uuid))
+        if self._trust.is_broken:
+            yield _fault("signature", run, _("Run %(sequence)d: a trust record of the central server is missing."))
+            return
+        if trusted is None:
+            yield _fault("signature", run, _("Run %(sequence)d: no trust record of the central server names its key."))
+            return
+
+        # The time in the journal, which the database cannot change; a run that is not there fails for that.
+        times = [parse_timestamp(entry.time) for entry in self._journal.get(run.sequence, ())]
+        accepted_at = min(times, default=run.received_at)
+        # Keys that were adopted had signed runs before.
+        is_early = trusted.act != Act.ADOPT and accepted_at + CLOCK_TOLERANCE < trusted.named_at
+        if is_early:
+            yield _fault("signature", run, _("Run %(sequence)d was accepted before its key had been registered."))
+        elif trusted.revoked_at is not None and accepted_at - CLOCK_TOLERANCE > trusted.revoked_at:
             yield _fault("signature", run, _("Run %(sequence)d was accepted after its key had been revoked."))
 
     def _check_end(self) -> Iterator[Fault]:

@@ -47,20 +47,22 @@ def _enrol(request: HttpRequest, server: Server, _reason: str) -> ActionResult:
     return ActionResult(gettext("An enrolment token has been created."), enrolment.collector_command(token))
 
 
-def _release(_request: HttpRequest, server: Server, _reason: str) -> ActionResult:
-    accept.release_server(server)
+def _release(request: HttpRequest, server: Server, _reason: str) -> ActionResult:
+    accept.release_server(server, by=request.user.get_username())
     return ActionResult(gettext("The server is no longer on hold: its reports are accepted again."))
 
 
-def _revoke_tokens(_request: HttpRequest, server: Server, _reason: str) -> ActionResult:
-    count = enrolment.revoke_tokens(server)
+def _revoke_tokens(request: HttpRequest, server: Server, _reason: str) -> ActionResult:
+    assert request.user.is_authenticated
+    count = enrolment.revoke_tokens(server, by=request.user)
     return ActionResult(
         ngettext("%(n)d token has been revoked.", "%(n)d tokens have been revoked.", count) % {"n": count}
     )
 
 
-def _revoke_key(_request: HttpRequest, key: ServerKey, _reason: str) -> ActionResult:
-    enrolment.revoke_key(key)
+def _revoke_key(request: HttpRequest, key: ServerKey, _reason: str) -> ActionResult:
+    assert request.user.is_authenticated
+    enrolment.revoke_key(key, by=request.user)
     return ActionResult(gettext("The key has been revoked."))
 
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from scanner import enrolment
+from scanner import enrolment, trust_records
 from scanner.errors import (
     BodyError,
     Busy,
@@ -89,12 +89,13 @@ def receive_report(
     return receipt
 
 
-def release_server(server: Server) -> None:
-    """Accept reports of `server` again, after an operator has looked at the evidence."""
+def release_server(server: Server, by: str = "") -> None:
+    """Accept reports of `server` again, after the operator `by` has looked at the evidence."""
     with transaction.atomic():
         evidence = Equivocation.objects.filter(run__replica__server=server, resolved_at=None)
         evidence.update(resolved_at=timezone.now())
         Server.objects.filter(pk=server.pk).update(held_at=None, held_reason="")
+        trust_records.append(trust_records.Act.RELEASE, server=server, by=by)
 
 
 def _verify_claim(server: Server, line: bytes) -> Claim:
@@ -115,6 +116,7 @@ def _verify_claim(server: Server, line: bytes) -> Claim:
     if key is None or not envelope.verify(bytes(key.public)):
         raise Forbidden("The report is not signed by a key of this server.")
     _require_valid(key)
+    _check_trust(server, key)
 
     try:
         statement = read_statement(envelope.payload)
@@ -129,6 +131,21 @@ def _require_valid(key: ServerKey) -> None:
         raise Forbidden("The key that signed the report was replaced by a newer one of this server.")
     if key.revoked_at is not None:
         raise Forbidden("The report is not signed by a key of this server.")
+
+
+def _check_trust(server: Server, key: ServerKey) -> None:
+    """Raise Forbidden unless a trust record names this key: a row of the database alone makes nobody speak here."""
+    try:
+        records = trust_records.load()
+    except OSError as error:
+        logger.exception("the trust records cannot be read")
+        raise Busy("The central server cannot read its journal now.", retry_after=300) from error
+
+    trusted = records.find_key(key.keyid, str(server.uuid))
+    if trusted is None or records.is_broken:
+        raise Forbidden("The central server has no record of this key: its operator has to look at it.")
+    if trusted.revoked_at is not None or trusted.compromised_since is not None:
+        raise Forbidden("The key is revoked.")
 
 
 def _find_replica(server: Server, statement: Statement) -> Replica:
@@ -276,6 +293,7 @@ def _record_run(claim: Claim, run: Run) -> Receipt:
             _require_valid(ServerKey.objects.select_for_update(no_key=True).get(pk=claim.key.pk))
             run.save(force_insert=True)
             enrolment.end_replaced_keys(claim.key)
+            _note_acceptance(run)
             _delete_progress(run)
             _clear_accepted_root(replica, run, claim.statement)
             return Receipt(run, new=True)
@@ -296,12 +314,21 @@ def _clear_accepted_root(replica: Replica, run: Run, statement: Statement) -> No
         replica.save(update_fields=["accept_root"])
 
 
+def _note_acceptance(run: Run) -> None:
+    try:
+        journal.note_acceptance(run)
+    except OSError as error:
+        logger.exception("the journal of replica %s cannot be written", run.replica.uuid)
+        raise Busy("The central server cannot write its journal now.", retry_after=300) from error
+
+
 def _journal_and_announce(run: Run) -> None:
     try:
         journal.append(run)
     except OSError as error:
         logger.exception("the journal of replica %s cannot be written", run.replica.uuid)
-        # The run is recorded and stays. When its report comes again, or in the next sweep, the journal is written.
+        # The run is recorded and stays. When its report comes again, or in the next sweep, the journal is written: the
+        # note of its acceptance is on disk.
         raise Busy("The central server cannot write its journal now.", retry_after=300) from error
 
     run_received.send(sender=Run, run=run)

@@ -19,6 +19,7 @@ from django.core.files import File
 from django.db import IntegrityError, transaction
 from django.db.models import Model
 
+from scanner import trust_records
 from scanner.errors import BodyError, ImportFailed, LegacyFormatError, Refusal, UnreadableFile
 from scanner.format import signing
 from scanner.format.envelope import Envelope, open_envelope
@@ -203,6 +204,9 @@ def _create_rows(statement: Statement, public: bytes, options: ImportOptions) ->
         uuid=statement.server, defaults={"name": options.server or f"server {statement.server[:8]}"}
     )
     key, new_key = ServerKey.objects.get_or_create(server=server, keyid=signing.keyid(public), public=public)
+    if new_key:
+        # It stays when the report is refused: the operator trusts the key, whatever becomes of this file.
+        trust_records.append(trust_records.Act.IMPORT, server=server, key=key.keyid)
     group, new_group = Group.objects.get_or_create(
         uuid=statement.group, defaults={"name": options.group or f"group {statement.group[:8]}"}
     )
@@ -268,6 +272,7 @@ def _record_legacy_run(run: Run, report: legacy.LegacyReport, options: ImportOpt
 
         _fill_run(run, report, newest)
         run.save(force_insert=True)
+        journal.note_acceptance(run)
     return accept.Receipt(run, new=True)
 
 

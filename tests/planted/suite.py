@@ -21,7 +21,7 @@ from scanner.collector.run.progress import Progress
 from scanner.collector.run.replica_run import ReplicaRunner
 from scanner.collector.run.statement import Job
 from scanner.ingest import worker
-from scanner.models import Replica, Run, ServerKey
+from scanner.models import Replica, Run
 from tests.disk_image import DiskImage
 from tests.planted.plant import Gardener
 from tests.scanner import factories
@@ -42,7 +42,7 @@ class Road:
         self.replica: Replica = factories.make_replica(root=str(root), **replica)
         own = identity.ensure_identity(folder / "state")
         key = identity.load_key(folder / "state", own.key)
-        ServerKey.objects.create(server=self.replica.server, keyid=key.keyid, public=key.public)
+        factories.register_key(self.replica.server, key.public)
         self._runner = ReplicaRunner(key, ResourceLimits(2, None), (), lambda _replica: None, print)
         self._runner._choices = ENGINES
         self._folder = folder / "replica"

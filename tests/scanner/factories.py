@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client, TestCase
 
-from scanner import enrolment
+from scanner import enrolment, trust_records
 from scanner.format.digests import RecordTotals
 from scanner.format.entry_type import EntryType
 from scanner.format.envelope import RUN_TYPE, Envelope, open_envelope, seal_envelope
@@ -84,8 +84,15 @@ def make_server(name: str | None = None, **fields: Any) -> Server:
 def make_key(server: Server, signer: Signer | None = None) -> Signer:
     """Return a new key pair whose public key is registered for `server`."""
     signer = signer or make_signer()
-    ServerKey.objects.create(server=server, keyid=signer.keyid, public=signer.public)
+    register_key(server, signer.public)
     return signer
+
+
+def register_key(server: Server, public: bytes) -> ServerKey:
+    """Register a public key as an import does: a row, and the trust record that names it."""
+    key = ServerKey.objects.create(server=server, keyid=keyid(public), public=public)
+    trust_records.append(trust_records.Act.IMPORT, server=server, key=key.keyid)
+    return key
 
 
 def make_group(name: str | None = None, **fields: Any) -> Group:

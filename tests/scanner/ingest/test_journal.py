@@ -93,6 +93,8 @@ def test_what_waits_is_written_first(replica: Replica, signer: Signer) -> None:
     runs = [make.accept(replica, signer) for _ in range(2)]
     path_of(replica).unlink()
     forget_marks(*runs)
+    for run in runs:
+        journal.note_acceptance(run)
     make.accept(replica, signer)
 
     assert sequences(replica) == [1, 2, 3]
@@ -109,20 +111,49 @@ def test_another_statement_of_a_known_number_is_written(replica: Replica, signer
     assert [entry.statement for entry in journal.read_journal(replica)] == ["00", bytes(run.statement).hex()]
 
 
-def test_a_journal_that_cannot_be_written(replica: Replica, signer: Signer, settings: Any, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written(replica: Replica, signer: Signer) -> None:
     """No receipt without a journal: the run waits, the collector is told to come again, and gets its receipt then."""
     report = make.make_report(replica, signer)
-    (tmp_path / "file").touch()
-    good = settings.BACKUP_SYNCER_JOURNAL
-    settings.BACKUP_SYNCER_JOURNAL = tmp_path / "file" / "journal"
+    path_of(replica).mkdir()
 
     with pytest.raises(Busy, match="journal"):
         make.receive(replica.server, report.gzip)
 
-    settings.BACKUP_SYNCER_JOURNAL = good
+    path_of(replica).rmdir()
     assert Run.objects.get().journaled_at is None
     assert make.receive(replica.server, report.gzip) == accept.Receipt(Run.objects.get(), new=False)
     assert sequences(replica) == [1]
+
+
+def test_no_trust_records_no_receipt(replica: Replica, signer: Signer, settings: Any, tmp_path: Path) -> None:
+    """A directory that cannot be read is no answer on a key: the collector is told to come again."""
+    report = make.make_report(replica, signer)
+    (tmp_path / "file").touch()
+    settings.BACKUP_SYNCER_JOURNAL = tmp_path / "file" / "journal"
+
+    with pytest.raises(Busy, match="journal"):
+        make.receive(replica.server, report.gzip)
+    assert not Run.objects.exists()
+
+
+def test_the_sweep_writes_only_what_was_accepted(replica: Replica, signer: Signer) -> None:
+    """A run with the note of its acceptance is written after a crash; a copy of it that has no note never is."""
+    run = make.accept(replica, signer)
+    accepted = make.accept(replica, signer)
+    path_of(replica).write_bytes(path_of(replica).read_bytes().split(b"\n")[0] + b"\n")
+    forget_marks(accepted)
+    journal.note_acceptance(accepted)
+    note = next((path_of(replica).parent / "pending").glob(f"{accepted.uuid}.json"))
+
+    # The same row with another statement, as an intruder would change it.
+    Run.objects.filter(pk=accepted.pk).update(statement=bytes(run.statement))
+    assert journal.journal_pending() == 0
+    assert sequences(replica) == [1]
+
+    Run.objects.filter(pk=accepted.pk).update(statement=bytes(accepted.statement))
+    assert journal.journal_pending() == 1
+    assert sequences(replica) == [1, 2]
+    assert not note.exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -131,6 +162,8 @@ def test_many_writers_at_once(replica: Replica, signer: Signer) -> None:
     runs = [make.accept(replica, signer) for _ in range(12)]
     path_of(replica).unlink()
     forget_marks(*runs)
+    for run in runs:
+        journal.note_acceptance(run)
     barrier = threading.Barrier(8)
 
     def write(run: Run) -> None:
