@@ -90,7 +90,7 @@ def redeem_token(line: bytes) -> Enrolment:
     public, members = _verify_enrolment(line)
     token = _valid_tokens(members).select_related("server").first()
     # One answer for all of these: a stranger does not learn which of them it was.
-    if token is None or members["central"] != central_key.load_key().keyid:
+    if token is None or not _is_recorded(token) or members["central"] != central_key.load_key().keyid:
         raise Unauthorised(BAD_TOKEN)
 
     with transaction.atomic():

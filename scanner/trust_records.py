@@ -7,7 +7,6 @@ believes, is decided here: whoever writes to the database alone can add no key, 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -90,8 +89,8 @@ class TrustRecords:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._inode = 0
         self._offset = 0
+        self._last_line = b""
         self._clear()
 
     def refresh(self) -> None:
@@ -99,11 +98,11 @@ class TrustRecords:
         with self._lock:
             try:
                 with open(self.path, "rb") as file:
-                    status = os.fstat(file.fileno())
-                    if status.st_ino != self._inode or status.st_size < self._offset:
+                    # The last line that was read is read again: where it is gone, the file was exchanged or rewritten.
+                    file.seek(self._offset - len(self._last_line))
+                    if file.read(len(self._last_line)) != self._last_line:
                         self._clear()
-                        self._inode = status.st_ino
-                    file.seek(self._offset)
+                        file.seek(0)
                     data = file.read()
             except FileNotFoundError:
                 self._clear()
@@ -114,6 +113,7 @@ class TrustRecords:
             self._offset += len(whole)
             for line in whole.splitlines(keepends=True):
                 self._add_line(line)
+                self._last_line = line
 
     def append(self, act: Act, *, server: str, **members: str) -> None:
         """Sign a record and write it, on disk before this returns. `members` are those of TrustRecord."""
@@ -150,8 +150,8 @@ class TrustRecords:
         return self._used_tokens.get(digest, "")
 
     def _clear(self) -> None:
-        self._inode = 0
         self._offset = 0
+        self._last_line = b""
         self._last = ""
         self._keys: dict[tuple[str, str], TrustedKey] = {}
         self._tokens: set[tuple[str, str]] = set()

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client, TestCase
 
 from scanner import enrolment, trust_records
+from scanner.format.canonical_json import canonical_json
 from scanner.format.digests import RecordTotals
 from scanner.format.entry_type import EntryType
-from scanner.format.envelope import RUN_TYPE, Envelope, open_envelope, seal_envelope
+from scanner.format.envelope import ENROLMENT_TYPE, RUN_TYPE, Envelope, open_envelope, seal_envelope
 from scanner.format.records import MAX_BLOCKS, Entry, Note, Record, RecordsSummary, encode_record
 from scanner.format.signing import keyid
 from scanner.format.statement import Statement
@@ -204,6 +205,20 @@ def receive(server: Server, data: bytes, **options: Any) -> Receipt:
     options = {"digest": hashlib.sha256(data).digest()} | options
     with TestCase.captureOnCommitCallbacks(execute=True):
         return receive_report(Server.objects.get(pk=server.pk), BytesIO(data).read, **options)
+
+
+def make_enrolment(token: str, signer: Signer, payload_type: str = ENROLMENT_TYPE, **fields: Any) -> bytes:
+    """Return the envelope that a collector sends to redeem `token`."""
+    _, server, secret, fingerprint, _ = token.split(".")
+    members = {
+        "server": server,
+        "secret": secret,
+        "public_key": signer.public.hex(),
+        "central": fingerprint,
+        "host": "backup1",
+        "time": format_timestamp(time.time()),
+    }
+    return seal_envelope(payload_type, canonical_json(members | fields).encode(), signer.sign, signer.keyid)
 
 
 def make_bearer(server: Server) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import threading
-import time
 import zlib
 from datetime import timedelta
 from typing import Any
@@ -17,30 +16,14 @@ from django.utils import timezone
 
 from scanner import central_key, enrolment
 from scanner.errors import FinalRefusal, Forbidden, Malformed, Unauthorised
-from scanner.format.canonical_json import canonical_json
 from scanner.format.envelope import ENROLMENT_TYPE, REPLY_TYPE, RUN_TYPE, open_envelope, seal_envelope
 from scanner.format.signing import keyid
-from scanner.format.timestamps import format_timestamp
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
 
 pytestmark = pytest.mark.django_db
 P = 2**255 - 19
-
-
-def request(token: str, signer: Signer, payload_type: str = ENROLMENT_TYPE, **fields: Any) -> bytes:
-    """The envelope that a collector sends to redeem `token`."""
-    _, server, secret, fingerprint, _ = token.split(".")
-    members = {
-        "server": server,
-        "secret": secret,
-        "public_key": signer.public.hex(),
-        "central": fingerprint,
-        "host": "backup1",
-        "time": format_timestamp(time.time()),
-    }
-    return seal_envelope(payload_type, canonical_json(members | fields).encode(), signer.sign, signer.keyid)
 
 
 def test_the_tokens_text() -> None:
@@ -69,7 +52,7 @@ def test_enrolment_over_http() -> None:
     """A token and a proof of possession give a signed reply with a good bearer token and the central key."""
     server = make.make_server("north")
     signer = make.make_signer()
-    body = request(enrolment.create_token(server), signer)
+    body = make.make_enrolment(enrolment.create_token(server), signer)
     response = Client().post("/api/v1/enrolment", body, content_type="application/vnd.dsse.envelope.v1+json")
 
     assert response.status_code == 201
@@ -88,16 +71,16 @@ def test_a_lost_answer() -> None:
     server = make.make_server()
     signer = make.make_signer()
     text = enrolment.create_token(server)
-    first, again = (enrolment.redeem_token(request(text, signer)) for _ in range(2))
+    first, again = (enrolment.redeem_token(make.make_enrolment(text, signer)) for _ in range(2))
 
     assert (first.key, ServerKey.objects.count()) == (again.key, 1)
     assert enrolment.authenticate(again.token) == server
     with pytest.raises(Unauthorised):
-        enrolment.redeem_token(request(text, make.make_signer()))
+        enrolment.redeem_token(make.make_enrolment(text, make.make_signer()))
 
     enrolment.revoke_key(first.key)
     with pytest.raises(Unauthorised):
-        enrolment.redeem_token(request(text, signer))
+        enrolment.redeem_token(make.make_enrolment(text, signer))
 
 
 def test_bad_tokens_are_refused_alike() -> None:
@@ -106,7 +89,7 @@ def test_bad_tokens_are_refused_alike() -> None:
     other = make.make_server()
     good, expired, used = (enrolment.create_token(server) for _ in range(3))
     EnrolmentToken.objects.filter(pk=EnrolmentToken.objects.order_by("pk")[1].pk).update(expires_at=timezone.now())
-    enrolment.redeem_token(request(used, make.make_signer()))
+    enrolment.redeem_token(make.make_enrolment(used, make.make_signer()))
     archived = enrolment.create_token(make.make_server(archived_at=timezone.now()))
     revoked = enrolment.create_token(other)
     enrolment.revoke_tokens(other)
@@ -114,10 +97,10 @@ def test_bad_tokens_are_refused_alike() -> None:
     cases += [(good, {"secret": "A" * 43}), (good, {"server": str(other.uuid)}), (good, {"central": "0" * 64})]
     for token, fields in cases:
         with pytest.raises(Unauthorised) as caught:
-            enrolment.redeem_token(request(token, make.make_signer(), **fields))
+            enrolment.redeem_token(make.make_enrolment(token, make.make_signer(), **fields))
         assert caught.value.detail == enrolment.BAD_TOKEN
 
-    assert enrolment.redeem_token(request(good, make.make_signer())).server == server
+    assert enrolment.redeem_token(make.make_enrolment(good, make.make_signer())).server == server
 
 
 @pytest.mark.parametrize(
@@ -140,9 +123,9 @@ def test_weak_keys_are_refused(public: bytes) -> None:
     weak = Signer(make.make_signer().private, public)
 
     with pytest.raises(FinalRefusal) as caught:
-        enrolment.redeem_token(request(text, weak))
+        enrolment.redeem_token(make.make_enrolment(text, weak))
     assert caught.value.extra["recorded"] is False
-    assert enrolment.redeem_token(request(text, make.make_signer())).server == server
+    assert enrolment.redeem_token(make.make_enrolment(text, make.make_signer())).server == server
 
 
 @pytest.mark.parametrize("revoked", [False, True])
@@ -155,8 +138,8 @@ def test_known_keys_are_refused(revoked: bool) -> None:
     text = enrolment.create_token(server)
 
     with pytest.raises(FinalRefusal, match="known"):
-        enrolment.redeem_token(request(text, signer))
-    assert enrolment.redeem_token(request(text, make.make_signer())).server == server
+        enrolment.redeem_token(make.make_enrolment(text, signer))
+    assert enrolment.redeem_token(make.make_enrolment(text, make.make_signer())).server == server
 
 
 def test_possession_must_be_proven() -> None:
@@ -166,10 +149,10 @@ def test_possession_must_be_proven() -> None:
     yours = make.make_signer()
     stolen = Signer(mine.private, yours.public)
     for line, error in (
-        (request(text, stolen), Forbidden),
-        (request(text, mine, public_key=yours.public.hex()), Forbidden),
-        (request(text, mine, RUN_TYPE), Malformed),
-        (request(text, mine).replace(mine.keyid.encode(), keyid(b"x").encode()), Forbidden),
+        (make.make_enrolment(text, stolen), Forbidden),
+        (make.make_enrolment(text, mine, public_key=yours.public.hex()), Forbidden),
+        (make.make_enrolment(text, mine, RUN_TYPE), Malformed),
+        (make.make_enrolment(text, mine).replace(mine.keyid.encode(), keyid(b"x").encode()), Forbidden),
     ):
         with pytest.raises(error):
             enrolment.redeem_token(line)
@@ -196,7 +179,9 @@ def test_possession_must_be_proven() -> None:
 def test_bad_members(fields: dict[str, Any]) -> None:
     """A member that is missing, foreign or of another form is malformed, whoever signed it."""
     signer = make.make_signer()
-    members = json.loads(open_envelope(request(enrolment.create_token(make.make_server()), signer), ENROLMENT_TYPE)[1])
+    members = json.loads(
+        open_envelope(make.make_enrolment(enrolment.create_token(make.make_server()), signer), ENROLMENT_TYPE)[1]
+    )
     payload = json.dumps(members | fields).encode()
 
     with pytest.raises(Malformed):
@@ -208,7 +193,7 @@ def test_guessing_is_slowed_down() -> None:
     text = enrolment.create_token(make.make_server())
 
     def attempt(secret: str, address: str) -> Any:
-        line = request(text, make.make_signer(), **({"secret": secret} if secret else {}))
+        line = make.make_enrolment(text, make.make_signer(), **({"secret": secret} if secret else {}))
         kind = "application/vnd.dsse.envelope.v1+json"
         return Client(REMOTE_ADDR=address).post("/api/v1/enrolment", line, content_type=kind)
 
@@ -247,7 +232,7 @@ def test_revoked_tokens() -> None:
     with pytest.raises(Unauthorised):
         enrolment.authenticate(mine)
     with pytest.raises(Unauthorised):
-        enrolment.redeem_token(request(text, make.make_signer()))
+        enrolment.redeem_token(make.make_enrolment(text, make.make_signer()))
     assert enrolment.authenticate(theirs) == other
 
 
@@ -257,7 +242,7 @@ def test_forty_at_once() -> None:
     server = make.make_server()
     text = enrolment.create_token(server)
     central_key.load_key()
-    lines = [request(text, make.make_signer()) for _ in range(40)]
+    lines = [make.make_enrolment(text, make.make_signer()) for _ in range(40)]
     won: list[Server] = []
     barrier = threading.Barrier(40)
 
