@@ -17,7 +17,8 @@ class CheckerConfig(AppConfig):
         """Connect receivers, once models and settings are loaded."""
         from checker import tasks
         from scanner.queue import registry
-        from scanner.signals import run_ingested
+        from scanner.signals import key_compromised, run_ingested
 
         run_ingested.connect(tasks.on_run_ingested, dispatch_uid="checker.tasks.on_run_ingested")
+        key_compromised.connect(tasks.on_key_compromised, dispatch_uid="checker.tasks.on_key_compromised")
         registry.register(*tasks.TASKS)

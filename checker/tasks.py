@@ -16,10 +16,10 @@ from django.utils import timezone
 from checker.findings import actions
 from checker.jobs import group_comparisons, run_comparisons, verifications
 from checker.models import Proof, ProofAttempt
-from checker.proofs import queries
+from checker.proofs import queries, verifier
 from scanner.db.sweeps import Sweep
 from scanner.ingest import inbox
-from scanner.models import Replica, Run
+from scanner.models import Replica, Run, ServerKey
 from scanner.queue.broker import defer, enqueue
 from scanner.queue.judging import judges
 from scanner.queue.registry import ListedTask
@@ -35,6 +35,12 @@ def on_run_ingested(run: Run, **_: Any) -> None:
     """Receive `run_ingested`: queue the comparison of the run with the one before it, and its verification."""
     enqueue("checker.tasks.catch_up", run.replica_id)
     enqueue("checker.tasks.verify_run", run.pk)
+
+
+def on_key_compromised(key: ServerKey, **_: Any) -> None:
+    """Receive `key_compromised`: take back the proofs of its runs, and compare without their votes."""
+    for replica_id in verifier.distrust_runs(key):
+        _queue_group(replica_id)
 
 
 @judges(otherwise=defer)

@@ -10,7 +10,7 @@ import re
 import secrets
 import shlex
 import zlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
@@ -24,7 +24,9 @@ from scanner.format import signing
 from scanner.format.canonical_json import decode_json
 from scanner.format.envelope import ENROLMENT_TYPE, open_envelope
 from scanner.format.errors import RecordError, ReportError, SigningError
+from scanner.format.timestamps import format_timestamp
 from scanner.models import EnrolmentToken, Server, ServerKey, ServerToken
+from scanner.signals import key_compromised
 from scanner.trust_records import Act
 
 if TYPE_CHECKING:
@@ -156,6 +158,22 @@ def revoke_key(key: ServerKey, by: User | None = None) -> None:
             trust_records.append(Act.REVOKE, server=key.server, key=key.keyid, by=_name_of(by))
 
 
+def mark_compromised(key: ServerKey, since: datetime, by: User | None = None) -> None:
+    """Revoke `key`, and believe nothing that it signed and that was received since a moment.
+
+    A moment that was named before holds when it is the earlier one.
+    """
+    if key.compromised_since is not None:
+        since = min(since, key.compromised_since)
+    with transaction.atomic():
+        revoke_key(key, by)
+        key.compromised_since = since
+        key.save(update_fields=["compromised_since"])
+        moment = format_timestamp(since.timestamp())
+        trust_records.append(Act.COMPROMISE, server=key.server, key=key.keyid, since=moment, by=_name_of(by))
+        key_compromised.send(sender=ServerKey, key=key)
+
+
 def adopt_key(key: ServerKey) -> None:
     """Record a key that was registered without a record, as an operator has decided. A revoked one stays revoked."""
     trust_records.append(Act.ADOPT, server=key.server, key=key.keyid)
@@ -192,6 +210,8 @@ def end_replaced_keys(key: ServerKey) -> None:
     locked = [older_key.pk for older_key in older_keys.select_for_update(no_key=True).order_by("pk")]
     if locked:
         ServerKey.objects.filter(pk__in=locked).update(revoked_at=ClockTimestamp(), replaced_by=key)
+        for older_key in ServerKey.objects.filter(pk__in=locked):
+            trust_records.append(Act.REVOKE, server=key.server, key=older_key.keyid)
 
 
 def _digest(text: str) -> bytes:

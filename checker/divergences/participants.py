@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
+from checker.distrust import is_distrusted
 from checker.divergences.compare import ComparedReplica
 from checker.models import Comparison, Finding, KnownDamage, Participant
 from scanner import scopes
@@ -169,7 +170,10 @@ def read_members(
 
     # One query for each question about all replicas, since the overview asks for every group at once.
     on_hold = set(_mass_changes(until).values_list("replica", flat=True))
-    broken = set(Run.objects.filter(replica__in=replicas, proof__ok=False).values_list("replica", flat=True))
+    unproven = Run.objects.filter(replica__in=replicas, proof__ok=False).exclude(is_distrusted())
+    broken = set(unproven.values_list("replica", flat=True))
+    # An older run has the vote again only when nothing that may be forged has come since.
+    broken |= _replicas_with_distrusted_end(replicas)
 
     members: dict[int, list[GroupMember]] = {}
     for replica in replicas:
@@ -261,6 +265,19 @@ def _replicas_with_runs(moment: datetime | None) -> QuerySet[ReplicaWithRuns]:
     return in_use.prefetch_related("group", "server").annotate(
         chosen_id=Subquery(complete.values("pk")[:1]), newest_id=Subquery(runs.values("pk")[:1])
     )
+
+
+def _replicas_with_distrusted_end(replicas: list[ReplicaWithRuns]) -> set[int]:
+    """Return the replicas in which runs of a compromised key follow the chosen run."""
+    chosen = {replica.chosen_id for replica in replicas if replica.chosen_id}
+    sequences = dict(Run.objects.filter(pk__in=chosen).values_list("replica", "sequence"))
+    newest = (
+        Run.objects.filter(is_distrusted(), replica__in=replicas, state=Run.State.INGESTED)
+        .order_by()
+        .values_list("replica")
+        .annotate(Max("sequence"))
+    )
+    return {replica_id for replica_id, sequence in newest if sequence >= sequences.get(replica_id, 0)}
 
 
 def _mass_changes(moment: datetime) -> QuerySet[Finding]:

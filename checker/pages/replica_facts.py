@@ -10,6 +10,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, F, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 
+from checker.distrust import is_distrusted
 from checker.jobs import run_comparisons
 from checker.models import Comparison, Finding, GroupComparison, Participant, Proof, ProofAttempt
 from checker.pages.finding_status import status_expression
@@ -102,6 +103,7 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
 
     # One query for each question about all replicas, however many there are.
     broken = _unproven_runs(replica_ids)
+    distrusted = set(Run.objects.filter(is_distrusted(), pk__in=run_ids).values_list("pk", flat=True))
     open_breaks = _unacknowledged_breaks(replica_ids)
     findings = _open_findings(replica_ids)
     compared = _compared_runs(run_ids)
@@ -123,6 +125,7 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
                 complete=complete,
                 proof=getattr(complete, "proof", None),
                 broken=broken.get(replica.pk),
+                is_distrusted=replica.complete_id in distrusted,
                 open_break=open_breaks.get(replica.pk),
                 findings=findings.get(replica.pk, ()),
                 compared=replica.complete_id in compared,
@@ -161,7 +164,8 @@ def _silent_since(replica: AnnotatedReplica, newest: Run | None, now: datetime) 
 
 def _unproven_runs(replica_ids: list[int]) -> dict[int, int]:
     """Return a run whose verification failed for each replica that has one."""
-    failed = Proof.objects.filter(ok=False, run__replica__in=replica_ids)
+    # Of a key in the wrong hands another rule speaks, and only while no run of another key has followed.
+    failed = Proof.objects.filter(ok=False, run__replica__in=replica_ids).exclude(is_distrusted("run__"))
     return dict(failed.values_list("run__replica", "run__sequence"))
 
 

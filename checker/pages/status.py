@@ -115,6 +115,8 @@ class ReplicaFacts:
     """The proof of `complete`."""
     broken: int | None = None
     """Number of a run whose verification failed."""
+    is_distrusted: bool = False
+    """The key that signed `complete` may have been in the wrong hands by then."""
     open_break: int | None = None
     """Number of a run that starts a new chain and that nobody has acknowledged."""
     findings: tuple[OpenFindings, ...] = ()
@@ -378,12 +380,21 @@ def _unverified_reasons(facts: ReplicaFacts) -> list[Reason]:
 def _stored_data_reasons(facts: ReplicaFacts) -> list[Reason]:
     """Return a run of which the database holds something else than its server signed."""
     sequence = facts.broken
-    if sequence is None and facts.complete is not None and facts.proof is not None and not facts.proof.ok:
+    is_unproven = facts.proof is not None and not facts.proof.ok
+    if sequence is None and facts.complete is not None and is_unproven and not facts.is_distrusted:
         sequence = facts.complete.sequence
     if sequence is None:
         return []
     text = _("The stored data of run %(sequence)d is not what its server signed.")
     return [Reason(Status.DAMAGED, text % {"sequence": sequence})]
+
+
+def _compromised_key_reasons(facts: ReplicaFacts) -> list[Reason]:
+    """Return that somebody else may have signed the newest complete run."""
+    if facts.complete is None or not facts.is_distrusted:
+        return []
+    text = _("The key that signed run %(sequence)d may be in the wrong hands: nobody vouches for this run.")
+    return [Reason(Status.ATTENTION, text % {"sequence": facts.complete.sequence})]
 
 
 RULES = (
@@ -396,6 +407,11 @@ RULES = (
         name="stored-data",
         description="What the database holds of a run is not what its server signed.",
         reasons=_stored_data_reasons,
+    ),
+    StatusRule(
+        name="compromised-key",
+        description="The key that signed the newest complete run is marked as compromised",
+        reasons=_compromised_key_reasons,
     ),
     StatusRule(
         name="held-server",

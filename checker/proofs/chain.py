@@ -130,10 +130,10 @@ class Chain:
             yield _fault("signature", run, _("Run %(sequence)d: the key does not match its fingerprint."))
         elif not envelope.verify(bytes(key.public)):
             yield _fault("signature", run, _("Run %(sequence)d: the signature is invalid."))
-        elif key.revoked_at is not None and run.received_at >= key.revoked_at:
-            yield _fault("signature", run, _("Run %(sequence)d was accepted after its key had been revoked."))
         else:
             yield from self._check_trust(run, key)
+            if key.revoked_at is not None and run.received_at >= key.revoked_at:
+                yield _fault("signature", run, _("Run %(sequence)d was accepted after its key had been revoked."))
 
     def _check_trust(self, run: Run, key: ServerKey) -> Iterator[Fault]:
         """Check the key against the trust records: a row of the database alone makes nobody speak for a server."""
@@ -148,6 +148,11 @@ class Chain:
         # The time in the journal, which the database cannot change; a run that is not there fails for that.
         times = [parse_timestamp(entry.time) for entry in self._journal.get(run.sequence, ())]
         accepted_at = min(times, default=run.received_at)
+        if trusted.compromised_since is not None and max(accepted_at, run.received_at) >= trusted.compromised_since:
+            message = _("Run %(sequence)d: its key may be in the wrong hands since %(since)s UTC.")
+            yield _fault("signature", run, message, since=f"{trusted.compromised_since:%Y-%m-%d %H:%M}")
+            return
+
         # Keys that were adopted had signed runs before.
         is_early = trusted.act != Act.ADOPT and accepted_at + CLOCK_TOLERANCE < trusted.named_at
         if is_early:

@@ -12,6 +12,7 @@ from functools import cached_property
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
+from checker.distrust import is_distrusted
 from checker.models import Proof, ProofAttempt
 from checker.proofs import queries, records
 from checker.proofs.chain import Chain
@@ -19,7 +20,7 @@ from checker.proofs.verification import Check, Verification
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ReportError
 from scanner.format.statement import read_statement
-from scanner.models import Replica, Run
+from scanner.models import Replica, Run, ServerKey
 
 
 class RunVerifier:
@@ -85,6 +86,21 @@ def store_proof(verification: Verification) -> None:
     if verification.ok:
         values["proven_at"] = now
     Proof.objects.update_or_create(run=run, defaults=values)
+
+
+def distrust_runs(key: ServerKey) -> list[int]:
+    """Mark the runs of a compromised key as not proven, until they are verified again. Return their replicas' ids.
+
+    A verification of each would take as long as reading all their rows; nobody must wait so long to be warned.
+    """
+    runs = Run.objects.filter(is_distrusted(), key=key)
+    message = _("Run %(sequence)d: its key may be in the wrong hands since %(since)s UTC.")
+    for proof in Proof.objects.filter(run__in=runs).select_related("run"):
+        values = {"sequence": proof.run.sequence, "since": f"{key.compromised_since:%Y-%m-%d %H:%M}"}
+        proof.ok = False
+        proof.statements = [Check("signature", False, message, values).to_json()]
+        proof.save(update_fields=["ok", "statements"])
+    return list(runs.order_by().values_list("replica", flat=True).distinct())
 
 
 def _lacks_only_signature(verification: Verification) -> bool:

@@ -47,6 +47,14 @@ class ActionResult(NamedTuple):
     """A command line to be shown this once; it is stored nowhere."""
 
 
+class ReasonForm(forms.Form):
+    """The reason of an action, where one is needed."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3, "cols": 60, "autofocus": True})
+    )
+
+
 @dataclass(frozen=True)
 class RowAction:
     """Something that a person can do to a row, other than to edit it."""
@@ -58,17 +66,11 @@ class RowAction:
     """What will follow from it, in plain words."""
     perform: Callable[[HttpRequest, Any, str], ActionResult]
     """Called with the request, the locked row and the reason. May raise ActionRefused."""
+    form: type[ReasonForm] | None = None
+    """Asks for more than the reason; `perform` reads it from the request once more."""
     is_applicable: Callable[[Any], bool] = lambda _row: True
     needs_reason: bool = False
     permission: str = OPERATE
-
-
-class ReasonForm(forms.Form):
-    """The reason of an action, where one is needed."""
-
-    reason = forms.CharField(
-        label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3, "cols": 60, "autofocus": True})
-    )
 
 
 class RowActionsAdmin(Admin):
@@ -115,7 +117,8 @@ class RowActionsAdmin(Admin):
 
         form = None
         if action.needs_reason:
-            form = ReasonForm(request.POST or None)
+            form_class = action.form or ReasonForm
+            form = form_class(request.POST or None)
         if request.method == "POST" and (form is None or form.is_valid()):
             reason = ""
             if form is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -11,17 +12,26 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from scanner import enrolment
-from scanner.admin.actions import ActionResult, RowAction, RowActionsAdmin, archive_actions
+from scanner.admin.actions import ActionRefused, ActionResult, ReasonForm, RowAction, RowActionsAdmin, archive_actions
 from scanner.admin.base import EvidenceAdmin, ReadOnlyAdmin, ReadOnlyInline
 from scanner.ingest import accept
 from scanner.models import EnrolmentToken, Server, ServerKey
+
+
+class CompromiseForm(ReasonForm):
+    """Since when a key may have been in the wrong hands, and why that is thought."""
+
+    since = forms.DateTimeField(
+        label=_("Compromised since"),
+        help_text=_("The earliest moment at which somebody else may have had the key, such as 2026-01-31 14:30."),
+    )
 
 
 class KeyInline(ReadOnlyInline):
     """The server's keys."""
 
     model = ServerKey
-    fields = ("keyid", "created_at", "revoked_at", "replaced_by")
+    fields = ("keyid", "created_at", "revoked_at", "replaced_by", "compromised_since")
     readonly_fields = fields
 
 
@@ -64,6 +74,17 @@ def _revoke_key(request: HttpRequest, key: ServerKey, _reason: str) -> ActionRes
     assert request.user.is_authenticated
     enrolment.revoke_key(key, by=request.user)
     return ActionResult(gettext("The key has been revoked."))
+
+
+def _mark_compromised(request: HttpRequest, key: ServerKey, _reason: str) -> ActionResult:
+    assert request.user.is_authenticated
+    form = CompromiseForm(request.POST)
+    if not form.is_valid():
+        raise ActionRefused(gettext("The moment is missing."))
+    since = form.cleaned_data["since"]
+    enrolment.mark_compromised(key, since, by=request.user)
+    message = gettext("The key is marked as compromised since %(since)s.")
+    return ActionResult(message % {"since": f"{key.compromised_since:%Y-%m-%d %H:%M} UTC"})
 
 
 @admin.register(Server)
@@ -153,10 +174,10 @@ class ServerAdmin(EvidenceAdmin, RowActionsAdmin):
 class ServerKeyAdmin(ReadOnlyAdmin, RowActionsAdmin):
     """Keys; kept for ever, since old runs are proven with them."""
 
-    list_display = ["keyid", "server", "created_at", "revoked_at", "replaced_by"]
+    list_display = ["keyid", "server", "created_at", "revoked_at", "replaced_by", "compromised_since"]
     list_select_related = ["server", "replaced_by"]
     search_fields = ["keyid", "server__name"]
-    fields = ["server", "keyid", "public_hex", "created_at", "revoked_at", "replaced_by"]
+    fields = ["server", "keyid", "public_hex", "created_at", "revoked_at", "replaced_by", "compromised_since"]
     readonly_fields = ["public_hex"]
     row_actions = (
         RowAction(
@@ -169,6 +190,18 @@ class ServerKeyAdmin(ReadOnlyAdmin, RowActionsAdmin):
             _revoke_key,
             is_applicable=lambda key: key.revoked_at is None,
             needs_reason=True,
+        ),
+        RowAction(
+            "compromised",
+            _("Mark the key as compromised"),
+            _(
+                "The key is revoked. Runs that it signed and that were received since the moment you name are no "
+                "longer proven: they have no vote, and their replicas are not green until a run that another key "
+                "signed is proven. This cannot be undone."
+            ),
+            _mark_compromised,
+            needs_reason=True,
+            form=CompromiseForm,
         ),
     )
 

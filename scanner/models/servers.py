@@ -98,6 +98,8 @@ class ServerKey(models.Model):
         verbose_name=_("replaced by"),
     )
     """The newer key whose first accepted report ended this one; null where a person revoked it, and while it holds."""
+    compromised_since = models.DateTimeField(_("compromised since"), null=True, blank=True)
+    """Runs that were received from then on and signed by it are not believed: somebody else may have signed them."""
 
     class Meta:
         verbose_name = _("server key")

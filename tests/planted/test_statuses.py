@@ -28,6 +28,7 @@ from checker.pages import replica_facts
 from checker.pages.run_status import assess_run
 from checker.pages.status import RULES, Assessment, ReplicaFacts, Status, StatusRule, assess
 from checker.proofs.verifier import verify_run
+from scanner import enrolment
 from scanner.models import Progress, Replica, Run, Server
 from tests.checker import stage
 from tests.checker.staged_replica import change_kinds
@@ -168,6 +169,15 @@ def run_ahead(world: World) -> Status:
     return Status.ATTENTION
 
 
+def lose_a_key(world: World) -> Status:
+    """The server's key was in the wrong hands when the newest run came."""
+    run = world.run()
+    assert run.key is not None
+    enrolment.mark_compromised(run.key, run.received_at)
+    assert assess_run(Run.objects.get(pk=run.pk)).status == Status.DAMAGED
+    return Status.ATTENTION
+
+
 def set_comparison_aside(world: World) -> Status:
     """A comparison was given up."""
     run = world.run()
@@ -275,6 +285,7 @@ def accept_a_mount(world: World) -> Status:
 SCENARIOS: dict[str, Callable[[World], Status]] = {
     "finding": meet_damage,
     "stored-data": change_stored_data,
+    "compromised-key": lose_a_key,
     "held-server": hold_server,
     "new-chain": lose_memory,
     "bad-run": lose_root,

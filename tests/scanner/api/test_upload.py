@@ -65,8 +65,11 @@ def head(bearer: str, data: bytes) -> dict[str, str]:
 
 
 @pytest.fixture
-def web(tmp_path: Path, transactional_db: None) -> Iterator[Web]:
+def web(tmp_path: Path, transactional_db: None, settings: Any) -> Iterator[Web]:
     (tmp_path / "keys").mkdir()
+    # The keys that a test registers are recorded where the server looks.
+    settings.BACKUP_SYNCER_JOURNAL = tmp_path / "journal"
+    settings.BACKUP_SYNCER_CENTRAL_KEY = tmp_path / "keys" / "central.key"
     database = connection.settings_dict
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"postgresql://{database['USER']}@{quote(database['HOST'], safe='')}/{database['NAME']}"
@@ -97,7 +100,7 @@ def replica(transactional_db: None) -> Replica:
 
 
 @pytest.fixture
-def signer(replica: Replica) -> Signer:
+def signer(web: Web, replica: Replica) -> Signer:
     return make.make_key(replica.server)
 
 
