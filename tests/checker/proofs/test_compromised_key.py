@@ -80,7 +80,7 @@ def test_runs_since_then_are_not_believed(group: tuple[Replica, Replica, Signer]
     assert standings(replica) == {replica.pk: STANDING.CURRENT, control.pk: STANDING.CURRENT}
 
     key = ServerKey.objects.get(keyid=signer.keyid)
-    enrolment.mark_compromised(key, timezone.now() - timedelta(hours=1))
+    enrolment.mark_compromised(key, second_run(replica).received_at)
 
     output = ""
     for _time in ("at once", "after a verification"):
