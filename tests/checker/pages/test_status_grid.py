@@ -17,7 +17,7 @@ from tests.scanner import factories
 
 pytestmark = pytest.mark.django_db
 HOSTILE = '<script>alert("x")</script>\u202e" onclick="x'
-MAX_QUERIES = 31
+MAX_QUERIES = 32
 """Of the overview, whatever the size of the fleet. Three say what was not read, and what the shown runs found."""
 
 
