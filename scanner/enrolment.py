@@ -6,11 +6,12 @@ Of every token only its SHA-256 is kept. The key of a server is made on that ser
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 import secrets
 import shlex
 import zlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
@@ -82,14 +83,15 @@ def collector_command(token: str) -> str:
     return shlex.join(["backup-syncer-collector", "enroll", token, "--server", settings.BACKUP_SYNCER_PUBLIC_URL])
 
 
-def redeem_token(line: bytes) -> Enrolment:
-    """Register the key that signed this enrolment's envelope, and grant a bearer token.
+def redeem_token(line: bytes, address: str | None = None) -> Enrolment:
+    """Register the key that signed this enrolment's envelope, which came from `address`, and grant a bearer token.
 
     The same key may come again while the token is valid, since the response may have been lost. Raise Malformed;
     Forbidden for a bad signature; FinalRefusal for a weak or known key; Unauthorised, always the same, for a token that
-    is wrong, used or expired.
+    is wrong or expired. Of a used one it says when and from where it was used: only who has the token learns that.
     """
     public, members = _verify_enrolment(line)
+    address = _ip_address(address)
     token = _valid_tokens(members).select_related("server").first()
     # One answer for all of these: a stranger does not learn which of them it was.
     if token is None or not _is_recorded(token) or members["central"] != central_key.load_key().keyid:
@@ -98,11 +100,15 @@ def redeem_token(line: bytes) -> Enrolment:
     with transaction.atomic():
         # Conditions on the row alone, no join: whoever waited for its lock must see the row as it is then.
         unused = EnrolmentToken.objects.filter(pk=token.pk, used_at=None)
-        if unused.update(used_at=timezone.now()):
-            key = _register_key(token, public)
+        if unused.update(used_at=timezone.now(), used_from=address):
+            key: ServerKey | None = _register_key(token, public)
         else:
             key = _find_registered_key(token, public)
-        return Enrolment(token.server, key, grant_bearer_token(token.server))
+        if key is not None:
+            return Enrolment(token.server, key, grant_bearer_token(token.server))
+
+    # Outside the transaction, which the refusal must not roll back.
+    raise _record_second_use(token, address)
 
 
 def grant_bearer_token(server: Server) -> str:
@@ -273,10 +279,30 @@ def _register_key(token: EnrolmentToken, public: bytes) -> ServerKey:
     return key
 
 
-def _find_registered_key(token: EnrolmentToken, public: bytes) -> ServerKey:
-    """Return the key that this used token has registered, if it is the key that asks again. Raise Unauthorised."""
+def _find_registered_key(token: EnrolmentToken, public: bytes) -> ServerKey | None:
+    """Return the key that this used token has registered, if it is the key that asks again; None for another key."""
     key_id = EnrolmentToken.objects.values_list("key", flat=True).get(pk=token.pk)
     key = ServerKey.objects.filter(pk=key_id).first()
-    if key is None or bytes(key.public) != public or key.revoked_at is not None:
+    if key is None or bytes(key.public) != public:
+        return None
+    if key.revoked_at is not None:
         raise Unauthorised(BAD_TOKEN)
     return key
+
+
+def _ip_address(text: str | None) -> str | None:
+    """Return an address as the database takes it; None for one that is none, such as that of a UNIX socket."""
+    try:
+        return str(ipaddress.ip_address(text or ""))
+    except ValueError:
+        return None
+
+
+def _record_second_use(token: EnrolmentToken, address: str | None) -> Unauthorised:
+    """Keep the first attempt to use a used token with another key, and return the refusal that names the use."""
+    EnrolmentToken.objects.filter(pk=token.pk, reused_at=None).update(reused_at=timezone.now(), reused_from=address)
+    token.refresh_from_db()
+    assert token.used_at is not None
+    moment = f"{token.used_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    place = token.used_from or "an unknown address"
+    return Unauthorised(f"The enrolment token was used already, at {moment} from {place}, with another key.")

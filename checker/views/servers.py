@@ -19,6 +19,7 @@ def server_page(request: PageRequest, uuid: UUID) -> HttpResponse:
     server = get_object_or_404(Server, uuid=uuid)
     context = {
         "server": server,
+        "reused_tokens": server.enrolment_tokens.exclude(reused_at=None).order_by("-reused_at"),
         "sections": overview.server_sections(server, timezone.now()),
         "work_time": work_time.server_work_time(server),
     }

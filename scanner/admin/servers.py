@@ -39,7 +39,7 @@ class EnrolmentTokenInline(ReadOnlyInline):
     """Enrolment tokens of the server; the tokens themselves are stored nowhere."""
 
     model = EnrolmentToken
-    fields = ("created_at", "creator", "expires_at", "used_at")
+    fields = ("created_at", "creator", "expires_at", "used_at", "used_from", "reused_at", "reused_from")
     readonly_fields = fields
     show_change_link = False
 

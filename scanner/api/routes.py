@@ -93,7 +93,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
 
     line = read_small_body(request)
     try:
-        enrolled = enrolment.redeem_token(line)
+        enrolled = enrolment.redeem_token(line, client_address)
     except Refusal:
         # Failures alone count: servers behind one address may be enrolled together.
         throttling.count_failed_enrolment(client_address)

@@ -49,6 +49,10 @@ class EnrolmentToken(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     expires_at = models.DateTimeField(_("expires"))
     used_at = models.DateTimeField(_("used"), null=True)
+    used_from = models.GenericIPAddressField(_("used from"), null=True)
+    reused_at = models.DateTimeField(_("used again"), null=True)
+    reused_from = models.GenericIPAddressField(_("used again from"), null=True)
+    """When and from where another key came with the used token first: somebody else has or had the token."""
     key = models.ForeignKey("ServerKey", models.PROTECT, null=True, related_name="+", verbose_name=_("server key"))
     """The key that was registered. The same key may ask again while the token is valid: a response can be lost."""
 

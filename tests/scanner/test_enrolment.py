@@ -87,13 +87,12 @@ def test_bad_tokens_are_refused_alike() -> None:
     """Wrong, expired, used, revoked, another server's, another central server's, an archived server's: one text."""
     server = make.make_server()
     other = make.make_server()
-    good, expired, used = (enrolment.create_token(server) for _ in range(3))
+    good, expired = (enrolment.create_token(server) for _ in range(2))
     EnrolmentToken.objects.filter(pk=EnrolmentToken.objects.order_by("pk")[1].pk).update(expires_at=timezone.now())
-    enrolment.redeem_token(make.make_enrolment(used, make.make_signer()))
     archived = enrolment.create_token(make.make_server(archived_at=timezone.now()))
     revoked = enrolment.create_token(other)
     enrolment.revoke_tokens(other)
-    cases: list[tuple[str, dict[str, str]]] = [(token, {}) for token in (expired, used, archived, revoked)]
+    cases: list[tuple[str, dict[str, str]]] = [(token, {}) for token in (expired, archived, revoked)]
     cases += [(good, {"secret": "A" * 43}), (good, {"server": str(other.uuid)}), (good, {"central": "0" * 64})]
     for token, fields in cases:
         with pytest.raises(Unauthorised) as caught:
@@ -126,6 +125,40 @@ def test_weak_keys_are_refused(public: bytes) -> None:
         enrolment.redeem_token(make.make_enrolment(text, weak))
     assert caught.value.extra["recorded"] is False
     assert enrolment.redeem_token(make.make_enrolment(text, make.make_signer())).server == server
+
+
+def test_a_second_use_is_named(admin_client: Client) -> None:
+    """A used token that comes with another key says when and from where it was used; the server's page shows both."""
+    server = make.make_server()
+    text = enrolment.create_token(server)
+    signer = make.make_signer()
+
+    def enrol(key: Signer, address: str) -> Any:
+        body = make.make_enrolment(text, key)
+        return Client(REMOTE_ADDR=address).post(
+            "/api/v1/enrolment", body, content_type="application/vnd.dsse.envelope.v1+json"
+        )
+
+    def page() -> str:
+        return admin_client.get(f"/servers/{server.uuid}/", headers={"accept-language": "en"}).content.decode()
+
+    assert enrol(signer, "192.0.2.1").status_code == 201
+    # A lost answer: the same key may come again, from wherever its server is now.
+    assert enrol(signer, "192.0.2.2").status_code == 201
+    assert "used twice" not in page()
+
+    refusal = enrol(make.make_signer(), "2001:db8::7")
+    assert refusal.status_code == 401
+    assert f"{timezone.now():%Y-%m-%d}" in refusal.json()["detail"]
+    assert "from 192.0.2.1, with another key" in refusal.json()["detail"]
+    shown = " ".join(page().split())
+    assert "used twice" in shown
+    assert "from 192.0.2.1, which registered a key" in shown
+    assert "from 2001:db8::7, which was refused" in shown
+    assert server.keys.count() == 1
+
+    with pytest.raises(Unauthorised, match="used already"):
+        enrolment.redeem_token(make.make_enrolment(text, make.make_signer()), "no address")
 
 
 @pytest.mark.parametrize("revoked", [False, True])
