@@ -143,7 +143,7 @@ def _check_trust(server: Server, key: ServerKey) -> None:
 
     trusted = records.find_key(key.keyid, str(server.uuid))
     if trusted is None or records.is_broken:
-        raise Forbidden("The central server has no record of this key: its operator has to look at it.")
+        raise Forbidden("The central server has no record of this key: its operator has to run adopt_keys.")
     if trusted.revoked_at is not None or trusted.compromised_since is not None:
         raise Forbidden("The key is revoked.")
 
