@@ -173,7 +173,8 @@ def read_members(
     unproven = Run.objects.filter(replica__in=replicas, proof__ok=False).exclude(is_distrusted())
     broken = set(unproven.values_list("replica", flat=True))
     # An older run has the vote again only when nothing that may be forged has come since.
-    broken |= _replicas_with_distrusted_end(replicas)
+    sequences = {replica.pk: runs[replica.chosen_id].sequence for replica in replicas if replica.chosen_id}
+    broken |= _replicas_with_distrusted_end(sequences)
 
     members: dict[int, list[GroupMember]] = {}
     for replica in replicas:
@@ -267,17 +268,15 @@ def _replicas_with_runs(moment: datetime | None) -> QuerySet[ReplicaWithRuns]:
     )
 
 
-def _replicas_with_distrusted_end(replicas: list[ReplicaWithRuns]) -> set[int]:
-    """Return the replicas in which runs of a compromised key follow the chosen run."""
-    chosen = {replica.chosen_id for replica in replicas if replica.chosen_id}
-    sequences = dict(Run.objects.filter(pk__in=chosen).values_list("replica", "sequence"))
+def _replicas_with_distrusted_end(sequences: dict[int, int]) -> set[int]:
+    """Return the replicas in which runs of a compromised key follow the chosen run: `sequences` has its number."""
     newest = (
-        Run.objects.filter(is_distrusted(), replica__in=replicas, state=Run.State.INGESTED)
+        Run.objects.filter(is_distrusted(), replica__in=sequences, state=Run.State.INGESTED)
         .order_by()
         .values_list("replica")
         .annotate(Max("sequence"))
     )
-    return {replica_id for replica_id, sequence in newest if sequence >= sequences.get(replica_id, 0)}
+    return {replica_id for replica_id, sequence in newest if sequence >= sequences[replica_id]}
 
 
 def _mass_changes(moment: datetime) -> QuerySet[Finding]:
