@@ -99,11 +99,10 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
     replica_ids = [replica.pk for replica in replicas]
     run_ids = {pk for replica in replicas for pk in (replica.newest_id, replica.complete_id) if pk}
     # What may be large is left in the database.
-    runs = Run.objects.defer("envelope", "proof__statements").select_related("proof").in_bulk(run_ids)
+    runs = Run.objects.defer("envelope", "proof__statements").select_related("proof", "key").in_bulk(run_ids)
 
     # One query for each question about all replicas, however many there are.
     broken = _unproven_runs(replica_ids)
-    distrusted = set(Run.objects.filter(is_distrusted(), pk__in=run_ids).values_list("pk", flat=True))
     open_breaks = _unacknowledged_breaks(replica_ids)
     findings = _open_findings(replica_ids)
     compared = _compared_runs(run_ids)
@@ -125,7 +124,7 @@ def collect_facts(replicas: Iterable[AnnotatedReplica], now: datetime) -> list[R
                 complete=complete,
                 proof=getattr(complete, "proof", None),
                 broken=broken.get(replica.pk),
-                is_distrusted=replica.complete_id in distrusted,
+                is_distrusted=complete is not None and _is_distrusted(complete),
                 open_break=open_breaks.get(replica.pk),
                 findings=findings.get(replica.pk, ()),
                 compared=replica.complete_id in compared,
@@ -167,6 +166,13 @@ def _unproven_runs(replica_ids: list[int]) -> dict[int, int]:
     # Of a key in the wrong hands another rule speaks, and only while no run of another key has followed.
     failed = Proof.objects.filter(ok=False, run__replica__in=replica_ids).exclude(is_distrusted("run__"))
     return dict(failed.values_list("run__replica", "run__sequence"))
+
+
+def _is_distrusted(run: Run) -> bool:
+    """Return what `checker.distrust.is_distrusted` says of a run that was read with its key."""
+    if run.key is None or run.key.compromised_since is None:
+        return False
+    return run.received_at >= run.key.compromised_since
 
 
 def _unacknowledged_breaks(replica_ids: list[int]) -> dict[int, int]:
