@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backup_syncer.errors import NotStarted
-from backup_syncer.state_folder import default_state
+from backup_syncer.state_directory import default_state
 from backup_syncer.terminal import complain
 
 HARMLESS = ("", "help", "--help", "-h", "version", "--version", "makemessages", "compilemessages")

@@ -72,7 +72,7 @@ def words(name: str) -> list[str]:
     return [part.strip() for part in text(name).split(",") if part.strip()]
 
 
-def folder(name: str, default: Callable[[], Path]) -> Path:
+def directory(name: str, default: Callable[[], Path]) -> Path:
     """Return an absolute path."""
     value = Path(text(name) or default())
     if not value.is_absolute():

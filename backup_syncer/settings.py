@@ -13,14 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from backup_syncer import environment
 from backup_syncer.bundled import bundled
-from backup_syncer.state_folder import default_state, embedded_url, secret_key
+from backup_syncer.state_directory import default_state, embedded_url, secret_key
 
 PACKAGE = Path(__file__).resolve().parent
 GIB = 1 << 30
 
 # --- where things are ------------------------------------------------------------------------------------------------
 
-BACKUP_SYNCER_STATE = environment.folder("BACKUP_SYNCER_STATE", default_state)
+BACKUP_SYNCER_STATE = environment.directory("BACKUP_SYNCER_STATE", default_state)
 BACKUP_SYNCER_PUBLIC_URL = environment.public_url("BACKUP_SYNCER_PUBLIC_URL", "http://127.0.0.1:8000")
 """No trailing slash. https makes cookies secure, sends HSTS and expects a proxy in front that speaks TLS."""
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCANNER.parent))
 
 from scanner.format.atomic_file import open_atomic  # noqa: E402  # the checkout is on the path only now
 
-FOLDERS = ("format", "collector")
+DIRECTORIES = ("format", "collector")
 """The directories of `scanner` that the collector consists of."""
 
 # Parsed by whatever `python3` is: the check must run before anything that an old Python cannot parse is imported.
@@ -47,8 +47,8 @@ def build(target: Path) -> None:
 def sources() -> list[Path]:
     """Return the modules that go into the file."""
     modules = [SCANNER / "__init__.py"]
-    for folder in FOLDERS:
-        modules.extend(sorted((SCANNER / folder).rglob("*.py")))
+    for directory in DIRECTORIES:
+        modules.extend(sorted((SCANNER / directory).rglob("*.py")))
     return modules
 
 

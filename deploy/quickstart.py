@@ -13,7 +13,7 @@ from virtual_environment import InstallationError
 sys.path.insert(0, str(virtual_environment.CHECKOUT))
 from backup_syncer.errors import NotStarted  # the checkout is on the path only now
 from backup_syncer.quickstart.options import listen_locally, parser, readable
-from backup_syncer.state_folder import claim
+from backup_syncer.state_directory import claim
 
 REQUIREMENTS = ("requirements.txt", "requirements-build.txt")
 FAILED = 2

@@ -15,7 +15,7 @@ from scanner.ingest import inbox
 
 
 @register(Tags.files)
-def check_folders(**_: Any) -> Iterable[CheckMessage]:
+def check_directories(**_: Any) -> Iterable[CheckMessage]:
     """Yield scanner.E001 for the storage of reports and scanner.E002 for the journal when they cannot be written."""
     storage = Path(inbox.report_storage().location)
     if not _is_writable(storage):
@@ -44,8 +44,8 @@ def check_central_key(**_: Any) -> Iterable[CheckMessage]:
         yield Error(f"{path}, the central key, cannot be read.", id="scanner.E004")
 
 
-def _is_writable(folder: Path) -> bool:
-    """Return whether files can be created in `folder`, which need not exist yet."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+def _is_writable(directory: Path) -> bool:
+    """Return whether files can be created in `directory`, which need not exist yet."""
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)

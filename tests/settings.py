@@ -1,4 +1,4 @@
-"""The project's settings with a state folder of this test process alone, which goes when the process ends."""
+"""The project's settings with a state directory of this test process alone, which goes when the process ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 UNDER_TEST = "pytest" in sys.modules
-"""The type checker reads these settings, too; it needs no folder."""
+"""The type checker reads these settings, too; it needs no directory."""
 
 STATE = tempfile.mkdtemp(prefix="bs-test-", dir="/tmp") if UNDER_TEST else "/nonexistent"
 """A short path: a Unix socket lies in it."""
@@ -25,12 +25,12 @@ def _remove() -> None:
 os.environ["BACKUP_SYNCER_STATE"] = STATE
 if UNDER_TEST:
     atexit.register(_remove)
-    for _folder in ("keys", "static", "reports", "journal", "beat"):
-        os.makedirs(os.path.join(STATE, _folder))
+    for _directory in ("keys", "static", "reports", "journal", "beat"):
+        os.makedirs(os.path.join(STATE, _directory))
 else:
     os.environ.setdefault("SECRET_KEY", "for types alone")
 
-from backup_syncer.settings import *  # noqa: E402, F403  # the state folder must be named before they are read
+from backup_syncer.settings import *  # noqa: E402, F403  # the state directory must be named before they are read
 from backup_syncer.settings import Q_CLUSTER, STORAGES  # noqa: E402
 
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}

@@ -13,10 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("backup_syncer", "scanner", "checker", "deploy", "tests")
 COLLECTOR = ("scanner/format", "scanner/collector")
-"""Folders that run on the servers."""
+"""Directories that run on the servers."""
 OPTIONAL_THERE = {"cryptography", "psutil"}
 
-SQL_FOLDERS = (
+SQL_DIRECTORIES = (
     "scanner/db/",
     "scanner/ingest/",
     "checker/proofs/",
@@ -25,7 +25,7 @@ SQL_FOLDERS = (
     "checker/findings/",
     "checker/duplicates/",
 )
-"""Folders whose modules may hold SQL or load it from their `sql` folder."""
+"""Directories whose modules may hold SQL or load it from their `sql` directory."""
 SQL_ELSEWHERE = {"backup_syncer/launcher/postgres.py": "makes role and database before there is a Django"}
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE ")
 
@@ -113,7 +113,7 @@ def test_scanner_package_holds_no_code() -> None:
 
 def may_hold_sql(path: Path) -> bool:
     """Return whether this module is one of those that speak SQL."""
-    return name(path).startswith(SQL_FOLDERS) or name(path) in SQL_ELSEWHERE or path in collector_files()
+    return name(path).startswith(SQL_DIRECTORIES) or name(path) in SQL_ELSEWHERE or path in collector_files()
 
 
 def test_only_named_modules_open_a_cursor() -> None:
@@ -153,14 +153,14 @@ def test_every_test_states_its_behaviour() -> None:
 
 
 def rooms() -> dict[str, str]:
-    """Return module → room: a folder without folders is one room; elsewhere each module is a room of its own."""
+    """Return module → room: a directory without directories is one room; elsewhere each module is a room of its own."""
     paths = files("backup_syncer", "scanner", "checker")
     parents = {path.parent.parent for path in paths if path.name == "__init__.py"}
     assigned: dict[str, str] = {}
     for path in paths:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        folder = ".".join(path.parent.relative_to(ROOT).parts)
-        assigned[module] = module if path.parent in parents else folder
+        directory = ".".join(path.parent.relative_to(ROOT).parts)
+        assigned[module] = module if path.parent in parents else directory
     return assigned
 
 
@@ -189,7 +189,7 @@ def find_circle(drawn: dict[str, set[str]]) -> list[str]:
 
 
 def test_rooms_import_in_one_direction() -> None:
-    """No circle of imports joins folders, or modules of one folder that has folders in it."""
+    """No circle of imports joins directories, or modules of one directory that has directories in it."""
     assert find_circle({"a": {"b"}, "b": {"a"}, "c": set()}) == ["a", "b"]
     assert find_circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
     assert find_circle(arrows(rooms())) == []

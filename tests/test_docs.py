@@ -191,7 +191,7 @@ def settings() -> dict[str, str]:
             if not SETTING.match(name):
                 continue
             default = ""
-            if second is not None and function.startswith("environment.") and function != "environment.folder":
+            if second is not None and function.startswith("environment.") and function != "environment.directory":
                 default = str(eval(ast.unparse(second), {"MIB": 1 << 20, "GIB": 1 << 30}))
             collected[name] = collected.get(name) or default
             if function == "environment.secret":

@@ -62,8 +62,8 @@ def test_wheel_holds_everything_that_is_not_python(wheel: Path) -> None:
         for path in (ROOT / package).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert path.relative_to(ROOT).as_posix() in names
-    for folder in ("docs", "templates"):
-        for path in (ROOT / folder).rglob("*"):
+    for directory in ("docs", "templates"):
+        for path in (ROOT / directory).rglob("*"):
             if path.is_file():
                 assert f"backup_syncer/{path.relative_to(ROOT).as_posix()}" in names
     assert not any(name.startswith("tests/") for name in names)

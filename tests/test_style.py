@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("backup_syncer", "scanner", "checker", "deploy", "tests")
+DIRECTORIES = ("backup_syncer", "scanner", "checker", "deploy", "tests")
 
 PRONOUNS = frozenset(
     {
@@ -40,7 +40,7 @@ OPENINGS = ("What ", "How ", "Which ", "Whether ", "Whatever ", "So ", "All that
 
 def python_files() -> list[Path]:
     """Return the project's Python files, without migrations, which Django writes."""
-    paths = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    paths = [path for directory in DIRECTORIES for path in sorted((ROOT / directory).rglob("*.py"))]
     return [path for path in paths if "migrations" not in path.parts]
 
 
@@ -111,7 +111,7 @@ def test_names_and_docstrings(path: Path) -> None:
     assert (pronouns, riddles) == ([], [])
 
 
-SQL_FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.sql"))
+SQL_FILES = sorted(path for directory in DIRECTORIES for path in (ROOT / directory).rglob("*.sql"))
 SQL_WIDTH = 120
 
 

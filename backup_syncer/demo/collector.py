@@ -34,8 +34,8 @@ class DemoCollector:
         self.server = server
         self._system = system
         self._filesystem = filesystem
-        with tempfile.TemporaryDirectory(prefix="backup_syncer-demo-") as folder:
-            self._key = SigningKey.create(Path(folder) / "server.key")
+        with tempfile.TemporaryDirectory(prefix="backup_syncer-demo-") as directory:
+            self._key = SigningKey.create(Path(directory) / "server.key")
 
     def enrol(self) -> None:
         """Exchange an enrolment token for the server's public key, as `backup-syncer-collector enroll` does."""

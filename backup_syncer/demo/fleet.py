@@ -98,9 +98,9 @@ class DemoFleet:
         """Make a mirror of two with daily edits; on eta most files are encrypted in the last night."""
         group = Group.objects.create(name="Documents", note="Office share.", excludes="*.tmp\n~$*\n")
         tree = DemoTree()
-        for folder in ("contracts", "invoices/2025", "invoices/2026", "personnel", "plans"):
+        for directory in ("contracts", "invoices/2025", "invoices/2026", "personnel", "plans"):
             for number in range(1, 31):
-                tree.add(f"{folder}/{number:04}.pdf", self._size(40 * KIB, 3 * MIB), self._moment(days=30 + number))
+                tree.add(f"{directory}/{number:04}.pdf", self._size(40 * KIB, 3 * MIB), self._moment(days=30 + number))
 
         self._add_replica("documents@alpha", group, "alpha", "/srv/documents", tree.copy(), range(6))
         self._add_replica("documents@eta", group, "eta", "/srv/documents", tree.copy(), range(6))

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
 
     try:
-        system.make_folders()
+        system.make_directories()
         if command not in WITHOUT_DATABASE:
             system.start_database()
     except (NotStarted, OSError) as error:

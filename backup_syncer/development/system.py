@@ -9,9 +9,9 @@ from pathlib import Path
 from backup_syncer.bundled import PACKAGE
 from backup_syncer.launcher.postgres import Embedded
 from backup_syncer.launcher.service_user import service_user
-from backup_syncer.state_folder import claim
+from backup_syncer.state_directory import claim
 
-FOLDERS = ("keys", "reports", "journal", "beat", "static", "media")
+DIRECTORIES = ("keys", "reports", "journal", "beat", "static", "media")
 
 WITHOUT_DATABASE = frozenset(
     {
@@ -36,7 +36,7 @@ CHILD_MARK = "RUN_MAIN"
 """Set by Django's autoreloader in the process that it restarts."""
 
 
-def state_folder() -> Path:
+def state_directory() -> Path:
     """Return the state directory of this checkout's development system.
 
     It is outside the checkout: the path must be short enough for a Unix socket, and open to the service user where root
@@ -55,17 +55,17 @@ class DevelopmentSystem:
     """The state directory of a checkout, and the PostgreSQL server in it where DATABASE_URL names no other."""
 
     def __init__(self) -> None:
-        self.state = state_folder()
+        self.state = state_directory()
         self._database: Embedded | None = None
 
-    def make_folders(self) -> None:
+    def make_directories(self) -> None:
         """Make the state directory and what settings expect in it. Raise NotStarted when it is somebody else's."""
         if not self.state.parent.exists():
             claim(self.state.parent)
             # The service user must be able to pass through, where root works.
             self.state.parent.chmod(0o711)
         claim(self.state)
-        for name in FOLDERS:
+        for name in DIRECTORIES:
             (self.state / name).mkdir(mode=0o700, exist_ok=True)
 
     def start_database(self) -> None:

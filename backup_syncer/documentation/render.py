@@ -104,8 +104,8 @@ def page_address(name: str) -> str:
 def _find_file(name: str, language: str) -> Path | None:
     """Return the file of a page. A name that is no file of the directory finds nothing, whatever it contains."""
     # The name from the address is compared with files that exist and never becomes a part of a path.
-    for folder in (bundled("docs") / language, bundled("docs") / SOURCE_LANGUAGE):
-        for path in folder.glob("*.md"):
+    for directory in (bundled("docs") / language, bundled("docs") / SOURCE_LANGUAGE):
+        for path in directory.glob("*.md"):
             if path.stem == name:
                 return path
     return None

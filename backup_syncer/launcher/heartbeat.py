@@ -16,14 +16,14 @@ from django_q.signals import post_execute_in_worker, pre_execute
 from scanner.queue.registry import ListedTask
 
 BEAT_FILE = "beat"
-BUSY_FOLDER = "busy"
+BUSY_DIRECTORY = "busy"
 
 
 def beat() -> None:
     """Touch the file that the launcher watches. This is the scheduled task."""
-    folder = Path(settings.BACKUP_SYNCER_BEAT)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / BEAT_FILE).touch()
+    directory = Path(settings.BACKUP_SYNCER_BEAT)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / BEAT_FILE).touch()
 
 
 BEAT = ListedTask(beat, minutes=1)
@@ -36,7 +36,7 @@ def connect() -> None:
 
 
 def _busy_file() -> Path:
-    return Path(settings.BACKUP_SYNCER_BEAT) / BUSY_FOLDER / str(os.getpid())
+    return Path(settings.BACKUP_SYNCER_BEAT) / BUSY_DIRECTORY / str(os.getpid())
 
 
 def _mark_busy(**_: Any) -> None:

@@ -23,8 +23,8 @@ from psycopg.conninfo import make_conninfo
 from backup_syncer.errors import DatabaseNotStarted
 from backup_syncer.launcher.parent_death import die_with_parent
 from backup_syncer.launcher.postgres_binaries import find_programs
-from backup_syncer.launcher.service_user import make_owned_folder, open_to_user, run_as
-from backup_syncer.state_folder import DATABASE, socket_folder
+from backup_syncer.launcher.service_user import make_owned_directory, open_to_user, run_as
+from backup_syncer.state_directory import DATABASE, socket_directory
 
 SOCKET_LIMIT = 103
 """The longest address of a Unix socket that every system takes: `sun_path` is 108 bytes on Linux, 104 on the BSDs."""
@@ -75,7 +75,7 @@ class Embedded:
         self.state = state
         self.owner = owner
         self.data = state / "pgdata"
-        self.sockets = socket_folder(state)
+        self.sockets = socket_directory(state)
         self.options = OPTIONS | dict(options or {}) | {"unix_socket_directories": str(self.sockets)}
         self.may_create = may_create
         self.process: subprocess.Popen[bytes] | None = None
@@ -145,9 +145,9 @@ class Embedded:
         """Find the programs and make directories, cluster and configuration."""
         open_to_user(self.state, self.owner)
         programs = find_programs(self.owner, self.state)
-        self.programs = programs.folder
+        self.programs = programs.directory
 
-        make_owned_folder(self.sockets, self.owner)
+        make_owned_directory(self.sockets, self.owner)
         if not (self.data / "PG_VERSION").exists():
             self._initdb(programs.version)
 
@@ -178,7 +178,7 @@ class Embedded:
         """Make the cluster beside its place and rename it: a half-made one never looks like a cluster."""
         partial = self.state / "pgdata.new"
         shutil.rmtree(partial, ignore_errors=True)
-        make_owned_folder(partial, self.owner)
+        make_owned_directory(partial, self.owner)
 
         locale = ["--locale=C.UTF-8"]
         if version >= 17:  # the built-in provider sorts alike on every system, whatever its C library does

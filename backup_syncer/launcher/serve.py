@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backup_syncer.launcher.listener import listen
 from backup_syncer.launcher.system import System, interruptible
-from backup_syncer.state_folder import default_state
+from backup_syncer.state_directory import default_state
 from backup_syncer.terminal import Progress, complain
 
 

@@ -56,7 +56,7 @@ def run_as(user: pwd.struct_passwd) -> UserArguments:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def make_owned_folder(path: Path, user: pwd.struct_passwd, mode: int = 0o700) -> None:
+def make_owned_directory(path: Path, user: pwd.struct_passwd, mode: int = 0o700) -> None:
     """Make the directory where it is missing and give it, not its contents, to this user. Refuse a symbolic link."""
     path.mkdir(mode=mode, parents=True, exist_ok=True)
 

@@ -23,9 +23,9 @@ from backup_syncer.bundled import PACKAGE
 from backup_syncer.errors import NotStarted, StepFailed
 from backup_syncer.launcher.postgres import Embedded
 from backup_syncer.launcher.processes import MARK, Child, stop_leftovers
-from backup_syncer.launcher.service_user import make_owned_folder, open_to_user, run_as, service_user
+from backup_syncer.launcher.service_user import make_owned_directory, open_to_user, run_as, service_user
 from backup_syncer.launcher.watchdog import Watchdog
-from backup_syncer.state_folder import claim
+from backup_syncer.state_directory import claim
 from backup_syncer.terminal import Progress
 
 READY_SECONDS = 60
@@ -82,8 +82,8 @@ class System:
             self.progress.say(f"stopped {stopped} processes that an earlier start left behind")
 
         for name in ("keys", "reports", "journal", "beat", "media"):
-            make_owned_folder(self.state / name, self.user)
-        make_owned_folder(self.state / "static", self.user, 0o755)
+            make_owned_directory(self.state / name, self.user)
+        make_owned_directory(self.state / "static", self.user, 0o755)
 
         if self.database is not None:
             self.database.start()

@@ -18,9 +18,9 @@ SILENCE_LIMIT = 240.0
 class Watchdog:
     """Judges one cluster by the files of `heartbeat`. Times are monotonic: setting the clock does no harm."""
 
-    def __init__(self, cluster: Child, folder: Path, limit: float = SILENCE_LIMIT) -> None:
+    def __init__(self, cluster: Child, directory: Path, limit: float = SILENCE_LIMIT) -> None:
         self.cluster = cluster
-        self.folder = folder
+        self.directory = directory
         self.limit = limit
         self._last_beat: int | None = None
         """Modification time of the beat's file when it was last seen to change."""
@@ -46,7 +46,7 @@ class Watchdog:
 
     def _look_for_beat(self) -> None:
         try:
-            beat = os.stat(self.folder / "beat").st_mtime_ns
+            beat = os.stat(self.directory / "beat").st_mtime_ns
         except FileNotFoundError:
             return
 
@@ -58,10 +58,10 @@ class Watchdog:
     def _is_busy(self) -> bool:
         """Return whether a process of this very cluster runs a task. The file of a dead process counts for nothing."""
         leader = self.cluster.process
-        busy_folder = self.folder / "busy"
-        if leader is None or not busy_folder.is_dir():
+        busy_directory = self.directory / "busy"
+        if leader is None or not busy_directory.is_dir():
             return False
-        return any(_process_group(entry.name) == leader.pid for entry in busy_folder.iterdir())
+        return any(_process_group(entry.name) == leader.pid for entry in busy_directory.iterdir())
 
 
 def _process_group(pid: str) -> int | None:

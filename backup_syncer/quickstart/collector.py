@@ -26,21 +26,21 @@ state = {state}
 
 
 class LocalCollector:
-    """A collector with its configuration and state in `folder`, which belongs to the present user.
+    """A collector with its configuration and state in `directory`, which belongs to the present user.
 
     While it works, `meanwhile` is called several times a second: the system that it reports to has to be looked after.
     """
 
-    def __init__(self, folder: Path, url: str, meanwhile: Callable[[], None]) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, url: str, meanwhile: Callable[[], None]) -> None:
+        self.directory = directory
         self.url = url
         self.meanwhile = meanwhile
-        self.config = folder / "collector.conf"
+        self.config = directory / "collector.conf"
 
     def prepare(self) -> None:
         """Make directory and configuration. The address is written anew, since the port may have changed."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.config.write_text(CONFIG.format(url=self.url, state=self.folder / "state"), encoding="utf-8")
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.config.write_text(CONFIG.format(url=self.url, state=self.directory / "state"), encoding="utf-8")
 
     def enroll(self, token: str) -> None:
         """Make the key and register it. The token goes through stdin: everybody can read command lines."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backup_syncer.errors import NotStarted, PortTaken
 from backup_syncer.launcher.listener import listen
-from backup_syncer.state_folder import default_state
+from backup_syncer.state_directory import default_state
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 
-def make_sample(folder: Path) -> Path:
+def make_sample(directory: Path) -> Path:
     """Make the tree unless it exists: a second run is to see an unchanged one. Return the directory."""
-    if folder.exists():
-        return folder
+    if directory.exists():
+        return directory
 
-    partial = folder.with_name(f".{folder.name}.new")
+    partial = directory.with_name(f".{directory.name}.new")
     for year in range(2019, 2027):
         (partial / str(year)).mkdir(parents=True, exist_ok=True)
         for number in range(12):
@@ -26,5 +26,5 @@ def make_sample(folder: Path) -> Path:
         (partial / "latest").symlink_to("2026")
         os.link(partial / "2019" / "photo-11.jpg", partial / "the same file.jpg")
 
-    partial.rename(folder)
-    return folder
+    partial.rename(directory)
+    return directory

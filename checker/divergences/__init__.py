@@ -8,6 +8,6 @@ is allowed or only elsewhere; `judgement` asks `history` and `verdicts` for the 
 times of different file systems; `store` stores the result, and remembers what was damaged; `queries`, `evidence` and
 `listing` read it. `kinds` describes every kind of divergence and of verdict.
 
-`checker.jobs.group_comparisons` runs a comparison. Findings, pages, views and commands read the result. This folder
+`checker.jobs.group_comparisons` runs a comparison. Findings, pages, views and commands read the result. This directory
 imports `checker.changes` and the models, and none of those.
 """

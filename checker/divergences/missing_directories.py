@@ -38,7 +38,7 @@ CREATE_OWN = 'CREATE TEMPORARY TABLE diverging_own (path text COLLATE "C")'
 COUNT_OWN = "SELECT count(*) FROM diverging_own"
 DROP_TABLES = """
 DROP TABLE IF EXISTS diverging_held, diverging_presence, diverging_own, diverging_extra, diverging_absence,
-    diverging_folder
+    diverging_directory
 """
 STATE = """
 SELECT {position} AS position, path, (type = %(error)s OR type = %(special)s AND detail = 'mount') AS blind

@@ -1,4 +1,4 @@
-"""Give the SQL statements of this folder by name, and the parameters that several of them share."""
+"""Give the SQL statements of this directory by name, and the parameters that several of them share."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ count(*) FILTER (
     WHERE substr(cells, {position}, 1) IN ('-', '?', '!', '>') OR substr(judged, {position}, 1) IN ('d', 'o', 'u')
 ) AS wrong{position}
 """
-MISSING = "CASE substr(cells, {position}, 1) WHEN '-' THEN folder.number ELSE 0 END"
+MISSING = "CASE substr(cells, {position}, 1) WHEN '-' THEN directory.number ELSE 0 END"
 
 
 def store_verdicts(judgements: Iterable[PathJudgement]) -> None:

@@ -12,5 +12,5 @@ works for all of them:
 - `description` puts a finding into words, made of the parts in `text`;
 - `actions` is what people do about findings, `audit_log` what happened to them, `listing` their list.
 
-Pages, views, tasks and jobs import this folder. It imports changes and divergences, and never pages or views.
+Pages, views, tasks and jobs import this directory. It imports changes and divergences, and never pages or views.
 """

@@ -38,9 +38,9 @@ def _is_database_up() -> bool:
 
 
 def _is_task_cluster_alive() -> bool:
-    folder = Path(settings.BACKUP_SYNCER_BEAT)
+    directory = Path(settings.BACKUP_SYNCER_BEAT)
     # A worker that is busy for long keeps the cluster from beating: its own file counts, too.
-    beat_files = [folder / "beat", *(folder / "busy").glob("*")]
+    beat_files = [directory / "beat", *(directory / "busy").glob("*")]
 
     file_stats = [_stat(path) for path in beat_files]
     beat_times = [stat.st_mtime for stat in file_stats if stat is not None]

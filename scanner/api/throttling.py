@@ -75,7 +75,7 @@ def _check_inbox() -> None:
 
 
 def _check_disk(announced_bytes: int) -> None:
-    folder = Path(report_storage().location)
+    directory = Path(report_storage().location)
     # The storage makes its directory with the first report.
-    if folder.exists() and shutil.disk_usage(folder).free < FREE_BYTES + announced_bytes:
+    if directory.exists() and shutil.disk_usage(directory).free < FREE_BYTES + announced_bytes:
         raise Busy("The disk of the central server is full.", retry_after=1800)

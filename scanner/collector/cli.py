@@ -24,7 +24,7 @@ _EXIT_CODES = """\
 exit codes:
   0  done: everything was read, proven and delivered
   1  done, but some files could not be read
-  2  not done, or not delivered, or another collector is working in the state folder
+  2  not done, or not delivered, or another collector is working in the state directory
 The help of each command says what its exit codes mean: `COMMAND --help`."""
 
 
@@ -69,7 +69,7 @@ def run_command_line(arguments: List[str]) -> int:
     except (CollectorError, SigningError, Interrupted) as error:
         return _report_error(options, str(error))
     except OSError as error:
-        # Where the machine lacks something, no place is better than this one: descriptors, processes, a folder.
+        # Where the machine lacks something, no place is better than this one: descriptors, processes, a directory.
         return _report_error(options, f"the system refuses: {error}")
     return exit_code
 

@@ -197,7 +197,7 @@ KEYS = (
 )
 
 
-def _home_folder() -> Path:
+def _home_directory() -> Path:
     """Return the user's home. Raise ConfigError for a user who has none, as in many containers."""
     home = os.environ.get("HOME")
     if not home:
@@ -206,24 +206,24 @@ def _home_folder() -> Path:
         except KeyError:
             raise ConfigError(
                 f"the user with the number {os.geteuid()} has no home directory: set HOME, or name a file with "
-                "--config and in it the folder `state`"
+                "--config and in it the directory `state`"
             ) from None
     return Path(home)
 
 
-def _xdg_folder(variable: str, default: str) -> Path:
-    """Return a folder of the XDG base directory specification, which ignores relative paths."""
+def _xdg_directory(variable: str, default: str) -> Path:
+    """Return a directory of the XDG base directory specification, which ignores relative paths."""
     value = os.environ.get(variable, "")
     if value.startswith("/"):
         return Path(value)
-    return _home_folder() / default
+    return _home_directory() / default
 
 
 def default_path() -> Path:
     """Return where the configuration file is expected when none is named: root's place, or the user's own."""
     if os.geteuid() == 0:
         return Path("/etc/backup-syncer/collector.conf")
-    return _xdg_folder("XDG_CONFIG_HOME", ".config") / "backup-syncer/collector.conf"
+    return _xdg_directory("XDG_CONFIG_HOME", ".config") / "backup-syncer/collector.conf"
 
 
 def describe_default_path() -> str:
@@ -239,10 +239,10 @@ def _describe(find_default: Callable[[], Path]) -> str:
 
 
 def default_state() -> Path:
-    """Return the state folder when none is configured."""
+    """Return the state directory when none is configured."""
     if os.geteuid() == 0:
         return Path("/var/lib/backup-syncer-collector")
-    return _xdg_folder("XDG_STATE_HOME", ".local/state") / "backup-syncer-collector"
+    return _xdg_directory("XDG_STATE_HOME", ".local/state") / "backup-syncer-collector"
 
 
 def load_config(path: Optional[Path]) -> Config:

@@ -12,7 +12,7 @@ class ConfigError(CollectorError):
 
 
 class IdentityError(CollectorError):
-    """The state folder has no usable key or enrolment."""
+    """The state directory has no usable key or enrolment."""
 
 
 class TokenError(CollectorError):
@@ -24,11 +24,11 @@ class UnsafeStateError(CollectorError):
 
 
 class LockedError(CollectorError):
-    """Another collector is working in this state folder."""
+    """Another collector is working in this state directory."""
 
 
 class StorageError(CollectorError):
-    """The state folder or the output folder cannot be written: it is full, read-only or failing."""
+    """The state directory or the output directory cannot be written: it is full, read-only or failing."""
 
 
 class OutputError(CollectorError):

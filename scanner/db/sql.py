@@ -43,14 +43,14 @@ class StatementError(LookupError):
 class Statements:
     """The statements of one `sql` directory. Call it with a name, and with the parts that the text names."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.sql")}
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._texts = {path.stem: path.read_text(encoding="utf-8") for path in directory.glob("*.sql")}
 
     def __call__(self, name: str, **parts: str) -> str:
         """Return the text of `sql/NAME.sql` with its parts put in. Raise StatementError when they do not fit."""
         if name not in self._texts:
-            raise StatementError(f"no statement {name} in {self._folder}")
+            raise StatementError(f"no statement {name} in {self._directory}")
 
         text = self._texts[name]
         expected = set(_PART.findall(text))

@@ -25,20 +25,20 @@ class ExportedRun(NamedTuple):
     """Why the file is not the whole report; empty when it is."""
 
 
-def export_chain(replica: Replica, folder: Path, compressed: bool) -> Iterator[ExportedRun]:
-    """Write each run into `folder`, in the order of the chain; create the directory where it is missing. Raise OSError.
+def export_chain(replica: Replica, directory: Path, compressed: bool) -> Iterator[ExportedRun]:
+    """Write each run into `directory`, which is made where it is missing, in the order of the chain. Raise OSError.
 
     A failed run is its line 1 alone, which is all that there ever was. When a run was refused, when its stored upload
     is gone, or when its rows were changed, line 1 is written: it carries the chain on.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     suffix = ""
     if compressed:
         suffix = ".gz"
 
     runs = replica.runs.select_related("replica").order_by("sequence")
     for run in runs.iterator(chunk_size=RUNS_AT_A_TIME):
-        path = folder / (report.file_name(run) + suffix)
+        path = directory / (report.file_name(run) + suffix)
         try:
             with open_output(path, compressed) as file:
                 file.writelines(report.export_report(run))

@@ -65,9 +65,9 @@ def replace(source: Path, target: Path, on_step: Callable[[str], None] = _ignore
         sync_directory(source.parent)
 
 
-def sync_directory(folder: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Put the names in a directory on disk. Raise OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:

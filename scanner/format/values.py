@@ -19,7 +19,7 @@ LONGEST_NAME = 100
 LONGEST_TEXT = 8192
 """Characters of a path, an identity or an explanation."""
 MOST_ITEMS = 64
-"""Items of a list: tools of an engine, folders that were left out."""
+"""Items of a list: tools of an engine, directories that were left out."""
 
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 """Characters that a PostgreSQL text or UTF-8 cannot hold."""

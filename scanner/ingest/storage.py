@@ -42,6 +42,6 @@ class DurableStorage(FileSystemStorage):
     def names(self) -> Iterator[str]:
         """Yield the name of every file, also of those that are being written."""
         base = Path(self.location)
-        for folder, _folders, files in os.walk(base):
+        for directory, _directories, files in os.walk(base):
             for file in files:
-                yield str((Path(folder) / file).relative_to(base))
+                yield str((Path(directory) / file).relative_to(base))

@@ -22,11 +22,11 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A folder with a short path (a Unix socket lies below) that other users may pass through, unlike tmp_path."""
-    folder = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    """A directory with a short path (a Unix socket lies below) that other users may pass through, unlike tmp_path."""
+    directory = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def python(owner: pwd.struct_passwd) -> Iterator[Path]:
             import_command, env={"PYTHONPATH": str(ROOT)}, cwd="/", check=True, capture_output=True, **run_as(owner)
         )
     except (OSError, subprocess.CalledProcessError):
-        with tempfile.TemporaryDirectory(prefix="bs-venv-", dir="/tmp") as folder:
-            Path(folder).chmod(0o755)
-            yield installed(Path(folder) / "venv")
+        with tempfile.TemporaryDirectory(prefix="bs-venv-", dir="/tmp") as directory:
+            Path(directory).chmod(0o755)
+            yield installed(Path(directory) / "venv")
     else:
         yield Path(sys.executable)
 
@@ -80,7 +80,7 @@ def environment(short: Path) -> dict[str, str]:
 
 @pytest.fixture
 def command(environment: dict[str, str]) -> Command:
-    """Run `backup-syncer` with these arguments and settings, in a state folder that is set up."""
+    """Run `backup-syncer` with these arguments and settings, in a state directory that is set up."""
     (Path(environment["BACKUP_SYNCER_STATE"]) / "keys").mkdir(mode=0o700, parents=True)
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -45,7 +45,7 @@ def test_commands_of_root_run_as_the_service_user(
 
 
 def test_command_before_the_first_start_makes_nothing(command: Command, short: Path) -> None:
-    """A command makes no key that the service could not read, and a mistyped state folder stays missing."""
+    """A command makes no key that the service could not read, and a mistyped state directory stays missing."""
     completed = command("check", BACKUP_SYNCER_STATE=str(short / "mistyped"), SECRET_KEY="", SECRET_KEY_FILE="")
     assert completed.returncode == 2
     assert completed.stderr.count("\n") == 1 and "not set up yet" in completed.stderr

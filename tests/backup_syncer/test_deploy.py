@@ -65,9 +65,9 @@ def test_wrong_arguments_are_one_clear_line(arguments: list[str], message: str) 
     assert "Traceback" not in completed.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take over another user's folder")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take over another user's directory")
 def test_state_of_another_user_is_refused(short: Path, owner: pwd.struct_passwd) -> None:
-    """Root runs programs from there: a folder that somebody else prepared is not used."""
+    """Root runs programs from there: a directory that somebody else prepared is not used."""
     (short / "state").mkdir()
     os.chown(short / "state", owner.pw_uid, owner.pw_gid)
     arguments = ["--port", "0", "--state", str(short / "state")]

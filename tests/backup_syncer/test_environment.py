@@ -85,11 +85,11 @@ def test_unknown_time_zone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         environment.time_zone("BS_X", "UTC")
 
 
-def test_relative_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative path would mean another folder in each process."""
+def test_relative_directory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path would mean another directory in each process."""
     monkeypatch.setenv("BS_X", "state")
     with pytest.raises(ImproperlyConfigured, match="BS_X"):
-        environment.folder("BS_X", Path)
+        environment.directory("BS_X", Path)
 
 
 def test_unknown_word_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client, RequestFactory
 
 from backup_syncer.client_address import client_address
-from backup_syncer.state_folder import default_state, embedded_url, secret_key
+from backup_syncer.state_directory import default_state, embedded_url, secret_key
 from tests.backup_syncer.conftest import Command
 
 PRODUCTION = {"BACKUP_SYNCER_PUBLIC_URL": "https://backup.example.org"}
@@ -70,13 +70,13 @@ def test_wrong_value_fails_at_start_with_its_name(command: Command, name: str, v
 
 
 def test_embedded_url_survives_the_socket_path() -> None:
-    """The folder of the socket is the host of the URL, whatever characters it has."""
+    """The directory of the socket is the host of the URL, whatever characters it has."""
     url = embedded_url(Path("/tmp/a b/100%"))
     assert url == "postgresql://backup_syncer@%2Ftmp%2Fa%20b%2F100%25%2Frun/backup_syncer"
 
 
 def test_default_state_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty HOME is not the root folder: the user's entry in the password file counts."""
+    """An empty HOME is not the root directory: the user's entry in the password file counts."""
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     monkeypatch.setattr("pwd.getpwuid", lambda _uid: type("User", (), {"pw_dir": "/home/somebody"}))
     monkeypatch.setenv("HOME", "")

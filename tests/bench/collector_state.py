@@ -1,6 +1,6 @@
 """Measure the collector's state for a million entries: seconds a stage and peak memory, beside their limits.
 
-    python -m tests.bench.collector_state [ENTRIES] [FOLDER]
+    python -m tests.bench.collector_state [ENTRIES] [DIRECTORY]
 
 The walk and the hash pass are replaced by generators, so that only tables, records and report are measured.
 """
@@ -67,21 +67,21 @@ def arguments() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("entries", type=int, nargs="?", default=1_000_000, help="entries (default: %(default)s)")
-    parser.add_argument("folder", nargs="?", help="where to make the state (default: the system's temporary folder)")
+    parser.add_argument("directory", nargs="?", help="where to make the state (default: where temporary files go)")
     return parser.parse_args()
 
 
 def main() -> None:
     """Print a line for each stage."""
     options = arguments()
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+    with tempfile.TemporaryDirectory(dir=options.directory) as name:
         measure(Path(name), options.entries)
         look_back(Path(name), options.entries)
 
 
-def measure(folder: Path, count: int) -> None:
-    """All stages of one run in `folder`."""
-    spool, work = Spool(folder), Workspace(folder)
+def measure(directory: Path, count: int) -> None:
+    """All stages of one run in `directory`."""
+    spool, work = Spool(directory), Workspace(directory)
     spool.prepare()
     limit = WRITE_LIMIT * count / 1_000_000
     timed("(the generator alone)", lambda: sum(1 for _ in walked_entries(count)))
@@ -94,26 +94,27 @@ def measure(folder: Path, count: int) -> None:
     timed("rounds of hard links", lambda: [list(files) for files in work.hard_link_rounds()])
     timed("the next state, sorted by path", work.merge_results, limit)
     entries, notes = work.count_records()
-    with (folder / "body").open("w+b") as lines:
+    with (directory / "body").open("w+b") as lines:
         tally = timed(
-            "report: lines and digests", lambda: report_body.write_body(work.records(), entries + notes, lines, folder)
+            "report: lines and digests",
+            lambda: report_body.write_body(work.records(), entries + notes, lines, directory),
         )
-        job = Job(UUID, UUID, UUID, "bench", b"/bench", "", "auto", False, None, folder)
+        job = Job(UUID, UUID, UUID, "bench", b"/bench", "", "auto", False, None, directory)
         engine = {"name": "hashlib", "wanted": "auto", "why": "bench", "tools": []}
         statement = build_statement(job, UUID, ChainPosition(1, None), RunClock(), ReadOutcome(None, engine, tally), ())
-        key = SigningKey.create(folder / "key.pem")
+        key = SigningKey.create(directory / "key.pem")
         lines.seek(0)
         report = timed("report: signed, compressed, flushed", lambda: spool.add_report(statement, lines, key))
     meta = {"run": UUID, "sequence": 1, "entries": entries, "file_system": None, "mounts": []}
     timed("state flushed and swapped", lambda: work.commit(meta))
-    assert state.read_last_run(folder) is not None
-    sizes = [path.stat().st_size / count for path in (folder / state.FILE_NAME, report.path)]
+    assert state.read_last_run(directory) is not None
+    sizes = [path.stat().st_size / count for path in (directory / state.FILE_NAME, report.path)]
     print(f"bytes an entry: state {sizes[0]:.0f}, report {sizes[1]:.0f}; memory limit {MEMORY_LIMIT} MiB")
 
 
-def look_back(folder: Path, count: int) -> None:
+def look_back(directory: Path, count: int) -> None:
     """Measure the next run, in which one file of a thousand has different content and the old times."""
-    with Workspace(folder) as work:
+    with Workspace(directory) as work:
         collections.deque(map(work.add_entry, walked_entries(count)), 0)
         work.plan_hash_pass()
         for entry in work.files_to_hash():

@@ -46,20 +46,20 @@ class Figure(NamedTuple):
 def main() -> None:
     """Make the two sets, measure, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as directory:
         print(f"workers {options.workers}; {os.cpu_count()} processors; best of {options.rounds} rounds")
         if options.large_bytes:
-            large = fill(Path(folder) / "large", options.large_count, options.large_bytes // options.large_count)
+            large = fill(Path(directory) / "large", options.large_count, options.large_bytes // options.large_count)
             report("large files", large, options, limit(options.workers))
         if options.small_count:
-            small = fill(Path(folder) / "small", options.small_count, options.small_size)
+            small = fill(Path(directory) / "small", options.small_count, options.small_size)
             report("small files", small, options, None)
 
 
 def arguments() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description="Measure the hash pass beside other programs.")
-    parser.add_argument("--folder", help="where to make the files (default: the system's temporary folder)")
+    parser.add_argument("--directory", help="where to make the files (default: where temporary files go)")
     parser.add_argument("--large-bytes", type=int, default=2 << 30, help="bytes of all large files (0: none)")
     parser.add_argument("--large-count", type=int, default=8)
     parser.add_argument("--small-count", type=int, default=100_000, help="number of small files (0: none)")
@@ -69,16 +69,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fill(folder: Path, count: int, size: int) -> Path:
-    """A folder with `count` files of `size` random bytes, 1,000 to a directory."""
+def fill(directory: Path, count: int, size: int) -> Path:
+    """A directory with `count` files of `size` random bytes, 1,000 to a directory."""
     for number in range(count):
         if number % 1000 == 0:
-            (folder / f"{number // 1000:03}").mkdir(parents=True)
-        with (folder / f"{number // 1000:03}" / f"{number:06}").open("wb") as file:
+            (directory / f"{number // 1000:03}").mkdir(parents=True)
+        with (directory / f"{number // 1000:03}" / f"{number:06}").open("wb") as file:
             for start in range(0, size, PIECE):
                 file.write(os.urandom(min(PIECE, size - start)))
     os.sync()
-    return folder
+    return directory
 
 
 def limit(workers: int) -> float:
@@ -91,14 +91,14 @@ def limit(workers: int) -> float:
     return workers / sum(1 / rate for rate in rates)
 
 
-def report(title: str, folder: Path, options: argparse.Namespace, most: float | None) -> None:
+def report(title: str, directory: Path, options: argparse.Namespace, most: float | None) -> None:
     """Measure everything on one set and print a line each, the ratio being to our hashlib engine."""
-    files = sorted(walk(os.fsencode(folder), Excludes([])), key=lambda entry: -entry.size)
+    files = sorted(walk(os.fsencode(directory), Excludes([])), key=lambda entry: -entry.size)
     assert all(entry.type == EntryType.FILE for entry in files)
     total = sum(entry.size for entry in files)
-    listed = folder.with_suffix(".list")
-    listed.write_bytes(b"".join(os.fsencode(folder) + b"/" + entry.path + b"\n" for entry in files))
-    programs = ours(folder, files, options.workers) | others(listed, options.workers)
+    listed = directory.with_suffix(".list")
+    listed.write_bytes(b"".join(os.fsencode(directory) + b"/" + entry.path + b"\n" for entry in files))
+    programs = ours(directory, files, options.workers) | others(listed, options.workers)
     best: dict[str, Figure] = {}
     for _ in range(options.rounds):
         for name, program in programs.items():
@@ -117,11 +117,11 @@ def report(title: str, folder: Path, options: argparse.Namespace, most: float | 
         print(f"  {alone:.3f} by processor time (what counts when other work shares the machine)")
 
 
-def ours(folder: Path, files: list[WalkedEntry], workers: int) -> dict[str, Callable[[], None]]:
+def ours(directory: Path, files: list[WalkedEntry], workers: int) -> dict[str, Callable[[], None]]:
     """The hash pass with each engine."""
 
     def run(engine: str) -> None:
-        with HashPass(os.fsencode(folder), choose_engine(engine), workers) as hash_pass:
+        with HashPass(os.fsencode(directory), choose_engine(engine), workers) as hash_pass:
             count = sum(isinstance(result, HashedFile) for result in hash_pass.run(iter(files)))
         assert count == len(files)
 

@@ -39,13 +39,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start PostgreSQL, walk through the steps, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
-        os.environ |= {"BACKUP_SYNCER_STATE": folder, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
-        Path(folder, "keys").mkdir()
+    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as directory:
+        os.environ |= {"BACKUP_SYNCER_STATE": directory, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
+        Path(directory, "keys").mkdir()
         from backup_syncer.launcher.postgres import Embedded
         from tests.conftest import unprivileged
 
-        server = Embedded(Path(folder), unprivileged())
+        server = Embedded(Path(directory), unprivileged())
         server.start()
         try:
             measure(options.entries)

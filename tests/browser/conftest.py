@@ -75,11 +75,11 @@ def open_page(browser: Browser, live_server: Any, transactional_db: None) -> Ite
 
 @pytest.fixture
 def shoot() -> Callable[[Page, str], None]:
-    """Takes a picture of the whole page where BACKUP_SYNCER_SHOTS names a folder for them."""
-    folder = os.environ.get("BACKUP_SYNCER_SHOTS")
+    """Takes a picture of the whole page where BACKUP_SYNCER_SHOTS names a directory for them."""
+    directory = os.environ.get("BACKUP_SYNCER_SHOTS")
 
     def take(page: Page, name: str) -> None:
-        if folder:
-            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+        if directory:
+            page.screenshot(path=str(Path(directory) / f"{name}.png"), full_page=True)
 
     return take

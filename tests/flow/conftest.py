@@ -1,4 +1,4 @@
-"""A system of real processes for the tests of this folder."""
+"""A system of real processes for the tests of this directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backup_syncer.launcher.postgres import Embedded
-from backup_syncer.state_folder import embedded_url
+from backup_syncer.state_directory import embedded_url
 from tests.flow.processes import RunningSystem, running
 
 

@@ -76,11 +76,11 @@ class Network:
 class Central(RunningSystem):
     """A central server in a namespace, reached over TLS alone."""
 
-    def __init__(self, folder: Path, url: str, like: RunningSystem, network: Network) -> None:
-        super().__init__(folder, url, like)
+    def __init__(self, directory: Path, url: str, like: RunningSystem, network: Network) -> None:
+        super().__init__(directory, url, like)
         self.network = network
-        folder.mkdir(parents=True, exist_ok=True)
-        self.certificate = certificate(folder, HUB)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.certificate = certificate(directory, HUB)
         self.url = f"https://{HUB}:{self.port}"
         self.environment["BACKUP_SYNCER_PUBLIC_URL"] = self.url
         web = [part.replace("127.0.0.1:", f"{HUB}:") for part in self.web.command]
@@ -104,8 +104,8 @@ class Central(RunningSystem):
 class FarCollector(Collector):
     """A collector in a namespace."""
 
-    def __init__(self, folder: Path, central: Central, name: str) -> None:
-        super().__init__(folder, central.url)
+    def __init__(self, directory: Path, central: Central, name: str) -> None:
+        super().__init__(directory, central.url)
         self.before = central.network.within(name)
         with self.config.open("a") as config:
             config.write(f"ca = {central.certificate}\n")

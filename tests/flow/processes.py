@@ -62,13 +62,13 @@ class Group:
 
 
 class RunningSystem:
-    """A central server with its own database, folders and port. `url` names any database of a running PostgreSQL.
+    """A central server with its own database, directories and port. `url` names any database of a running PostgreSQL.
 
     `like` is a system that was set up before: its tables and static files are copied, which is quicker.
     """
 
-    def __init__(self, folder: Path, url: str, like: RunningSystem | None = None) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, url: str, like: RunningSystem | None = None) -> None:
+        self.directory = directory
         self.maintenance = url
         self.like = like
         self.database = f"flow_{uuid.uuid4().hex[:12]}"
@@ -79,13 +79,13 @@ class RunningSystem:
         web = f"-k gthread -w 2 --threads 4 --timeout 60 --no-control-socket --bind 127.0.0.1:{self.port}"
         python = [sys.executable, "-W", "ignore"]
         self.web = Group(
-            [*python, "-m", "gunicorn", *web.split(), "backup_syncer.wsgi"], self.environment, folder / "web.log"
+            [*python, "-m", "gunicorn", *web.split(), "backup_syncer.wsgi"], self.environment, directory / "web.log"
         )
-        self.cluster = Group([*python, "manage.py", "qcluster"], self.environment, folder / "cluster.log")
+        self.cluster = Group([*python, "manage.py", "qcluster"], self.environment, directory / "cluster.log")
 
     def _environment(self) -> dict[str, str]:
         ours = {
-            "BACKUP_SYNCER_STATE": str(self.folder),
+            "BACKUP_SYNCER_STATE": str(self.directory),
             "BACKUP_SYNCER_PUBLIC_URL": self.url,
             "DJANGO_SETTINGS_MODULE": "backup_syncer.settings",
             "DATABASE_URL": self.own_database,
@@ -96,12 +96,12 @@ class RunningSystem:
     def set_up(self) -> None:
         """Make the database, its tables, the static files and an administrator."""
         for name in ("keys", "reports", "journal", "beat", "media"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
         if self.like is not None:
-            (self.folder / "static").symlink_to(self.like.folder / "static")
+            (self.directory / "static").symlink_to(self.like.directory / "static")
             self._maintain(f'CREATE DATABASE "{self.database}" TEMPLATE "{self.like.database}"')
             return
-        (self.folder / "static").mkdir()
+        (self.directory / "static").mkdir()
         self._maintain(f'CREATE DATABASE "{self.database}"')
         self.manage("setup_site")
         self.manage("createsuperuser", "--noinput", "--username=tester", "--email=", DJANGO_SUPERUSER_PASSWORD=PASSWORD)
@@ -177,13 +177,13 @@ class RunningSystem:
 
 
 class Collector:
-    """A collector with a state folder of its own."""
+    """A collector with a state directory of its own."""
 
-    def __init__(self, folder: Path, url: str, patience: int = 60) -> None:
-        self.folder = folder
-        self.state = folder / "state"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.config = folder / "collector.conf"
+    def __init__(self, directory: Path, url: str, patience: int = 60) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.config = directory / "collector.conf"
         self.config.write_text(f"[collector]\nserver = {url}\nstate = {self.state}\npatience = {patience}\n")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("BACKUP_SYNCER")}
         self.started: list[Group] = []
@@ -213,7 +213,7 @@ class Collector:
 
     def start(self, *arguments: str) -> Group:
         """The command as a process group that can be killed."""
-        group = Group(self.command(*arguments), self.environment, self.folder / "log")
+        group = Group(self.command(*arguments), self.environment, self.directory / "log")
         self.started.append(group)
         group.start()
         return group
@@ -278,9 +278,9 @@ def _answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(folder: Path, url: str, like: RunningSystem) -> Iterator[RunningSystem]:
+def running(directory: Path, url: str, like: RunningSystem) -> Iterator[RunningSystem]:
     """A system from start to stop."""
-    system = RunningSystem(folder, url, like)
+    system = RunningSystem(directory, url, like)
     try:
         system.start()
         yield system

@@ -13,9 +13,9 @@ from tests.flow.processes import REPOSITORY, RunningSystem
 def test_documented_uploaders_deliver_runs_that_are_proven(system: RunningSystem, tmp_path: Path) -> None:
     """Copied from its page, each enrols, asks, hashes, signs and uploads, and the central server proves its run."""
     for number, language in enumerate(("en", "ru"), 1):
-        folder = tmp_path / language
-        uploader = write_uploader(folder, language)
-        root = folder / "photos"
+        directory = tmp_path / language
+        uploader = write_uploader(directory, language)
+        root = directory / "photos"
         root.mkdir()
         (root / "a.jpg").write_bytes(b"one")
         (root / "b.jpg").write_bytes(b"two")
@@ -29,11 +29,11 @@ def test_documented_uploaders_deliver_runs_that_are_proven(system: RunningSystem
         system.await_proofs(number)
 
 
-def write_uploader(folder: Path, language: str) -> Path:
+def write_uploader(directory: Path, language: str) -> Path:
     """Write the program of the API's page in this language to a file, and return its path."""
     page = (REPOSITORY / "docs" / language / "api.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"(?ms)^```python\n(.*?)^```$", page)
-    folder.mkdir()
-    uploader = folder / "uploader.py"
+    directory.mkdir()
+    uploader = directory / "uploader.py"
     uploader.write_text(code, encoding="utf-8")
     return uploader

@@ -65,15 +65,16 @@ def scene(pattern: RunningSystem, tmp_path: Path) -> Iterator[Scene]:
     base = base_image(tmp_path / "base", FILES, MEGABYTES)
     with contextlib.ExitStack() as stack:
         scatter = Scatter(stack.enter_context(mounted(tmp_path, base, PLACES)), 0)
-        folders = [tmp_path / f"collector{number}" for number in range(PLACES)]
+        directories = [tmp_path / f"collector{number}" for number in range(PLACES)]
         if namespaces.missing(pattern.own_database):
             system = RunningSystem(tmp_path / "central", pattern.maintenance, pattern)
-            collectors = [Collector(folder, system.url) for folder in folders]
+            collectors = [Collector(directory, system.url) for directory in directories]
         else:
             network = stack.enter_context(Network(PLACES))
             system = central = Central(tmp_path / "central", pattern.maintenance, pattern, network)
             collectors = [
-                FarCollector(folder, central, name) for folder, name in zip(folders, network.names, strict=True)
+                FarCollector(directory, central, name)
+                for directory, name in zip(directories, network.names, strict=True)
             ]
         stack.callback(system.stop)
         system.start()

@@ -17,10 +17,10 @@ from tests.flow.processes import Collector, RunningSystem, wait_for
 def tree(tmp_path: Path) -> Path:
     """3,000 small files and three large ones: enough work to be killed in the midst of it."""
     root = tmp_path / "data"
-    for folder in range(30):
-        (root / f"{folder:02d}").mkdir(parents=True)
+    for directory in range(30):
+        (root / f"{directory:02d}").mkdir(parents=True)
         for number in range(100):
-            (root / f"{folder:02d}" / f"{number:03d}").write_bytes(os.urandom(64))
+            (root / f"{directory:02d}" / f"{number:03d}").write_bytes(os.urandom(64))
     for number in range(3):
         (root / f"large{number}").write_bytes(os.urandom(24 << 20))
     return root

@@ -49,7 +49,7 @@ def test_forged_rows_run_nothing(system: RunningSystem, tmp_path: Path, key: str
     package = system.shell(PACK.format(bomb=str(touched["bomb"]), call=str(touched["call"]), key=key))
     assert not touched["bomb"].exists()
 
-    beat = system.folder / "beat" / "beat"
+    beat = system.directory / "beat" / "beat"
     wait_for(beat.exists, 60, "the first beat")
     beat.unlink()
 
@@ -80,7 +80,7 @@ COUNT_ROWS = "SELECT count(*) FROM django_q_ormq WHERE key = '{}'"
 
 def test_comparisons_that_never_end_hold_up_no_ingest(system: RunningSystem) -> None:
     """While every slot is taken the cluster beats and ingests; what judges waits, and runs when a slot is free."""
-    beat = system.folder / "beat" / "beat"
+    beat = system.directory / "beat" / "beat"
     wait_for(beat.exists, 60, "the first beat")
     with psycopg.connect(system.own_database, autocommit=True) as comparisons:
         for slot in range(2):

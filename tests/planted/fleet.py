@@ -27,13 +27,13 @@ GOOD = {"g", "n"}
 class Fleet:
     """A group whose replicas are these roots, each on a server of its own unless servers are given."""
 
-    def __init__(self, folder: Path, roots: list[Path], servers: list[int] | None = None) -> None:
+    def __init__(self, directory: Path, roots: list[Path], servers: list[int] | None = None) -> None:
         self.group = factories.make_group()
         places = servers or list(range(len(roots)))
         self.left_damaged: set[str] = set()
         known = {place: factories.make_server() for place in dict.fromkeys(places)}
         self.roads = [
-            Road(folder / f"collector{position}", root, group=self.group, server=known[place])
+            Road(directory / f"collector{position}", root, group=self.group, server=known[place])
             for position, (root, place) in enumerate(zip(roots, places, strict=True))
         ]
 
@@ -108,12 +108,12 @@ def _cell(cells: str, position: int) -> str:
 
 
 @contextlib.contextmanager
-def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[DiskImage]]:
+def mounted(directory: Path, base: Path, number: int = 3) -> Iterator[list[DiskImage]]:
     """Return `number` file systems that begin as copies of one."""
     with contextlib.ExitStack() as stack:
         images = []
         for position in range(number):
-            place = folder / f"disk{position}"
+            place = directory / f"disk{position}"
             place.mkdir(parents=True)
             subprocess.run(["cp", "--sparse=always", str(base), str(place / "image")], check=True)
             images.append(stack.enter_context(DiskImage(place)))
@@ -121,12 +121,12 @@ def mounted(folder: Path, base: Path, number: int = 3) -> Iterator[list[DiskImag
 
 
 def grow(
-    folder: Path, base: Path, seed: int, tables: Tables, look: Callable[[Fleet, Scatter], None] | None = None
+    directory: Path, base: Path, seed: int, tables: Tables, look: Callable[[Fleet, Scatter], None] | None = None
 ) -> Fleet:
     """One seed, from trees that differ in little to trees that are mended. `look` sees the last night before that."""
-    with mounted(folder, base) as images:
+    with mounted(directory, base) as images:
         scatter = Scatter(images, seed)
-        fleet = Fleet(folder, scatter.roots)
+        fleet = Fleet(directory, scatter.roots)
         for prepare in (
             scatter.before_the_first,
             scatter.edits_for_all,

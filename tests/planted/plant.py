@@ -32,9 +32,9 @@ class Gardener:
         self.single = [path for path in files if contents[hashlib.sha256(path.read_bytes()).digest()] == 1]
         self.dice.shuffle(self.single)
         self.large = [path for path in self.single if path.stat().st_size > 3 * BLOCK]
-        folders = [path for path in root.rglob("*") if path.is_dir()]
-        self.folders = sorted(path for path in folders if sum(1 for _ in path.rglob("*")) in range(3, 40))
-        self.dice.shuffle(self.folders)
+        directories = [path for path in root.rglob("*") if path.is_dir()]
+        self.directories = sorted(path for path in directories if sum(1 for _ in path.rglob("*")) in range(3, 40))
+        self.dice.shuffle(self.directories)
 
     def name(self, path: Path) -> str:
         """The path in a report; names of this tree need no coding."""
@@ -50,21 +50,21 @@ class Gardener:
         pool = self.large if large else self.single
         while True:
             path = pool.pop()
-            if self.name(path) in self.expected or any(folder in path.parents for folder in self.reserved):
-                continue  # before it is looked at: what lies in an unreadable folder cannot be
+            if self.name(path) in self.expected or any(directory in path.parents for directory in self.reserved):
+                continue  # before it is looked at: what lies in an unreadable directory cannot be
             if path.exists() and path.stat().st_size:
                 return path
 
     reserved: list[Path]
 
     def reserve(self, number: int) -> None:
-        """Set folders aside to which something is done as a whole."""
+        """Set directories aside to which something is done as a whole."""
         self.reserved = []
         while len(self.reserved) < number:
-            folder = self.folders.pop()
-            related = any(folder in other.parents or other in folder.parents for other in self.reserved)
-            if not related and any(path.is_file() and path.stat().st_size for path in folder.rglob("*")):
-                self.reserved.append(folder)
+            directory = self.directories.pop()
+            related = any(directory in other.parents or other in directory.parents for other in self.reserved)
+            if not related and any(path.is_file() and path.stat().st_size for path in directory.rglob("*")):
+                self.reserved.append(directory)
 
     # what is done before
 
@@ -132,7 +132,7 @@ class Gardener:
         self.expect(self.root / "empty-moved", "added")
 
     def moves(self) -> None:
-        """Renames: in place, to another folder, of a folder, of two files against one another."""
+        """Renames: in place, to another directory, of a directory, of two files against one another."""
         for new in ("renamed-", "elsewhere/renamed-"):
             path = self.take()
             target = (path.parent if "/" not in new else self.root) / f"{new}{path.name}"
@@ -140,13 +140,13 @@ class Gardener:
             path.rename(target)
             self.expect(path, "-moved")
             self.expect(target, "moved")
-        folder = self.reserved[0]
-        target = self.root / "moved-folder"
-        for path in [path for path in folder.rglob("*") if path.is_file() or path.is_symlink()]:
+        directory = self.reserved[0]
+        target = self.root / "moved-directory"
+        for path in [path for path in directory.rglob("*") if path.is_file() or path.is_symlink()]:
             moves = not path.is_symlink() and path.stat().st_size > 0
             self.expect(path, "-moved" if moves else "removed")
-            self.expect(target / path.relative_to(folder), "moved" if moves else "added")
-        folder.rename(target)
+            self.expect(target / path.relative_to(directory), "moved" if moves else "added")
+        directory.rename(target)
         first = self.take()
         second = self.take()
         times = [path.stat().st_mtime_ns for path in (first, second)]
@@ -211,7 +211,7 @@ class Gardener:
     # what is mended
 
     def mend(self, exclude: Path) -> None:
-        """Make readable again what was not, restore what was damaged; and leave a folder out of the scope."""
+        """Make readable again what was not, restore what was damaged; and leave a directory out of the scope."""
         self.expected = {}
         for name, inode in self.wrecked.items():
             self.image.toggle_inode_readable(inode)

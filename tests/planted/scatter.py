@@ -319,15 +319,15 @@ class Scatter(Copies):
                 self.expect(name, roles, "moved", ">>+" if number == 2 else ">++")
                 self.expect(target, roles, "moved", "++>" if number == 2 else "+>>")
         self.doing = "a directory renamed on one"
-        folder = self.garden.reserved[0]
+        directory = self.garden.reserved[0]
         roles = self.dice.sample(range(3), 3)
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(directory.rglob("*")):
             if path.is_dir() and not path.is_symlink():
                 continue
             kind, gone = ("moved", ">") if not path.is_symlink() and path.stat().st_size else ("lost", "-")
             self.expect(self.garden.name(path), roles, kind, f"{gone}++")
-            self.expect(f"renamed/{path.relative_to(folder).as_posix()}", roles, kind, f"+{gone}{gone}")
-        self.path(roles[0], self.garden.name(folder)).rename(self.path(roles[0], "renamed"))
+            self.expect(f"renamed/{path.relative_to(directory).as_posix()}", roles, kind, f"+{gone}{gone}")
+        self.path(roles[0], self.garden.name(directory)).rename(self.path(roles[0], "renamed"))
 
     def _unreadable(self) -> None:
         self.wrecked: list[tuple[int, int]] = []
@@ -341,12 +341,12 @@ class Scatter(Copies):
         self.beneath(roles[1], name)
         self.expect(name, roles, "mismatch", "!++", " dg")
         self.doing = "a directory that cannot be read on one"
-        folder = self.garden.reserved[1]
+        directory = self.garden.reserved[1]
         roles = self.dice.sample(range(3), 3)
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(directory.rglob("*")):
             if path.is_symlink() or not path.is_dir():
                 self.expect(self.garden.name(path), roles, "unknown", "?++")
-        name = self.garden.name(folder)
+        name = self.garden.name(directory)
         self._wreck(roles[0], name)
         self.expect(name, roles, "unknown", "!..")
 

@@ -38,17 +38,17 @@ ENGINES: dict[str, EngineChoice] = {}
 class Road:
     """A replica on the central server and its collector, in this process."""
 
-    def __init__(self, folder: Path, root: Path, **replica: Any) -> None:
+    def __init__(self, directory: Path, root: Path, **replica: Any) -> None:
         self.replica: Replica = factories.make_replica(root=str(root), **replica)
-        own = identity.ensure_identity(folder / "state")
-        key = identity.load_key(folder / "state", own.key)
+        own = identity.ensure_identity(directory / "state")
+        key = identity.load_key(directory / "state", own.key)
         factories.register_key(self.replica.server, key.public)
         self._runner = ReplicaRunner(key, ResourceLimits(2, None), (), lambda _replica: None, print)
         self._runner._choices = ENGINES
-        self._folder = folder / "replica"
+        self._directory = directory / "replica"
         self._root = root
         self._begun = False
-        Spool(self._folder).prepare()
+        Spool(self._directory).prepare()
 
     def run(self, excludes: str = "") -> Run:
         """One run, ingested."""
@@ -57,7 +57,7 @@ class Road:
         group.save()
         scopes.record_scope(group)
         identifiers = (str(self.replica.server.uuid), str(self.replica.uuid), str(group.uuid))
-        job = Job(*identifiers, group.name, bytes(self._root), excludes, "hashlib", False, None, self._folder)
+        job = Job(*identifiers, group.name, bytes(self._root), excludes, "hashlib", False, None, self._directory)
         made = self._runner.run(job, str(uuid.uuid4()), None, self._begun, Progress())
         self._begun = True
         receipt = factories.receive(self.replica.server, made.report.path.read_bytes())
@@ -74,9 +74,9 @@ class Road:
         return {change.path: ("-" if change.departed else "") + change.kind for change in changes}
 
 
-def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> Path:
+def base_image(directory: Path, files: int = FILES, megabytes: int = MEGABYTES) -> Path:
     """An image with so many real files of this machine."""
-    with DiskImage(folder, megabytes) as image:
+    with DiskImage(directory, megabytes) as image:
         root = image.mount_point / "data"
         copied = 0
         library = Path(sysconfig.get_path("stdlib"))
@@ -96,13 +96,13 @@ def base_image(folder: Path, files: int = FILES, megabytes: int = MEGABYTES) -> 
     return image.file
 
 
-def grow(folder: Path, base: Path, seed: int) -> Matrix:
+def grow(directory: Path, base: Path, seed: int) -> Matrix:
     """One seed, from the base image to the verdicts of four runs."""
-    folder.mkdir(parents=True)
-    subprocess.run(["cp", "--sparse=always", str(base), str(folder / "image")], check=True)
-    with DiskImage(folder) as image:
+    directory.mkdir(parents=True)
+    subprocess.run(["cp", "--sparse=always", str(base), str(directory / "image")], check=True)
+    with DiskImage(directory) as image:
         root = image.mount_point / "data"
-        road = Road(folder, root)
+        road = Road(directory, root)
         matrix = Matrix()
         road.run()
         gardener = Gardener(image, root, seed)

@@ -32,13 +32,13 @@ def tool(*arguments: str | Path) -> None:
     subprocess.run([*map(str, arguments)], check=True, capture_output=True)
 
 
-def make(folder: Path, files: int, trees: int = 1, **group: str) -> tuple[Fleet, list[Path]]:
+def make(directory: Path, files: int, trees: int = 1, **group: str) -> tuple[Fleet, list[Path]]:
     """Trees with so many logs that are alike, and that have been read once."""
-    roots = [folder / f"tree{number}" for number in range(trees)]
+    roots = [directory / f"tree{number}" for number in range(trees)]
     for root in roots:
         for number in range(files):
             write(root / f"log/{number:03}.log", b"".join(b"line %d of %d\n" % (line, number) for line in range(200)))
-    fleet = Fleet(folder, roots)
+    fleet = Fleet(directory, roots)
     for name, value in group.items():
         setattr(fleet.group, name, value)
     if fleet.group.policy == "rotating":

@@ -23,14 +23,14 @@ OLD = 1_600_000_000
 class Life:
     """A tree that lives between runs, and a second one beside it from which tools copy."""
 
-    def __init__(self, folder: Path) -> None:
-        self.tree = folder / "tree"
-        self.other = folder / "other"
+    def __init__(self, directory: Path) -> None:
+        self.tree = directory / "tree"
+        self.other = directory / "other"
         for root in (self.tree, self.other):
             (root / "docs").mkdir(parents=True)
             for number in range(8):
                 self.write(root / "docs" / f"{number}.txt", f"content {number}", OLD + number)
-        self.road = Road(folder, self.tree)
+        self.road = Road(directory, self.tree)
         self.road.run()
 
     def write(self, path: Path, text: str, mtime: int | None = None) -> None:

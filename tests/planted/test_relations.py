@@ -24,16 +24,16 @@ ACTS = ("new", "edit", "removed", "lost", "edit, lost", "damaged", "none")
 class Leading:
     """A leader and two followers, what is done to them, and what must be said: while they may lag, and after that."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int) -> None:
         self.dice = random.Random(seed)
         self.soon = dict[str, Expected]()
         self.late = dict[str, Expected]()
-        self.roots = [folder / f"tree{number}" for number in range(3)]
+        self.roots = [directory / f"tree{number}" for number in range(3)]
         names = [f"{self.dice.choice('abc')}/{number:03}" for number in range(60)]
         for name in names:
             for root in self.roots:
                 write(root / name, f"content of {name}")
-        self.fleet = Fleet(folder, self.roots)
+        self.fleet = Fleet(directory, self.roots)
         self.fleet.group.relation = Group.Relation.PRIMARY
         self.fleet.group.lag = timedelta(hours=6)
         self.fleet.group.save()

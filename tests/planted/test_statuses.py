@@ -43,11 +43,11 @@ DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs"
 class World:
     """A replica with some files, and its collector."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.root = folder / "root"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
         self.root.mkdir()
-        self.road = Road(folder, self.root)
+        self.road = Road(directory, self.root)
         self.user = stage.make_user("operator")
 
     def write(self, path: str, text: str = "content") -> Path:
@@ -87,7 +87,7 @@ def mount_image(world: World, directory: str) -> DiskImage:
     """Return a file system to mount over a directory of the root. Skip where nothing can be mounted."""
     if why_no_image():
         pytest.skip(why_no_image())
-    place = world.folder / "image"
+    place = world.directory / "image"
     place.mkdir()
     image = DiskImage(place, 8)
     image.mount_point = world.root / directory
@@ -150,7 +150,7 @@ def lose_memory(world: World) -> Status:
 
 def lose_root(world: World) -> Status:
     """The root is gone: the run fails on its server."""
-    world.root.rename(world.folder / "elsewhere")
+    world.root.rename(world.directory / "elsewhere")
     world.run()
     return Status.ATTENTION
 

@@ -30,13 +30,13 @@ def write(path: Path, text: str) -> None:
     os.utime(path, ns=(OLD, OLD))
 
 
-def make(folder: Path, number: int = 3, servers: list[int] | None = None) -> Fleet:
+def make(directory: Path, number: int = 3, servers: list[int] | None = None) -> Fleet:
     """Trees of which the first holds one file in another content, and that have been read once."""
-    roots = [folder / f"tree{number}" for number in range(number)]
+    roots = [directory / f"tree{number}" for number in range(number)]
     for number, root in enumerate(roots):
         for name in ("apart", "damaged", "same"):
             write(root / name, f"content of {name}" + (" here" if number == 0 and name == "apart" else ""))
-    fleet = Fleet(folder, roots, servers)
+    fleet = Fleet(directory, roots, servers)
     fleet.night()
     return fleet
 

@@ -16,13 +16,13 @@ def ids() -> set[str | None]:
 
 
 def test_all_is_well() -> None:
-    """There is no message when folders can be written and the key is private."""
+    """There is no message when directories can be written and the key is private."""
     central_key.load_key()
     assert ids() == set()
 
 
-def test_folders_that_cannot_be_written(settings: Any, tmp_path: Path) -> None:
-    """A storage or a journal that is no folder, or below none, is an error with its id."""
+def test_directories_that_cannot_be_written(settings: Any, tmp_path: Path) -> None:
+    """A storage or a journal that is no directory, or below none, is an error with its id."""
     (tmp_path / "file").touch()
     reports = {"BACKEND": "scanner.ingest.storage.DurableStorage", "OPTIONS": {"location": str(tmp_path / "file")}}
     settings.STORAGES = settings.STORAGES | {"reports": reports}
@@ -31,8 +31,8 @@ def test_folders_that_cannot_be_written(settings: Any, tmp_path: Path) -> None:
     assert ids() == {"scanner.E001", "scanner.E002"}
 
 
-def test_folders_that_do_not_exist_yet(settings: Any, tmp_path: Path) -> None:
-    """A folder that can be made is as good as one that is there."""
+def test_directories_that_do_not_exist_yet(settings: Any, tmp_path: Path) -> None:
+    """A directory that can be made is as good as one that is there."""
     settings.BACKUP_SYNCER_JOURNAL = tmp_path / "a" / "b" / "journal"
     assert ids() == set()
 

@@ -19,14 +19,14 @@ from tests.scanner.format import vectors
 from tests.scanner.format.statements import make_statement
 from tests.scanner.standalone import look
 
-INDEX: dict[str, Any] = json.loads((vectors.FOLDER / "vectors.json").read_bytes())
+INDEX: dict[str, Any] = json.loads((vectors.DIRECTORY / "vectors.json").read_bytes())
 REPORTS: dict[str, dict[str, str]] = {report["file"]: report for report in INDEX["reports"]}
 
 
 def test_the_files_are_what_the_program_makes() -> None:
     """The stored vectors are those that `python -m tests.scanner.format.vectors` writes, and no others are there."""
     made = vectors.make_vectors()
-    stored = {path.name: path.read_bytes() for path in vectors.FOLDER.iterdir()}
+    stored = {path.name: path.read_bytes() for path in vectors.DIRECTORY.iterdir()}
     assert stored == {vector.file_name: vector.data for vector in made} | {"vectors.json": vectors.index(made)}
     assert {report["verdict"] for report in REPORTS.values()} == {vectors.HOLDS, vectors.REFUSED}
 
@@ -34,7 +34,7 @@ def test_the_files_are_what_the_program_makes() -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_collector_and_the_standalone_verifier(name: str) -> None:
     """Both programs that check a file agree with the verdict."""
-    path = vectors.FOLDER / name
+    path = vectors.DIRECTORY / name
     holds = REPORTS[name]["verdict"] == vectors.HOLDS
     key = verify.KnownKey(vectors.PUBLIC_KEY, "the key of the vectors")
     assert (verify.verify_report(path, {vectors.KEYID: key}).exit_code == 0) is holds
@@ -58,9 +58,9 @@ def test_the_central_server(name: str) -> None:
     """The central server accepts what holds, after the report before it, and has no complete run of anything else."""
     replica = central_replica()
     if before := REPORTS[name].get("after"):
-        make.receive(replica.server, read(vectors.FOLDER / before))
+        make.receive(replica.server, read(vectors.DIRECTORY / before))
 
-    data = read(vectors.FOLDER / name)
+    data = read(vectors.DIRECTORY / name)
     if REPORTS[name]["verdict"] == vectors.HOLDS:
         state = make.receive(replica.server, data).run.state
         assert state == (Run.State.FAILED if name == "good-failed.jsonl" else Run.State.RECEIVED)

@@ -302,9 +302,9 @@ def test_errors_of_the_report(tmp_path: Path, replica: Replica, signer: Signer) 
     report = tmp_path / "r.jsonl"
     tree = tmp_path / "tree"
     report.write_bytes(make.make_report(replica, signer, [*rows, make.special_row("mnt", "mount")]).data)
-    for folder in ("deep", "mnt"):
-        (tree / folder).mkdir(parents=True)
-        (tree / folder / "below").write_bytes(b"")
+    for directory in ("deep", "mnt"):
+        (tree / directory).mkdir(parents=True)
+        (tree / directory / "below").write_bytes(b"")
 
     (tree / "file").write_bytes(b"")
     code, output = call("--key", signer.public.hex(), "--directory", tree, report)
@@ -334,19 +334,19 @@ def test_a_directory_without_a_report_that_holds(tmp_path: Path, replica: Replic
 
 
 def test_what_cannot_be_looked_at(tmp_path: Path, replica: Replica, signer: Signer) -> None:
-    """A missing file, an empty folder and a key that is none end with 2; the rest is looked at all the same."""
+    """A missing file, an empty directory and a key that is none end with 2; the rest is looked at all the same."""
     report = tmp_path / "r.jsonl"
-    folder = tmp_path / "folder"
+    directory = tmp_path / "directory"
     report.write_bytes(make.make_report(replica, signer, ROWS).data)
-    folder.mkdir()
+    directory.mkdir()
     code, output = call("--key", signer.public.hex(), tmp_path / "none.jsonl", report)
 
     assert code == 2 and "No such file" in output and "9 lines: 4 files" in output
-    assert call(folder)[0] == call("--key", "x", report)[0] == 2
+    assert call(directory)[0] == call("--key", "x", report)[0] == 2
 
-    (folder / "a\x1b[31m.jsonl").write_bytes(report.read_bytes())
-    (folder / ".b.jsonl.part").write_bytes(b"half")
-    code, output = call("--key", signer.public.hex(), folder)
+    (directory / "a\x1b[31m.jsonl").write_bytes(report.read_bytes())
+    (directory / ".b.jsonl.part").write_bytes(b"half")
+    code, output = call("--key", signer.public.hex(), directory)
 
     assert code == 0 and "a\\x1b[31m.jsonl" in output and "\x1b" not in output
 

@@ -9,9 +9,9 @@ WITH parent AS (
     WHERE number IS NULL
     GROUP BY 1, 2
     UNION ALL
-    SELECT folder.directory, 'lost', folder.number, 0, {missing}
-    FROM diverging_folder AS folder
-    JOIN diverging_absence AS absence ON absence.path = folder.missing_directory
+    SELECT directory.directory, 'lost', directory.number, 0, {missing}
+    FROM diverging_directory AS directory
+    JOIN diverging_absence AS absence ON absence.path = directory.missing_directory
 ), split AS (
     SELECT *, string_to_array(directory, '/') AS parts FROM parent
 )

@@ -1,6 +1,6 @@
 -- How many paths lie directly in each directory of a missing one, as its first holder has them. What diverges otherwise
 -- has rows of its own.
-INSERT INTO diverging_folder
+INSERT INTO diverging_directory
 SELECT absence.path, held.directory, held.visible - coalesce(own.number, 0)
 FROM (
     SELECT position, directory, visible,

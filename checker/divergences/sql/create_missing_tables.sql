@@ -10,7 +10,7 @@ CREATE TEMPORARY TABLE diverging_absence (
     since timestamptz
 );
 
-CREATE TEMPORARY TABLE diverging_folder (
+CREATE TEMPORARY TABLE diverging_directory (
     missing_directory text COLLATE "C",
     directory text COLLATE "C",
     number bigint

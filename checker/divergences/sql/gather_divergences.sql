@@ -36,7 +36,7 @@ FROM (
     SELECT path, array_fill(NULL::bigint, ARRAY[length(cells)]), cells, 'lost', '', '', NULL, '', mark, current,
         sum(number), holder, finding_id, since
     FROM diverging_absence
-    JOIN diverging_folder ON missing_directory = path
+    JOIN diverging_directory ON missing_directory = path
     GROUP BY path, cells, mark, current, holder, finding_id, since
 ) AS new
 LEFT JOIN checker_divergence AS old

@@ -5,6 +5,6 @@ person, and how it reads: title, proofs, meaning, next steps. `registry` lists t
 the kind's object. A new kind is a module here, a value of `Finding.Kind`, a line in `registry`, a section of
 docs/en/everyday.md and docs/ru/everyday.md, and its test.
 
-Modules of `findings` import this folder; it imports `candidates`, `opening`, `whole_run`, `mass_change`, `rotation`,
+Modules of `findings` import this directory; it imports `candidates`, `opening`, `whole_run`, `mass_change`, `rotation`,
 `audit_log` and `text`.
 """

@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
 def initialise(options: argparse.Namespace) -> int:
     """Make key and example configuration where they are missing."""
     path = options.config or config.default_path()
-    # A configuration that is named must exist to be loaded. The state folder in the example is then the default one.
+    # A configuration that is named must exist to be loaded. The state directory in the example is then the default one.
     if options.config is not None and not path.exists():
         _write_example(path, config.load_config(None).state)
 

@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 
     # One collector at a time: two would give the same number to two reports.
     with hold_lock(loaded_config.state):
-        _ensure_temporary_folder(loaded_config.state)
+        _ensure_temporary_directory(loaded_config.state)
         if loaded_config.low_priority:
             lower_priority()  # before the workers start: they inherit it
         if options.local is None:
@@ -149,8 +149,8 @@ def _check_combination(options: argparse.Namespace, loaded_config: Config) -> No
         )
 
 
-def _ensure_temporary_folder(state: Path) -> None:
-    """Let temporary files go into the state folder where none of the system's places, such as /tmp, is writable."""
+def _ensure_temporary_directory(state: Path) -> None:
+    """Let temporary files go into the state directory where none of the system's places, such as /tmp, is writable."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError:

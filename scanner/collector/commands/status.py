@@ -153,31 +153,31 @@ def _fetch_replicas(config: Config, own_identity: Identity) -> Tuple[List[Assign
 
 
 def _collect_replicas(state: Path, assigned_replicas: List[AssignedReplica]) -> Tuple[ReplicaStatus, ...]:
-    """Return the status of every replica that has a folder here or is assigned to this server."""
-    folders = _replica_folders(state)
+    """Return the status of every replica that has a directory here or is assigned to this server."""
+    directories = _replica_directories(state)
     assigned_by_uuid = {replica.replica: replica for replica in assigned_replicas}
-    uuids = sorted({*folders, *assigned_by_uuid})
-    return tuple(_replica_status(uuid, folders.get(uuid), assigned_by_uuid.get(uuid)) for uuid in uuids)
+    uuids = sorted({*directories, *assigned_by_uuid})
+    return tuple(_replica_status(uuid, directories.get(uuid), assigned_by_uuid.get(uuid)) for uuid in uuids)
 
 
-def _replica_folders(state: Path) -> Dict[str, Path]:
-    """Return the folder of each replica by its uuid, those of `run --local` included."""
-    folders = {}
+def _replica_directories(state: Path) -> Dict[str, Path]:
+    """Return the directory of each replica by its uuid, those of `run --local` included."""
+    directories = {}
     for kind in ("replicas", "local"):
         for path in (state / kind).glob("*-*-*-*-*"):
             if path.is_dir():
-                folders[path.name] = path
-    return folders
+                directories[path.name] = path
+    return directories
 
 
-def _replica_status(uuid: str, folder: Optional[Path], assigned: Optional[AssignedReplica]) -> ReplicaStatus:
+def _replica_status(uuid: str, directory: Optional[Path], assigned: Optional[AssignedReplica]) -> ReplicaStatus:
     status = ReplicaStatus(uuid)
     if assigned is not None:
         status = status._replace(group=assigned.group_name, root=assigned.root, enabled=assigned.enabled)
-    if folder is None:
+    if directory is None:
         return status
 
-    spool = Spool(folder)
+    spool = Spool(directory)
     status = status._replace(queued=len(spool.queued_reports()), delivered_at=_newest_receipt_time(spool))
     statement, unreadable = _newest_statement(spool)
     if statement is None:

@@ -12,8 +12,8 @@ from scanner.collector.delivery.spool import ChainEnd, Spool
 from scanner.collector.errors import ChainError
 from scanner.collector.system import durable
 
-# Folder in the state folder with an empty file for each replica that ever had a report in its queue.
-_QUEUED_FOLDER = "begun"
+# Directory in the state directory with an empty file for each replica that ever had a report in its queue.
+_QUEUED_DIRECTORY = "begun"
 
 
 class ChainPosition(NamedTuple):
@@ -86,11 +86,11 @@ def was_ever_queued(state: Path, replica: str) -> bool:
 
     The spool itself cannot answer this: it may have been lost.
     """
-    return (state / _QUEUED_FOLDER / replica).exists()
+    return (state / _QUEUED_DIRECTORY / replica).exists()
 
 
 def mark_ever_queued(state: Path, replica: str) -> None:
     """Remember that the replica is about to have a report in its queue."""
-    mark = durable.make_directory(state / _QUEUED_FOLDER) / replica
+    mark = durable.make_directory(state / _QUEUED_DIRECTORY) / replica
     if not mark.exists():
         durable.write_file(mark, b"")

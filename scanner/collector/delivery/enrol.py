@@ -37,7 +37,7 @@ _LONGEST_HOST_NAME = 200
 
 
 def enrol(config: Config, token_text: str, url: Optional[str], rotate: bool) -> Identity:
-    """Redeem the token at the central server and return the identity that the state folder has from now on.
+    """Redeem the token at the central server and return the identity that the state directory has from now on.
 
     With `rotate` an enrolled server gets a new key, and the old one is destroyed. When the answer was lost on the way,
     the call may be repeated: the same token and key give the same answer. Raises any CollectorError.
@@ -66,7 +66,7 @@ def enrol(config: Config, token_text: str, url: Optional[str], rotate: bool) -> 
 
 
 def _check_allowed(old_identity: Identity, token: EnrolmentToken, address: Optional[str], rotate: bool) -> None:
-    """Raise IdentityError when this state folder cannot redeem the token."""
+    """Raise IdentityError when this state directory cannot redeem the token."""
     if old_identity.enrolled and old_identity.server != token.server:
         raise IdentityError(
             "this state directory is enrolled as another server: set another directory as `state` in the configuration"

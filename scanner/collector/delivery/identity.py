@@ -34,7 +34,7 @@ class Identity(NamedTuple):
     server: str
     """Uuid of the server."""
     key: str
-    """Name of the key's file in the state folder."""
+    """Name of the key's file in the state directory."""
     name: Optional[str] = None
     """Name of this server on the central server."""
     url: Optional[str] = None
@@ -51,7 +51,7 @@ class Identity(NamedTuple):
 
 
 def read_identity(state: Path) -> Optional[Identity]:
-    """Return the identity in the state folder, or None when there is none. IdentityError when it cannot be read."""
+    """Return the identity in the state directory, or None when there is none. IdentityError when it cannot be read."""
     path = state / FILE_NAME
     try:
         members = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def _is_address(text: str) -> bool:
 
 
 def write_identity(state: Path, identity: Identity) -> None:
-    """Replace the identity of the state folder."""
+    """Replace the identity of the state directory."""
     durable.write_file(state / FILE_NAME, json.dumps(identity._asdict(), indent=1).encode() + b"\n")
 
 
@@ -121,7 +121,7 @@ def make_key(state: Path, name: str) -> SigningKey:
 
 
 def ensure_identity(state: Path) -> Identity:
-    """Return the identity of the state folder. Make it, with its key, where there is none."""
+    """Return the identity of the state directory. Make it, with its key, where there is none."""
     durable.make_directory(state)
     existing_identity = read_identity(state)
     if existing_identity is not None:
@@ -135,7 +135,7 @@ def ensure_identity(state: Path) -> Identity:
 
 
 def load_enrolled_identity(state: Path) -> Identity:
-    """Return the identity of an enrolled state folder. IdentityError when it is not enrolled."""
+    """Return the identity of an enrolled state directory. IdentityError when it is not enrolled."""
     identity = read_identity(state)
     if identity is None or not identity.enrolled:
         raise IdentityError(f"the state directory {state} is not enrolled: run `enroll TOKEN` first")

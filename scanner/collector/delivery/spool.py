@@ -57,28 +57,28 @@ class ChainEnd(NamedTuple):
 
 
 class Spool:
-    """Spool in the folder of a replica. Call `prepare` before writing. StorageError when it cannot be written."""
+    """Spool in the directory of a replica. Call `prepare` before writing. StorageError when it cannot be written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.queue = folder / "queue"
-        self.sent = folder / "sent"
-        self.refused = folder / "refused"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.queue = directory / "queue"
+        self.sent = directory / "sent"
+        self.refused = directory / "refused"
         # The two names of a queue that is being replaced, see `renumber_queue`.
-        self._old_queue = folder / "queue.replaced"
-        self._new_queue = folder / "queue.reissued"
+        self._old_queue = directory / "queue.replaced"
+        self._new_queue = directory / "queue.reissued"
 
     def prepare(self) -> None:
-        """Make the folders, and complete or undo what a killed collector left unfinished."""
-        durable.make_directory(self.folder)
+        """Make the directories, and complete or undo what a killed collector left unfinished."""
+        durable.make_directory(self.directory)
         if self._old_queue.exists() and not self.queue.exists():
             durable.rename(self._new_queue, self.queue)
-        _remove_folder(self._old_queue)
-        _remove_folder(self._new_queue)
+        _remove_directory(self._old_queue)
+        _remove_directory(self._new_queue)
 
-        for folder in (self.queue, self.sent, self.refused):
-            durable.make_directory(folder)
-            for unfinished in folder.glob(f"*{durable.TEMPORARY_SUFFIX}"):
+        for directory in (self.queue, self.sent, self.refused):
+            durable.make_directory(directory)
+            for unfinished in directory.glob(f"*{durable.TEMPORARY_SUFFIX}"):
                 durable.remove_file(unfinished)
 
     def queued_reports(self) -> List[SpooledReport]:
@@ -131,11 +131,11 @@ class Spool:
             return None
 
     def add_report(
-        self, statement: Statement, body: BinaryIO, key: SigningKey, folder: Optional[Path] = None
+        self, statement: Statement, body: BinaryIO, key: SigningKey, directory: Optional[Path] = None
     ) -> SpooledReport:
         """Sign `statement` and queue the report made of it and the lines in `body`. It is on disk when this returns."""
         name = f"{statement.sequence:0{_SEQUENCE_DIGITS}d}-{statement.run}{REPORT_SUFFIX}"
-        path = (folder or self.queue) / name
+        path = (directory or self.queue) / name
 
         payload = statement.payload()
         read_statement(payload)  # never sign what the central server would refuse
@@ -244,7 +244,7 @@ class Spool:
                 durable.rename(report.path, self.refused / (report.path.name + SUPERSEDED_SUFFIX))
         durable.rename(self.queue, self._old_queue)
         durable.rename(self._new_queue, self.queue)
-        _remove_folder(self._old_queue)
+        _remove_directory(self._old_queue)
 
 
 def read_envelope(path: Path) -> Envelope:
@@ -273,27 +273,27 @@ def open_body(path: Path) -> BinaryIO:
     return file
 
 
-def _list_reports(folder: Path) -> List[SpooledReport]:
-    """Return the reports in a folder in the order of the chain. Files with other names are ignored."""
-    if not folder.exists():
+def _list_reports(directory: Path) -> List[SpooledReport]:
+    """Return the reports in a directory in the order of the chain. Files with other names are ignored."""
+    if not directory.exists():
         return []
     try:
-        names = [path.name for path in folder.iterdir()]
+        names = [path.name for path in directory.iterdir()]
     except OSError as error:
-        raise StorageError(f"cannot read {folder}: {error.strerror}") from error
+        raise StorageError(f"cannot read {directory}: {error.strerror}") from error
 
     reports = []
     for name in names:
         match = _REPORT_NAME.match(name)
         if match:
-            reports.append(SpooledReport(folder / name, int(match[1]), match[2]))
+            reports.append(SpooledReport(directory / name, int(match[1]), match[2]))
     return sorted(reports, key=lambda report: (report.sequence, report.path.name))
 
 
-def _remove_folder(folder: Path) -> None:
-    if not folder.exists():
+def _remove_directory(directory: Path) -> None:
+    if not directory.exists():
         return
-    with durable.storage_errors(folder):
-        for path in folder.iterdir():
+    with durable.storage_errors(directory):
+        for path in directory.iterdir():
             path.unlink()
-        folder.rmdir()
+        directory.rmdir()

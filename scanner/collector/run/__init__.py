@@ -4,5 +4,5 @@
 one directory without a central server. `replica_run` runs one replica: `guards` check its root, `walk` lists it,
 `hash_pass` reads its files, `confirm` reads again what changed without a trace, and `report_body` writes the records.
 Until the report is made, everything lies in the tables of a `workspace`, which become the `state` that the next run
-compares with. Only `commands` imports this folder.
+compares with. Only `commands` imports this directory.
 """

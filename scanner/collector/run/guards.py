@@ -43,9 +43,9 @@ class MountCheck(NamedTuple):
     """What the next run compares with: the mount points that exist, and those that are missing."""
 
 
-def last_complete_run(folder: Path, spool: Spool) -> Optional[LastRun]:
+def last_complete_run(directory: Path, spool: Spool) -> Optional[LastRun]:
     """Return the last complete run, by the state, or by the newest complete report where the state is lost."""
-    last_run = state.read_last_run(folder)
+    last_run = state.read_last_run(directory)
     if last_run is not None:
         return last_run
 
@@ -103,15 +103,15 @@ class RootGuards:
         if not is_same:
             raise RunFailed("root on another file system than when the run began")
 
-    def find_below(self, folders: Iterable[bytes]) -> Tuple[bytes, ...]:
-        """Return those of the folders that lie below the root, relative to it, with symbolic links resolved."""
-        return self._call(lambda: _find_below(self._root, folders))
+    def find_below(self, directories: Iterable[bytes]) -> Tuple[bytes, ...]:
+        """Return those of the directories that lie below the root, relative to it, with symbolic links resolved."""
+        return self._call(lambda: _find_below(self._root, directories))
 
 
-def _find_below(root: bytes, folders: Iterable[bytes]) -> Tuple[bytes, ...]:
+def _find_below(root: bytes, directories: Iterable[bytes]) -> Tuple[bytes, ...]:
     prefix = os.path.realpath(root).rstrip(b"/") + b"/"
-    real_folders = [os.path.realpath(folder) for folder in folders]
-    return tuple(sorted({folder[len(prefix) :] for folder in real_folders if folder.startswith(prefix)}))
+    real_directories = [os.path.realpath(directory) for directory in directories]
+    return tuple(sorted({directory[len(prefix) :] for directory in real_directories if directory.startswith(prefix)}))
 
 
 def check_allowed(root: bytes, allowed_roots: Sequence[bytes]) -> None:

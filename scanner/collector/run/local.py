@@ -1,4 +1,4 @@
-"""Do one `run --local`: hash a directory without a central server and write the signed report into a folder.
+"""Do one `run --local`: hash a directory without a central server and write the signed report into a directory.
 
 The reports of one root are a chain of their own. Here, too, a report goes through a spool: it has its number, on disk,
 before it leaves, and a copy that was interrupted is made again.
@@ -23,7 +23,7 @@ from scanner.collector.delivery.spool import REPORT_SUFFIX, Spool, SpooledReport
 from scanner.collector.errors import CollectorError, ConfigError, IdentityError
 from scanner.collector.run.progress import Progress, ProgressDisplay
 from scanner.collector.run.replica_run import FinishedRun, ReplicaRunner
-from scanner.collector.run.session import PrintLine, RunOptions, own_folders, resource_limits
+from scanner.collector.run.session import PrintLine, RunOptions, own_directories, resource_limits
 from scanner.collector.run.statement import Job
 from scanner.collector.run.summary import ReplicaSummary, RunSummary
 from scanner.collector.system import durable
@@ -49,9 +49,9 @@ class LocalTarget(NamedTuple):
 
 
 def run_local(config: Config, options: RunOptions, target: LocalTarget, print_line: PrintLine) -> RunSummary:
-    """Hash the root, write the report into the output folder, and return the summary.
+    """Hash the root, write the report into the output directory, and return the summary.
 
-    The caller holds the lock of the state folder.
+    The caller holds the lock of the state directory.
     """
     if not target.root:
         raise ConfigError("--local needs a directory: its name is empty")
@@ -61,7 +61,7 @@ def run_local(config: Config, options: RunOptions, target: LocalTarget, print_li
     key = identity.load_key(config.state, own_identity.key)
     job = _make_job(config.state, own_identity.server, target, options)
 
-    spool = Spool(job.folder)
+    spool = Spool(job.directory)
     summary = RunSummary()
     finished_run = None
     problem = None
@@ -75,11 +75,11 @@ def run_local(config: Config, options: RunOptions, target: LocalTarget, print_li
             config.roots,
             partial(chain.mark_ever_queued, config.state),
             print_line,
-            own_folders(config, target.output),
+            own_directories(config, target.output),
         )
         finished_run = _run_with_progress(runner, job)
         _move_to_output(spool, target.output, job.group_name)
-        spool.prune(keep_days=0)  # all but the newest envelope: the report files are in the output folder
+        spool.prune(keep_days=0)  # all but the newest envelope: the report files are in the output directory
     except CollectorError as error:
         problem = str(error)
         summary.problems.append(problem)
@@ -129,7 +129,7 @@ def _make_job(state: Path, server: str, target: LocalTarget, options: RunOptions
         engine=options.engine or "auto",
         cross_mounts=False,
         accepted="local" if options.accept_root else None,
-        folder=state / "local" / replica["replica"],
+        directory=state / "local" / replica["replica"],
     )
 
 
@@ -177,7 +177,7 @@ def _read_replicas(state: Path) -> List[Dict[str, str]]:
 
 
 def _move_to_output(spool: Spool, output: Path, group_name: str) -> None:
-    """Copy the queued reports into the output folder. The spool keeps their envelopes: the chain goes on from them."""
+    """Copy the queued reports to the output directory. The spool keeps their envelopes: the chain goes on from them."""
     with durable.storage_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     for report in spool.queued_reports():

@@ -67,18 +67,18 @@ class SuspectRow(NamedTuple):
 class PreviousRun:
     """Context in which the state of the previous run, if there is one, is attached to the tables of this run."""
 
-    def __init__(self, database: sqlite3.Connection, folder: Path) -> None:
-        """`database` holds the merged results of this run, `folder` is that of the replica."""
+    def __init__(self, database: sqlite3.Connection, directory: Path) -> None:
+        """`database` holds the merged results of this run, `directory` is that of the replica."""
         self._database = database
-        self._folder = folder
-        self._is_known = (folder / state.FILE_NAME).exists()
+        self._directory = directory
+        self._is_known = (directory / state.FILE_NAME).exists()
         self._chunk_start_ns = 0
         """A time before the reads of the present chunk."""
         self._has_new_results = False
 
     def __enter__(self) -> PreviousRun:
         if self._is_known:
-            self._execute(queries.ATTACH_PREVIOUS, {"path": str(self._folder / state.FILE_NAME)})
+            self._execute(queries.ATTACH_PREVIOUS, {"path": str(self._directory / state.FILE_NAME)})
         return self
 
     def __exit__(
@@ -92,7 +92,7 @@ class PreviousRun:
             self._execute(queries.DETACH_PREVIOUS, {})
 
     def _execute(self, statement: str, parameters: Dict[str, Any]) -> None:
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             self._database.execute(statement, parameters)
 
     def find_suspects(self, trust: FileSystemTrust) -> SuspectCount:
@@ -104,10 +104,10 @@ class PreviousRun:
         try:
             return self._compare(trust)
         except sqlite3.OperationalError as error:  # a full disk, a signal: no fault of the previous state
-            raise storage_error(self._folder, error) from error
+            raise storage_error(self._directory, error) from error
         except sqlite3.DatabaseError:
             self._detach()
-            state.set_aside(self._folder)
+            state.set_aside(self._directory)
             return SuspectCount(0, 0)
 
     def _compare(self, trust: FileSystemTrust) -> SuspectCount:
@@ -149,7 +149,7 @@ class PreviousRun:
         """Yield the suspects in chunks of inodes. A list holds the suspects that are paths of one inode."""
         last_rowid = 0
         while True:
-            with storage_errors(self._folder):
+            with storage_errors(self._directory):
                 parameters = {"last_rowid": last_rowid, "count": CHUNK}
                 rows = self._database.execute(queries.SUSPECTS, parameters).fetchall()
             if not rows:
@@ -169,7 +169,7 @@ class PreviousRun:
         a path looks for the note of that path.
         """
         path = paths.encode(suspect.entry.path)
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             if confirmation.result is not None:
                 self._replace_result(path, confirmation.result)
                 self._has_new_results = True
@@ -193,7 +193,7 @@ class PreviousRun:
 
     def count_same_date(self) -> int:
         """Return how many confirmed changes kept the modification time. Call after all suspects are settled."""
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             (count,) = self._database.execute(queries.COUNT_SAME_DATE).fetchone()
         return int(count)
 

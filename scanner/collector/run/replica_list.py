@@ -55,7 +55,7 @@ class AssignedReplica(NamedTuple):
         """Return whether `name` on the command line means this replica or its group."""
         return name in (self.replica, self.group, self.group_name, self.root)
 
-    def make_job(self, identity: Identity, folder: Path, engine: Optional[str], accept_root: bool) -> Job:
+    def make_job(self, identity: Identity, directory: Path, engine: Optional[str], accept_root: bool) -> Job:
         """Return the job of running this replica. Raises ConfigError when the root is no path.
 
         `engine` and `accept_root` come from the command line.
@@ -83,7 +83,7 @@ class AssignedReplica(NamedTuple):
             engine=engine or self.engine,
             cross_mounts=self.cross_mounts,
             accepted=accepted,
-            folder=folder,
+            directory=directory,
         )
 
 
@@ -156,7 +156,7 @@ def _parse_replica(members: Any) -> AssignedReplica:
     )
     if not is_known_form:
         raise UntrustedReplyError("the central server's answer describes a replica in an unknown way")
-    # The uuid becomes the name of a folder.
+    # The uuid becomes the name of a directory.
     if not _is_uuid(members["replica"]):
         raise UntrustedReplyError("the central server's answer names a replica that has no uuid")
 
@@ -169,7 +169,7 @@ def _has_members(members: Dict[str, Any], names: Sequence[str], kind: type) -> b
 
 
 def _is_uuid(text: str) -> bool:
-    """Return whether a text can be the name of a replica's folder: it must not lead anywhere else."""
+    """Return whether a text can be the name of a replica's directory: it must not lead anywhere else."""
     return len(text) == _UUID_LENGTH and set(text) <= _UUID_CHARACTERS
 
 

@@ -80,17 +80,17 @@ class ReplicaRunner:
         allowed_roots: Tuple[bytes, ...],
         mark_queued: Callable[[str], None],
         print_line: Callable[[str], None],
-        own_folders: Tuple[bytes, ...] = (),
+        own_directories: Tuple[bytes, ...] = (),
     ) -> None:
         """Prepare for any number of runs.
 
         Without `allowed_roots`, every root may be read. `mark_queued` gets a replica before its first report.
-        `own_folders` are folders of the collector: below a root they are left out.
+        `own_directories` are directories of the collector: below a root they are left out.
         """
         self._key = key
         self._limits = limits
         self._allowed_roots = allowed_roots
-        self._own_folders = own_folders
+        self._own_directories = own_directories
         self._mark_queued = mark_queued
         self._print_line = print_line
         self._choices: Dict[str, EngineChoice] = {}
@@ -109,20 +109,20 @@ class ReplicaRunner:
         ChainError when the report can have no place in the chain, and StorageError when not even the report of a
         failure can be written.
         """
-        spool = Spool(job.folder)
+        spool = Spool(job.directory)
         clock = RunClock()
         chain.next_position(spool, central_end, ever_queued)  # rather fail now than after hours of reading
 
         with ExitStack() as stack:
-            with durable.storage_errors(job.folder):
-                body = stack.enter_context(tempfile.TemporaryFile(dir=job.folder))
+            with durable.storage_errors(job.directory):
+                body = stack.enter_context(tempfile.TemporaryFile(dir=job.directory))
 
             # A run whose excludes cannot be read fails, and its statement names none.
             patterns = Excludes(())
             workspace: Optional[Workspace] = None
             try:
                 patterns = excludes.parse_excludes(job.excludes)
-                workspace = stack.enter_context(Workspace(job.folder))
+                workspace = stack.enter_context(Workspace(job.directory))
                 outcome = self._read_root(job, patterns, spool, workspace, progress, body)
             except (RunFailed, RootError, ExcludeError, StorageError, HashPassError, WalkError) as error:
                 outcome = _failed_outcome(job, error)
@@ -172,13 +172,13 @@ class ReplicaRunner:
     ) -> ReadOutcome:
         """Read the root and write the records to `body`. Raises one of the errors that make a failed run."""
         accepted = job.accepted is not None
-        last_run = guards.last_complete_run(job.folder, spool)
+        last_run = guards.last_complete_run(job.directory, spool)
         root_guards = guards.RootGuards(job, self._allowed_roots, self._limits.no_progress)
         root_guards.check_allowed()
         file_system = root_guards.identify()
         guards.check_file_system(file_system, last_run, accepted)
         mounts = guards.check_mounts(job, last_run)
-        left_out = root_guards.find_below(self._own_folders)
+        left_out = root_guards.find_below(self._own_directories)
 
         # The guards above keep a root from being walked that may be another one. The order matters: the cheap checks
         # come first, and nothing is read before all of them passed.
@@ -201,7 +201,7 @@ class ReplicaRunner:
         root_guards.check_unchanged(file_system)
 
         progress.enter("write")
-        totals = report_body.write_body(workspace.records(), sum(workspace.count_records()), body, job.folder)
+        totals = report_body.write_body(workspace.records(), sum(workspace.count_records()), body, job.directory)
         return ReadOutcome(file_system, choice.describe(), totals, mounts=mounts.remembered, left_out=left_out)
 
     def _hash_files(

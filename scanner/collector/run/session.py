@@ -61,14 +61,14 @@ def resource_limits(config: Config, options: RunOptions) -> ResourceLimits:
     return ResourceLimits(workers, options.max_rate or config.max_rate, config.no_progress)
 
 
-def own_folders(config: Config, output: Optional[Path] = None) -> Tuple[bytes, ...]:
-    """Return the folders in which the collector writes: its state, and the folder of report files if there is one."""
-    folders = (config.state, config.output, output)
-    return tuple(os.fsencode(folder) for folder in folders if folder is not None)
+def own_directories(config: Config, output: Optional[Path] = None) -> Tuple[bytes, ...]:
+    """Return the directories in which the collector writes: its state, and that of the report files if there is one."""
+    directories = (config.state, config.output, output)
+    return tuple(os.fsencode(directory) for directory in directories if directory is not None)
 
 
 class RunSession:
-    """One `run`. The caller holds the lock of the state folder."""
+    """One `run`. The caller holds the lock of the state directory."""
 
     def __init__(self, config: Config, options: RunOptions, print_line: PrintLine) -> None:
         """`print_line` gets lines for a person. Raises IdentityError when the collector is not enrolled."""
@@ -84,7 +84,7 @@ class RunSession:
             config.roots,
             partial(chain.mark_ever_queued, config.state),
             print_line,
-            own_folders(config),
+            own_directories(config),
         )
         self._senders: Dict[str, QueueSender] = {}
         """By the uuid of the replica."""
@@ -146,11 +146,11 @@ class RunSession:
 
     def _open_queues(self, replica_list: ReplicaList) -> None:
         """Prepare the queue of each replica, also of those that left the list and still have reports here."""
-        folder = durable.make_directory(self._config.state / "replicas")
+        directory = durable.make_directory(self._config.state / "replicas")
         central_ends = {replica.replica: replica.central_end for replica in replica_list.replicas}
-        spooled_replicas = {path.name for path in folder.iterdir() if path.is_dir()}
+        spooled_replicas = {path.name for path in directory.iterdir() if path.is_dir()}
         for replica in sorted({*central_ends, *spooled_replicas}):
-            spool = Spool(folder / replica)
+            spool = Spool(directory / replica)
             spool.prepare()
             # An old answer may be behind the chain's real end: then the sender asks nobody and trusts the spool.
             central_end = None
@@ -193,8 +193,8 @@ class RunSession:
             # A release is for one run, and an earlier run may have used it since the central server said so.
             replica = replica._replace(accept_root=False)
 
-        folder = queue_sender.spool.folder
-        job = replica.make_job(self._identity, folder, self._options.engine, self._options.accept_root)
+        directory = queue_sender.spool.directory
+        job = replica.make_job(self._identity, directory, self._options.engine, self._options.accept_root)
         ever_queued = chain.was_ever_queued(self._config.state, replica.replica)
 
         central_end = queue_sender.central_end

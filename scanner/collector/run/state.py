@@ -61,9 +61,9 @@ class LastRun(NamedTuple):
     """Mount points below the root that were entered, relative to it."""
 
 
-def read_last_run(folder: Path) -> Optional[LastRun]:
-    """Return the last complete run of the replica in `folder`, or None. Set a damaged state aside."""
-    path = folder / FILE_NAME
+def read_last_run(directory: Path) -> Optional[LastRun]:
+    """Return the last complete run of the replica in `directory`, or None. Set a damaged state aside."""
+    path = directory / FILE_NAME
     if not path.exists():
         return None
     # A file that cannot be opened is not damaged: there may be too few descriptors.
@@ -74,13 +74,13 @@ def read_last_run(folder: Path) -> Optional[LastRun]:
     except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
         if isinstance(error, sqlite3.OperationalError) and "unable to open" in str(error):
             raise StorageError(f"cannot read {path}: {error}") from error
-        set_aside(folder)
+        set_aside(directory)
         return None
 
 
-def set_aside(folder: Path) -> None:
+def set_aside(directory: Path) -> None:
     """Rename a damaged state, so that no run compares with it."""
-    durable.rename(folder / FILE_NAME, folder / DAMAGED_NAME)
+    durable.rename(directory / FILE_NAME, directory / DAMAGED_NAME)
 
 
 def _read_state(path: Path) -> LastRun:

@@ -65,8 +65,8 @@ class Job(NamedTuple):
     cross_mounts: bool
     accepted: Optional[str]
     """Who released the guards of the root for this run: None, `local` or `operator`."""
-    folder: Path
-    """Folder of the replica's state and spool."""
+    directory: Path
+    """Directory of the replica's state and spool."""
 
 
 class ReadOutcome(NamedTuple):
@@ -80,7 +80,7 @@ class ReadOutcome(NamedTuple):
     mounts: Tuple[bytes, ...] = ()
     """Mount points below the root that were entered, or should have been."""
     left_out: Tuple[bytes, ...] = ()
-    """Folders of the collector itself below the root."""
+    """Directories of the collector itself below the root."""
 
 
 def build_statement(
@@ -139,10 +139,10 @@ def _describe_host(outcome: ReadOutcome, accepted: Optional[str]) -> Dict[str, A
     }
 
 
-def _describe_left_out(folders: Tuple[bytes, ...]) -> Dict[str, List[str]]:
+def _describe_left_out(directories: Tuple[bytes, ...]) -> Dict[str, List[str]]:
     """Return the member that names what was left out, and nothing where there is nothing to name."""
-    coded_folders = [paths.encode(folder)[:_LONGEST_TEXT] for folder in folders]
-    return {"left_out": coded_folders} if coded_folders else {}
+    coded_directories = [paths.encode(directory)[:_LONGEST_TEXT] for directory in directories]
+    return {"left_out": coded_directories} if coded_directories else {}
 
 
 def read_boot_id() -> Optional[str]:

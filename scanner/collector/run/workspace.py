@@ -77,9 +77,9 @@ class _FileInPass(NamedTuple):
 
 
 class Workspace:
-    """Tables of one run in the folder of its replica. StorageError when they cannot be written."""
+    """Tables of one run in the directory of its replica. StorageError when they cannot be written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.entries = 0
         self.skipped = 0
         """Paths that are too long for a report."""
@@ -88,17 +88,17 @@ class Workspace:
         self.same_date = 0
         self.misread = 0
         self.unstable = 0
-        self._folder = folder
-        self._state_file = folder / _STATE_NAME
-        self._scratch_file = folder / _SCRATCH_NAME
+        self._directory = directory
+        self._state_file = directory / _STATE_NAME
+        self._scratch_file = directory / _SCRATCH_NAME
         self._new_entries: List[Tuple[object, ...]] = []
         self._new_digests: List[Tuple[object, ...]] = []
         self._files_in_pass: Dict[bytes, _FileInPass] = {}
 
-        discard(folder)
-        os.environ["SQLITE_TMPDIR"] = str(folder)  # large sorts spill here, not into a small /tmp
+        discard(directory)
+        os.environ["SQLITE_TMPDIR"] = str(directory)  # large sorts spill here, not into a small /tmp
 
-        with storage_errors(folder):
+        with storage_errors(directory):
             # Autocommit: transactions begin and end explicitly.
             self._database = sqlite3.connect(str(self._state_file), isolation_level=None, check_same_thread=False)
             self._database.set_progress_handler(interrupt.is_interrupted, _INSTRUCTIONS)
@@ -132,11 +132,11 @@ class Workspace:
         self.skipped += 1
         while not _fits_in_line(path):
             path = path.rpartition("/")[0]
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             self._database.execute(queries.COUNT_NOTE, {"path": path, "note": "skipped"})
 
     def _flush_entries(self) -> None:
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             fail_point("walk:batch", disk=True)
             self._database.executemany(queries.INSERT_WALKED, self._new_entries)
         self._new_entries.clear()
@@ -147,7 +147,7 @@ class Workspace:
         `may_repeat` says whether the walk may have yielded a path twice.
         """
         self._flush_entries()
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             if may_repeat:
                 self._database.execute(queries.DROP_REPETITIONS)
             self._database.execute(queries.SORT_ENTRIES, {"file": _FILE})
@@ -166,7 +166,7 @@ class Workspace:
         """
         for round_number in range(1, _LINK_ROUNDS + 1):
             self._flush_digests()
-            with storage_errors(self._folder):
+            with storage_errors(self._directory):
                 # A script of several statements must not run inside a transaction: sqlite3 would commit it.
                 self._database.execute("COMMIT")
                 self._database.executescript(queries.REPLACE_FIRST_PATHS)
@@ -181,7 +181,7 @@ class Workspace:
     def _fetch_files(self, query: str) -> Iterator[WalkedEntry]:
         last_id = 0
         while True:
-            with storage_errors(self._folder):
+            with storage_errors(self._directory):
                 rows = self._database.execute(query, {"file": _FILE, "last_id": last_id, "count": BATCH}).fetchall()
             if not rows:
                 return
@@ -209,11 +209,11 @@ class Workspace:
             self._flush_digests()
 
     def _insert(self, statement: str, values: Tuple[object, ...]) -> None:
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             self._database.execute(statement, values)
 
     def _flush_digests(self) -> None:
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             fail_point("hash:batch", disk=True)
             self._database.executemany(queries.INSERT_DIGEST, self._new_digests)
         self._new_digests.clear()
@@ -221,7 +221,7 @@ class Workspace:
     def merge_results(self) -> None:
         """Merge entries and results into the next state, sorted by path. Ends the hash pass."""
         self._flush_digests()
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             (unanswered,) = self._database.execute(queries.COUNT_UNANSWERED, {"file": _FILE}).fetchone()
             if unanswered:
                 raise RuntimeError(f"the hash pass gave no answer for {unanswered} files")
@@ -231,11 +231,11 @@ class Workspace:
 
     def previous_run(self) -> PreviousRun:
         """Return the comparison with the previous complete run. Call after `merge_results`."""
-        return PreviousRun(self._database, self._folder)
+        return PreviousRun(self._database, self._directory)
 
     def count_records(self) -> RecordCount:
         """Return the number of records of the report. Call when nothing changes any more."""
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             count = RecordCount(*self._database.execute(queries.COUNT_RECORDS).fetchone())
             self.confirmed = self._count_notes("confirmed")
             self.misread = self._count_notes("misread")
@@ -250,7 +250,7 @@ class Workspace:
 
     def records(self) -> Iterator[Record]:
         """Yield the records of the report, entries and then notes, in their order. Call after `count_records`."""
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             rows = self._database.execute(queries.ENTRIES)
             for path, kind, size, mtime_ns, mode, uid, gid, digest, detail, stage in rows:
                 if kind == _FILE:
@@ -271,7 +271,7 @@ class Workspace:
     def commit(self, meta: Dict[str, Any]) -> None:
         """Make what this run saw the state of the replica. It is on disk when this returns."""
         meta_rows = [(key, json.dumps(value)) for key, value in meta.items()]
-        with storage_errors(self._folder):
+        with storage_errors(self._directory):
             self._database.executemany(queries.INSERT_META, meta_rows)
             # PRAGMA takes no parameters.
             self._database.execute(f"PRAGMA main.application_id={state.APPLICATION_ID}")
@@ -283,8 +283,8 @@ class Workspace:
             fail_point("state:written", disk=True)
             with self._state_file.open("rb") as file:
                 os.fsync(file.fileno())
-        durable.rename(self._state_file, self._folder / state.FILE_NAME)
-        discard(self._folder)
+        durable.rename(self._state_file, self._directory / state.FILE_NAME)
+        discard(self._directory)
 
     def __enter__(self) -> Workspace:
         return self
@@ -295,14 +295,14 @@ class Workspace:
     def close(self) -> None:
         """Drop what was not committed."""
         self._database.close()
-        discard(self._folder)
+        discard(self._directory)
 
 
-def discard(folder: Path) -> None:
-    """Remove the tables that an unfinished run left in the folder of its replica."""
+def discard(directory: Path) -> None:
+    """Remove the tables that an unfinished run left in the directory of its replica."""
     for name in (_STATE_NAME, _SCRATCH_NAME):
-        durable.remove_file(folder / name)
-        durable.remove_file(folder / f"{name}-journal")
+        durable.remove_file(directory / name)
+        durable.remove_file(directory / f"{name}-journal")
 
 
 def _fits_in_line(path: str) -> bool:

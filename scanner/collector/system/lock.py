@@ -1,4 +1,4 @@
-"""Allow one collector at a time in a state folder, by a lock that the kernel drops with the process that holds it."""
+"""Allow one collector at a time in a state directory, by a lock that the kernel drops with its process."""
 
 from __future__ import annotations
 

@@ -54,14 +54,14 @@ class Command(BaseCommand):
         if not is_complete:
             sys.exit(1)
 
-    def _export_chain(self, replica: str, folder: Path | None, compressed: bool) -> bool:
+    def _export_chain(self, replica: str, directory: Path | None, compressed: bool) -> bool:
         """Export all runs of a replica. Return whether each is whole; say which are not."""
-        if folder is None:
+        if directory is None:
             raise CommandError("--replica writes a file for each run: give a directory with --output", returncode=2)
 
         run_count = 0
         problem_count = 0
-        for exported in export_chain(find_replica(replica), folder, compressed):
+        for exported in export_chain(find_replica(replica), directory, compressed):
             run_count += 1
             if exported.problem:
                 problem_count += 1
@@ -70,5 +70,5 @@ class Command(BaseCommand):
                     rest = f"{exported.name} holds its line 1 alone"
                 self.stderr.write(f"{exported.problem}: {rest}")
 
-        self.stderr.write(f"{run_count} runs, of which {run_count - problem_count} are whole, are in {folder}")
+        self.stderr.write(f"{run_count} runs, of which {run_count - problem_count} are whole, are in {directory}")
         return problem_count == 0

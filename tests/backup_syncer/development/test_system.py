@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backup_syncer.development.system import state_folder
+from backup_syncer.development.system import state_directory
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 180
@@ -25,12 +25,12 @@ DEADLINE_SECONDS = 180
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """The environment of somebody who has just cloned the repository, with a state folder that goes with the test."""
-    with tempfile.TemporaryDirectory(prefix="bs-dev-", dir="/tmp") as folder:
-        os.chmod(folder, 0o711)  # the service user passes, where root runs the tests
+    """The environment of somebody who has just cloned the repository. Its state directory goes with the test."""
+    with tempfile.TemporaryDirectory(prefix="bs-dev-", dir="/tmp") as directory:
+        os.chmod(directory, 0o711)  # the service user passes, where root runs the tests
         kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONDEVMODE")
         clean = {name: os.environ[name] for name in kept if name in os.environ}
-        yield clean | {"BACKUP_SYNCER_DEVELOPMENT_STATE": f"{folder}/state"}
+        yield clean | {"BACKUP_SYNCER_DEVELOPMENT_STATE": f"{directory}/state"}
 
 
 def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,7 @@ def manage(environment: dict[str, str], *arguments: str) -> subprocess.Completed
 
 
 def processes_of(state: str) -> list[psutil.Process]:
-    """Return the processes that were started for this state folder and still run."""
+    """Return the processes that were started for this state directory and still run."""
     processes = psutil.process_iter(["cmdline"])
     return [process for process in processes if any(state in argument for argument in process.info["cmdline"] or [])]
 
@@ -67,20 +67,20 @@ def test_commands_work_in_a_fresh_clone(environment: dict[str, str]) -> None:
     assert processes_of(environment["BACKUP_SYNCER_DEVELOPMENT_STATE"]) == []
 
 
-def test_each_checkout_has_a_state_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_checkout_has_a_state_directory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its path is short enough for a Unix socket, however deep the checkout lies."""
     monkeypatch.delenv("BACKUP_SYNCER_DEVELOPMENT_STATE", raising=False)
-    first = state_folder()
+    first = state_directory()
 
     monkeypatch.setattr("backup_syncer.development.system.PACKAGE", Path("/srv/" + "deep/" * 50 + "backup_syncer"))
-    assert state_folder() != first
-    assert len(os.fsencode(state_folder() / "run/.s.PGSQL.5432")) < 104
+    assert state_directory() != first
+    assert len(os.fsencode(state_directory() / "run/.s.PGSQL.5432")) < 104
 
 
-def test_a_state_folder_of_somebody_else_is_refused(environment: dict[str, str]) -> None:
+def test_a_state_directory_of_somebody_else_is_refused(environment: dict[str, str]) -> None:
     """Programs and keys are read from it, so it must be one's own."""
     if os.geteuid() != 0:
-        pytest.skip("needs root to make a folder of another user")
+        pytest.skip("needs root to make a directory of another user")
     state = Path(environment["BACKUP_SYNCER_DEVELOPMENT_STATE"])
     state.mkdir()
     os.chown(state, 65534, 65534)

@@ -159,7 +159,7 @@ def test_link_outside_the_documentation_is_text_with_its_path(write_page: Path) 
 
 
 def test_links_between_pages_lead_to_the_served_pages(write_page: Path) -> None:
-    """A link keeps its fragment, whichever language's folder it names; one to a missing page becomes text."""
+    """A link keeps its fragment, whichever language's directory it names; one to a missing page becomes text."""
     html = render_text(write_page, "[a](other.md#b) [c](../ru/other.md) [d](#e) [f](gone.md)").html
     assert RenderedHtml(html).targets == ["/docs/other/#b", "/docs/other/", "#e"]
 

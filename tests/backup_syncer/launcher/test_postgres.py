@@ -59,11 +59,11 @@ def test_start_stop_and_start_again(cluster: Embedded) -> None:
 
 
 def test_only_owner_and_root_can_connect(cluster: Embedded) -> None:
-    """Folders are closed, and the server asks the kernel who is there."""
+    """Directories are closed, and the server asks the kernel who is there."""
     cluster.start()
-    for folder in (cluster.data, cluster.sockets):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert folder.stat().st_uid == cluster.owner.pw_uid
+    for directory in (cluster.data, cluster.sockets):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert directory.stat().st_uid == cluster.owner.pw_uid
     assert (cluster.data / "pg_hba.conf").read_text() == "local all all peer map=backup_syncer\n"
     assert rows(cluster, "SHOW listen_addresses") == [("",)]
 
@@ -144,8 +144,8 @@ def test_half_made_cluster_is_made_again(cluster: Embedded) -> None:
     assert cluster.running()
 
 
-def test_links_in_the_service_folder_are_not_followed(cluster: Embedded, short: Path) -> None:
-    """The service user owns the folder in which root writes: a link planted there leads root nowhere."""
+def test_links_in_the_service_directory_are_not_followed(cluster: Embedded, short: Path) -> None:
+    """The service user owns the directory in which root writes: a link planted there leads root nowhere."""
     cluster.start()
     cluster.stop()
     target = short / "of root's"
@@ -180,9 +180,9 @@ def test_too_long_a_path_is_one_clear_error(owner: pwd.struct_passwd, short: Pat
         Embedded(short / ("x" * 100), owner).start()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a folder that is closed to the service user")
-def test_state_below_a_closed_folder_is_one_clear_error(owner: pwd.struct_passwd, short: Path) -> None:
-    """A folder above the state is never opened; the operator is told."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a directory that is closed to the service user")
+def test_state_below_a_closed_directory_is_one_clear_error(owner: pwd.struct_passwd, short: Path) -> None:
+    """A directory above the state is never opened; the operator is told."""
     closed = short / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(NoServiceUser, match="closed to"):

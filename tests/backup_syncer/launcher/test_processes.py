@@ -60,7 +60,7 @@ def test_stop_ends_the_whole_group(stubborn: Child, tmp_path: Path) -> None:
 
 
 def test_left_over_children_are_found_without_their_leader(stubborn: Child, tmp_path: Path) -> None:
-    """The mark in the environment is enough; processes of another state folder are not touched."""
+    """The mark in the environment is enough; processes of another state directory are not touched."""
     stubborn.start()
     assert stubborn.process is not None
     until(lambda: (tmp_path / "log").read_text() == "1\n")

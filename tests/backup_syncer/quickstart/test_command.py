@@ -210,8 +210,8 @@ def test_answers_of_the_set_up_are_json(command: Command, short: Path, owner: ob
     server = Embedded(short / "state", owner)  # type: ignore[arg-type]  # an entry of the password file
     server.start()
     try:
-        for folder in ("static", "keys"):
-            (short / "state" / folder).mkdir()
+        for directory in ("static", "keys"):
+            (short / "state" / directory).mkdir()
         answers = [json.loads(command("setup_site").stdout) for _ in range(2)]
     finally:
         server.stop()

@@ -145,7 +145,7 @@ def test_a_patch_day_is_no_sign() -> None:
 
 @pytest.mark.parametrize(("size", "packed_size"), [(9000, 900), (20, 60)])
 def test_logs_that_are_packed_for_the_first_time(size: int, packed_size: int) -> None:
-    """A folder of logs after `gzip`: each keeps its name and time, and all are smaller, or tiny. Nothing went."""
+    """A directory of logs after `gzip`: each keeps its name and time, and all are smaller, or tiny. Nothing went."""
     replica = StagedReplica()
     logs = [file(f"log/{index:03}.log", b"%d" % index, size=size) for index in range(150)]
     packed = [file(f"log/{index:03}.log.gz", b"gz%d" % index, size=packed_size) for index in range(150)]

@@ -55,21 +55,21 @@ def test_damage_is_not_folded_and_is_resolved_by_proof() -> None:
 def test_a_patch_day_is_a_few_findings() -> None:
     """Thousands of like changes are folded by directory, and every path knows its finding."""
     replica = StagedReplica(policy="immutable", limit_files=10_000)
-    names = [f"usr/{folder}/{number}" for folder in ("bin", "lib", "share") for number in range(200)]
+    names = [f"usr/{directory}/{number}" for directory in ("bin", "lib", "share") for number in range(200)]
     replica.run([file(name, name.encode()) for name in names])
     replica.run([file(name, b"2" + name.encode(), mtime_ns=LATER_MTIME) for name in names])
-    assert open_findings(replica) == [("modified", f"usr/{folder}/", 200) for folder in ("bin", "lib", "share")]
+    assert open_findings(replica) == [("modified", f"usr/{directory}/", 200) for directory in ("bin", "lib", "share")]
     assert Change.objects.filter(finding_id__isnull=False).count() == 600
 
     replica.run([file(name, name.encode()) for name in names])
     assert [finding for finding in open_findings(replica) if finding[0] == "modified"] == []
 
 
-@pytest.mark.parametrize(("folders", "expected"), [(20, 20), (21, 1)])
-def test_twenty_branches(folders: int, expected: int) -> None:
+@pytest.mark.parametrize(("directories", "expected"), [(20, 20), (21, 1)])
+def test_twenty_branches(directories: int, expected: int) -> None:
     """Up to twenty directories have a finding each; more are one finding."""
     replica = StagedReplica(policy="immutable", limit_files=1000)
-    names = [f"u/{folder:02d}/{number}" for folder in range(folders) for number in range(2)]
+    names = [f"u/{directory:02d}/{number}" for directory in range(directories) for number in range(2)]
     replica.run([file(name, name.encode()) for name in names])
     replica.run([file(name, b"2" + name.encode(), mtime_ns=LATER_MTIME) for name in names])
     assert len(open_findings(replica)) == expected
@@ -117,9 +117,13 @@ def test_errors_of_the_medium(error: str) -> None:
 def test_folded_directories_say_what_they_hide() -> None:
     """Also when several directories are one finding, it says how many paths are hidden below them."""
     replica = StagedReplica()
-    files = [file(f"d/{folder}/x{number}", f"{folder}{number}".encode()) for folder in range(3) for number in range(4)]
+    files = [
+        file(f"d/{directory}/x{number}", f"{directory}{number}".encode())
+        for directory in range(3)
+        for number in range(4)
+    ]
     replica.run([*files, file("keep")])
-    unlistable = [error_row(f"d/{folder}", stage="list") for folder in range(3)]
+    unlistable = [error_row(f"d/{directory}", stage="list") for directory in range(3)]
     replica.run([*unlistable, file("d/z"), error_row("e"), file("keep")])
     replica.compare()
 

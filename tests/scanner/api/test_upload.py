@@ -31,7 +31,7 @@ IDLE = 2
 
 
 class Web(NamedTuple):
-    """A gunicorn with one worker of eight threads, on the test's database and a state folder of its own."""
+    """A gunicorn with one worker of eight threads, on the test's database and a state directory of its own."""
 
     port: int
     process: subprocess.Popen[bytes]

@@ -22,7 +22,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
-    """Install a collector with a tree, a configuration and a state folder."""
+    """Install a collector with a tree, a configuration and a state directory."""
     return Installation(tmp_path)
 
 

@@ -105,8 +105,8 @@ class FakeCentral:
     without a place in the chain. The fault "enrolment" loses the answer to an enrolment.
     """
 
-    def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
-        self.key = SigningKey.create(folder / "central.pem")
+    def __init__(self, directory: Path, tls: ssl.SSLContext | None = None) -> None:
+        self.key = SigningKey.create(directory / "central.pem")
         self.server = str(uuid.uuid4())
         self.bearer_token = "first"
         self.registered_key: bytes | None = None

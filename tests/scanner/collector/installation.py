@@ -1,4 +1,4 @@
-"""Install a collector in a folder: a tree to hash, a configuration, a state folder, and the program itself."""
+"""Install a collector in a directory: a tree to hash, a configuration, a state directory, and the program itself."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class CallResult(NamedTuple):
 
 
 class Installation:
-    """A collector in a folder of its own. It is enrolled only after `enrol`."""
+    """A collector in a directory of its own. It is enrolled only after `enrol`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.tree = folder / "tree"
-        self.state = folder / "state"
-        self.conf = folder / "collector.conf"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.tree = directory / "tree"
+        self.state = directory / "state"
+        self.conf = directory / "collector.conf"
         make_tree(self.tree)
         self.configure()
 
@@ -102,11 +102,11 @@ def clean_environment(**changes: str) -> dict[str, str]:
 
 def make_tree(root: Path) -> None:
     """Make 14 files of several sizes, one of them a hard link, a symbolic link and a FIFO below `root`."""
-    deep_folder = root / "sub" / "deep"
-    deep_folder.mkdir(parents=True)
+    deep_directory = root / "sub" / "deep"
+    deep_directory.mkdir(parents=True)
     for number in range(12):
         (root / "sub" / f"{number:02d}.dat").write_bytes(bytes([number]) * number * 1000)
-    (deep_folder / "name\nwith \\ \x1b[31m odd").write_text("odd")
-    os.link(root / "sub" / "01.dat", deep_folder / "linked")
+    (deep_directory / "name\nwith \\ \x1b[31m odd").write_text("odd")
+    os.link(root / "sub" / "01.dat", deep_directory / "linked")
     (root / "link").symlink_to("sub/01.dat")
     os.mkfifo(root / "fifo")

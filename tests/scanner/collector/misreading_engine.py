@@ -13,7 +13,7 @@ from scanner.collector.entries import HashedFile, WalkedEntry
 class MisreadingEngine(HashlibEngine):
     """Engine that returns a wrong digest for marked files.
 
-    A mark is a file of the same name in the folder of marks. It holds how often the file is still misread.
+    A mark is a file of the same name in the directory of marks. It holds how often the file is still misread.
     """
 
     def __init__(self, marks: Path, name: str) -> None:

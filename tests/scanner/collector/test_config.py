@@ -12,9 +12,9 @@ from scanner.collector import cli, config
 from scanner.collector.errors import ConfigError
 
 
-def load(folder: Path, text: str) -> config.Config:
+def load(directory: Path, text: str) -> config.Config:
     """Return the configuration in `text`."""
-    path = folder / "collector.conf"
+    path = directory / "collector.conf"
     path.write_text(text)
     return config.load_config(path)
 
@@ -129,7 +129,7 @@ def test_help_names_every_key() -> None:
 
 
 def test_default_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root has system folders. Other users have those of XDG or of their home, even with an empty HOME."""
+    """Root has system directories. Other users have those of XDG or of their home, even with an empty HOME."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert config.default_path() == Path("/etc/backup-syncer/collector.conf")
     assert config.default_state() == Path("/var/lib/backup-syncer-collector")

@@ -17,7 +17,7 @@ SECONDS = 120
 def call(installation: Installation, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a shell script in which `$COLLECTOR` is the start of a command line and `$RUN` a local run of the tree."""
     collector = f"{sys.executable} -m scanner.collector --config {installation.conf}"
-    run = f"{collector} run --local {installation.tree} --output {installation.folder / 'out'} --engine hashlib"
+    run = f"{collector} run --local {installation.tree} --output {installation.directory / 'out'} --engine hashlib"
     return subprocess.run(
         ["sh", "-c", script],
         env=clean_environment(COLLECTOR=collector, RUN=run, **environment),
@@ -30,8 +30,8 @@ def call(installation: Installation, script: str, **environment: str) -> subproc
 
 def reports(installation: Installation) -> list[Path]:
     """Return the report files."""
-    folder = installation.folder / "out"
-    return sorted(folder.iterdir()) if folder.exists() else []
+    directory = installation.directory / "out"
+    return sorted(directory.iterdir()) if directory.exists() else []
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-"])
@@ -81,7 +81,7 @@ def test_too_few_descriptors(installation: Installation, limit: int) -> None:
 def test_long_names(installation: Installation) -> None:
     """A root whose name is as long as names can be has a report, and the next one another."""
     for name in ("ж" * 127, "é" * 100):
-        root = installation.folder / name
+        root = installation.directory / name
         root.mkdir()
         (root / "file").write_text("x")
         process = call(installation, f"$RUN --local '{root}'")

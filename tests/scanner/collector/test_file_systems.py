@@ -33,7 +33,7 @@ def run_with_mounts(installation: Installation, script: str, exit_code: int = 0)
     installation.tree.mkdir()
     collector = f"{sys.executable} -m scanner.collector --config {installation.conf} run --local root --engine hashlib"
     process = subprocess.run(
-        [*namespace, "sh", "-ec", f"cd {installation.folder}; mv tree root\n{script}\n{collector} --output out"],
+        [*namespace, "sh", "-ec", f"cd {installation.directory}; mv tree root\n{script}\n{collector} --output out"],
         env=clean_environment(),
         capture_output=True,
         text=True,
@@ -41,7 +41,7 @@ def run_with_mounts(installation: Installation, script: str, exit_code: int = 0)
         check=False,
     )
     assert process.returncode == exit_code, process.stderr
-    (report,) = (installation.folder / "out").iterdir()
+    (report,) = (installation.directory / "out").iterdir()
     lines = gzip.decompress(report.read_bytes()).splitlines()[1:]
     return {entry["path"]: entry for entry in map(json.loads, lines)}
 
@@ -157,11 +157,12 @@ def test_btrfs(installation: Installation) -> None:
     }
 
 
-def test_own_folders_are_left_out(installation: Installation) -> None:
-    """The state folder and the folder of reports below the root are not read, and the statement names them."""
-    call = installation.call("run", "--local", str(installation.folder), "--output", str(installation.folder / "out"))
+def test_own_directories_are_left_out(installation: Installation) -> None:
+    """The state directory and the directory of reports below the root are not read, and the statement names them."""
+    output = installation.directory / "out"
+    call = installation.call("run", "--local", str(installation.directory), "--output", str(output))
     assert call.exit_code == 0, call.stderr
-    (report,) = (installation.folder / "out").iterdir()
+    (report,) = output.iterdir()
     envelope, *lines = gzip.decompress(report.read_bytes()).splitlines()
 
     paths = {json.loads(line)["path"] for line in lines}

@@ -36,8 +36,8 @@ def check_next_run(installation: Installation, replica: Replica, central: FakeCe
     assert len({report.statement.run for report in chain}) == len(chain)
     assert not central.on_hold, killed_at
 
-    folder = installation.state / "replicas" / replica.replica
-    assert {path.name for path in folder.iterdir()} == {"queue", "sent", "refused", "state.db"}, killed_at
+    directory = installation.state / "replicas" / replica.replica
+    assert {path.name for path in directory.iterdir()} == {"queue", "sent", "refused", "state.db"}, killed_at
     assert not list(installation.state.rglob("*.part")), killed_at
 
     spooled_reports = installation.spool(replica).chain_reports()

@@ -51,7 +51,7 @@ def test_every_command(installation: Installation, central: FakeCentral) -> None
     assert installation.call("verify", str(first_report.path), python=PYTHON).exit_code == 0
     assert installation.call("verify", str(second_report.path)).exit_code == 0
 
-    output = installation.folder / "out"
+    output = installation.directory / "out"
     result = installation.call("run", "--local", str(installation.tree), "--output", str(output), python=PYTHON)
     assert result.exit_code == 0, result.stderr
     assert installation.call("verify", str(next(output.iterdir()))).exit_code == 0

@@ -30,7 +30,7 @@ def check(installation: Installation, directory: Path | None = None) -> tuple[in
     """Return the verifier's exit code, and its lines about what is wrong or was not checked."""
     (known_key,) = verify.load_known_keys(installation.load_config(), None).values()
     options: list[str | Path] = [] if directory is None else ["--directory", directory]
-    exit_code, output = call("--key", known_key.public.hex(), *options, installation.folder / "out")
+    exit_code, output = call("--key", known_key.public.hex(), *options, installation.directory / "out")
     return exit_code, [line for line in output.splitlines() if line.startswith(("WRONG", "NOT"))]
 
 
@@ -40,7 +40,7 @@ def test_both_verifiers_agree(installation: Installation, tree: Path) -> None:
     assert check(installation, tree) == (0, [])
 
     keys = verify.load_known_keys(installation.load_config(), None)
-    for path in (installation.folder / "out").iterdir():
+    for path in (installation.directory / "out").iterdir():
         assert verify.verify_report(path, keys).exit_code == 0
 
 
@@ -70,23 +70,23 @@ def test_changes_are_named(installation: Installation, tree: Path) -> None:
 
 def test_links_are_never_followed(installation: Installation, tree: Path) -> None:
     """A link that took a directory's place is wrong, even with the same files behind it. A root may not be a link."""
-    (tree / "sub").rename(installation.folder / "moved")
-    (tree / "sub").symlink_to(installation.folder / "moved")
+    (tree / "sub").rename(installation.directory / "moved")
+    (tree / "sub").symlink_to(installation.directory / "moved")
     exit_code, problems = check(installation, tree)
     assert exit_code == 1
     assert "WRONG: sub: not in the report" in problems
     assert "WRONG: sub/02.dat: not there" in problems
 
-    (installation.folder / "tree2").symlink_to(tree)
-    exit_code, _ = check(installation, installation.folder / "tree2")
+    (installation.directory / "tree2").symlink_to(tree)
+    exit_code, _ = check(installation, installation.directory / "tree2")
     assert exit_code == 2
 
 
 def test_a_file_that_became_a_link_or_a_pipe(installation: Installation, tree: Path) -> None:
     """A link to the same bytes is not the file, and a pipe in a file's place does not stop the verifier."""
-    shutil.copy(tree / "sub/02.dat", installation.folder / "same")
+    shutil.copy(tree / "sub/02.dat", installation.directory / "same")
     (tree / "sub/02.dat").unlink()
-    (tree / "sub/02.dat").symlink_to(installation.folder / "same")
+    (tree / "sub/02.dat").symlink_to(installation.directory / "same")
     (tree / "sub/03.dat").unlink()
     os.mkfifo(tree / "sub/03.dat")
 
@@ -100,7 +100,7 @@ def test_unreadable_is_not_wrong(
     installation: Installation, tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A file and a directory that cannot be read now are not checked, and nothing below them counts as missing."""
-    newest_path = sorted((installation.folder / "out").iterdir())[-1]
+    newest_path = sorted((installation.directory / "out").iterdir())[-1]
     report = verify_report.Report(newest_path)
     report.check({}, verify_report.Output(), keep_lines=True)
 
@@ -121,7 +121,7 @@ def test_unreadable_is_not_wrong(
 
 def test_a_directory_needs_one_replica(installation: Installation, tree: Path) -> None:
     """Reports of two replicas cannot be compared with one directory, and neither can a report that is broken."""
-    newest_path = sorted((installation.folder / "out").iterdir())[-1]
+    newest_path = sorted((installation.directory / "out").iterdir())[-1]
     run(installation, root=bytes(tree / "sub"))
     exit_code, _ = check(installation)
     assert exit_code == 0

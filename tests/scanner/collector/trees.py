@@ -56,11 +56,11 @@ NASTY_NAMES = [
 def make_nasty_tree(root: Path) -> dict[bytes, bytes]:
     """Make files with nasty names, also below directories with nasty names, and return each path with its content."""
     contents: dict[bytes, bytes] = {}
-    for folder in (b"", b"sub\\dir\n/", b"odd\xff/deep er/"):
-        os.makedirs(os.path.join(os.fsencode(root), folder), exist_ok=True)
-        names = NASTY_NAMES[1:20:3] if folder else NASTY_NAMES
+    for directory in (b"", b"sub\\dir\n/", b"odd\xff/deep er/"):
+        os.makedirs(os.path.join(os.fsencode(root), directory), exist_ok=True)
+        names = NASTY_NAMES[1:20:3] if directory else NASTY_NAMES
         for number, name in enumerate(names):
-            contents[folder + name] = (folder + name) * (number % 5 * 97)
+            contents[directory + name] = (directory + name) * (number % 5 * 97)
     contents[b"large"] = os.urandom(3 << 20)
     contents[b"middle"] = os.urandom(200_001)
 
@@ -73,12 +73,12 @@ def make_special_files(root: Path) -> dict[bytes, bytes]:
     """Make a FIFO and a socket, and return each path with its kind."""
     os.mkfifo(root / "fifo")
     listener = socket.socket(socket.AF_UNIX)
-    working_folder = os.getcwd()
+    working_directory = os.getcwd()
     os.chdir(root)  # the address of a socket must be short
     try:
         listener.bind("socket")
     finally:
-        os.chdir(working_folder)
+        os.chdir(working_directory)
         listener.close()
     return {b"fifo": b"fifo", b"socket": b"socket"}
 

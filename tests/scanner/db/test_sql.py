@@ -10,7 +10,8 @@ import pytest
 from scanner.db.sql import StatementError, load_statements
 
 ROOT = Path(__file__).parents[3]
-FOLDERS = sorted({path.parent for package in ("scanner", "checker") for path in (ROOT / package).rglob("sql/*.sql")})
+STATEMENTS = [path for package in ("scanner", "checker") for path in (ROOT / package).rglob("sql/*.sql")]
+DIRECTORIES = sorted({path.parent for path in STATEMENTS})
 
 
 @pytest.fixture
@@ -48,11 +49,11 @@ def test_an_unknown_name_is_a_mistake(module: Path) -> None:
 
 
 def test_every_file_is_used() -> None:
-    """A module beside the folder names each statement."""
-    for folder in FOLDERS:
+    """A module beside the directory names each statement."""
+    for directory in DIRECTORIES:
         names = set()
-        for module in folder.parent.glob("*.py"):
+        for module in directory.parent.glob("*.py"):
             for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     names.add(node.value)
-        assert {path.stem for path in folder.glob("*.sql")} <= names, folder
+        assert {path.stem for path in directory.glob("*.sql")} <= names, directory

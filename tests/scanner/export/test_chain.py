@@ -160,6 +160,6 @@ def test_unsigned_reports_are_given_as_they_came(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused(arguments: tuple[str, ...]) -> None:
-    """Neither or both of run and replica, no such replica, and no folder are errors of the command."""
+    """Neither or both of run and replica, no such replica, and no directory are errors of the command."""
     with pytest.raises(CommandError):
         call_command("export_report", *arguments)

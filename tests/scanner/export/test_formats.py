@@ -214,7 +214,7 @@ def test_the_longest_line_of_hashdeep(root: Path, more: int) -> None:
 
 
 def unpack_bag(run: Run, target: Path) -> Path:
-    """The bag's folder, without its payload."""
+    """The bag's directory, without its payload."""
     (target.parent / "bag").mkdir()
     assert tool(target.parent / "bag", "tar", "-xf", target) == 0
 
@@ -384,7 +384,7 @@ def test_only_a_complete_run_has_entries(root: Path, state: Run.State) -> None:
     assert not formats.available_formats(run)
 
 
-def test_an_unknown_run_and_a_forbidden_folder(root: Path) -> None:
+def test_an_unknown_run_and_a_forbidden_directory(root: Path) -> None:
     """A command that writes nothing ends with 2, and one line says why."""
     run = make_run([file_row("a")])
     with pytest.raises(CommandError, match="no run"):

@@ -71,7 +71,7 @@ def test_an_unknown_run_is_one_clear_line(name: str) -> None:
         call_command("export_report", name)
 
 
-def test_a_forbidden_folder_says_what_to_do(report: Report, tmp_path: Path) -> None:
+def test_a_forbidden_directory_says_what_to_do(report: Report, tmp_path: Path) -> None:
     """Who may not write a file there hears how the shell can."""
     tmp_path.chmod(0o500)
     run = str(Run.objects.get().uuid)

@@ -23,7 +23,7 @@ from scanner.format.records import Entry, Note, Record, encode_record
 from scanner.format.statement import Statement
 from tests.scanner.format.statements import UUID, make_engine, make_statement
 
-FOLDER = Path(__file__).resolve().parents[3] / "docs" / "vectors"
+DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "vectors"
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"test vectors of the report format").digest())
 PUBLIC_KEY = PRIVATE_KEY.public_key().public_bytes_raw()
 KEYID = signing.keyid(PUBLIC_KEY)
@@ -282,14 +282,14 @@ def index(vectors: Sequence[Vector]) -> bytes:
 
 def main() -> None:
     """Write all vectors, and remove those that are no more."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     vectors = make_vectors()
-    for path in FOLDER.glob("*.jsonl"):
+    for path in DIRECTORY.glob("*.jsonl"):
         path.unlink()
     for vector in vectors:
-        (FOLDER / vector.file_name).write_bytes(vector.data)
-    (FOLDER / "vectors.json").write_bytes(index(vectors))
-    print(f"{len(vectors)} reports in {FOLDER}")
+        (DIRECTORY / vector.file_name).write_bytes(vector.data)
+    (DIRECTORY / "vectors.json").write_bytes(index(vectors))
+    print(f"{len(vectors)} reports in {DIRECTORY}")
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ def test_a_disk_that_is_full(replica: Replica, signer: Signer, monkeypatch: pyte
 def test_names_are_ours(replica: Replica, signer: Signer) -> None:
     """A name is made of ids and chance, whatever the report calls anything, and fits its column."""
     run = make.accept(replica, signer, [make.file_row("x/../../etc".replace("..", "…"))])
-    folder, name = run.upload.split("/")
+    directory, name = run.upload.split("/")
 
-    assert folder == str(replica.uuid)
+    assert directory == str(replica.uuid)
     assert name.startswith(f"{run.uuid}-")
     assert len(run.upload) <= 100

@@ -36,8 +36,8 @@ class Failing:
         """Django asks whether it is there."""
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def files(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
 def test_a_file_is_whole(storage: DurableStorage, tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_deleting_what_is_gone(storage: DurableStorage) -> None:
     assert list(storage.names()) == []
 
 
-def test_file_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bytes are synchronised before the name is given, and both folders' names afterwards."""
+def test_file_then_name_then_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes are synchronised before the name is given, and both directories' names afterwards."""
     done: list[str] = []
     sync = os.fsync
     replace = os.replace

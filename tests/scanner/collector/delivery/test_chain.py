@@ -132,7 +132,7 @@ def test_lost_receipt(installation: Installation, replica: Replica, central: Fak
 def test_equivocation_is_not_sent(installation: Installation, replica: Replica, central: FakeCentral) -> None:
     """Nothing is sent when the central server has another statement in a place that the spool has."""
     installation.run()
-    clone = installation.folder / "clone"
+    clone = installation.directory / "clone"
     shutil.copytree(installation.state, clone)
     installation.run()
     installation.configure(server=NOBODY_LISTENS, state=clone, patience=0)
@@ -152,7 +152,7 @@ def test_clone_is_found_by_the_central_server(
 ) -> None:
     """Another statement in a place that is taken puts the server on hold, and the collector stops with an error."""
     installation.run()
-    clone = installation.folder / "clone"
+    clone = installation.directory / "clone"
     shutil.copytree(installation.state, clone)
     installation.configure(server=NOBODY_LISTENS, state=clone, patience=0)
     installation.run(send=False)
@@ -177,15 +177,15 @@ def test_renumbering_interrupted_between_its_renames(installation: Installation,
     spool = installation.spool(replica)
     names = [report.path.name for report in spool.queued_reports()]
 
-    spool.queue.rename(spool.folder / "queue.replaced")
-    shutil.copytree(spool.folder / "queue.replaced", spool.folder / "queue.reissued")
+    spool.queue.rename(spool.directory / "queue.replaced")
+    shutil.copytree(spool.directory / "queue.replaced", spool.directory / "queue.reissued")
     spool.prepare()
     assert [report.path.name for report in spool.queued_reports()] == names
 
-    shutil.copytree(spool.queue, spool.folder / "queue.reissued")
+    shutil.copytree(spool.queue, spool.directory / "queue.reissued")
     spool.prepare()
-    folders = sorted(path.name for path in spool.folder.iterdir() if path.is_dir())
-    assert folders == ["queue", "refused", "sent"]
+    directories = sorted(path.name for path in spool.directory.iterdir() if path.is_dir())
+    assert directories == ["queue", "refused", "sent"]
 
 
 def test_damaged_report_is_set_aside(installation: Installation, replica: Replica) -> None:

@@ -38,7 +38,7 @@ NOW = datetime.datetime.now(datetime.timezone.utc)
 FOREIGN_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 
-def certificate(folder: Path, name: str = "localhost", days: int = 1) -> Path:
+def certificate(directory: Path, name: str = "localhost", days: int = 1) -> Path:
     """Make a self-signed certificate for a name or address, and return a file with it and its key.
 
     It expires in `days`; a negative number makes an expired one.
@@ -61,7 +61,7 @@ def certificate(folder: Path, name: str = "localhost", days: int = 1) -> Path:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     public_bytes = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    path = folder / f"{name}{days}.pem"
+    path = directory / f"{name}{days}.pem"
     path.write_bytes(private_bytes + public_bytes)
     return path
 

@@ -186,7 +186,7 @@ def test_leftover_of_a_finished_rotation(installation: Installation, central: Fa
 
 
 def test_another_server(installation: Installation, central: FakeCentral, replica: Replica) -> None:
-    """A state folder belongs to one server: a token of another one is refused."""
+    """A state directory belongs to one server: a token of another one is refused."""
     central.server = OTHER_SERVER
     with pytest.raises(IdentityError, match="another server"):
         enrol.enrol(installation.load_config(), central.token(), None, rotate=True)

@@ -139,13 +139,13 @@ def test_full_disk_leaves_nothing(spool: Spool, key: SigningKey, monkeypatch: py
 
 
 def test_flushes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file is flushed before it gets its name, and its folder afterwards."""
+    """A file is flushed before it gets its name, and its directory afterwards."""
     steps: list[str] = []
     real_fsync = os.fsync
     real_replace = os.replace
 
     def fsync(descriptor: int) -> None:
-        steps.append("folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "file")
+        steps.append("directory" if os.path.isdir(f"/dev/fd/{descriptor}") else "file")
         real_fsync(descriptor)
 
     def replace(source: Path, target: Path) -> None:
@@ -156,15 +156,15 @@ def test_flushes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "replace", replace)
     durable.write_file(tmp_path / "file", b"content")
 
-    assert steps == ["file", "rename", "folder"]
+    assert steps == ["file", "rename", "directory"]
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(("number", "is_error"), [(22, False), (5, True)], ids=["EINVAL", "EIO"])
-def test_folder_that_cannot_be_flushed(
+def test_directory_that_cannot_be_flushed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_error: bool
 ) -> None:
-    """EINVAL for a folder means that its file system needs no flush. Any other number is an error."""
+    """EINVAL for a directory means that its file system needs no flush. Any other number is an error."""
 
     def fail(descriptor: int) -> None:
         raise OSError(number, "fsync")

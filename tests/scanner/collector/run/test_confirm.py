@@ -42,18 +42,18 @@ SECOND_CONTENT = b"another one!"
 class RunSeries:
     """Runs of one root in this process, one after the other."""
 
-    def __init__(self, folder: Path, root: Path | None = None, *, cross_mounts: bool = False) -> None:
-        self.root = root or folder / "root"
+    def __init__(self, directory: Path, root: Path | None = None, *, cross_mounts: bool = False) -> None:
+        self.root = root or directory / "root"
         self.root.mkdir(exist_ok=True)
-        self.marks = folder / "marks"
-        """Folder of the marks by which an engine knows what to misread."""
+        self.marks = directory / "marks"
+        """Directory of the marks by which an engine knows what to misread."""
         self.marks.mkdir()
         self.messages: list[str] = []
         self.last_line = ""
         """Line of the last run for a person."""
         self._run_count = 0
 
-        state = folder / "state"
+        state = directory / "state"
         own_identity = identity.ensure_identity(state)
         self.runner = ReplicaRunner(
             identity.load_key(state, own_identity.key),
@@ -72,9 +72,9 @@ class RunSeries:
             engine="hashlib",
             cross_mounts=cross_mounts,
             accepted=None,
-            folder=folder / "replica",
+            directory=directory / "replica",
         )
-        Spool(self.job.folder).prepare()
+        Spool(self.job.directory).prepare()
 
     def misread(self, *engines: str) -> None:
         """Let these engines misread marked files. `first` is the engine of the first read."""
@@ -262,7 +262,7 @@ def test_a_young_stamp_proves_nothing(tmp_path: Path, image: DiskImage, age_ns: 
     path = series.write("a", os.urandom(20_000))
     image.age_files()
     series.run()
-    with contextlib.closing(sqlite3.connect(series.job.folder / "state.db")) as state, state:
+    with contextlib.closing(sqlite3.connect(series.job.directory / "state.db")) as state, state:
         state.execute("UPDATE seen SET read_ns = max(mtime_ns, ctime_ns) + ?", (age_ns,))
 
     image.flip_bit(path)
@@ -497,7 +497,7 @@ def test_damaged_state(series: RunSeries) -> None:
     for number in range(3000):
         series.write(f"f{number:04d}", b"x" * number)
     series.run()
-    path = series.job.folder / "state.db"
+    path = series.job.directory / "state.db"
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(24_576)
@@ -507,7 +507,7 @@ def test_damaged_state(series: RunSeries) -> None:
     records = series.run()
 
     assert "confirmed:a" not in records
-    assert (series.job.folder / "state.db.damaged").exists()
+    assert (series.job.directory / "state.db.damaged").exists()
 
 
 def test_missing_mount_below_the_root(tmp_path: Path) -> None:

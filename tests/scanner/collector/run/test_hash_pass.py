@@ -349,8 +349,8 @@ def test_from_an_archive(tmp_path: Path, version: str) -> None:
     with zipfile.ZipFile(archive, "w") as package:
         package.writestr("__main__.py", SCRIPT)
         package.write(ROOT / "scanner/__init__.py", "scanner/__init__.py")
-        for folder in ("scanner/format", "scanner/collector"):
-            for path in (ROOT / folder).rglob("*.py"):
+        for directory in ("scanner/format", "scanner/collector"):
+            for path in (ROOT / directory).rglob("*.py"):
                 package.write(path, path.relative_to(ROOT))
 
     root = tmp_path / "root"

@@ -1,4 +1,4 @@
-"""Test `run --local` and `verify`: report files in a folder, a chain of their own, checks of a file in words."""
+"""Test `run --local` and `verify`: report files in a directory, a chain of their own, checks of a file in words."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def run(
     group: str | None = None,
     accept_root: bool = False,
 ) -> RunSummary:
-    """Do one local run of the tree, or of `root`, into the folder `out`."""
+    """Do one local run of the tree, or of `root`, into the directory `out`."""
     if root is None:
         root = bytes(installation.tree)
-    target = LocalTarget(root, installation.folder / "out", excludes, group)
+    target = LocalTarget(root, installation.directory / "out", excludes, group)
     options = RunOptions(workers=1, engine="hashlib", accept_root=accept_root)
     return local.run_local(installation.load_config(), options, target, print)
 
 
 def statements(installation: Installation) -> list[Statement]:
     """Return the statements of all report files, by sequence."""
-    paths = (installation.folder / "out").glob("*.jsonl.gz")
+    paths = (installation.directory / "out").glob("*.jsonl.gz")
     unsorted_statements = [read_statement(read_envelope(path).payload) for path in paths]
     return sorted(unsorted_statements, key=lambda statement: statement.sequence)
 
@@ -59,7 +59,7 @@ def test_chain_of_its_own(installation: Installation) -> None:
     assert [first.sequence, second.sequence, third.sequence] == [1, 2, 3]
     assert first.replica == second.replica == third.replica
 
-    paths = sorted((installation.folder / "out").iterdir())
+    paths = sorted((installation.directory / "out").iterdir())
     assert len(paths) == 3
     assert all(path.name.startswith("tree-2") for path in paths)
     digests = {read_envelope(path).digest for path in paths}
@@ -73,12 +73,12 @@ def test_another_root_is_another_replica(installation: Installation) -> None:
     run(installation, root=bytes(installation.tree / "sub"))
     run(installation, group="other/\n.")
     assert [statement.sequence for statement in statements(installation)] == [1, 1, 2]
-    assert any(path.name.startswith("other__.-") for path in (installation.folder / "out").iterdir())
+    assert any(path.name.startswith("other__.-") for path in (installation.directory / "out").iterdir())
 
 
 def test_allowed_roots_bound_local_runs(installation: Installation) -> None:
     """A root outside of `roots` is not read here either, and an empty ROOT is not the current directory."""
-    installation.configure(roots=installation.folder / "elsewhere")
+    installation.configure(roots=installation.directory / "elsewhere")
     assert run(installation).exit_code == 2
     assert "not among the roots" in str(statements(installation)[0].reason)
     with pytest.raises(ConfigError, match="empty"):
@@ -87,8 +87,8 @@ def test_allowed_roots_bound_local_runs(installation: Installation) -> None:
 
 def test_planted_link_is_not_written_through(installation: Installation) -> None:
     """A link under the temporary name is replaced, and its target stays as it is."""
-    victim = installation.folder / "victim"
-    target = installation.folder / "file"
+    victim = installation.directory / "victim"
+    target = installation.directory / "file"
     victim.write_bytes(b"precious")
     target.with_name(target.name + durable.TEMPORARY_SUFFIX).symlink_to(victim)
 
@@ -151,15 +151,15 @@ def test_spool_lost(installation: Installation) -> None:
 
 def test_copy_that_was_interrupted(installation: Installation) -> None:
     """A report whose copy failed stays queued, and the next run copies it first."""
-    (installation.folder / "out").write_text("a file in the way")
+    (installation.directory / "out").write_text("a file in the way")
     summary = run(installation)
     assert summary.exit_code == 2
     assert summary.replicas[0].finished_run is None
 
-    (installation.folder / "out").unlink()
+    (installation.directory / "out").unlink()
     run(installation)
     (envelope_path,) = (installation.state / "local").glob("*/sent/*.gz")
-    (report_path,) = (installation.folder / "out").iterdir()
+    (report_path,) = (installation.directory / "out").iterdir()
     shutil.copy(report_path, envelope_path.parent.parent / "queue" / envelope_path.name)
     assert run(installation).exit_code == 0
     assert [statement.sequence for statement in statements(installation)] == [1, 2]
@@ -168,14 +168,14 @@ def test_copy_that_was_interrupted(installation: Installation) -> None:
 def make_report(installation: Installation) -> Path:
     """Do one local run and return its report file."""
     run(installation)
-    (path,) = (installation.folder / "out").iterdir()
+    (path,) = (installation.directory / "out").iterdir()
     return path
 
 
 def test_uncompressed(installation: Installation) -> None:
     """The same report as plain text verifies as well."""
     path = make_report(installation)
-    plain_path = installation.folder / "plain.jsonl"
+    plain_path = installation.directory / "plain.jsonl"
     plain_path.write_bytes(gzip.decompress(path.read_bytes()))
     assert verify_file(installation, plain_path).exit_code == 0
 
@@ -198,18 +198,18 @@ def test_named_key(installation: Installation) -> None:
     """A key is named by its digits, a file with them, or its private key's file. Another key has not signed."""
     path = make_report(installation)
     key = identity.load_key(installation.state, "key.pem")
-    public_key_file = installation.folder / "public"
+    public_key_file = installation.directory / "public"
     public_key_file.write_text(key.public.hex() + "\n")
     for name in (key.public.hex(), key.public.hex().upper(), str(public_key_file), str(key.path)):
         assert verify_file(installation, path, name).exit_code == 0
 
-    other_key = identity.make_key(installation.folder, "other.pem")
+    other_key = identity.make_key(installation.directory, "other.pem")
     verification = verify_file(installation, path, other_key.public.hex())
     assert verification.exit_code == 2
     assert "not known here" in verification.unchecked[0]
 
-    (installation.folder / "bad").write_text("no key")
-    for name in (str(installation.folder / "bad"), "01" + "00" * 31, "/does/not/exist"):
+    (installation.directory / "bad").write_text("no key")
+    for name in (str(installation.directory / "bad"), "01" + "00" * 31, "/does/not/exist"):
         with pytest.raises(CollectorError):
             verify_file(installation, path, name)
 

@@ -233,7 +233,7 @@ def test_link_without_a_target(tmp_path: Path) -> None:
 
 
 def test_commit_makes_the_state(tmp_path: Path) -> None:
-    """A run that ended well becomes the state as a whole, and nothing else is left in the folder."""
+    """A run that ended well becomes the state as a whole, and nothing else is left in the directory."""
     with Workspace(tmp_path) as tables:
         tables.add_entry(walked_file(b"a"))
         tables.plan_hash_pass()
@@ -292,8 +292,8 @@ def test_state_of_another_program(tmp_path: Path) -> None:
     assert state.read_last_run(tmp_path) is None
 
 
-def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failing disk is a StorageError that names the folder."""
+def test_directory_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failing disk is a StorageError that names the directory."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         Workspace(tmp_path / "file")

@@ -47,12 +47,12 @@ def unprivileged() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Make a folder that every user can enter. Those of pytest are for their owner alone."""
-    folder = Path(tempfile.mkdtemp(prefix="walk-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+def open_directory() -> Iterator[Path]:
+    """Make a directory that every user can enter. Those of pytest are for their owner alone."""
+    directory = Path(tempfile.mkdtemp(prefix="walk-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
 
 
 def test_every_name_once(tmp_path: Path) -> None:
@@ -125,37 +125,37 @@ def test_hard_links(tmp_path: Path) -> None:
     assert entries[b"two"].nlink == 2
 
 
-def test_excluded_directory_is_not_entered(open_folder: Path) -> None:
+def test_excluded_directory_is_not_entered(open_directory: Path) -> None:
     """An excluded directory that cannot be listed is no error."""
-    (open_folder / "cache").mkdir()
-    (open_folder / "cache/x").touch()
-    (open_folder / "kept.txt").touch()
-    (open_folder / "a.tmp").touch()
-    (open_folder / "cache").chmod(0)
+    (open_directory / "cache").mkdir()
+    (open_directory / "cache/x").touch()
+    (open_directory / "kept.txt").touch()
+    (open_directory / "a.tmp").touch()
+    (open_directory / "cache").chmod(0)
     with unprivileged():
-        assert set(walk_tree(open_folder, "cache/\n*.tmp")) == {b"kept.txt"}
+        assert set(walk_tree(open_directory, "cache/\n*.tmp")) == {b"kept.txt"}
 
 
-def test_unlistable_directory_is_an_error(open_folder: Path) -> None:
+def test_unlistable_directory_is_an_error(open_directory: Path) -> None:
     """A directory that may not be listed is an error entry, and the walk goes on."""
     for name in ("closed", "open"):
-        (open_folder / name).mkdir()
-        (open_folder / name / "file").touch()
-    (open_folder / "closed").chmod(0)
+        (open_directory / name).mkdir()
+        (open_directory / name / "file").touch()
+    (open_directory / "closed").chmod(0)
     with unprivileged():
-        entries = walk_tree(open_folder)
+        entries = walk_tree(open_directory)
     assert set(entries) == {b"closed", b"open/file"}
     assert entries[b"closed"] == WalkedEntry(b"closed", EntryType.ERROR, detail=b"EACCES", stage="list")
 
 
-def test_unsearchable_directory_is_an_error_for_each_name(open_folder: Path) -> None:
+def test_unsearchable_directory_is_an_error_for_each_name(open_directory: Path) -> None:
     """A name that can be listed but not examined is an error."""
-    (open_folder / "names").mkdir()
-    (open_folder / "names/file").touch()
-    (open_folder / "names").chmod(0o444)
+    (open_directory / "names").mkdir()
+    (open_directory / "names/file").touch()
+    (open_directory / "names").chmod(0o444)
     error = WalkedEntry(b"names/file", EntryType.ERROR, detail=b"EACCES", stage="stat")
     with unprivileged():
-        assert walk_tree(open_folder) == {b"names/file": error}
+        assert walk_tree(open_directory) == {b"names/file": error}
 
 
 def test_deeper_than_path_max(tmp_path: Path) -> None:

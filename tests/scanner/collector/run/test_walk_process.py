@@ -55,7 +55,7 @@ def test_same_as_within_one_process(tmp_path: Path) -> None:
 
 
 def test_scope(root: Path) -> None:
-    """Excludes, missing mounts and folders of the collector hold in the process, too."""
+    """Excludes, missing mounts and directories of the collector hold in the process, too."""
     scope = WalkScope(("a/", "2"), False, frozenset({b"gone"}), frozenset({b"c"}))
     entries = walk(root, scope)
     assert set(entries) == {b"gone", b"b/1", b"b/3"}

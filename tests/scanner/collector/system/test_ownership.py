@@ -59,7 +59,7 @@ def test_a_directory_of_another_user(tmp_path: Path) -> None:
 
 def test_a_planted_lock(installation: Installation) -> None:
     """A link in place of the lock is not followed: its target keeps its content."""
-    target = installation.folder / "precious"
+    target = installation.directory / "precious"
     target.write_text("content")
     installation.state.mkdir(mode=0o700)
     (installation.state / "lock").symlink_to(target)

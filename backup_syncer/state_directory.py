@@ -37,14 +37,14 @@ def claim(state: Path) -> None:
         raise NotStarted(f"{state} belongs to user {owner}, not to user {os.geteuid()}; choose another with --state")
 
 
-def socket_folder(state: Path) -> Path:
+def socket_directory(state: Path) -> Path:
     """Return the directory of the embedded PostgreSQL's Unix socket."""
     return state / "run"
 
 
 def embedded_url(state: Path) -> str:
     """Return the database URL of the embedded PostgreSQL, which listens on its Unix socket only."""
-    return f"postgresql://{DATABASE}@{quote(str(socket_folder(state)), safe='')}/{DATABASE}"
+    return f"postgresql://{DATABASE}@{quote(str(socket_directory(state)), safe='')}/{DATABASE}"
 
 
 def secret_key(path: Path) -> str:
