@@ -191,7 +191,7 @@ def _describe_copy(
     description: dict[str, Any] = {
         "replica": participant.replica_id,
         "name": replica_name(participant),
-        "standing": participant.standing,
+        "standing": participant.status,
         "run": _sequence(participant),
         "cell": cell,
         "copy": judged.verdict.value,

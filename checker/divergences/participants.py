@@ -72,7 +72,7 @@ class GroupMember:
 
     replica: Replica
     run: Run | None
-    standing: Participant.Standing
+    status: Participant.Status
 
     @cached_property
     def statement(self) -> Statement | None:
@@ -104,7 +104,7 @@ class GroupMember:
     @property
     def has_vote(self) -> bool:
         """The run stands for what the replica has now."""
-        return self.standing == Participant.Standing.CURRENT
+        return self.status == Participant.Status.CURRENT
 
     def compared(self, position: int) -> ComparedReplica:
         """Return the member as SQL needs it."""
@@ -121,7 +121,7 @@ class GroupMember:
             identity=identity,
             entries=self.run.records_count,
             read_since=self._read_since(self.run),
-            on_hold=self.standing == Participant.Standing.HELD,
+            on_hold=self.status == Participant.Status.HELD,
             created_at=self.replica.created_at,
             place=self.voter,
         )
@@ -179,7 +179,7 @@ def read_members(
     members: dict[int, list[GroupMember]] = {}
     for replica in replicas:
         run = runs.get(replica.chosen_id or 0)
-        standing = _decide_standing(
+        status = _decide_status(
             replica,
             run,
             runs.get(replica.newest_id or 0),
@@ -187,7 +187,7 @@ def read_members(
             on_hold=replica.pk in on_hold,
             broken=replica.pk in broken,
         )
-        members.setdefault(replica.group_id, []).append(GroupMember(replica, run, standing))
+        members.setdefault(replica.group_id, []).append(GroupMember(replica, run, status))
 
     for group_members in members.values():
         _sort(group_members)
@@ -211,7 +211,7 @@ def _usable(member: GroupMember) -> GroupMember:
         member.check()
     except Exception:  # whatever it is, one replica must not keep the others from being compared
         logger.exception("replica %s takes no part in comparisons: its statement cannot be used", member.replica.uuid)
-        return GroupMember(member.replica, None, Participant.Standing.UNUSABLE)
+        return GroupMember(member.replica, None, Participant.Status.UNUSABLE)
     return member
 
 
@@ -235,7 +235,7 @@ def comparison_basis(group: Group, members: list[GroupMember], declarations: Dec
     for member in members:
         replica = member.replica
         run_id = member.run.pk if member.run else None
-        facts.append([replica.pk, run_id, member.standing, replica.leads, replica.keeps])
+        facts.append([replica.pk, run_id, member.status, replica.leads, replica.keeps])
     basis: list[Any] = [group.relation, group.lag.total_seconds(), facts]
     if declarations is not None:
         basis.append([declarations.number, declarations.newest.isoformat()])
@@ -246,7 +246,7 @@ def compared_replicas(participants: Iterable[Participant]) -> list[ComparedRepli
     """Return participants that have a run as SQL needs them."""
     replicas = []
     for participant in participants:
-        member = GroupMember(participant.replica, participant.run, Participant.Standing(participant.standing))
+        member = GroupMember(participant.replica, participant.run, Participant.Status(participant.status))
         replicas.append(member.compared(participant.position))
     return replicas
 
@@ -285,26 +285,26 @@ def _mass_changes(moment: datetime) -> QuerySet[Finding]:
     return opened.filter(Q(state=Finding.State.OPEN) | Q(closed_at__gt=moment))
 
 
-def _decide_standing(
+def _decide_status(
     replica: Replica, run: Run | None, newest: Run | None, moment: datetime, *, on_hold: bool, broken: bool
-) -> Participant.Standing:
+) -> Participant.Status:
     """Return whether a run stands for what the replica has at a moment, or else why not."""
     if run is None:
-        return Participant.Standing.NONE
+        return Participant.Status.NONE
 
     # The first reason that applies is shown: a replica that is switched off is late, too, and the switch explains it.
     if replica.origin == Replica.Origin.UNSIGNED:
-        return Participant.Standing.UNSIGNED
+        return Participant.Status.UNSIGNED
     if not replica.enabled:
-        return Participant.Standing.OFF
+        return Participant.Status.OFF
     if on_hold or replica.server.held_at is not None:
-        return Participant.Standing.HELD
+        return Participant.Status.HELD
     if broken:
-        return Participant.Standing.BROKEN
+        return Participant.Status.BROKEN
     if newest is not None and newest.state in UNSUCCESSFUL:
-        return Participant.Standing.FAILED
+        return Participant.Status.FAILED
 
     expected = next_run_due(replica, run)
     if expected is not None and moment - expected > grace(replica.group.expected_interval):
-        return Participant.Standing.STALE
-    return Participant.Standing.CURRENT
+        return Participant.Status.STALE
+    return Participant.Status.CURRENT

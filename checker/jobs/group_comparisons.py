@@ -286,7 +286,7 @@ def _write_participants(
                 position=position,
                 replica=member.replica,
                 run=member.run,
-                standing=member.standing,
+                status=member.status,
                 voter=voter,
                 counts=counts.get(position, {}),
             )

@@ -487,8 +487,9 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("position", models.PositiveSmallIntegerField()),
                 (
-                    "standing",
+                    "status",
                     models.CharField(
+                        db_column="standing",
                         choices=[
                             ("current", "current"),
                             ("stale", "stale"),

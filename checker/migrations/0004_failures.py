@@ -15,8 +15,9 @@ class Migration(migrations.Migration):
         migrations.AddField("groupcomparison", "failed_at", models.DateTimeField(null=True)),
         migrations.AlterField(
             model_name="participant",
-            name="standing",
+            name="status",
             field=models.CharField(
+                db_column="standing",
                 choices=[
                     ("current", "current"),
                     ("stale", "stale"),

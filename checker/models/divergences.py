@@ -70,7 +70,7 @@ class GroupComparison(models.Model):
 class Participant(models.Model):
     """A replica in a comparison, and the run by which it takes part. Written by `group_comparisons` alone."""
 
-    class Standing(models.TextChoices):
+    class Status(models.TextChoices):
         """CURRENT: the run stands for what the replica has now. All others say why it does not."""
 
         CURRENT = "current", _("current")
@@ -88,7 +88,7 @@ class Participant(models.Model):
     """Its place in `Divergence.versions`, from 1. Replicas without a run come last."""
     replica = models.ForeignKey(Replica, models.PROTECT, related_name="+", verbose_name=_("replica"))
     run = models.ForeignKey(Run, models.PROTECT, null=True, related_name="+", verbose_name=_("run"))
-    standing = models.CharField(_("status in the comparison"), max_length=10, choices=Standing)
+    status = models.CharField(_("status in the comparison"), max_length=10, choices=Status, db_column="standing")
     """Only a CURRENT participant has a vote, and opens findings."""
     voter = models.TextField(blank=True)
     """Server and file system: participants with the same text have one vote together. Empty: it has no vote."""
@@ -105,7 +105,7 @@ class Participant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.replica}: {self.standing}"
+        return f"{self.replica}: {self.status}"
 
 
 class Divergence(models.Model):

@@ -103,7 +103,7 @@ def _replica_members(row: DivergenceRow, participant: Participant) -> dict[str, 
         "replica": str(participant.replica.uuid),
         "server": participant.replica.server.name,
         "run": participant.run.sequence,
-        "standing": participant.standing,
+        "standing": participant.status,
         "is": Divergence.Cell(row.cells[position - 1]).name.lower(),
     }
 
@@ -185,8 +185,8 @@ def _csv_batches(rows: Iterator[DivergenceRow], participants: Sequence[Participa
 def _csv_head(participant: Participant) -> str:
     """Return the head of a column: the replica and, unless it shows the present state, why it has no vote."""
     name = replica_name(participant)
-    if participant.standing != Participant.Standing.CURRENT:
-        name = f"{name} ({participant.standing}: no vote)"
+    if participant.status != Participant.Status.CURRENT:
+        name = f"{name} ({participant.status}: no vote)"
     return escape_formula(name)
 
 

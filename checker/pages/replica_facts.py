@@ -302,7 +302,7 @@ def _failed_group_comparisons(group_ids: set[int]) -> dict[int, FailedStep]:
 def _left_out_replicas(replica_ids: list[int]) -> set[int]:
     """Return the replicas that the newest comparison of their group leaves out for their statements."""
     participants = Participant.objects.filter(
-        replica__in=replica_ids, comparison__moment=None, standing=Participant.Standing.UNUSABLE
+        replica__in=replica_ids, comparison__moment=None, status=Participant.Status.UNUSABLE
     )
     return set(participants.values_list("replica", flat=True))
 

@@ -33,7 +33,13 @@ class Fleet:
         self.left_damaged: set[str] = set()
         known = {place: factories.make_server() for place in dict.fromkeys(places)}
         self.roads = [
-            Road(directory / f"collector{position}", root, group=self.group, server=known[place])
+            Road(
+                directory / f"collector{position}",
+                root,
+                directory / f"state{place}",
+                group=self.group,
+                server=known[place],
+            )
             for position, (root, place) in enumerate(zip(roots, places, strict=True))
         ]
 

@@ -38,11 +38,14 @@ ENGINES: dict[str, EngineChoice] = {}
 class Road:
     """A replica on the central server and its collector, in this process."""
 
-    def __init__(self, directory: Path, root: Path, **replica: Any) -> None:
+    def __init__(self, directory: Path, root: Path, state: Path | None = None, **replica: Any) -> None:
+        """`state` is the state directory of a server that has several replicas."""
         self.replica: Replica = factories.make_replica(root=str(root), **replica)
-        own = identity.ensure_identity(directory / "state")
-        key = identity.load_key(directory / "state", own.key)
-        factories.register_key(self.replica.server, key.public)
+        state = state or directory / "state"
+        own = identity.ensure_identity(state)
+        key = identity.load_key(state, own.key)
+        if not self.replica.server.keys.filter(keyid=key.keyid).exists():
+            factories.register_key(self.replica.server, key.public)
         self._runner = ReplicaRunner(key, ResourceLimits(2, None), (), lambda _replica: None, print)
         self._runner._choices = ENGINES
         self._directory = directory / "replica"

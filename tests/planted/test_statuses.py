@@ -189,7 +189,7 @@ def lose_the_vote(world: World) -> Status:
     """The comparison of the group could not use the statement."""
     comparison = GroupComparison.objects.create(group=world.road.replica.group, state=GroupComparison.State.DONE)
     Participant.objects.create(
-        comparison=comparison, position=1, replica=world.road.replica, standing=Participant.Standing.UNUSABLE
+        comparison=comparison, position=1, replica=world.road.replica, status=Participant.Status.UNUSABLE
     )
     return Status.UNKNOWN
 

@@ -121,10 +121,10 @@ def switch_off(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "expected_standing"),
+    ("act", "expected_status"),
     [(hold, "held"), (mass_change, "held"), (grow_stale, "stale"), (fail, "failed"), (switch_off, "off")],
 )
-def test_who_has_no_vote(tmp_path: Path, act: Callable[[Fleet], None], expected_standing: str) -> None:
+def test_who_has_no_vote(tmp_path: Path, act: Callable[[Fleet], None], expected_status: str) -> None:
     """Without the last one it is one against one; what was judged when it had its vote stays."""
     fleet = make(tmp_path)
     assert verdicts_of(fleet)[0] == "dgg"
@@ -132,7 +132,7 @@ def test_who_has_no_vote(tmp_path: Path, act: Callable[[Fleet], None], expected_
     damage(fleet, 1)
     assert verdicts_of(fleet) == ("dgg", "uuu")
     participant = Participant.objects.get(comparison=fleet.compare(), position=3)
-    assert (participant.standing, participant.voter) == (expected_standing, "")
+    assert (participant.status, participant.voter) == (expected_status, "")
 
 
 def test_what_only_a_stale_one_holds_opens_no_finding(tmp_path: Path) -> None:

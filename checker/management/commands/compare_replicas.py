@@ -99,6 +99,6 @@ def _participant_line(participant: Participant) -> str:
     if participant.run:
         run = f"run {participant.run.sequence}, {local_time(participant.run.finished_at)}"
     vote = ""
-    if participant.standing != Participant.Standing.CURRENT:
-        vote = f" ({participant.standing}: no vote)"
+    if participant.status != Participant.Status.CURRENT:
+        vote = f" ({participant.status}: no vote)"
     return f"{participant.position}  {name}  {run}{vote}"

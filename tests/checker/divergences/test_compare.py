@@ -32,9 +32,9 @@ def stage_primary() -> tuple[StagedGroup, Replica]:
     return group, primary
 
 
-def read_standing(group: StagedGroup, index: int) -> str:
+def read_status(group: StagedGroup, index: int) -> str:
     """Return how one replica takes part in the newest comparison."""
-    return group.compare().participants.get(replica=group.replicas[index].replica).standing
+    return group.compare().participants.get(replica=group.replicas[index].replica).status
 
 
 def test_equal_is_immediate() -> None:
@@ -149,15 +149,15 @@ def test_stale_held_failed_and_without_a_run() -> None:
     Run.objects.filter(replica=group.replicas[1].replica).update(finished_at=long_ago, received_at=long_ago)
     assert group.divergences()["a"][2] == "ggd", "what was outvoted once stays damaged"
     participants = group.compare().participants.all()
-    assert [participant.standing for participant in participants] == ["current", "stale", "current", "none"]
+    assert [participant.status for participant in participants] == ["current", "stale", "current", "none"]
 
     group.run(0, [], outcome="failed")
-    assert read_standing(group, 0) == "failed"
+    assert read_status(group, 0) == "failed"
 
     server = group.replicas[2].replica.server
     server.held_at = timezone.now()
     server.save()
-    assert read_standing(group, 2) == "held"
+    assert read_status(group, 2) == "held"
     assert not Divergence.objects.get().current
 
 
@@ -308,7 +308,7 @@ def test_what_only_a_replica_on_hold_has_is_missing_nowhere() -> None:
     """The new names of a replica on hold are nobody else's loss; what it lost itself is shown, and calls nobody."""
     names = [f"f{index:02}" for index in range(30)]
     group = stage_hold(names)
-    assert read_standing(group, 2) == "held"
+    assert read_status(group, 2) == "held"
     assert {path: cells for path, (_kind, cells, _judged) in group.divergences().items()} == dict.fromkeys(names, "++-")
     assert group.compare().participants.get(position=1).counts.get(Divergence.Cell.LOST, 0) == 0
     assert not Finding.objects.filter(replica=None, state=Finding.State.OPEN).exists()

@@ -131,7 +131,7 @@ def test_a_statement_that_cannot_be_used_costs_its_own_vote() -> None:
 
     assert {path: kind for path, (kind, _cells, _judged) in group.divergences().items()} == {"b": "lost"}
     participant = Participant.objects.get(replica=group.replicas[2].replica)
-    assert (participant.standing, participant.run, participant.voter) == ("unusable", None, "")
+    assert (participant.status, participant.run, participant.voter) == ("unusable", None, "")
 
     assert "its statement cannot be used" in texts(assessments()[2])
     assert assessments()[2].status == Status.UNKNOWN

@@ -26,7 +26,7 @@ from tests.scanner.factories import Signer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 RECORDS = [make.file_row("a"), make.file_row("b", b"other")]
-STANDING = Participant.Standing
+STATUS = Participant.Status
 
 
 @pytest.fixture
@@ -68,16 +68,16 @@ def page_status(replica: Replica) -> Status:
     return assess(facts).status
 
 
-def standings(replica: Replica) -> dict[int, STANDING]:
+def statuses(replica: Replica) -> dict[int, STATUS]:
     members = read_members([replica.group], timezone.now())[replica.group_id]
-    return {member.replica.pk: member.standing for member in members}
+    return {member.replica.pk: member.status for member in members}
 
 
 def test_runs_since_then_are_not_believed(group: tuple[Replica, Replica, Signer]) -> None:
     """From the moment on: not proven, no vote, not green, at once and when verified again; before it, proven."""
     replica, control, signer = group
     assert (page_status(replica), page_status(control)) == (Status.PROVEN, Status.PROVEN)
-    assert standings(replica) == {replica.pk: STANDING.CURRENT, control.pk: STANDING.CURRENT}
+    assert statuses(replica) == {replica.pk: STATUS.CURRENT, control.pk: STATUS.CURRENT}
 
     key = ServerKey.objects.get(keyid=signer.keyid)
     enrolment.mark_compromised(key, second_run(replica).received_at)
@@ -85,7 +85,7 @@ def test_runs_since_then_are_not_believed(group: tuple[Replica, Replica, Signer]
     output = ""
     for _time in ("at once", "after a verification"):
         assert (page_status(replica), page_status(control)) == (Status.ATTENTION, Status.PROVEN)
-        assert standings(replica) == {replica.pk: STANDING.BROKEN, control.pk: STANDING.CURRENT}
+        assert statuses(replica) == {replica.pk: STATUS.BROKEN, control.pk: STATUS.CURRENT}
         proofs = Proof.objects.filter(run__replica=replica).order_by("run__sequence")
         assert list(proofs.values_list("ok", flat=True)) == [True, False]
         output = verify(replica)
@@ -98,7 +98,7 @@ def test_runs_since_then_are_not_believed(group: tuple[Replica, Replica, Signer]
     make.accept(replica, make.make_key(replica.server), RECORDS)
     settle(replica)
     assert page_status(replica) == Status.PROVEN
-    assert standings(replica) == {replica.pk: STANDING.CURRENT, control.pk: STANDING.CURRENT}
+    assert statuses(replica) == {replica.pk: STATUS.CURRENT, control.pk: STATUS.CURRENT}
 
 
 def test_the_mark_cannot_be_deleted_or_moved(group: tuple[Replica, Replica, Signer]) -> None:
