@@ -31,7 +31,11 @@ def parse_message(body: bytes) -> Message:
 def record_progress(server: Server, message: Message) -> None:
     """Save how far a run of `server` is, unless its report has arrived. A replica has one run at a time."""
     replica = Replica.objects.filter(
-        uuid=message.replica, server=server, origin=Replica.Origin.COLLECTOR, archived_at=None
+        uuid=message.replica,
+        server=server,
+        origin=Replica.Origin.COLLECTOR,
+        archived_at=None,
+        group__archived_at=None,
     ).first()
     if replica is None:
         raise Forbidden("This is no replica of this server.")

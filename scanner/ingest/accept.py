@@ -151,7 +151,13 @@ def _check_trust(server: Server, key: ServerKey) -> None:
 def _find_replica(server: Server, statement: Statement) -> Replica:
     replica = (
         Replica.objects.select_related("group")
-        .filter(uuid=statement.replica, server=server, origin=Replica.Origin.COLLECTOR, archived_at=None)
+        .filter(
+            uuid=statement.replica,
+            server=server,
+            origin=Replica.Origin.COLLECTOR,
+            archived_at=None,
+            group__archived_at=None,
+        )
         .first()
     )
     # Names inform, uuids bind; the root is compared as well, since another root is another replica.

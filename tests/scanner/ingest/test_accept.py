@@ -26,7 +26,7 @@ from scanner.format.records import encode_record
 from scanner.format.timestamps import format_timestamp
 from scanner.format.values import LONGEST_NAME
 from scanner.ingest import accept, inbox, journal
-from scanner.models import Equivocation, Progress, Replica, Run, Server, ServerKey
+from scanner.models import Equivocation, Group, Progress, Replica, Run, Server, ServerKey
 from scanner.signals import run_received
 from tests.scanner import factories as make
 from tests.scanner.factories import Signer
@@ -304,8 +304,13 @@ def test_a_statement_speaks_for_its_own_replica(replica: Replica, signer: Signer
 
 
 def test_an_archived_or_imported_replica_takes_no_report(replica: Replica, signer: Signer) -> None:
-    """An archived replica, or one of unsigned imports, accepts no upload; a disabled one does."""
+    """An archived replica, one of an archived group or of unsigned imports, accepts no upload; a disabled one does."""
     report = make.make_report(replica, signer)
+    Group.objects.filter(pk=replica.group_id).update(archived_at=timezone.now())
+    with pytest.raises(Forbidden):
+        make.receive(replica.server, report.gzip)
+    Group.objects.filter(pk=replica.group_id).update(archived_at=None)
+
     for fields in ({"archived_at": timezone.now()}, {"archived_at": None, "origin": Replica.Origin.UNSIGNED}):
         Replica.objects.filter(pk=replica.pk).update(**fields)
         with pytest.raises(Forbidden):
