@@ -58,7 +58,7 @@ def replicas_to_compare() -> list[int]:
     """Return the replicas that have runs which nobody has compared yet."""
     compared = Comparison.objects.filter(adjacent=True).exclude(state=State.WAITING)
     runs = Run.objects.filter(state=Run.State.INGESTED).exclude(comparisons__in=compared)
-    return list(runs.order_by("replica").values_list("replica", flat=True).distinct())
+    return list(runs.order_by("replica_id").values_list("replica", flat=True).distinct())
 
 
 def get_or_request(first: Run, second: Run) -> Comparison:

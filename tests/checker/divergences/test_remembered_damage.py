@@ -64,7 +64,7 @@ def test_outvoted_once_is_damaged_for_good() -> None:
     finding.refresh_from_db()
     assert finding.severity == Finding.Severity.CRITICAL
 
-    known = KnownDamage.objects.order_by("replica")
+    known = KnownDamage.objects.order_by("replica_id")
     assert [(damage.replica_id, damage.ground) for damage in known] == [
         (group.replicas[0].replica.pk, "spread"),
         (group.replicas[1].replica.pk, "outvoted"),
