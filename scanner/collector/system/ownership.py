@@ -6,14 +6,15 @@ most servers. sshd asks the same of its files (`StrictModes`, sshd_config(5)).
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 from typing import Iterator, Optional
 
 from scanner.collector.errors import UnsafeStateError
 
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _OVERFLOW_UID_FILE = Path("/proc/sys/kernel/overflowuid")
 _UID_MAP_FILE = Path("/proc/self/uid_map")
 _EVERY_UID = ["0", "0", "4294967295"]
@@ -36,13 +37,33 @@ def require_own_directory(directory: Path) -> None:
         problem = ""
         if status.st_uid not in trusted_uids:
             problem = f"belongs to the user {status.st_uid}"
-        elif status.st_mode & _WRITABLE_BY_OTHERS and not (path != real_path and status.st_mode & stat.S_ISVTX):
+        elif _others_may_write(status) and not (path != real_path and status.st_mode & stat.S_ISVTX):
             problem = f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
         if problem:
             raise UnsafeStateError(
                 f"{path} {problem}: whoever changes it could lead the collector astray; "
                 "let the directory belong to this user or root, writable by nobody else, or set another `state`"
             )
+
+
+def _others_may_write(status: os.stat_result) -> bool:
+    """Return whether another user than the owner may write. A private group has no other user in it."""
+    if status.st_mode & stat.S_IWOTH:
+        return True
+    return bool(status.st_mode & stat.S_IWGRP) and not _is_private(status.st_gid, status.st_uid)
+
+
+def _is_private(gid: int, uid: int) -> bool:
+    """Return whether a group is a user's own: it has his name and no other member, as many systems make it.
+
+    There, new directories are writable by the group.
+    """
+    try:
+        group = grp.getgrgid(gid)
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == name and not set(group.gr_mem) - {name}
 
 
 def _unmapped_uids() -> Iterator[int]:

@@ -14,7 +14,7 @@ from tests.scanner.collector.installation import Installation
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make directories of other users")
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777, 0o702])
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
 def test_a_directory_that_others_can_write(tmp_path: Path, mode: int) -> None:
     """Nothing is made in a directory that others can write, whatever its sticky bit says; closed, it is used."""
     state = tmp_path / "state"
@@ -40,6 +40,21 @@ def test_a_directory_below_one_that_others_can_write(tmp_path: Path) -> None:
 
     parent.chmod(0o1777)
     with hold_lock(parent / "a" / "state"):
+        pass
+
+
+@only_root
+def test_a_directory_that_a_group_can_write(tmp_path: Path) -> None:
+    """A group with other members is refused. The private group of the owner has none."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o770)
+    with hold_lock(state):
+        pass
+
+    os.chown(state, 0, 12345)
+    state.chmod(0o770)
+    with pytest.raises(UnsafeStateError, match="can be written by others"), hold_lock(state):
         pass
 
 
