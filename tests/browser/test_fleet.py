@@ -123,7 +123,7 @@ def test_the_grid_is_one_stop_and_keys_go_from_cell_to_cell(open_page: Open) -> 
     assert press(page, "Control+End") == (30, 8) and press(page, "Control+Home") == (0, 1)
     assert press(page, "ArrowDown") == (1, 1)
     text = page.evaluate(MOMENT)
-    assert page.locator("[data-told]").inner_text() == text and " on node" in text
+    assert page.locator("[data-cell-label]").inner_text() == text and " on node" in text
     assert page.evaluate("document.activeElement.matches(':focus-visible')")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('[data-grid]')") is None

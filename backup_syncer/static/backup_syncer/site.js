@@ -49,25 +49,25 @@
   });
 
   // A grid of links: one stop of the Tab key, and keys that go from cell to cell. Without this each cell is a stop.
-  const enter = (grid, link) => {
+  const makeCurrent = (grid, link) => {
     grid.querySelectorAll("a[tabindex='0']").forEach((other) => (other.tabIndex = -1));
     link.tabIndex = 0;
   };
 
-  const arm = (grid) => {
+  const prepare = (grid) => {
     if (grid.getAttribute("role") === "grid") return;
     grid.setAttribute("role", "grid");
     grid.querySelectorAll("a").forEach((link) => (link.tabIndex = -1));
     const first = grid.querySelector("td a") ?? grid.querySelector("a");
-    if (first) enter(grid, first);
-    const told = grid.closest("section").querySelector("[data-told]");
-    if (told) told.hidden = false;
+    if (first) makeCurrent(grid, first);
+    const label = grid.closest("section").querySelector("[data-cell-label]");
+    if (label) label.hidden = false;
   };
 
   const linkAt = (grid, row, column) => grid.rows[row]?.cells[column]?.querySelector("a");
 
   // The next link from a cell in a direction; past cells that are empty, undefined at the edge.
-  const next = (grid, row, column, down, right) => {
+  const nextLink = (grid, row, column, down, right) => {
     for (let r = row + down, c = column + right; grid.rows[r]?.cells[c]; r += down, c += right) {
       const link = linkAt(grid, r, c);
       if (link) return link;
@@ -76,25 +76,25 @@
   };
 
   // The last link that can be reached in a direction, within some steps.
-  const far = (grid, row, column, down, right, steps = Infinity) => {
-    let found;
-    for (let link, r = row, c = column; steps > 0 && (link = next(grid, r, c, down, right)); steps -= 1) {
-      found = link;
+  const lastLink = (grid, row, column, down, right, steps = Infinity) => {
+    let last;
+    for (let link, r = row, c = column; steps > 0 && (link = nextLink(grid, r, c, down, right)); steps -= 1) {
+      last = link;
       r = link.closest("tr").rowIndex;
       c = link.closest("th, td").cellIndex;
     }
-    return found;
+    return last;
   };
 
   const MOVES = {
-    ArrowUp: (...at) => next(...at, -1, 0),
-    ArrowDown: (...at) => next(...at, 1, 0),
-    ArrowLeft: (...at) => next(...at, 0, -1),
-    ArrowRight: (...at) => next(...at, 0, 1),
-    Home: (...at) => far(...at, 0, -1),
-    End: (...at) => far(...at, 0, 1),
-    PageUp: (...at) => far(...at, -1, 0, 10),
-    PageDown: (...at) => far(...at, 1, 0, 10),
+    ArrowUp: (...at) => nextLink(...at, -1, 0),
+    ArrowDown: (...at) => nextLink(...at, 1, 0),
+    ArrowLeft: (...at) => nextLink(...at, 0, -1),
+    ArrowRight: (...at) => nextLink(...at, 0, 1),
+    Home: (...at) => lastLink(...at, 0, -1),
+    End: (...at) => lastLink(...at, 0, 1),
+    PageUp: (...at) => lastLink(...at, -1, 0, 10),
+    PageDown: (...at) => lastLink(...at, 1, 0, 10),
   };
 
   document.addEventListener("keydown", (event) => {
@@ -111,21 +111,21 @@
     if (link) link.focus();
   });
 
-  const tell = (event) => {
+  const showLabel = (event) => {
     const link = event.target.closest?.("[data-grid] a");
     if (!link) return;
-    const told = link.closest("section").querySelector("[data-told]");
-    if (told) told.textContent = link.getAttribute("aria-label") || link.title;
+    const label = link.closest("section").querySelector("[data-cell-label]");
+    if (label) label.textContent = link.getAttribute("aria-label") || link.title;
   };
-  document.addEventListener("pointerover", tell);
+  document.addEventListener("pointerover", showLabel);
   document.addEventListener("focusin", (event) => {
     const link = event.target.closest?.("[data-grid] a");
-    if (link) enter(link.closest("table"), link);
-    tell(event);
+    if (link) makeCurrent(link.closest("table"), link);
+    showLabel(event);
   });
 
-  const armAll = () => document.querySelectorAll("[data-grid]").forEach(arm);
-  document.addEventListener("DOMContentLoaded", armAll);
+  const prepareAll = () => document.querySelectorAll("[data-grid]").forEach(prepare);
+  document.addEventListener("DOMContentLoaded", prepareAll);
 
   // The page looks again by itself while somebody stands in the grid: he stays where he was.
   let stood = null;
@@ -133,7 +133,7 @@
     stood = document.activeElement?.closest("[data-grid] a")?.getAttribute("href") ?? null;
   });
   document.addEventListener("htmx:afterSettle", () => {
-    armAll();
+    prepareAll();
     const link = stood && [...document.querySelectorAll("[data-grid] a")].find((a) => a.getAttribute("href") === stood);
     if (link) link.focus({ preventScroll: true });
     stood = null;
