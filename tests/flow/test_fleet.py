@@ -31,7 +31,8 @@ for at, root in enumerate({roots!r}):
     print(create_token(server))
 """
 COMPARED = """
-SELECT count(*) FROM checker_participant AS participant JOIN checker_groupcomparison AS made ON made.id = participant.comparison_id
+SELECT count(*) FROM checker_participant AS participant
+JOIN checker_groupcomparison AS made ON made.id = participant.comparison_id
 JOIN scanner_run AS run ON run.id = participant.run_id WHERE made.state = 'done' AND run.sequence = {}
 """
 DIVERGENCES = "SELECT path, kind, cells, judged FROM checker_divergence"

@@ -78,6 +78,7 @@ JUDGE = "INSERT INTO django_q_ormq (key, payload, lock) VALUES ('judging', %(pay
 COUNT_ROWS = "SELECT count(*) FROM django_q_ormq WHERE key = '{}'"
 
 
+@pytest.mark.long
 def test_comparisons_that_never_end_hold_up_no_ingest(system: RunningSystem) -> None:
     """While every slot is taken the cluster beats and ingests; what judges waits, and runs when a slot is free."""
     beat = system.directory / "beat" / "beat"
