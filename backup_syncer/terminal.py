@@ -29,8 +29,3 @@ def complain(line: str) -> None:
     """Write the one line that says why a command did not do its work."""
     sys.stderr.write(f"backup-syncer: {line}\n")
     sys.stderr.flush()
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 file", "2 files"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

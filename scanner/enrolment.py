@@ -87,8 +87,9 @@ def redeem_token(line: bytes, address: str | None = None) -> Enrolment:
     """Register the key that signed this enrolment's envelope, which came from `address`, and grant a bearer token.
 
     The same key may come again while the token is valid, since the response may have been lost. Raise Malformed;
-    Forbidden for a bad signature; FinalRefusal for a weak or known key; Unauthorised, always the same, for a token that
-    is wrong or expired. Of a used one it says when and from where it was used: only who has the token learns that.
+    Forbidden for a bad signature; FinalRefusal for a weak or known key; Unauthorised for a token that is wrong or
+    expired, always with the same words, and for a used one, with when and from where it was used: only somebody who has
+    the token learns that.
     """
     public, members = _verify_enrolment(line)
     address = _ip_address(address)
@@ -208,9 +209,13 @@ def _is_recorded(token: EnrolmentToken) -> bool:
 def end_replaced_keys(key: ServerKey) -> None:
     """Let the older keys of a server end: a report that `key` has signed is accepted.
 
-    Until then both hold, so that a rotation whose answer is lost leaves the server with a key. Call it in the
-    transaction that records the report.
+    Until then both hold, so that a rotation whose answer is lost leaves the server with a key. A key that an operator
+    named for imported files ends none: older files of the same server may still come. Call it in the transaction that
+    records the report.
     """
+    trusted = trust_records.load().find_key(key.keyid, str(key.server.uuid))
+    if trusted is None or trusted.act == Act.IMPORT:
+        return
     older_keys = ServerKey.objects.filter(server=key.server_id, pk__lt=key.pk, revoked_at=None)
     # Locked first: a report of an older key that is being recorded gets its time before the key ends.
     locked = [older_key.pk for older_key in older_keys.select_for_update(no_key=True).order_by("pk")]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -23,6 +23,7 @@ from scanner.format.canonical_json import canonical_json, decode_json
 from scanner.format.envelope import open_envelope, seal_envelope
 from scanner.format.errors import RecordError, ReportError
 from scanner.format.timestamps import format_timestamp, parse_timestamp
+from scanner.models import Server
 
 TRUST_TYPE = "application/vnd.backup-syncer.trust.v1+json"
 """No other signature of the central key passes for one of a trust record."""
@@ -204,7 +205,7 @@ def load() -> TrustRecords:
     return records
 
 
-def append(act: Act, *, server: Any, **members: str) -> None:
+def append(act: Act, *, server: Server, **members: str) -> None:
     """Sign a record of an act on `server` and write it. The caller's transaction must not have been committed yet.
 
     An act whose record cannot be written is rolled back. A record whose act was rolled back names a key without a row:

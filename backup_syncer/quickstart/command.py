@@ -13,7 +13,8 @@ from backup_syncer.launcher.system import System, interruptible
 from backup_syncer.quickstart.collector import LocalCollector
 from backup_syncer.quickstart.options import listen_locally, parser, readable
 from backup_syncer.quickstart.sample import make_sample
-from backup_syncer.terminal import Progress, counted, result
+from backup_syncer.terminal import Progress, result
+from scanner.collector.terminal import counted
 from scanner.format import paths
 
 PROVEN = 0

@@ -11,11 +11,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
-from checker.distrust import is_distrusted
 from checker.divergences.compare import ComparedReplica
 from checker.models import Comparison, Finding, KnownDamage, Participant
+from checker.proofs.distrust import is_distrusted
 from scanner import scopes
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ExcludeError, ReportError
@@ -209,7 +210,10 @@ def _sort(members: list[GroupMember]) -> None:
 def _usable(member: GroupMember) -> GroupMember:
     try:
         member.check()
-    except Exception:  # whatever it is, one replica must not keep the others from being compared
+    except (DatabaseError, InterfaceError):
+        raise  # says nothing of the statement: the comparison waits
+    # A server wrote the statement, and may find a form that no reader foresaw: it must lose its own vote only.
+    except Exception:
         logger.exception("replica %s takes no part in comparisons: its statement cannot be used", member.replica.uuid)
         return GroupMember(member.replica, None, Participant.Status.UNUSABLE)
     return member

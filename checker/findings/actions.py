@@ -164,7 +164,7 @@ def _lock_with_linked(pk: int) -> Finding:
 
     # In the order of their keys: two people may decide about both of a pair at once.
     locked = Finding.objects.select_for_update().filter(Q(pk__in=keys) | Q(group_finding=pk)).order_by("pk")
-    return next(row for row in locked if row.pk == pk)
+    return next(candidate for candidate in locked if candidate.pk == pk)
 
 
 def _lock_linked(row: Finding, state: Finding.State) -> list[Finding]:

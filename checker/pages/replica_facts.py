@@ -10,7 +10,6 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, F, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 
-from checker.distrust import is_distrusted
 from checker.jobs import run_comparisons
 from checker.models import Comparison, Finding, GroupComparison, Participant, Proof, ProofAttempt
 from checker.pages.finding_status import status_expression
@@ -24,6 +23,7 @@ from checker.pages.status import (
     Status,
     UnreadPaths,
 )
+from checker.proofs.distrust import is_distrusted
 from scanner.db.sql import fetch_all, load_statements
 from scanner.format.entry_type import EntryType
 from scanner.models import Progress, Replica, Run

@@ -12,15 +12,18 @@ from functools import cached_property
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from checker.distrust import is_distrusted
 from checker.models import Proof, ProofAttempt
 from checker.proofs import queries, records
 from checker.proofs.chain import Chain
+from checker.proofs.distrust import is_distrusted
 from checker.proofs.verification import Check, Verification
 from scanner.format.envelope import open_envelope
 from scanner.format.errors import ReportError
 from scanner.format.statement import read_statement
 from scanner.models import Replica, Run, ServerKey
+
+PROOFS_AT_ONCE = 500
+"""Proofs that one statement takes back."""
 
 
 class RunVerifier:
@@ -95,11 +98,12 @@ def distrust_runs(key: ServerKey) -> list[int]:
     """
     runs = Run.objects.filter(is_distrusted(), key=key)
     message = _("Run %(sequence)d: its key may be in the wrong hands since %(since)s UTC.")
-    for proof in Proof.objects.filter(run__in=runs).select_related("run"):
+    proofs = list(Proof.objects.filter(run__in=runs).select_related("run").defer("run__envelope", "statements"))
+    for proof in proofs:
         values = {"sequence": proof.run.sequence, "since": f"{key.compromised_since:%Y-%m-%d %H:%M}"}
         proof.ok = False
         proof.statements = [Check("signature", False, message, values).to_json()]
-        proof.save(update_fields=["ok", "statements"])
+    Proof.objects.bulk_update(proofs, ["ok", "statements"], batch_size=PROOFS_AT_ONCE)
     return list(runs.order_by().values_list("replica", flat=True).distinct())
 
 

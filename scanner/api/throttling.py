@@ -1,7 +1,7 @@
 """Limit what one caller may use, and what all callers together may leave waiting.
 
-An upload is accepted while the caller is below its quota,
-whatever the size of the upload: a quota that is set too low slows a server down and does not shut it out.
+An upload is accepted while the caller is below its quota, whatever the size of the upload: a quota that is set too low
+slows a server down and does not shut it out.
 """
 
 from __future__ import annotations

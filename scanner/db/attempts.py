@@ -78,7 +78,8 @@ def attempt(
     except RetryableError:
         _refund_attempt(queued, name, refund_seconds)
         raise
-    except Exception as error:  # logged, kept as the reason, and raised until the last attempt
+    # Any fault of the work: it is logged with its traceback, kept as the reason, and raised until the last attempt.
+    except Exception as error:
         reason = f"attempt {number} of {MAX_ATTEMPTS} failed: {type(error).__name__}: {error}"
         logger.error("%s: %s", name, reason, exc_info=error)
         if number < MAX_ATTEMPTS:

@@ -32,7 +32,8 @@ class Sweep:
             except RetryableError as error:
                 # A full disk or a lost connection: the item still waits, and the next sweep tries again.
                 logger.warning("%s of %s waits: %s", work.__qualname__, item, error)
-            except Exception as error:  # `finish` raises it
+            # Any fault of one item: it is logged here, and `finish` raises it when the other items had their turn.
+            except Exception as error:
                 logger.exception("%s of %s failed", work.__qualname__, item)
                 self._errors.append(error)
             else:
@@ -41,7 +42,6 @@ class Sweep:
     def finish(self) -> int:
         """Return how many things were done. Raise SweepFailed when items have failed."""
         if self._errors:
-            raise SweepFailed(f"{len(self._errors)} items failed, the first with: {self._errors[0]}") from self._errors[
-                0
-            ]
+            first_error = self._errors[0]
+            raise SweepFailed(f"{len(self._errors)} items failed, the first with: {first_error}") from first_error
         return self.done

@@ -93,7 +93,6 @@ def write_records(run: Run, lines: Iterator[bytes]) -> VersionCounts:
 
 
 def _write_changed_records(run: Run, lines: Iterator[bytes], budget: GrowthBudget) -> VersionCounts:
-
     with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES) as spool:
         # Closed before the next statement: the connection is free only when its server-side cursor is.
         with closing(current_entry_lines(run.replica_id)) as current_lines:

@@ -27,8 +27,8 @@ _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 def ingest_waiting(seconds: float = float("inf")) -> int:
     """Ingest queued runs, longest-waiting replica first. Start no replica after `seconds`. Return how many were done.
 
-    A replica that cannot be ingested now is left for later, and the others go on. Raise SweepFailed at the
-    end when something else has failed.
+    A replica that cannot be ingested now is left for later, and the others go on. Raise SweepFailed at the end when
+    something else has failed.
     """
     sweep = Sweep(seconds)
     sweep.perform(ingest_replica, store.find_queued_replicas())

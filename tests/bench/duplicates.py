@@ -13,14 +13,13 @@ import os
 import resource
 import statistics
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.bench.compare import execute
+from tests.bench_database import bench_database
 
 TRIES = 5
 LIMIT_S, GROUP_LIMIT_S = 1.5, 4.0
@@ -49,21 +48,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as directory:
-        os.environ |= {"BACKUP_SYNCER_STATE": directory, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
-        Path(directory, "keys").mkdir()
-        from backup_syncer.launcher.postgres import Embedded
-        from tests.conftest import unprivileged
+    with bench_database():
+        import django
 
-        server = Embedded(Path(directory), unprivileged())
-        server.start()
-        try:
-            import django
-
-            django.setup()
-            measure(options.entries)
-        finally:
-            server.stop()
+        django.setup()
+        measure(options.entries)
 
 
 def measure(entries: int) -> None:

@@ -12,10 +12,10 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
+
+from tests.bench_database import bench_database
 
 TRIES = 7
 LIMIT_MS, LIMIT_BYTES = 1000.0, 1_500_000
@@ -35,21 +35,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as directory:
-        os.environ |= {"BACKUP_SYNCER_STATE": directory, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
-        Path(directory, "keys").mkdir()
-        from backup_syncer.launcher.postgres import Embedded
-        from tests.conftest import unprivileged
+    with bench_database():
+        import django
 
-        server = Embedded(Path(directory), unprivileged())
-        server.start()
-        try:
-            import django
-
-            django.setup()
-            measure(options.groups, options.servers, options.runs, slow=options.slow)
-        finally:
-            server.stop()
+        django.setup()
+        measure(options.groups, options.servers, options.runs, slow=options.slow)
 
 
 def measure(groups: int, servers: int, runs: int, *, slow: bool) -> None:

@@ -24,6 +24,8 @@ from typing import Any
 
 import psutil
 
+from tests.bench_database import bench_database
+
 LIMITS = {"first": 15.0, "unchanged": 5.0, "unchanged, read": 5.0, "1 % changed": 6.0, "verify": 6.0, "export": 6.0}
 """Seconds for a million entries on two cores."""
 WORKER_MIB, BYTES_A_FILE = 300, 550
@@ -39,18 +41,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start PostgreSQL, walk through the steps, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as directory:
-        os.environ |= {"BACKUP_SYNCER_STATE": directory, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
-        Path(directory, "keys").mkdir()
-        from backup_syncer.launcher.postgres import Embedded
-        from tests.conftest import unprivileged
-
-        server = Embedded(Path(directory), unprivileged())
-        server.start()
-        try:
-            measure(options.entries)
-        finally:
-            server.stop()
+    with bench_database():
+        measure(options.entries)
 
 
 def measure(entries: int) -> None:

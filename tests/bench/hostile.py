@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from tests.bench_database import bench_database
 
 REPORTS = 3
 MTIME_NS = 1_600_000_000_000_000_000
@@ -65,21 +65,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start PostgreSQL, send the reports, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as directory:
-        os.environ |= {"BACKUP_SYNCER_STATE": directory, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
-        Path(directory, "keys").mkdir()
-        from backup_syncer.launcher.postgres import Embedded
-        from tests.conftest import unprivileged
+    with bench_database():
+        import django
 
-        server = Embedded(Path(directory), unprivileged())
-        server.start()
-        try:
-            import django
-
-            django.setup()
-            measure(options.entries, options.shape or list(SHAPES))
-        finally:
-            server.stop()
+        django.setup()
+        measure(options.entries, options.shape or list(SHAPES))
 
 
 def measure(entries: int, shapes: list[str]) -> None:

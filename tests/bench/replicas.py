@@ -14,19 +14,18 @@ import argparse
 import os
 import resource
 import sys
-import tempfile
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.bench.compare import END, FILL, execute
+from tests.bench_database import bench_database
 
 LIMIT = 10.0
 """Seconds for three replicas of a million entries on two cores."""
@@ -64,21 +63,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Start PostgreSQL, fill it, measure, print."""
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as directory:
-        os.environ |= {"BACKUP_SYNCER_STATE": directory, "DJANGO_SETTINGS_MODULE": "backup_syncer.settings"}
-        Path(directory, "keys").mkdir()
-        from backup_syncer.launcher.postgres import Embedded
-        from tests.conftest import unprivileged
+    with bench_database():
+        import django
 
-        server = Embedded(Path(directory), unprivileged())
-        server.start()
-        try:
-            import django
-
-            django.setup()
-            measure(options.entries, show_statements=options.statements)
-        finally:
-            server.stop()
+        django.setup()
+        measure(options.entries, show_statements=options.statements)
 
 
 def measure(entries: int, *, show_statements: bool) -> None:

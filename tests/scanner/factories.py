@@ -90,9 +90,9 @@ def make_key(server: Server, signer: Signer | None = None) -> Signer:
 
 
 def register_key(server: Server, public: bytes) -> ServerKey:
-    """Register a public key as an import does: a row, and the trust record that names it."""
+    """Register a public key as an enrolment does: a row, and the trust record that names it."""
     key = ServerKey.objects.create(server=server, keyid=keyid(public), public=public)
-    trust_records.append(trust_records.Act.IMPORT, server=server, key=key.keyid)
+    trust_records.append(trust_records.Act.ENROL, server=server, key=key.keyid)
     return key
 
 

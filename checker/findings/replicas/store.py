@@ -151,7 +151,7 @@ def recount_and_close(context: ComparisonContext, unproven: Sequence[int]) -> li
 def link_findings(group_id: int) -> None:
     """Link open findings of single replicas with those between the replicas about the same paths.
 
-    Of a pair that agrees about the path, both are critical or none is.
+    Damage that one of a pair proves makes both critical.
     """
     parameters = {"group": group_id, **ENUM_VALUES}
     with connection.cursor() as cursor:

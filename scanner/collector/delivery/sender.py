@@ -103,7 +103,7 @@ class QueueSender:
             return  # damaged, and set aside
         if envelope.keyid != key.keyid:
             # The rotation of the key left it behind. The central server takes nothing more of the old key.
-            self.spool.sign_again(report, key)
+            self.spool.sign_again(report, envelope, key)
 
         try:
             reply = upload_report(client, identity, report.path)

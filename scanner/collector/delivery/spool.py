@@ -152,12 +152,11 @@ class Spool:
                 for chunk in iter(lambda: body.read(_CHUNK_BYTES), b""):
                     compressed.write(chunk)
 
-    def sign_again(self, report: SpooledReport, key: SigningKey) -> None:
-        """Replace the signature of a queued report: the key that made it was replaced by `key` since.
+    def sign_again(self, report: SpooledReport, envelope: Envelope, key: SigningKey) -> None:
+        """Replace the signature of a queued report with this envelope: the key that made it was replaced by `key`.
 
         Statement and lines stay byte for byte, and with them the place in the chain.
         """
-        envelope = read_envelope(report.path)
         line = seal_envelope(RUN_TYPE, envelope.payload, key.sign, key.keyid)
         with open_body(report.path) as body:
             self._write_report(report.path, line, body)

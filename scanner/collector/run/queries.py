@@ -234,9 +234,9 @@ ORDER BY entry.path
 ATTACH_PREVIOUS = "ATTACH :path AS last"
 DETACH_PREVIOUS = "DETACH last"
 
-# Files that hold something else than at their path before, and files that were not at their path before, by the inode
-# number. Devices are not compared: after a reboot all of them may have other numbers. Both tables are in the order of
-# the paths, and read once, one along the other.
+# Files whose content is not what their path had before, and, where inode numbers tell files apart, files that were not
+# at their path before. Devices are not compared: after a reboot all of them may have other numbers. Both tables are in
+# the order of the paths, and read once, one along the other.
 FIND_DIFFERENT_FILES = """
 CREATE TEMP TABLE different_file AS
 SELECT
@@ -249,7 +249,7 @@ SELECT
         AND was.ctime_ns = now.ctime_ns
         AND max(was.mtime_ns, was.ctime_ns) + :settled_ns < was.read_ns AS ctime_same,
     now.digest <> was.digest AND (now.mtime_ns <= was.mtime_ns OR now.mtime_ns > :future_ns) AS is_suspect,
-    was.ino IS NOT now.ino AND now.ino <> 0 AND now.size > 0 AS has_arrived,
+    :inodes_numbered AND was.ino IS NOT now.ino AND now.ino <> 0 AND now.size > 0 AS has_arrived,
     now.dev,
     now.ino,
     now.size,
@@ -271,7 +271,7 @@ FIND_ARRIVED_FILES = """
 CREATE TEMP TABLE arrived_file AS
 SELECT path, first_path, dev, ino, size, mtime_ns, ctime_ns, digest
 FROM temp.different_file
-WHERE has_arrived AND :inodes_numbered
+WHERE has_arrived
 """
 INDEX_ARRIVED_FILES = "CREATE INDEX temp.arrived_inode ON arrived_file (ino)"
 COUNT_ARRIVED_FILES = "SELECT count(*) FROM temp.arrived_file"

@@ -41,8 +41,8 @@ def require_own_directory(directory: Path) -> None:
             problem = f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
         if problem:
             raise UnsafeStateError(
-                f"{path} {problem}: whoever changes it could lead the collector astray; "
-                "let the directory belong to this user or root, writable by nobody else, or set another `state`"
+                f"{path} {problem}, who could plant links to other files there: let it belong to this user or root, "
+                "writable by nobody else, or set another `state`"
             )
 
 

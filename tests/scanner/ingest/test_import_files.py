@@ -83,6 +83,25 @@ def test_an_unknown_identity_needs_trust(tmp_path: Path, signer: Signer, packed:
     assert "here already" in run_import(str(path))[0]
 
 
+def test_files_of_an_older_key_may_come_later(tmp_path: Path, signer: Signer) -> None:
+    """A server changed its key: when the files of one replica have brought both, those of another are taken, too."""
+
+    def import_as_named(report: Report, key: Signer) -> None:
+        path = tmp_path / "report"
+        path.write_bytes(report.data)
+        out, err = run_import(str(path), "--trust", key.public.hex(), "--server", "nas", "--group", "photos")
+        assert "of replica" in out and not err, err
+
+    import_as_named(foreign(signer), signer)
+    replica = Replica.objects.get()
+    newer = make_signer()
+    import_as_named(make_report(replica, newer, [file_row("a")]), newer)
+
+    sibling = Replica(uuid=uuid.uuid4(), server=replica.server, group=replica.group, root="/srv/sibling", pk=0)
+    import_as_named(make_report(sibling, signer, [file_row("b")]), signer)
+    assert Run.objects.count() == 3
+
+
 def test_a_refused_report_leaves_no_identity(tmp_path: Path, signer: Signer) -> None:
     """Rows that were created for a report are deleted when its body is refused."""
     report = foreign(signer)
